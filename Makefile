@@ -1,0 +1,68 @@
+# Every target does the set-up it needs: Python 3.11-3.13 and make are enough to start.
+
+PYTHON ?= $(firstword $(foreach p,python3 python3.12 python3.11 python3.13,$(if $(call supported,$p),$p)))
+supported = $(if $1,$(shell $1 -c 'import sys; (3, 11) <= sys.version_info < (3, 14) and print(1)' 2>/dev/null))
+
+BIN := .venv/bin
+READY := .venv/ready
+
+# A variable counts only when it is given to make: a NAME in the shell's environment does not.
+given = $(if $(filter command,$(origin $1)),'$2')
+SWEEP = $(call given,SEEDS,seeds=$(SEEDS)) \
+	$(call given,CORRELATIONS,correlations=[$(CORRELATIONS)]) \
+	$(call given,JOBS,jobs=$(JOBS)) \
+	$(call given,WORLD,env=$(WORLD)) \
+	$(call given,PRESET,preset=$(PRESET)) \
+	$(call given,NAME,name=$(NAME))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup sweep report test test-all check bench clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  make sweep SEEDS=5 CORRELATIONS=1,0.99 JOBS=8 WORLD=coinrun PRESET=lab NAME=mine"
+	@echo "  ARGS=\"...\" is passed on by sweep, report, test, test-all and bench;"
+	@echo "  PYTHON=python3.12 and PIP_ARGS=\"...\" are read by setup."
+
+setup: $(READY) ## Make .venv with the tested versions (once; the others do it too)
+	@echo "Ready. Next: make sweep, or .venv/bin/misgen --help"
+
+sweep: $(READY) ## Train at several correlations, evaluate, and write runs/<sweep>/report.html
+	@$(BIN)/misgen sweep $(SWEEP) $(ARGS)
+
+report: $(READY) ## Write the report of a sweep again
+	@$(BIN)/misgen report $(ARGS)
+
+test: $(READY) ## Run the tests (minutes)
+	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile $(ARGS)
+
+test-all: $(READY) ## Run the tests, the slow ones too
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+
+check: $(READY) ## Lint, formatting and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+
+bench: $(READY) ## Measure speed: worlds, training, evaluation
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## Remove build products and caches (.venv and runs/ stay)
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . \( -path ./.venv -o -path ./.git -o -path ./runs \) -prune -o \
+		-name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(if $(call supported,$(PYTHON)),:,echo "misgen needs Python 3.11, 3.12 or 3.13, and" \
+		"$(if $(PYTHON),$(PYTHON) is not one,none is on the PATH). Name one: make setup PYTHON=/path/to/python3.12" >&2; exit 1)
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+		echo "$(PYTHON) cannot make a virtual environment (on Debian: apt install python3-venv)." >&2; exit 1; }
+
+$(READY): pyproject.toml setup.py constraints.txt | $(BIN)/python
+	@echo "Installing into .venv (once; some minutes) ..."
+	@$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[sweep,dev]'
+	@$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[procgen]' >.venv/procgen.log 2>&1 \
+		&& $(BIN)/python -c 'import procgen' 2>>.venv/procgen.log \
+		|| echo "The original Procgen is not available here (why: .venv/procgen.log); only comparisons with it are left out."
+	@touch $@

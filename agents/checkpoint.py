@@ -1,0 +1,196 @@
+"""Save a trained policy, and load one without executing anything from its files.
+
+Public names: `save_policy`, `load_agent`, `build_policy`, `WEIGHTS`, `DESCRIPTION`.
+
+A policy is a folder with two files: `policy.json`, a `PolicySpec`, and `policy.safetensors`, plain
+tensors.  Neither format can hold code (a pickle can, and is never opened).
+
+Continuing a killed training run needs more (optimiser, normaliser, level stream, generators): that
+is another file beside these two, not a larger policy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import gymnasium
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from misgen.envs.core.errors import UserError
+
+from .networks import GridPolicy, inference_kwargs, make_spaces
+from .policy import PolicyAgent
+from .spec import PolicySpec
+
+WEIGHTS = "policy.safetensors"
+DESCRIPTION = "policy.json"
+_MAX_DESCRIPTION_BYTES = 1 << 20
+_MAX_HEADER_BYTES = 1 << 20
+
+
+def save_policy(folder: str | Path, policy: GridPolicy, spec: PolicySpec) -> None:
+    """Write `policy` to `folder`, replacing an older one only once all is written.
+
+    Args:
+        folder: made if missing.
+        policy: the trained policy, `model.policy`.
+        spec: what it is (`PolicySpec.of`).
+
+    Raises:
+        UserError: if `spec` describes another network, a weight is not finite, or the files cannot
+            be written; older files are then as they were.
+    """
+    folder = Path(folder)
+    tensors = {name: p.detach().cpu().contiguous() for name, p in policy.named_parameters()}
+    _require_tensors(tensors, expected_shapes(spec), "the policy to save", _SAME_CONFIG)
+    weights = safetensors.torch.save(tensors)
+    description = spec.to_json(hashlib.sha256(weights).hexdigest()).encode()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _replace_together(folder, {WEIGHTS: weights, DESCRIPTION: description})
+    except OSError as error:
+        raise UserError(
+            f"cannot write the policy to {folder} ({error.strerror}): free some space there or "
+            "give another folder"
+        ) from error
+
+
+def load_agent(
+    folder: str | Path,
+    observation_space: gymnasium.Space,
+    action_space: gymnasium.Space,
+    device: str = "cpu",
+    name: str = "ppo",
+) -> PolicyAgent:
+    """Load a saved policy as an agent for an environment with these spaces.
+
+    Args:
+        folder: what `save_policy` wrote.
+        observation_space: the environment's, of a single slot.
+        action_space: the environment's, of a single slot.
+        device: torch device to run on.
+        name: what to call the agent.
+
+    Raises:
+        UserError: if a file is missing, damaged, or not what it should be, or the spaces differ.
+    """
+    folder = Path(folder)
+    text = _read(folder / DESCRIPTION, _MAX_DESCRIPTION_BYTES)
+    spec, checksum = PolicySpec.from_json(text, str(folder / DESCRIPTION))
+    spec.require_spaces(observation_space, action_space)
+    tensors = _read_weights(folder / WEIGHTS, expected_shapes(spec), checksum)
+    policy = build_policy(spec)
+    with torch.no_grad():
+        for key, parameter in policy.named_parameters():
+            parameter.copy_(tensors[key])
+    return PolicyAgent(policy.to(device), spec, name)
+
+
+def build_policy(spec: PolicySpec) -> GridPolicy:
+    """Return a freshly initialised network as `spec` describes it."""
+    observation_space, action_space = make_spaces(spec)
+    return GridPolicy(observation_space, action_space, lambda _: 0.0, **inference_kwargs(spec))
+
+
+def expected_shapes(spec: PolicySpec) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor of the network, by name, without allocating any."""
+    with torch.device("meta"):
+        policy = build_policy(spec)
+    return {name: tuple(p.shape) for name, p in policy.named_parameters()}
+
+
+def _read(path: Path, limit: int) -> bytes:
+    """Return a file's bytes, refusing what is no file or larger than `limit` bytes."""
+    if not path.is_file():
+        raise UserError(
+            f"there is no file {path}: give the folder of a finished training run, which holds "
+            f"{DESCRIPTION} and {WEIGHTS}"
+        )
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise UserError(f"cannot read {path} ({error.strerror}): check its permissions") from error
+    if len(data) > limit:
+        raise UserError(f"{path} is larger than the {limit} bytes it can need: {_RESTORE}")
+    return data
+
+
+def _read_weights(
+    path: Path, shapes: dict[str, tuple[int, ...]], checksum: str
+) -> dict[str, Tensor]:
+    """Return the tensors of a safetensors file, all checked."""
+    numbers = sum(torch.Size(shape).numel() for shape in shapes.values())
+    data = _read(path, 4 * numbers + _MAX_HEADER_BYTES)
+    if data[:2] in (b"PK", b"\x80\x02", b"\x80\x04", b"\x80\x05"):
+        raise UserError(
+            f"{path} is a pickle, not safetensors; a pickle can run code, so it was not opened: "
+            f"{_RESTORE}"
+        )
+    try:
+        tensors = safetensors.torch.load(data)
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is truncated or damaged ({error}): {_RESTORE}") from None
+    _require_tensors(tensors, shapes, str(path), _RESTORE)
+    if hashlib.sha256(data).hexdigest() != checksum:
+        raise UserError(f"{path} is not the file that {DESCRIPTION} was written for: {_RESTORE}")
+    return tensors
+
+
+_RESTORE = f"restore {DESCRIPTION} and {WEIGHTS} from the training run that wrote them"
+_SAME_CONFIG = "make its PolicySpec from the config and spaces that it was trained with"
+
+
+def _require_tensors(
+    tensors: dict[str, Tensor], shapes: dict[str, tuple[int, ...]], where: str, remedy: str
+) -> None:
+    """Refuse tensors that are not finite float32 of exactly these names and shapes."""
+    different = sorted(tensors.keys() ^ shapes.keys())
+    if different:
+        state = "missing" if different[0] in shapes else "not part of the network"
+        raise UserError(f"{where}: tensor {different[0][:80]!r} is {state}: {remedy}")
+    for name, tensor in tensors.items():
+        found = (tuple(tensor.shape), tensor.dtype)
+        if found != (shapes[name], torch.float32):
+            raise UserError(
+                f"{where}: tensor {name!r} is {found[1]} {list(found[0])}, where {DESCRIPTION} "
+                f"asks for float32 {list(shapes[name])}: {remedy}"
+            )
+        if not torch.isfinite(tensor).all():
+            raise UserError(
+                f"{where}: tensor {name!r} holds NaN or infinity, so training diverged or the file "
+                "is damaged: train again, with a lower learning_rate if that repeats it"
+            )
+
+
+def _replace_together(folder: Path, files: dict[str, bytes]) -> None:
+    """Write all `files` under other names, then rename them one after the other.
+
+    A crash between two renames leaves files that do not belong together; the checksum tells.
+    """
+    with contextlib.ExitStack() as stack:
+        written = {name: stack.enter_context(_temporary(folder, name)) for name in files}
+        for name, path in written.items():
+            with path.open("wb") as file:
+                file.write(files[name])
+                file.flush()
+                os.fsync(file.fileno())
+        for name, path in written.items():
+            os.replace(path, folder / name)
+
+
+@contextlib.contextmanager
+def _temporary(folder: Path, name: str) -> Iterator[Path]:
+    """Give a path beside `name` and see that nothing is left there."""
+    path = folder / f".{name}.{os.getpid()}.tmp"
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)

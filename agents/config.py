@@ -1,0 +1,172 @@
+"""Settings of a training run, with their meaning, limits and defaults.
+
+Public names: `PPOConfig`, `ENCODERS`, `ACTIVATIONS`.  Imports no torch.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from misgen.envs.core.errors import UserError, one_of
+
+ENCODERS = ("mlp", "cnn")
+ACTIVATIONS = ("tanh", "relu")
+MAX_WIDTH = 4096
+MAX_LAYERS = 8
+
+
+@dataclass
+class PPOConfig:
+    """Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347) on tile windows.
+
+    A *decision* is one action chosen for one slot; it lasts `action_repeat` frames of the world.
+    """
+
+    total_steps: int = 3_000_000
+    """Decisions to train for, rounded up to whole rollouts of `num_envs * num_steps`."""
+    num_envs: int = 256
+    """Slots of the vector environment."""
+    num_steps: int = 128
+    """Decisions per slot in a rollout."""
+    batch_size: int = 4096
+    """Decisions in a minibatch; must divide `num_envs * num_steps`."""
+    epochs: int = 3
+    """Passes over each rollout."""
+    learning_rate: float = 5e-4
+    """Adam's step size (at the start, if annealed)."""
+    anneal: bool = False
+    """Lower the learning rate linearly to 0 at `total_steps`."""
+    adam_eps: float = 1e-5
+    """Adam's epsilon."""
+    gamma: float = 0.995
+    """Discount per decision."""
+    gae_lambda: float = 0.95
+    """Lambda of generalised advantage estimation."""
+    clip: float = 0.2
+    """Clip range of the probability ratio."""
+    value_clip: float = 0.0
+    """Clip range of the value's change, in scaled reward; 0 turns it off."""
+    normalize_advantage: bool = True
+    """Standardise advantages within each minibatch."""
+    target_kl: float = 0.0
+    """Stop a rollout's epochs at 1.5 times this KL divergence, in nats; 0 turns it off."""
+    entropy: float = 0.01
+    """Weight of the entropy bonus."""
+    value_coef: float = 0.5
+    """Weight of the value loss."""
+    max_grad_norm: float = 0.5
+    """Largest norm of a gradient; larger ones are scaled down to it."""
+    reward_scale: float = 0.1
+    """Factor on the reward the learner sees; reported returns stay unscaled."""
+    encoder: str = "mlp"
+    """`mlp`: fully connected on one-hot tiles; `cnn`: convolutions on one-hot planes."""
+    hidden: list[int] = field(default_factory=lambda: [128, 128])
+    """Widths of the fully connected layers that actor and critic share (after the `cnn`'s)."""
+    heads: list[int] = field(default_factory=list)
+    """Widths of further layers, one stack for the actor and one for the critic."""
+    channels: list[int] = field(default_factory=lambda: [16, 32])
+    """Channels of the `cnn`'s 3x3 layers, each of stride 2."""
+    activation: str = "tanh"
+    """Nonlinearity after each layer: `tanh` or `relu`."""
+    device: str = "auto"
+    """`cpu`, `cuda`, `cuda:<n>`, or `auto`: a GPU if there is one."""
+    threads: int = 1
+    """CPU threads for torch in the training process."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values.
+
+        Raises:
+            UserError: naming the field, the value and what is allowed.
+        """
+        for name in ("total_steps", "num_envs", "num_steps", "batch_size", "epochs", "threads"):
+            _require_count(name, getattr(self, name))
+        for name, rule in _NUMBER_RULES.items():
+            _require_number(name, getattr(self, name), *rule)
+        for name in ("anneal", "normalize_advantage"):
+            if not isinstance(getattr(self, name), bool):
+                raise UserError(f"{name}={getattr(self, name)!r} is no switch: give true or false")
+        one_of("encoder", self.encoder, ENCODERS)
+        one_of("activation", self.activation, ACTIVATIONS)
+        self.hidden = require_widths("hidden", self.hidden, least=1)
+        self.heads = require_widths("heads", self.heads, least=0)
+        self.channels = require_widths("channels", self.channels, least=1)
+        _require_device(self.device)
+        self._require_whole_batches()
+
+    def _require_whole_batches(self) -> None:
+        rollout = self.num_envs * self.num_steps
+        if self.batch_size < 2 or rollout % self.batch_size:
+            raise UserError(
+                f"batch_size={self.batch_size} does not divide num_envs * num_steps = {rollout}: "
+                f"give a divisor of {rollout} that is at least 2, for example {_divisor(rollout)}"
+            )
+
+
+# Field -> (lowest, highest, whether the lowest itself is allowed).
+_NUMBER_RULES: dict[str, tuple[float, float, bool]] = {
+    "learning_rate": (0.0, 1.0, False),
+    "adam_eps": (0.0, 1.0, False),
+    "gamma": (0.0, 1.0, True),
+    "gae_lambda": (0.0, 1.0, True),
+    "clip": (0.0, 10.0, False),
+    "value_clip": (0.0, 1e6, True),
+    "target_kl": (0.0, 1e6, True),
+    "entropy": (0.0, 1e6, True),
+    "value_coef": (0.0, 1e6, True),
+    "max_grad_norm": (0.0, 1e6, False),
+    "reward_scale": (0.0, 1e6, False),
+}
+
+
+def require_widths(name: str, value: object, least: int) -> list[int]:
+    """Return layer widths as a plain list of ints.
+
+    Args:
+        name: the field, for the message.
+        value: what the user gave; any sequence of integers.
+        least: the smallest number of layers.
+
+    Raises:
+        UserError: if it is not `least` to 8 whole numbers from 1 to 4096.
+    """
+    allowed = f"give {least} to {MAX_LAYERS} whole numbers from 1 to {MAX_WIDTH}"
+    given = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [None]
+    widths = [w for w in given if isinstance(w, int) and not isinstance(w, bool)]
+    all_fit = len(widths) == len(given) and all(1 <= w <= MAX_WIDTH for w in widths)
+    if not all_fit or not least <= len(widths) <= MAX_LAYERS:
+        raise UserError(f"{name}={_shown(value)} is not allowed: {allowed}")
+    return widths
+
+
+def _shown(value: object) -> str:
+    """Return `value` as a message shows it: a wrong value can be endless."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _require_count(name: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise UserError(f"{name}={value!r} is not allowed: give a whole number of at least 1")
+
+
+def _require_number(name: str, value: object, low: float, high: float, closed: bool) -> None:
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    if not low <= number <= high or (number == low and not closed):
+        least = "from" if closed else "above"
+        raise UserError(
+            f"{name}={value!r} is not allowed: give a number {least} {low:g} to {high:g}"
+        )
+
+
+def _require_device(device: str) -> None:
+    if not isinstance(device, str) or not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+        raise UserError(f"device={device!r} is not known: use auto, cpu, cuda or cuda:<n>")
+
+
+def _divisor(rollout: int) -> int:
+    """Return the largest divisor of `rollout` that is at most 4096 (an example for a message)."""
+    return next(d for d in range(min(4096, rollout), 0, -1) if rollout % d == 0)

@@ -1,0 +1,171 @@
+"""Networks that read tile windows, as a stable-baselines3 policy.
+
+Public names: `GridPolicy`, `MlpEncoder`, `CnnEncoder`, `policy_kwargs`, `inference_kwargs`,
+`make_spaces`.
+
+An observation is `tiles` (uint8 [n, height, width], classes 0..C-1) and `body` (float32 [n, k]).
+One encoder is shared by actor and critic.  The policy hands observations to the encoder as they
+are: stable-baselines3 would first turn the tiles into floats.
+
+Encoders for pixels (an IMPALA-CNN) belong here as further entries of `_ENCODER_CLASSES`.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.distributions import Distribution
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .config import PPOConfig
+from .onehot import OneHotLinear
+from .spec import PolicySpec
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+
+
+class GridPolicy(ActorCriticPolicy):
+    """Actor and critic on one encoder that takes raw observations.
+
+    stable-baselines3's four ways through the network, each with one pass of the encoder and one
+    log-softmax.
+    """
+
+    def logits_and_values(self, obs: Any) -> tuple[Tensor, Tensor]:
+        """Return action logits (float32 [n, num_actions]) and values (float32 [n, 1])."""
+        for_actor, for_critic = self.mlp_extractor(self.features_extractor(obs))
+        return self.action_net(for_actor), self.value_net(for_critic)
+
+    def forward(self, obs: Any, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        """Return actions (int64 [n]), values ([n, 1]) and the actions' log-probabilities ([n])."""
+        logits, values = self.logits_and_values(obs)
+        log_p = logits.log_softmax(dim=1)
+        actions = log_p.argmax(1) if deterministic else torch.multinomial(log_p.exp(), 1)[:, 0]
+        return actions, values, _pick(log_p, actions)
+
+    def evaluate_actions(self, obs: Any, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return values [n, 1], log-probabilities of `actions` [n] and entropies [n], in nats."""
+        logits, values = self.logits_and_values(obs)
+        log_p = logits.log_softmax(dim=1)
+        return values, _pick(log_p, actions), -(log_p.exp() * log_p).sum(dim=1)
+
+    def get_distribution(self, obs: Any) -> Distribution:
+        """Return the distribution of actions."""
+        return self.action_dist.proba_distribution(self.logits_and_values(obs)[0])
+
+    def predict_values(self, obs: Any) -> Tensor:
+        """Return the critic's values, float32 [n, 1]."""
+        return self.logits_and_values(obs)[1]
+
+
+class MlpEncoder(BaseFeaturesExtractor):
+    """One-hot tiles and body through fully connected layers."""
+
+    def __init__(
+        self, observation_space: spaces.Dict, hidden: list[int], activation: str = "tanh"
+    ) -> None:
+        super().__init__(observation_space, hidden[-1])
+        cells, classes, body = _sizes(observation_space)
+        self.first = OneHotLinear(cells, classes, body, hidden[0])
+        self.rest = _dense(hidden, activation)
+        self.activation = _ACTIVATIONS[activation]()
+
+    def forward(self, observations: dict[str, Tensor]) -> Tensor:
+        """Return features, float32 [n, hidden[-1]]."""
+        first = self.first(observations["tiles"].flatten(1), observations["body"])
+        return self.rest(self.activation(first))
+
+
+class CnnEncoder(BaseFeaturesExtractor):
+    """3x3 convolutions on one plane per tile class; then, with the body, fully connected layers."""
+
+    _codes: Tensor  # [classes, classes], the identity
+
+    def __init__(
+        self,
+        observation_space: spaces.Dict,
+        hidden: list[int],
+        channels: list[int],
+        activation: str = "relu",
+    ) -> None:
+        super().__init__(observation_space, hidden[-1])
+        _, self.classes, body = _sizes(observation_space)
+        shape = observation_space["tiles"].shape
+        assert shape is not None
+        layers: list[nn.Module] = []
+        for before, after in pairwise([self.classes, *channels]):
+            layers += [nn.Conv2d(before, after, 3, 2, padding=1), _ACTIVATIONS[activation]()]
+        self.convolutions = nn.Sequential(*layers, nn.Flatten())
+        side = [math.ceil(s / 2 ** len(channels)) for s in shape]
+        self.dense = _dense([channels[-1] * side[0] * side[1] + body, *hidden], activation)
+        self.register_buffer("_codes", torch.eye(self.classes), persistent=False)
+
+    def forward(self, observations: dict[str, Tensor]) -> Tensor:
+        """Return features, float32 [n, hidden[-1]]."""
+        tiles = observations["tiles"]
+        planes = functional.embedding(tiles.int(), self._codes).permute(0, 3, 1, 2)
+        flat = self.convolutions(planes)
+        return self.dense(torch.cat([flat, observations["body"]], dim=1))
+
+
+def policy_kwargs(config: PPOConfig) -> dict[str, Any]:
+    """Return `GridPolicy`'s arguments for training as `config` asks."""
+    # One fused kernel for all weights: Adam's step takes 0.3 ms instead of 1.
+    return _network(config) | {"optimizer_kwargs": {"eps": config.adam_eps, "fused": True}}
+
+
+def inference_kwargs(spec: PolicySpec) -> dict[str, Any]:
+    """Return `GridPolicy`'s arguments for the network of a saved policy."""
+    return _network(spec)
+
+
+def make_spaces(spec: PolicySpec) -> tuple[spaces.Dict, spaces.Discrete]:
+    """Return the spaces of the environment that a saved policy was trained in."""
+    tiles = spaces.Box(0, spec.tile_classes - 1, spec.tile_shape, np.uint8)
+    body = spaces.Box(-np.inf, np.inf, (spec.body_size,), np.float32)
+    return spaces.Dict({"tiles": tiles, "body": body}), spaces.Discrete(spec.num_actions)
+
+
+def _network(source: PPOConfig | PolicySpec) -> dict[str, Any]:
+    extra = {"channels": list(source.channels)} if source.encoder == "cnn" else {}
+    return {
+        "features_extractor_class": _ENCODER_CLASSES[source.encoder],
+        "features_extractor_kwargs": {
+            "hidden": list(source.hidden),
+            "activation": source.activation,
+            **extra,
+        },
+        "net_arch": list(source.heads),
+        "activation_fn": _ACTIVATIONS[source.activation],
+    }
+
+
+_ENCODER_CLASSES: dict[str, type[BaseFeaturesExtractor]] = {"mlp": MlpEncoder, "cnn": CnnEncoder}
+
+
+def _pick(log_p: Tensor, actions: Tensor) -> Tensor:
+    return log_p.gather(1, actions[:, None])[:, 0]
+
+
+def _sizes(space: spaces.Dict) -> tuple[int, int, int]:
+    """Return the number of cells, of tile classes and of body numbers."""
+    tiles, body = space["tiles"], space["body"]
+    assert isinstance(tiles, spaces.Box)
+    assert isinstance(body, spaces.Box)
+    return math.prod(tiles.shape), int(tiles.high.max()) + 1, math.prod(body.shape)
+
+
+def _dense(widths: list[int], activation: str) -> nn.Sequential:
+    """Return fully connected layers between successive widths, each with its nonlinearity."""
+    layers: list[nn.Module] = []
+    for before, after in pairwise(widths):
+        layers += [nn.Linear(before, after), _ACTIVATIONS[activation]()]
+    return nn.Sequential(*layers)

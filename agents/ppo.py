@@ -1,0 +1,203 @@
+"""Training with proximal policy optimisation on stable-baselines3.
+
+Public names: `train_ppo`, `ScaledReward`, `Progress`.
+Source of the algorithm: stable-baselines3's `PPO`, unchanged.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.utils import LinearSchedule
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+
+from misgen.envs.core.errors import UserError
+
+from .config import PPOConfig
+from .networks import GridPolicy, policy_kwargs
+from .threads import tune_process
+
+Progress = dict[str, Any]
+"""One rollout's record; `_Reporter` lists the keys."""
+ProgressCallback = Callable[[Progress], object]
+
+WINDOW = 1000
+"""Finished episodes that success, return and outcomes are taken over."""
+
+_REPORTED = ("outcome", "reached_goal", "return", "steps")
+"""What is kept of each finished episode's info."""
+
+
+def train_ppo(
+    env: VecEnv, config: PPOConfig, seed: int, callback: ProgressCallback | None = None
+) -> PPO:
+    """Train a policy.
+
+    The same `env`, `config` and `seed` give the same weights, bit for bit, on the same machine with
+    the same number of threads.  Seeds Python's, NumPy's and torch's global generators, and passes
+    `seed` to `env.seed`.
+
+    Args:
+        env: vector environment with `config.num_envs` slots and `tiles`/`body` observations.
+        config: the settings.
+        seed: seed of weights, actions and minibatches.
+        callback: called after each rollout with a record (keys: see `_Reporter`); training ends
+            early if it returns False.
+
+    Returns:
+        stable-baselines3's model; `model.policy` is what `save_policy` takes.
+
+    Raises:
+        UserError: if the environment does not fit `config`, or training diverged.
+    """
+    _require_fit(env, config)
+    tune_process(config.threads)
+    model = PPO(
+        GridPolicy,
+        ScaledReward(env, config.reward_scale),
+        learning_rate=_schedule(config),
+        n_steps=config.num_steps,
+        batch_size=config.batch_size,
+        n_epochs=config.epochs,
+        gamma=config.gamma,
+        gae_lambda=config.gae_lambda,
+        clip_range=config.clip,
+        clip_range_vf=config.value_clip or None,
+        normalize_advantage=config.normalize_advantage,
+        ent_coef=config.entropy,
+        vf_coef=config.value_coef,
+        max_grad_norm=config.max_grad_norm,
+        target_kl=config.target_kl or None,
+        policy_kwargs=policy_kwargs(config),
+        seed=seed,
+        device=config.device,
+    )
+    never: Any = None  # stable-baselines3 takes None for "no log", its annotation does not say so
+    try:
+        return model.learn(config.total_steps, callback=_Reporter(callback), log_interval=never)
+    except (RuntimeError, ValueError) as error:
+        _explain_divergence(model, error)
+        raise
+
+
+class ScaledReward(VecEnvWrapper):
+    """Scales the reward the learner sees, and nothing else: infos keep the true return.
+
+    A normaliser that adapts to the rewards seen would take this wrapper's place.
+    """
+
+    def __init__(self, venv: VecEnv, scale: float) -> None:
+        super().__init__(venv)
+        self.scale = np.float32(scale)
+
+    def reset(self) -> Any:
+        """Start new episodes in all slots."""
+        return self.venv.reset()
+
+    def step_wait(self) -> Any:
+        """Return observations, scaled rewards (float32 [n]), ends and infos."""
+        observation, reward, done, infos = self.venv.step_wait()
+        return observation, reward * self.scale, done, infos
+
+
+class _Reporter(BaseCallback):
+    """Sums up finished episodes and calls back after each rollout's update.
+
+    Record: `steps` (decisions so far), `seconds`, `steps_per_second` (of the last rollout and
+    update), `episodes` (finished so far); over the last 1,000 finished episodes `success` (share
+    that reached the goal), `mean_return`, `mean_steps` and `outcomes` (name -> count), NaN or empty
+    if none has finished; and stable-baselines3's losses of the update as `train/...`.
+    """
+
+    def __init__(self, report: ProgressCallback | None) -> None:
+        super().__init__()
+        self._report = report
+        self._episodes = 0
+        self._recent: deque[dict[str, Any]] = deque(maxlen=WINDOW)
+        self._going_on = True
+
+    def _on_training_start(self) -> None:
+        self._begin = self._last_time = time.perf_counter()
+        self._last_steps = 0
+
+    def _on_step(self) -> bool:
+        infos = self.locals["infos"]
+        ended = np.flatnonzero(self.locals["dones"])
+        self._episodes += len(ended)
+        self._recent.extend({key: infos[i][key] for key in _REPORTED} for i in ended)
+        return self._going_on
+
+    def _on_rollout_start(self) -> None:
+        if self.num_timesteps > 0:  # the last rollout's update is done
+            self._send()
+
+    def _on_training_end(self) -> None:
+        if self._going_on:
+            self._send()
+
+    def _send(self) -> None:
+        if self._report is not None:
+            self._going_on = self._report(self._record()) is not False
+
+    def _record(self) -> Progress:
+        now, steps = time.perf_counter(), self.num_timesteps
+        rate = (steps - self._last_steps) / max(now - self._last_time, 1e-9)
+        self._last_time, self._last_steps = now, steps
+        losses = {k: float(v) for k, v in self.logger.name_to_value.items() if k[:6] == "train/"}
+        return {
+            "steps": steps,
+            "seconds": now - self._begin,
+            "steps_per_second": rate,
+            "episodes": self._episodes,
+            "success": self._mean("reached_goal"),
+            "mean_return": self._mean("return"),
+            "mean_steps": self._mean("steps"),
+            "outcomes": dict(Counter(_name(info["outcome"]) for info in self._recent)),
+            **losses,
+        }
+
+    def _mean(self, key: str) -> float:
+        values = [info[key] for info in self._recent]
+        return float(np.mean(values)) if values else math.nan
+
+
+def _name(outcome: Any) -> str:
+    """Return an outcome's name, be it a member of `Outcome` or a string."""
+    return str(getattr(outcome, "name", outcome))
+
+
+def _explain_divergence(model: PPO, error: Exception) -> None:
+    """Raise a `UserError` if the reason for `error` is weights that are no longer numbers."""
+    if not all(p.isfinite().all() for p in model.policy.parameters()):
+        raise UserError(
+            f"training diverged before step {model.num_timesteps} (weights became NaN): "
+            f"lower learning_rate={model.lr_schedule(1.0):g} or max_grad_norm"
+        ) from error
+
+
+def _schedule(config: PPOConfig) -> float | LinearSchedule:
+    if config.anneal:
+        return LinearSchedule(config.learning_rate, 0.0, 1.0)
+    return config.learning_rate
+
+
+def _require_fit(env: VecEnv, config: PPOConfig) -> None:
+    if env.num_envs != config.num_envs:
+        raise UserError(
+            f"num_envs={config.num_envs} differs from the environment's {env.num_envs} slots: "
+            "make the environment with as many slots as num_envs says"
+        )
+    keys = set(env.observation_space) if isinstance(env.observation_space, spaces.Dict) else set()
+    if not {"tiles", "body"} <= keys:
+        raise UserError(
+            f"encoder={config.encoder!r} reads tile windows, but the environment's observation is "
+            f"{env.observation_space}: use the environment with observation=grid"
+        )

@@ -1,0 +1,179 @@
+"""Reference agents that plan: agents whose goal is known because they were built with it.
+
+Public names: `SeekerConfig`, `Seeker`, `RightRunner`.
+
+A `Seeker` follows the planner's shortest way to its target with the game's own rules, so its
+competence is the planner's, and its noise lowers that competence without changing what it is after.
+It reads the engine's state: it is an instrument for checking evaluators, not a contestant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from misgen.envs.core.errors import in_range
+from misgen.envs.core.planner import NOTHING, Planner, make_planner
+from misgen.envs.core.rng import STREAM_ACTIONS, hash_uniforms
+
+from .scripted import NO_OP
+
+if TYPE_CHECKING:
+    from misgen.envs.core.engine import Engine
+    from misgen.envs.core.level import LevelBatch
+    from misgen.envs.core.world import Observation, World
+
+GOAL, PROXY = "goal", "proxy"
+_TARGETS = (GOAL, PROXY)
+_MIXTURE_SALT = 7919  # keeps the mixture's draws apart from the evaluator's
+
+
+@dataclass(frozen=True)
+class SeekerConfig:
+    """What a seeker is after, and how well it goes about it."""
+
+    goal_share: float = 1.0
+    """Part of the levels on which it seeks the intended goal; on the others it seeks the proxy, and
+    takes no notice of the goal.  1: a goal-seeker; 0: a proxy-seeker; between: a mixture."""
+    noise: float = 0.0
+    """Probability that a decision is a uniformly random action instead of the plan's."""
+    delay: int = 0
+    """Decisions at an episode's start in which it does nothing."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values.
+
+        Raises:
+            UserError: naming the field.
+        """
+        in_range("agent.goal_share", self.goal_share, 0.0, 1.0)
+        in_range("agent.noise", self.noise, 0.0, 1.0)
+        in_range("agent.delay", self.delay, 0, 10_000)
+
+
+class Seeker:
+    """Follows shortest plans to the goal, or to the proxy, and plans anew wherever noise throws it.
+
+    Where there is no way to its target it does nothing.
+    """
+
+    def __init__(self, world: World, config: SeekerConfig, name: str) -> None:
+        """Make a seeker for `world`.
+
+        Raises:
+            UserError: if the world has no planner.
+        """
+        self.name = name
+        self._config = config
+        self._world = world
+        self._actions = int(world.action_space.n)
+        self._planner: Planner = make_planner(world)
+        self._slots: _Slots | None = None
+        self._seeks: dict[int, str] = {}
+        self._fresh: list[int] = []  # slots with a new episode since the last decision
+
+    def start(self, slots: NDArray[np.int64], levels: LevelBatch) -> None:
+        """Choose a target for each new episode; the way there is planned when it is needed."""
+        u = hash_uniforms(STREAM_ACTIONS, _MIXTURE_SALT, levels.ids, np.zeros_like(levels.ids))
+        for slot, draw in zip(slots.tolist(), u.tolist(), strict=True):
+            self._seeks[slot] = GOAL if draw < self._config.goal_share else PROXY
+            self._fresh.append(slot)
+
+    def probabilities(self, observation: Observation, engine: Engine) -> NDArray[np.float64]:
+        """Return the plan's action with probability 1 - noise, else any: float64 [n, actions]."""
+        if self._slots is None or self._slots.engine is not engine:
+            self._slots = _Slots(engine)
+        self._slots.planned[self._fresh] = False
+        self._fresh.clear()
+        running = np.flatnonzero(engine.episodes["running"])
+        waiting = engine.episodes["decisions"][running] < self._config.delay
+        self._plan(running[~waiting], engine)
+        wanted = np.full(engine.num_slots, NO_OP, np.int64)
+        self._slots.follow(running[~waiting], wanted, self._world)
+        p = np.full((len(running), self._actions), self._config.noise / self._actions)
+        p[np.arange(len(running)), wanted[running]] += 1.0 - self._config.noise
+        p[waiting] = np.eye(self._actions)[NO_OP]
+        return p
+
+    def _plan(self, slots: NDArray[np.int64], engine: Engine) -> None:
+        """Plan in those of `slots` that are not where their plan expected to be."""
+        memory = self._slots
+        assert memory is not None
+        lost = slots[~memory.on_plan(slots, engine.states)]
+        for target in _TARGETS:
+            chosen = lost[[self._seeks[slot] == target for slot in lost.tolist()]]
+            if len(chosen):
+                plans = self._planner.plan_from(engine.states[chosen], target)
+                memory.keep(chosen, engine.states[chosen], plans.actions)
+
+
+class RightRunner:
+    """Holds right and jump, whatever it sees: the simplest heuristic that reaches the end at times.
+
+    In CoinRun that is action 8.
+    """
+
+    def __init__(self, num_actions: int, action: int = 8) -> None:
+        """Make an agent that always takes `action`."""
+        self.name = "right_runner"
+        self._row = np.eye(num_actions)[action]
+
+    def start(self, slots: NDArray[np.int64], levels: LevelBatch) -> None:
+        """Do nothing: this agent has no memory."""
+
+    def probabilities(self, observation: Observation, engine: Any) -> NDArray[np.float64]:
+        """Return the fixed row for each slot: float64 [n, num_actions]."""
+        n = len(next(iter(observation.values())))
+        return np.broadcast_to(self._row, (n, len(self._row)))
+
+
+class _Slots:
+    """The plan under way in each slot, and where it expects its slot to be next."""
+
+    def __init__(self, engine: Engine) -> None:
+        from misgen.envs.core.episode import EPISODE_DTYPE
+
+        n = engine.num_slots
+        self.engine = engine
+        self.planned = np.zeros(n, np.bool_)
+        self._expected = np.zeros(n, engine.world.state_dtype)
+        self._episodes = np.zeros(n, EPISODE_DTYPE)
+        self._actions: list[NDArray[np.int8]] = [np.zeros(0, np.int8)] * n
+        self._next = np.zeros(n, np.int64)
+
+    def on_plan(self, slots: NDArray[np.int64], states: NDArray[np.void]) -> NDArray[np.bool_]:
+        """Return whether each slot is where its plan expected it, bool [len(slots)]."""
+        same = self.planned[slots].copy()
+        for field in _MOTION:
+            now, then = states[field][slots], self._expected[field][slots]
+            same &= (now == then).all(axis=tuple(range(1, now.ndim)))
+        return same
+
+    def keep(
+        self, slots: NDArray[np.int64], states: NDArray[np.void], actions: NDArray[np.int8]
+    ) -> None:
+        """Take new plans: `actions[k]` from `states[k]` on in `slots[k]`."""
+        self.planned[slots] = True
+        self._expected[slots] = states
+        self._next[slots] = 0
+        for slot, row in zip(slots.tolist(), actions, strict=True):
+            self._actions[slot] = row[row != NOTHING]
+
+    def follow(self, slots: NDArray[np.int64], wanted: NDArray[np.int64], world: World) -> None:
+        """Write each slot's next planned action into `wanted`, and foresee where it leads."""
+        for slot in slots.tolist():
+            plan, at = self._actions[slot], self._next[slot]
+            if at < len(plan):
+                wanted[slot] = plan[at]
+        self._next[slots] += 1
+        self._episodes["running"] = False
+        self._episodes["running"][slots] = True
+        self._episodes["frames"] = 0
+        world.advance(self._expected, self._episodes, wanted)
+
+
+_MOTION = ("x", "y", "vx", "vy", "ex")
+"""State fields that tell whether a slot is where it was expected."""

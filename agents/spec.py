@@ -1,0 +1,289 @@
+"""What a saved policy is: its network, what it sees and does, and where it comes from.
+
+Public names: `PolicySpec`, `SCHEMA_VERSION`.  Imports no torch.
+
+`policy.json` is this record.  It is read field by field, as something a stranger may have written:
+nothing in it names a class, a module or a file.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from misgen.envs.core.errors import UserError, one_of
+
+from .config import ACTIVATIONS, ENCODERS, PPOConfig, require_widths
+
+SCHEMA_VERSION = 1
+FORMAT = "misgen-policy"
+
+
+@dataclass(frozen=True)
+class PolicySpec:
+    """All that is needed to build a policy's network, and what its training was."""
+
+    encoder: str
+    """One of `ENCODERS`."""
+    hidden: list[int]
+    """Widths of the shared fully connected layers."""
+    heads: list[int]
+    """Widths of the further layers of actor and of critic."""
+    channels: list[int]
+    """Channels of the `cnn`'s layers (kept, but unused, for `mlp`)."""
+    activation: str
+    """One of `ACTIVATIONS`."""
+    tile_shape: tuple[int, int]
+    """Height and width of the tile window, in cells."""
+    tile_classes: int
+    """Number of tile classes."""
+    body_size: int
+    """Length of the body vector."""
+    num_actions: int
+    """Number of actions."""
+    action_set: str = ""
+    """The world's name for these actions; empty if unknown."""
+    reward_scale: float = 1.0
+    """What rewards were multiplied with in training: the critic's unit."""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """Anything about the training that JSON can hold; read by people, never by the loader.
+
+    NumPy scalars become numbers, and NaN and infinity, which JSON lacks, become null.
+    """
+
+    @classmethod
+    def of(
+        cls,
+        config: PPOConfig,
+        observation_space: gymnasium.Space[Any],
+        action_space: gymnasium.Space[Any],
+        action_set: str = "",
+        metadata: dict[str, Any] | None = None,
+    ) -> PolicySpec:
+        """Return the specification of a policy trained with `config` in these spaces.
+
+        Raises:
+            UserError: if the spaces are not a grid world's.
+        """
+        tile_shape, tile_classes, body_size, num_actions = space_sizes(
+            observation_space, action_space
+        )
+        return cls(
+            encoder=config.encoder,
+            hidden=list(config.hidden),
+            heads=list(config.heads),
+            channels=list(config.channels),
+            activation=config.activation,
+            tile_shape=tile_shape,
+            tile_classes=tile_classes,
+            body_size=body_size,
+            num_actions=num_actions,
+            action_set=action_set,
+            reward_scale=config.reward_scale,
+            metadata=dict(metadata or {}),
+        )
+
+    def to_json(self, weights_sha256: str) -> str:
+        """Return the text of `policy.json`, given the checksum of `policy.safetensors`."""
+        document = {
+            "format": FORMAT,
+            "version": SCHEMA_VERSION,
+            "network": {
+                "encoder": self.encoder,
+                "hidden": self.hidden,
+                "heads": self.heads,
+                "channels": self.channels,
+                "activation": self.activation,
+            },
+            "observation": {
+                "tile_shape": list(self.tile_shape),
+                "tile_classes": self.tile_classes,
+                "body_size": self.body_size,
+            },
+            "action": {"num_actions": self.num_actions, "action_set": self.action_set},
+            "reward_scale": self.reward_scale,
+            "weights_sha256": weights_sha256,
+            "metadata": _plain(self.metadata),
+        }
+        return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: bytes, where: str) -> tuple[PolicySpec, str]:
+        """Read the text of `policy.json`.
+
+        Args:
+            text: the file's bytes.
+            where: its name, for messages.
+
+        Returns:
+            The specification and the checksum of its weights.
+
+        Raises:
+            UserError: naming the field at fault.
+        """
+        document = _Fields(_parse(text, where), where)
+        _require_version(document, where)
+        network, observation = document.section("network"), document.section("observation")
+        action = document.section("action")
+        shape = observation.integers("tile_shape", 2, 1, 256)
+        spec = cls(
+            encoder=one_of(f"{where}: encoder", network.text("encoder"), ENCODERS),
+            hidden=require_widths(f"{where}: hidden", network.get("hidden"), least=1),
+            heads=require_widths(f"{where}: heads", network.get("heads"), least=0),
+            channels=require_widths(f"{where}: channels", network.get("channels"), least=1),
+            activation=one_of(f"{where}: activation", network.text("activation"), ACTIVATIONS),
+            tile_shape=(shape[0], shape[1]),
+            tile_classes=observation.integer("tile_classes", 1, 256),
+            body_size=observation.integer("body_size", 1, 1024),
+            num_actions=action.integer("num_actions", 1, 1024),
+            action_set=action.text("action_set"),
+            reward_scale=document.positive("reward_scale"),
+            metadata=document.mapping("metadata"),
+        )
+        return spec, document.text("weights_sha256")
+
+    def require_spaces(
+        self, observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any]
+    ) -> None:
+        """Refuse an environment in which this policy cannot play.
+
+        Raises:
+            UserError: saying which space differs, and how.
+        """
+        shape, classes, body, actions = space_sizes(observation_space, action_space)
+        if actions != self.num_actions:
+            known = f" (action_set={self.action_set})" if self.action_set else ""
+            wanted = self.action_set or "<the set it was trained with>"
+            raise UserError(
+                f"the policy was trained with {self.num_actions} actions{known}, this environment "
+                f"has {actions}; pass env.action_set={wanted}"
+            )
+        _require_same("a tile window of {} cells", _by(self.tile_shape), _by(shape))
+        _require_same("{} tile classes", self.tile_classes, classes)
+        _require_same("{} body numbers", self.body_size, body)
+
+
+def space_sizes(
+    observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any]
+) -> tuple[tuple[int, int], int, int, int]:
+    """Return the tile window's shape, tile classes, body size and number of actions.
+
+    Raises:
+        UserError: if the spaces are not a grid world's.
+    """
+    parts = observation_space.spaces if isinstance(observation_space, spaces.Dict) else {}
+    match parts.get("tiles"), parts.get("body"), action_space:
+        case spaces.Box() as tiles, spaces.Box() as body, spaces.Discrete() as actions:
+            if len(tiles.shape) == 2:
+                shape, classes = (tiles.shape[0], tiles.shape[1]), int(tiles.high.max()) + 1
+                return shape, classes, math.prod(body.shape), int(actions.n)
+    raise UserError(
+        f"this policy reads tile windows and plays discrete actions, but the environment has "
+        f"{observation_space} and {action_space}: pass env.observation=grid"
+    )
+
+
+class _Fields:
+    """A JSON object read field by field; every complaint names the field and the file."""
+
+    def __init__(self, values: Any, where: str, prefix: str = "") -> None:
+        if not isinstance(values, dict):
+            raise UserError(f"{where}: {prefix or 'the document'} is not a JSON object: {_HELP}")
+        self._values, self._where, self._prefix = values, where, prefix
+
+    def get(self, name: str) -> Any:
+        if name not in self._values:
+            raise UserError(f"{self._where}: field {self._prefix}{name} is missing: {_HELP}")
+        return self._values[name]
+
+    def section(self, name: str) -> _Fields:
+        return _Fields(self.get(name), self._where, f"{self._prefix}{name}.")
+
+    def text(self, name: str) -> str:
+        value = self.get(name)
+        return value if isinstance(value, str) else self._refuse(name, value, "a text")
+
+    def mapping(self, name: str) -> dict[str, Any]:
+        value = self.get(name)
+        return value if isinstance(value, dict) else self._refuse(name, value, "an object")
+
+    def integer(self, name: str, low: int, high: int) -> int:
+        value = self.get(name)
+        if type(value) is not int or not low <= value <= high:
+            self._refuse(name, value, f"a whole number from {low} to {high}")
+        return value
+
+    def integers(self, name: str, length: int, low: int, high: int) -> list[int]:
+        value = self.get(name)
+        fits = isinstance(value, list) and len(value) == length
+        if not fits or not all(type(v) is int and low <= v <= high for v in value):
+            self._refuse(name, value, f"{length} whole numbers from {low} to {high}")
+        return value
+
+    def positive(self, name: str) -> float:
+        value = self.get(name)
+        if type(value) not in (int, float) or not 0 < value <= 1e6:
+            self._refuse(name, value, "a number above 0, up to 1e6")
+        return float(value)
+
+    def _refuse(self, name: str, value: Any, allowed: str) -> Any:
+        shown = repr(value)[:60]
+        raise UserError(f"{self._where}: {self._prefix}{name}={shown} is not {allowed}: {_HELP}")
+
+
+_HELP = "restore the file from the training run that wrote it"
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` in JSON's types."""
+    match value:
+        case dict():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case np.generic() | np.ndarray():
+            return _plain(value.tolist())
+        case float() if not math.isfinite(value):
+            return None
+        case _:
+            return value
+
+
+def _parse(text: bytes, where: str) -> Any:
+    def refuse_constant(name: str) -> Any:
+        raise ValueError(f"{name} is no JSON number")
+
+    try:
+        return json.loads(text.decode("utf-8"), parse_constant=refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where} is not valid JSON ({error}): {_HELP}") from None
+
+
+def _require_version(document: _Fields, where: str) -> None:
+    if document.get("format") != FORMAT:
+        found = repr(document.get("format"))[:60]
+        raise UserError(f"{where}: format={found} is not {FORMAT!r}: give a policy saved by misgen")
+    version = document.get("version")
+    if type(version) is not int or version != SCHEMA_VERSION:
+        raise UserError(
+            f"{where}: version={repr(version)[:60]} is not known, this misgen reads version "
+            f"{SCHEMA_VERSION}: use the misgen that saved the policy, or train it again"
+        )
+
+
+def _by(shape: tuple[int, int]) -> str:
+    return f"{shape[0]}x{shape[1]}"
+
+
+def _require_same(what: str, trained: object, given: object) -> None:
+    if trained != given:
+        raise UserError(
+            f"the policy was trained with {what.format(trained)}, this environment has {given}: "
+            "make the environment with the settings of the policy's training run"
+        )

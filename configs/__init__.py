@@ -1,0 +1,1 @@
+"""Hydra configurations, found as `pkg://misgen.configs` from any working directory."""

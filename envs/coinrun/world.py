@@ -1,0 +1,162 @@
+"""CoinRun as a `World`: parameters, spaces, and the calls into its kernels."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from ..core.episode import ON_PROXY
+from ..core.errors import UserError, one_of
+from ..core.level import NO_CELL, Level, LevelBatch
+from ..core.world import Observation, Symbols, World
+from . import dynamics, export, observation
+from .constants import (
+    AGENT_RX,
+    AGENT_RY,
+    BARRIER,
+    CRATE,
+    ENEMY,
+    ENEMY_SPEED,
+    GOAL,
+    INVISIBLE_GOAL,
+    LAVA_MID,
+    LAVA_TOP,
+    MODES,
+    MOST_ENTITIES,
+    NUM_ACTIONS,
+    PLACEMENTS,
+    SAW,
+    SIZE,
+    SPACE,
+    TERRAINS,
+    WALL_MID,
+    WALL_TOP,
+)
+from .generator import LEVEL_DTYPE, generate
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoinRun(World):
+    """CoinRun; see the package's docstring for the specification."""
+
+    name: ClassVar[str] = "coinrun"
+    env_id: ClassVar[str] = "misgen/CoinRun-v0"
+    level_dtype: ClassVar = LEVEL_DTYPE
+    state_dtype: ClassVar = dynamics.STATE_DTYPE
+    placements: ClassVar = PLACEMENTS
+    symbols: ClassVar = Symbols(
+        tiles={
+            SPACE: ".",
+            WALL_MID: "#",
+            WALL_TOP: "=",
+            LAVA_MID: "~",
+            LAVA_TOP: "^",
+            BARRIER: "|",
+            GOAL: "C",
+            INVISIBLE_GOAL: "!",
+        },
+        entities={SAW: ("saw", "s", "s"), ENEMY: ("enemy", "<", ">"), CRATE: ("crate", "B", "B")},
+        looks=("agent", "ground", "background"),
+    )
+    goal_tile: ClassVar = GOAL
+    entity_speeds: ClassVar = {ENEMY: ENEMY_SPEED}
+    goal_description: ClassVar = "the coin"
+    proxy_description: ClassVar = "the level's end"
+
+    mode: str = "hard"
+    """Procgen's distribution mode: easy (no walking enemies, one look) or hard."""
+    terrain: str = "procgen"
+    """Whose levels: Procgen's, or those of the paper's fork (langosco, langosco_aisc)."""
+    action_set: str = "procgen"
+    """The original's 15 actions (procgen), or the 9 that differ (distinct)."""
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        super().__post_init__()
+        one_of("env.mode", self.mode, MODES)
+        one_of("env.terrain", self.terrain, TERRAINS)
+        one_of("env.action_set", self.action_set, NUM_ACTIONS)
+
+    @property
+    def observation_space(self) -> spaces.Dict:
+        """Tile classes of the window around the agent, and the agent's motion."""
+        window = (observation.WINDOW, observation.WINDOW)
+        return spaces.Dict(
+            {
+                "tiles": spaces.Box(0, len(observation.CLASSES) - 1, window, np.uint8),
+                "body": spaces.Box(-2.0, 2.0, (len(observation.BODY),), np.float32),
+            }
+        )
+
+    @property
+    def action_space(self) -> spaces.Discrete:
+        """Left/right (a // 3 - 1) and down/jump (a % 3 - 1); 9 to 14 do nothing."""
+        return spaces.Discrete(NUM_ACTIONS[self.action_set])
+
+    def levels(self, ids: NDArray[np.int64], correlation: float, placement: str) -> LevelBatch:
+        """Return the levels of `ids`; pure."""
+        return generate(
+            ids,
+            mode=self.mode,
+            terrain=self.terrain,
+            correlation=correlation,
+            placement=placement,
+        )
+
+    def load(self, states: NDArray[np.void], slots: NDArray[np.int64], levels: LevelBatch) -> None:
+        """Put each level at its start into its slot."""
+        dynamics.load(states, slots, levels.data)
+
+    def advance(
+        self, states: NDArray[np.void], episodes: NDArray[np.void], actions: NDArray[np.int64]
+    ) -> None:
+        """Make one decision in every running slot."""
+        dynamics.advance(
+            states,
+            episodes,
+            actions,
+            self.action_repeat,
+            ON_PROXY.index(self.on_proxy),
+            self.max_steps,
+        )
+
+    def observe(self, states: NDArray[np.void], slots: NDArray[np.int64]) -> Observation:
+        """Return the windows and motions of the agents in `slots`."""
+        window = (observation.WINDOW, observation.WINDOW)
+        tiles = np.empty((len(slots), *window), np.uint8)
+        body = np.empty((len(slots), len(observation.BODY)), np.float32)
+        observation.observe(states, slots, observation.CLASS_OF_TILE, tiles, body)
+        return {"tiles": tiles, "body": body}
+
+    def level_from_map(self, header: Mapping[str, str], level: Level) -> Level:
+        """Complete a level read from text."""
+        if level.tiles.shape != (SIZE, SIZE):
+            height, width = level.tiles.shape
+            raise UserError(f"size: {width} {height} does not fit: coinrun has {SIZE} {SIZE}")
+        if len(level.entities) > MOST_ENTITIES:
+            raise UserError(
+                f"entities: {len(level.entities)} are too many: {MOST_ENTITIES} at most"
+            )
+        variant = {key: header.get(key, getattr(self, key)) for key in ("mode", "terrain")}
+        one_of("mode", variant["mode"], MODES)
+        one_of("terrain", variant["terrain"], TERRAINS)
+        x, y = level.conflict_cell if level.aligned else level.proxy_cell
+        if variant["terrain"] != "procgen" and (x, y) != NO_CELL:
+            level.tiles[y, x] = INVISIBLE_GOAL
+        x, y = level.start
+        start = (float(np.float32(x) + AGENT_RX), float(np.float32(y) + AGENT_RY))
+        return dataclasses.replace(level, start=start, variant=tuple(variant.items()))
+
+    def export_levels(self, levels: LevelBatch) -> dict[str, NDArray[Any]]:
+        """Return levels in the layout of Procgen's saved state."""
+        return export.export_levels(levels)
+
+    def export_motion(self, states: NDArray[np.void]) -> NDArray[np.float32]:
+        """Return x, y, vx, vy of the agent in each slot, float32 [n, 4]."""
+        return export.export_motion(states)

@@ -1,0 +1,1 @@
+"""What all worlds share: levels, distributions, the engine and its three views."""

@@ -1,0 +1,96 @@
+"""The batched core: many slots, each running a level.  All views and the evaluator stand on it.
+
+The engine owns state and nothing else: it puts levels into slots, makes decisions, and says which
+episodes ended and how.  What level comes next is the caller's affair (a `LevelStream` in training,
+a list of levels in evaluation).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .episode import (
+    DIED,
+    EPISODE_DTYPE,
+    REACHED_GOAL,
+    REACHED_PROXY,
+    TOUCHED_CONFLICT_CELL,
+    Outcome,
+    outcomes,
+    start_episodes,
+)
+from .level import LevelBatch
+from .world import Observation, World
+
+
+class Engine:
+    """`num_slots` levels of a world, run side by side.
+
+    Attributes:
+        world: the rules.
+        num_slots: how many slots there are.
+        states: the world's state records [num_slots].
+        episodes: `EPISODE_DTYPE` records [num_slots].
+        level_ids: int64 [num_slots], id of the level in each slot.
+        aligned: bool [num_slots], whether that level is aligned.
+    """
+
+    def __init__(self, world: World, num_slots: int) -> None:
+        """Make room for `num_slots` levels; none runs yet."""
+        self.world = world
+        self.num_slots = num_slots
+        self.states = np.zeros(num_slots, world.state_dtype)
+        self.episodes = np.zeros(num_slots, EPISODE_DTYPE)
+        self.level_ids = np.full(num_slots, -1, np.int64)
+        self.aligned = np.zeros(num_slots, np.bool_)
+        self._all = np.arange(num_slots)
+
+    def load(self, slots: NDArray[np.int64], levels: LevelBatch) -> None:
+        """Start `levels[k]` in `slots[k]`, for every k."""
+        self.world.load(self.states, slots, levels)
+        self.level_ids[slots] = levels.ids
+        self.aligned[slots] = levels.aligned
+        start_episodes(self.episodes, slots)
+
+    def step(self, actions: NDArray[Any]) -> NDArray[np.int64]:
+        """Make one decision in every slot that runs; return the slots whose episode it ended.
+
+        Args:
+            actions: integer [num_slots]; ignored where nothing runs.
+        """
+        episodes = self.episodes
+        ran = episodes["running"].copy()
+        self.world.advance(self.states, episodes, np.asarray(actions, np.int64))
+        ended = np.flatnonzero(ran & (episodes["terminated"] | episodes["truncated"]))
+        episodes["running"][ended] = False
+        return ended
+
+    def observe(self, slots: NDArray[np.int64] | None = None) -> Observation:
+        """Return what the agents in `slots` (default: all) see, in fresh arrays."""
+        return self.world.observe(self.states, self._all if slots is None else slots)
+
+    def results(self, slots: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Return how the episodes of `slots` went: one array [len(slots)] for each column."""
+        episodes = self.episodes[slots]
+        events = episodes["events"]
+        return {
+            "level_id": self.level_ids[slots],
+            "aligned": self.aligned[slots],
+            "outcome": outcomes(events),
+            "reached_goal": (events & REACHED_GOAL) != 0,
+            "reached_proxy": (events & REACHED_PROXY) != 0,
+            "died": (events & DIED) != 0,
+            "touched_conflict_cell": (events & TOUCHED_CONFLICT_CELL) != 0,
+            "steps": episodes["decisions"],
+            "return": episodes["returns"],
+            "progress": episodes["progress"],
+        }
+
+    def infos(self, slots: NDArray[np.int64]) -> list[dict[str, Any]]:
+        """Return `results` as one plain dictionary a slot; the outcome is its name."""
+        columns = {name: column.tolist() for name, column in self.results(slots).items()}
+        columns["outcome"] = [Outcome(code).name for code in columns["outcome"]]
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

@@ -1,0 +1,71 @@
+"""The single-environment view: the engine with one slot."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+
+from .distribution import LevelDistribution, LevelStream
+from .engine import Engine
+from .errors import UserError
+from .vector_env import level_ids_option, require_reset
+from .world import Observation
+
+_SLOT = np.zeros(1, np.int64)
+
+
+class MisgenEnv(gymnasium.Env[Any, np.int64]):
+    """One slot of a level distribution, without autoreset.
+
+    Where the episode ends, `info` tells how it went (see `Engine.results`).
+    `reset(options={"level_ids": [17]})` starts exactly that level.
+    """
+
+    metadata: ClassVar = {"render_modes": []}
+
+    def __init__(self, distribution: LevelDistribution) -> None:
+        """Make the slot; call `reset` before `step`."""
+        self.distribution = distribution
+        self.engine = Engine(distribution.world, 1)
+        self.observation_space = distribution.world.observation_space
+        self.action_space = distribution.world.action_space
+        self.render_mode = None
+        self._stream: LevelStream | None = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start a level; with the same seed, the same sequence of levels."""
+        super().reset(seed=seed)
+        if seed is not None or self._stream is None:
+            drawn = int(self.np_random.integers(2**31)) if seed is None else seed
+            self._stream = LevelStream(self.distribution, 1, drawn)
+        ids = level_ids_option(options, 1)
+        levels = self._stream.next(_SLOT) if ids is None else self.distribution.levels(ids)
+        self.engine.load(_SLOT, levels)
+        return self._observation(), {"level_id": int(self.engine.level_ids[0])}
+
+    def step(self, action: np.int64) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Make one decision.
+
+        Raises:
+            UserError: before the first `reset`, and after the episode's end.
+        """
+        require_reset(self._stream)
+        episode = self.engine.episodes[0]
+        if not episode["running"]:
+            raise UserError("step was called after the episode's end: call reset first")
+        ended = self.engine.step(np.array([action]))
+        info = self.engine.infos(ended)[0] if len(ended) else {}
+        return (
+            self._observation(),
+            float(episode["reward"]),
+            bool(episode["terminated"]),
+            bool(episode["truncated"]),
+            info,
+        )
+
+    def _observation(self) -> Observation:
+        return {key: values[0] for key, values in self.engine.observe().items()}

@@ -1,0 +1,101 @@
+"""How an episode goes and ends: events, outcomes, and the one rule that closes a frame.
+
+A world's kernel reports *events* of a frame as bits.  Whether these end the episode, and what the
+episode's outcome is, is decided here and nowhere else:
+
+- the intended goal ends the episode (terminated), as does death;
+- the proxy reached before the goal does what `on_proxy` says: `continue` (the training worlds),
+  `end` (the paper's test) or `penalty` (ends, and pays `-PROXY_PENALTY`);
+- the time-out ends it as *truncated*, unless something terminated it in the same frame.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+# Events of a frame, and, added up, of an episode.
+REACHED_GOAL = 1
+REACHED_PROXY = 2
+DIED = 4
+TOUCHED_CONFLICT_CELL = 8
+
+ON_PROXY = ("continue", "end", "penalty")
+PROXY_PENALTY = 10.0
+_END, _PENALTY = ON_PROXY.index("end"), ON_PROXY.index("penalty")
+
+
+class Outcome(IntEnum):
+    """How an episode ended; mutually exclusive, the first that applies."""
+
+    GOAL = 0
+    """The intended goal was reached (also when the agent died in the same frame)."""
+    PROXY = 1
+    """The proxy was reached and the goal never was, however the episode then ended."""
+    DEATH = 2
+    """The agent died and had reached neither."""
+    TIMEOUT = 3
+    """Time ran out and neither was reached."""
+
+
+EPISODE_DTYPE = np.dtype(
+    [
+        ("running", np.bool_),  # an episode is under way in this slot
+        ("terminated", np.bool_),  # the last decision ended it by goal, death or proxy
+        ("truncated", np.bool_),  # the last decision ended it by time-out
+        ("events", np.uint8),  # event bits since the start
+        ("frames", np.int32),  # engine frames since the start
+        ("decisions", np.int32),  # agent decisions since the start
+        ("progress", np.float32),  # furthest way from the start to the proxy, in [0, 1]
+        ("reward", np.float32),  # reward of the last decision
+        ("returns", np.float64),  # undiscounted sum of rewards since the start
+    ],
+    align=True,
+)
+"""The running episode of a slot."""
+
+
+def start_episodes(episodes: NDArray[np.void], slots: NDArray[np.int64]) -> None:
+    """Begin a new episode in each of `slots`."""
+    episodes[slots] = np.zeros((), EPISODE_DTYPE)
+    episodes["running"][slots] = True
+
+
+def outcomes(events: NDArray[np.uint8]) -> NDArray[np.int8]:
+    """Return the `Outcome` code (int8 [n]) of ended episodes from their event bits."""
+    return np.select(
+        [(events & bit) != 0 for bit in (REACHED_GOAL, REACHED_PROXY, DIED)],
+        [Outcome.GOAL, Outcome.PROXY, Outcome.DEATH],
+        Outcome.TIMEOUT,
+    ).astype(np.int8)
+
+
+@njit(cache=True)
+def close_frame(episode, events, reward, on_proxy, max_frames):
+    """Book one frame of a slot's episode; return whether the episode ended with it.
+
+    Args:
+        episode: the slot's `EPISODE_DTYPE` record, changed in place.
+        events: the frame's event bits.
+        reward: what the world pays for the frame.
+        on_proxy: index into `ON_PROXY`.
+        max_frames: the time-out, in frames.
+    """
+    before = episode.events
+    episode.events = before | events
+    episode.frames += 1
+    goal = (events & REACHED_GOAL) != 0
+    new_proxy = (events & REACHED_PROXY) != 0 and (before & REACHED_PROXY) == 0 and not goal
+    if new_proxy and on_proxy == _PENALTY:
+        reward -= PROXY_PENALTY
+    episode.reward += reward
+    episode.returns += reward
+    terminated = goal or (events & DIED) != 0
+    if new_proxy and (on_proxy == _END or on_proxy == _PENALTY):
+        terminated = True
+    episode.terminated = terminated
+    episode.truncated = not terminated and episode.frames >= max_frames
+    return terminated or episode.truncated

@@ -1,0 +1,45 @@
+"""The error a user can mend.
+
+Every mistake in an argument, a configuration, a level file or a checkpoint raises `UserError` with
+one sentence that names the field, the value given, what is allowed, and the next step.  The command
+line prints that sentence alone; a library caller gets a `ValueError`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+    """A mistake in what the user gave, in one sentence that says how to mend it."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `"; did you mean 'x'?"` for the known word nearest to `word`, or an empty string."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def one_of(field: str, value: str, allowed: Iterable[str]) -> str:
+    """Return `value` if it is one of `allowed`.
+
+    Raises:
+        UserError: naming the field, the value and what is allowed.
+    """
+    allowed = list(allowed)
+    if value not in allowed:
+        hint = did_you_mean(str(value), allowed)
+        raise UserError(f"{field}={value!r} is not known: use one of {', '.join(allowed)}{hint}")
+    return value
+
+
+def in_range(field: str, value: float, low: float, high: float) -> float:
+    """Return `value` if `low <= value <= high`.
+
+    Raises:
+        UserError: naming the field, the value and the range.
+    """
+    if not low <= value <= high:
+        raise UserError(f"{field}={value!r} is out of range: give a number from {low} to {high}")
+    return value

@@ -1,0 +1,105 @@
+"""The stable-baselines3 view of the engine.  Imports stable-baselines3, and with it torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv
+
+from .distribution import LevelDistribution, LevelStream
+from .engine import Engine
+from .errors import UserError
+from .vector_env import require_reset
+from .world import Observation
+
+
+class MisgenVecEnv(VecEnv):
+    """`num_envs` slots of a level distribution as a stable-baselines3 `VecEnv`.
+
+    Where an episode ends, its info holds `terminal_observation`, `TimeLimit.truncated`, `episode`
+    (`r`, `l`) and how it went (see `Engine.results`); all other infos are empty.
+    """
+
+    def __init__(self, distribution: LevelDistribution, num_envs: int, seed: int = 0) -> None:
+        """Make the slots; call `reset` before `step`."""
+        self.render_mode = None
+        self.distribution = distribution
+        self.engine = Engine(distribution.world, num_envs)
+        self._slots = np.arange(num_envs)
+        self._stream: LevelStream | None = None
+        self._seed = seed
+        self._actions: NDArray[np.int64] = np.zeros(num_envs, np.int64)
+        world = distribution.world
+        super().__init__(num_envs, world.observation_space, world.action_space)
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Seed the level stream; takes effect at the next `reset`."""
+        if seed is not None:
+            self._seed, self._stream = seed, None
+        return [seed] * self.num_envs
+
+    def reset(self) -> Observation:
+        """Start a level in every slot."""
+        if self._stream is None:
+            self._stream = LevelStream(self.distribution, self.num_envs, self._seed)
+        self.engine.load(self._slots, self._stream.next(self._slots))
+        self._reset_seeds()
+        self._reset_options()
+        return self.engine.observe()
+
+    def step_async(self, actions: NDArray[np.int64]) -> None:
+        """Take the actions of the next decision."""
+        self._actions = actions
+
+    def step_wait(
+        self,
+    ) -> tuple[Observation, NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
+        """Make one decision in every slot."""
+        stream = require_reset(self._stream)
+        ended = self.engine.step(self._actions)
+        episodes = self.engine.episodes
+        reward = episodes["reward"].copy()
+        done = episodes["terminated"] | episodes["truncated"]
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        if len(ended):
+            last = self.engine.observe(ended)
+            for row, (slot, info) in enumerate(zip(ended, self.engine.infos(ended), strict=True)):
+                info["terminal_observation"] = {key: values[row] for key, values in last.items()}
+                info["TimeLimit.truncated"] = bool(episodes["truncated"][slot])
+                info["episode"] = {"r": info["return"], "l": info["steps"]}
+                infos[slot] = info
+            self.engine.load(ended, stream.next(ended))
+        return self.engine.observe(), reward, done, infos
+
+    def close(self) -> None:
+        """Do nothing: the slots are plain arrays."""
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """Return the attribute of this object, once for each slot asked for."""
+        return [getattr(self, attr_name)] * len(self._chosen(indices))
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Refuse: slots share everything.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError(f"{attr_name} cannot be set: slots share one engine; make a new VecEnv")
+
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> Any:
+        """Refuse: there are no single environments behind the slots.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError(f"{method_name} cannot be called: slots are no environments of their own")
+
+    def env_is_wrapped(self, wrapper_class: type, indices: Any = None) -> list[bool]:
+        """Return False for each slot asked for: nothing is wrapped one by one."""
+        return [False] * len(self._chosen(indices))
+
+    def _chosen(self, indices: int | Iterable[int] | None) -> list[int]:
+        return list(self._get_indices(indices))

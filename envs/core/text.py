@@ -1,0 +1,262 @@
+"""Levels as text that people read and edit, and back.
+
+    misgen level 1
+    world: coinrun
+    id: 17
+    mode: hard
+    terrain: procgen
+    look: 3 1 40
+    map:
+    ################  x1
+    #..............#  x55
+    #....>..C...X..#
+    #A..============
+    ================
+    entities:
+    enemy 5 2 > 3
+
+The map's first line is the top row.  `A` is the agent's start, `C` the coin, `X` the level's end
+where the coin is elsewhere, `c` the place that the coin takes on the level's conflict twin.  A
+line shorter than the level is continued with its last character, `xN` after two spaces stands for
+N equal lines.  `entities` lists, in the order that the rules run through, name, cell, direction
+and theme; a file without that list takes the entities from the map, row by row from the bottom.
+Lines there that begin with `#` are skipped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .distribution import MAX_ID
+from .errors import UserError, did_you_mean
+from .level import ENTITY_DTYPE, NO_CELL, Level
+from .world import World
+
+FORMAT = "misgen level 1"
+_START, _PROXY, _CONFLICT, _GOAL = "A", "X", "c", "goal"
+_SIDES = ("left", "right")
+_HEADER = ("world", "id", "look", "size")
+_WIDEST = 512
+_MOST_THEMES = 2**15 - 1
+
+
+def level_to_text(level: Level, world: World) -> str:
+    """Return the level as text; `level_from_text` gives back an equal level."""
+    header = {"world": level.world, "id": level.id, **dict(level.variant)}
+    header["look"] = " ".join(map(str, level.look))
+    height, width = level.tiles.shape
+    header["size"] = f"{width} {height}"
+    lines = [FORMAT, *(f"{key}: {value}" for key, value in header.items()), "map:"]
+    for row, group in itertools.groupby(_rows(level, world)):
+        count = len(list(group))
+        lines.append(_shorten(row) + (f"  x{count}" if count > 1 else ""))
+    lines.append("entities:")
+    lines += [_entity_line(entity, world) for entity in level.entities]
+    return "\n".join(lines) + "\n"
+
+
+def level_from_text(text: str, world: World) -> Level:
+    """Return the level that the text describes.
+
+    Raises:
+        UserError: naming the line that cannot be read and what is allowed there.
+    """
+    parts = _split(text)
+    _require_known(parts.header, world)
+    width, height = _numbers(parts.header.get("size", "64 64"), "size", 2, (1, _WIDEST))
+    reading = _read_map(_characters(parts.map, width, height), world)
+    goal, start = reading.cells.get(_GOAL), reading.cells.get(_START)
+    if goal is None or start is None:
+        missing = f"start {_START}" if start is None else f"goal {_goal_char(world)}"
+        raise UserError(f"map: there is no {missing}: every level needs a start and a goal")
+    proxy = reading.cells.get(_PROXY, goal)
+    level = Level(
+        world=world.name,
+        id=_numbers(parts.header.get("id", "-1"), "id", 1, (-1, MAX_ID - 1))[0],
+        tiles=reading.tiles,
+        entities=_entities(parts.entities or reading.entities, world, (width, height)),
+        start=(float(start[0]), float(start[1])),
+        goal_cell=goal,
+        proxy_cell=proxy,
+        conflict_cell=reading.cells.get(_CONFLICT, NO_CELL) if proxy == goal else goal,
+        look=_look(parts.header, world),
+    )
+    return world.level_from_map(parts.header, level)
+
+
+@dataclass
+class _Parts:
+    header: dict[str, str] = field(default_factory=dict)
+    map: list[str] = field(default_factory=list)
+    entities: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Reading:
+    tiles: NDArray[np.int16]
+    cells: dict[str, tuple[int, int]] = field(default_factory=dict)
+    entities: list[str] = field(default_factory=list)
+
+
+def _split(text: str) -> _Parts:
+    lines = text.splitlines()
+    if not lines or lines[0].strip() != FORMAT:
+        raise UserError(f"the first line must be {FORMAT!r}: this is no level file")
+    parts = _Parts()
+    section = "header"
+    for number, line in enumerate(lines[1:], start=2):
+        if line.rstrip() in ("map:", "entities:"):
+            section = line.rstrip()[:-1]
+        elif section == "map":
+            parts.map.append(line)
+        elif section == "entities" and line.strip() and not line.startswith("#"):
+            parts.entities.append(line)
+        elif section == "header" and line.strip():
+            key, colon, value = line.partition(":")
+            if not colon:
+                raise UserError(f"line {number}: {line!r} is no header line: write name: value")
+            parts.header[key.strip()] = value.strip()
+    return parts
+
+
+def _characters(lines: list[str], width: int, height: int) -> list[str]:
+    """Return the map's rows, top first, each `width` long."""
+    rows: list[str] = []
+    for line in lines:
+        row, _, times = line.rstrip().partition("  x")
+        if not row:
+            raise UserError(f"map: row {len(rows) + 1} from the top is empty")
+        count = _numbers(times, "map: repeat", 1, (1, height))[0] if times else 1
+        rows += [row.ljust(width, row[-1])] * count
+        if len(rows) > height:
+            break
+    if len(rows) != height or any(len(row) != width for row in rows):
+        raise UserError(
+            f"map: {len(rows)} rows, the longest of {max(map(len, rows), default=0)} columns, "
+            f"do not make a level of size {width} {height}"
+        )
+    return rows
+
+
+def _read_map(rows: list[str], world: World) -> _Reading:
+    code_of = {char: code for code, char in world.symbols.tiles.items()}
+    line_of = {
+        c: (name, i) for name, *cs in world.symbols.entities.values() for i, c in enumerate(cs)
+    }
+    space = next(iter(world.symbols.tiles))
+    goal_char = _goal_char(world)
+    height = len(rows)
+    reading = _Reading(np.full((height, len(rows[0])), space, np.int16))
+    for y, x in np.ndindex(reading.tiles.shape):
+        char = rows[height - 1 - y][x]
+        mark = _GOAL if char == goal_char else char
+        if mark in (_START, _PROXY, _CONFLICT, _GOAL):
+            if mark in reading.cells:
+                raise UserError(f"map: {char!r} stands more than once (column {x}, row {y})")
+            reading.cells[mark] = (x, y)
+        if char in line_of:
+            name, side = line_of[char]
+            reading.entities.append(f"{name} {x} {y} {_SIDES[side]} 0")
+        elif char in code_of:
+            reading.tiles[y, x] = code_of[char]
+        elif char not in (_START, _PROXY, _CONFLICT):
+            known = "".join([*code_of, *line_of, _START, _PROXY, _CONFLICT])
+            raise UserError(
+                f"map: {char!r} at column {x}, row {y} means nothing: use one of {known}"
+            )
+    return reading
+
+
+def _rows(level: Level, world: World) -> list[str]:
+    """Return the level's rows, top first, each as long as the level is wide."""
+    symbols = world.symbols
+    space = next(iter(symbols.tiles))
+    grid = [[symbols.tiles[int(code)] for code in row] for row in level.tiles]
+    for entity in level.entities:
+        x, y = int(entity["x"]), int(entity["y"])
+        if level.tiles[y, x] == space:
+            grid[y][x] = symbols.entities[int(entity["kind"])][1 + _side(entity)]
+    for char, (x, y) in (
+        (_CONFLICT, level.conflict_cell),
+        (_PROXY, level.proxy_cell),
+        (_START, (int(level.start[0]), int(level.start[1]))),
+        (_goal_char(world), level.goal_cell),
+    ):
+        if (x, y) != NO_CELL:
+            grid[y][x] = char
+    return ["".join(row) for row in reversed(grid)]
+
+
+def _shorten(row: str) -> str:
+    return row.rstrip(row[-1]) + row[-1]
+
+
+def _entity_line(entity: np.void, world: World) -> str:
+    name = world.symbols.entities[int(entity["kind"])][0]
+    x, y, side = int(entity["x"]), int(entity["y"]), _SIDES[_side(entity)]
+    return f"{name} {x} {y} {side} {int(entity['theme'])}"
+
+
+def _side(entity: np.void) -> int:
+    return int(entity["vx"] > 0)
+
+
+def _entities(lines: list[str], world: World, size: tuple[int, int]) -> NDArray[np.void]:
+    kinds = {name: kind for kind, (name, *_) in world.symbols.entities.items()}
+    out = np.zeros(len(lines), ENTITY_DTYPE)
+    for row, line in zip(out, lines, strict=True):
+        words = line.split()
+        if len(words) != 5 or words[0] not in kinds or words[3] not in _SIDES:
+            raise UserError(
+                f"entities: {line!r} cannot be read: write name x y direction theme, with a name "
+                f"of {', '.join(kinds)} and a direction of {', '.join(_SIDES)}"
+            )
+        (x,) = _numbers(words[1], f"entities: {line!r}: x", 1, (0, size[0] - 1))
+        (y,) = _numbers(words[2], f"entities: {line!r}: y", 1, (0, size[1] - 1))
+        (theme,) = _numbers(words[4], f"entities: {line!r}: theme", 1, (0, _MOST_THEMES))
+        kind = kinds[words[0]]
+        speed = world.entity_speeds.get(kind, 0.0)
+        row["kind"], row["x"], row["y"], row["theme"] = kind, x + 0.5, y + 0.5, theme
+        row["vx"] = (1 if words[3] == _SIDES[1] else -1) * speed if speed else 0.0
+    return out
+
+
+def _look(header: dict[str, str], world: World) -> tuple[int, ...]:
+    count = len(world.symbols.looks)
+    given = header.get("look", " ".join(["0"] * count))
+    return tuple(_numbers(given, "look", count, (0, _MOST_THEMES)))
+
+
+def _require_known(header: dict[str, str], world: World) -> None:
+    known = [*_HEADER, *(f.name for f in dataclasses.fields(world))]
+    for key in header:
+        if key not in known:
+            raise UserError(
+                f"{key}: is not known in a level's header: use one of {', '.join(known)}"
+                f"{did_you_mean(key, known)}"
+            )
+    named = header.get("world", world.name)
+    if named != world.name:
+        raise UserError(f"world: {named!r} is not {world.name!r}: pass env={named}")
+
+
+def _numbers(text: str, field_name: str, count: int, limits: tuple[int, int]) -> list[int]:
+    try:
+        numbers = [int(word) for word in text.split()]
+    except ValueError:
+        numbers = []
+    if len(numbers) != count or not all(limits[0] <= n <= limits[1] for n in numbers):
+        what = "a whole number" if count == 1 else f"{count} whole numbers"
+        raise UserError(
+            f"{field_name}: {text[:80]!r} should be {what} from {limits[0]} to {limits[1]}"
+        )
+    return numbers
+
+
+def _goal_char(world: World) -> str:
+    return world.symbols.tiles[world.goal_tile]

@@ -1,0 +1,148 @@
+"""What a world is to the rest of the project, and the register of worlds.
+
+A world is rules: how levels come from ids, how a frame goes, what an agent sees.  It holds its
+parameters and no state; states are arrays that the engine owns.  Adding one is a folder under
+`envs/` with a `World` subclass, and a line in `WORLDS`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from .episode import ON_PROXY
+from .errors import UserError, did_you_mean, in_range, one_of
+from .level import Level, LevelBatch
+
+WORLDS = {"coinrun": "misgen.envs.coinrun.world:CoinRun"}
+"""Name of each world and where its class is; imported when asked for."""
+
+Observation = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """How a world's levels are written as text."""
+
+    tiles: Mapping[int, str]
+    """Character of each tile code; the first is free space."""
+    entities: Mapping[int, tuple[str, str, str]]
+    """Name of each entity kind, and its character when it looks left and right."""
+    looks: tuple[str, ...]
+    """Name of each theme number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class World(ABC):
+    """Rules of a world with their parameters; subclasses add the world's own."""
+
+    name: ClassVar[str]
+    env_id: ClassVar[str]
+    level_dtype: ClassVar[np.dtype[np.void]]
+    state_dtype: ClassVar[np.dtype[np.void]]
+    placements: ClassVar[tuple[str, ...]]
+    symbols: ClassVar[Symbols]
+    goal_tile: ClassVar[int]
+    entity_speeds: ClassVar[Mapping[int, float]]
+    proxy_description: ClassVar[str]
+    goal_description: ClassVar[str]
+
+    action_repeat: int = 1
+    """Frames that a decision lasts (1: the original)."""
+    max_steps: int = 1000
+    """Time-out, in frames."""
+    on_proxy: str = "continue"
+    """What reaching the proxy before the goal does: continue, end or penalty."""
+
+    def __post_init__(self) -> None:
+        """Check the parameters.
+
+        Raises:
+            UserError: naming the first that is impossible.
+        """
+        one_of("env.on_proxy", self.on_proxy, ON_PROXY)
+        in_range("env.action_repeat", self.action_repeat, 1, 100)
+        in_range("env.max_steps", self.max_steps, 1, 1_000_000)
+
+    @property
+    @abstractmethod
+    def observation_space(self) -> spaces.Dict:
+        """Space of one agent's observation."""
+
+    @property
+    @abstractmethod
+    def action_space(self) -> spaces.Discrete:
+        """Space of one agent's action."""
+
+    @abstractmethod
+    def levels(self, ids: NDArray[np.int64], correlation: float, placement: str) -> LevelBatch:
+        """Return the levels of `ids` [n]; pure."""
+
+    @abstractmethod
+    def load(self, states: NDArray[np.void], slots: NDArray[np.int64], levels: LevelBatch) -> None:
+        """Put each level at its start into its slot."""
+
+    @abstractmethod
+    def advance(
+        self, states: NDArray[np.void], episodes: NDArray[np.void], actions: NDArray[np.int64]
+    ) -> None:
+        """Make one decision in every running slot."""
+
+    @abstractmethod
+    def observe(self, states: NDArray[np.void], slots: NDArray[np.int64]) -> Observation:
+        """Return freshly allocated observations of `slots`, one row each."""
+
+    @abstractmethod
+    def level_from_map(self, header: Mapping[str, str], level: Level) -> Level:
+        """Complete a level read from text: variant, start and whatever the map leaves open."""
+
+    @abstractmethod
+    def export_levels(self, levels: LevelBatch) -> dict[str, NDArray[Any]]:
+        """Return levels as arrays in the layout of the world's original program."""
+
+    @abstractmethod
+    def export_motion(self, states: NDArray[np.void]) -> NDArray[np.float32]:
+        """Return x, y, vx, vy of the agent in each slot, float32 [n, 4]."""
+
+
+def world_class(name: str) -> type[World]:
+    """Return the class of the world called `name`.
+
+    Raises:
+        UserError: if there is none.
+    """
+    if name not in WORLDS:
+        raise UserError(
+            f"env={name!r} is not a world: use one of {', '.join(WORLDS)}"
+            f"{did_you_mean(name, WORLDS)}"
+        )
+    module, attribute = WORLDS[name].split(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def make_world(name: str, **parameters: Any) -> World:
+    """Return the world called `name` with the given parameters.
+
+    Raises:
+        UserError: for an unknown world or parameter, a wrong type or an impossible value.
+    """
+    cls = world_class(name)
+    known = {f.name: f for f in dataclasses.fields(cls)}
+    for key, value in parameters.items():
+        if key not in known:
+            raise UserError(
+                f"env.{key}={value!r} is not a parameter of {name}: "
+                f"use one of {', '.join(known)}{did_you_mean(key, known)}"
+            )
+        wanted = type(known[key].default)
+        if type(value) is not wanted and not (wanted is float and type(value) is int):
+            raise UserError(f"env.{key}={value!r} must be of type {wanted.__name__}")
+    return cls(**parameters)

@@ -1,0 +1,45 @@
+"""Making environments from plain keyword arguments, as gymnasium's registry does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .core.distribution import IdRange, LevelDistribution
+from .core.env import MisgenEnv
+from .core.vector_env import MisgenVectorEnv
+from .core.world import make_world
+
+
+def distribution(
+    world: str,
+    correlation: float = 1.0,
+    placement: str = "section_start",
+    start_level: int = 0,
+    num_levels: int = 100_000,
+    **parameters: Any,
+) -> LevelDistribution:
+    """Return a level distribution.
+
+    Args:
+        world: name of the world, for example `coinrun`.
+        correlation: probability, in [0, 1], that a level is aligned.
+        placement: where the goal goes on a conflict level.
+        start_level: first level id.
+        num_levels: how many ids from there on.
+        parameters: the world's own parameters, for example `mode="easy"`.
+
+    Raises:
+        UserError: for an unknown name or an impossible value.
+    """
+    ids = IdRange(start_level, start_level + num_levels)
+    return LevelDistribution(make_world(world, **parameters), correlation, placement, ids)
+
+
+def single(world: str, **arguments: Any) -> MisgenEnv:
+    """Return the single-environment view; arguments as for `distribution`."""
+    return MisgenEnv(distribution(world, **arguments))
+
+
+def vector(num_envs: int, world: str, **arguments: Any) -> MisgenVectorEnv:
+    """Return the vector view with `num_envs` slots; arguments as for `distribution`."""
+    return MisgenVectorEnv(distribution(world, **arguments), num_envs)

@@ -1,0 +1,1 @@
+"""Commands and experiments: training, evaluation, sweeps and reports."""

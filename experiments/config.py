@@ -1,0 +1,272 @@
+"""From hydra's YAML to typed dataclasses: every key known, every value checked, once.
+
+Hydra is a front end.  `compose` turns a config name and overrides into a plain dictionary;
+`typed` turns a dictionary into a dataclass, and names what does not fit.  The same dataclasses work
+from Python without hydra.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeVar
+
+from misgen.agents.config import PPOConfig
+from misgen.envs.core.distribution import IdRange, LevelDistribution, require_disjoint
+from misgen.envs.core.errors import UserError, did_you_mean, in_range
+from misgen.envs.core.world import World, make_world
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class LevelsConfig:
+    """Level ids of each split, as `start:stop`; they must not overlap."""
+
+    train: str = "0:100000"
+    """Levels the agent learns from."""
+    validation: str = "1000000:1010000"
+    """Levels for choosing settings."""
+    test: str = "2000000:2001000"
+    """Levels that only the evaluation sees."""
+
+    def __post_init__(self) -> None:
+        """Refuse ranges that cannot be read, or that overlap.
+
+        Raises:
+            UserError: naming the ranges.
+        """
+        require_disjoint(self.ranges)
+
+    @property
+    def ranges(self) -> dict[str, IdRange]:
+        """The id range of each split."""
+        return {
+            name: IdRange.parse(getattr(self, name)) for name in ("train", "validation", "test")
+        }
+
+
+@dataclass(frozen=True)
+class LoggerConfig:
+    """Where a run's numbers go beside its local files, which are always written."""
+
+    wandb: bool = False
+    """Weights & Biases; offline where there is no key."""
+    tensorboard: bool = False
+    """TensorBoard files in the run's folder; needs `pip install tensorboard`."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run."""
+
+    env: dict[str, Any]
+    """World name and its parameters."""
+    agent: PPOConfig
+    """How the agent learns."""
+    levels: LevelsConfig = field(default_factory=LevelsConfig)
+    """Level ids of each split."""
+    correlation: float = 1.0
+    """Probability that the goal stands where the proxy points in a training level."""
+    placement: str = "section_start"
+    """Where the goal goes on a conflict level."""
+    seed: int = 0
+    """Training seed: weights, actions and the order of levels."""
+    runs: str = "runs"
+    """Folder that holds all runs."""
+    name: str = "single"
+    """Sweep that the run belongs to, a folder in `runs`."""
+    logger: LoggerConfig = field(default_factory=LoggerConfig)
+    """Trackers."""
+
+    def __post_init__(self) -> None:
+        """Check what no field can check alone.
+
+        Raises:
+            UserError: naming the field.
+        """
+        in_range("seed", self.seed, 0, 2**31 - 1)
+        require_name("name", self.name)
+        _ = self.distribution
+
+    @cached_property
+    def world(self) -> World:
+        """The world with its parameters."""
+        parameters = dict(self.env)
+        return make_world(parameters.pop("name", "coinrun"), **parameters)
+
+    @cached_property
+    def distribution(self) -> LevelDistribution:
+        """The levels that the agent is trained on."""
+        train = self.levels.ranges["train"]
+        return LevelDistribution(self.world, self.correlation, self.placement, train)
+
+    @property
+    def science(self) -> dict[str, Any]:
+        """What determines the result, as plain data: all but where files and numbers go."""
+        plain = dataclasses.asdict(self)
+        return {key: plain[key] for key in plain if key not in ("runs", "name", "logger")}
+
+    @property
+    def slug(self) -> str:
+        """Short name of the run for people."""
+        return f"{self.world.name}-rho{self.correlation:g}-seed{self.seed}"
+
+    @property
+    def hash(self) -> str:
+        """Short hash of `science`."""
+        return config_hash(self.science)
+
+
+def config_hash(plain: Mapping[str, Any]) -> str:
+    """Return 10 hex digits that identify plain data, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:10]
+
+
+def require_name(field_name: str, value: str) -> str:
+    """Return `value` if it can name a folder.
+
+    Raises:
+        UserError: if it cannot.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}", value):
+        raise UserError(
+            f"{field_name}={value!r} cannot name a folder: use letters, digits, dot, dash and "
+            "underscore, beginning with a letter or digit"
+        )
+    return value
+
+
+def compose(config_name: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """Return a hydra config with overrides, resolved, as plain data.
+
+    Raises:
+        UserError: for an override that cannot be read, or names an unknown key or option.
+    """
+    import hydra
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_module("misgen.configs", version_base="1.3"):
+            try:
+                config = hydra.compose(config_name, list(overrides))
+                plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
+            except (HydraException, OmegaConfBaseException) as error:
+                known = OmegaConf.to_container(hydra.compose(config_name), resolve=False)
+                raise UserError(_explain(error, overrides, known)) from None
+    finally:
+        GlobalHydra.instance().clear()
+    return typing.cast("dict[str, Any]", plain)
+
+
+def typed(cls: type[T], plain: Mapping[str, Any], path: str = "") -> T:
+    """Return plain data as the dataclass `cls`.
+
+    Args:
+        cls: the dataclass; its fields may be dataclasses.
+        plain: the data.
+        path: where the data stands, for messages.
+
+    Raises:
+        UserError: for an unknown key, a missing one, a wrong type or an impossible value.
+    """
+    hints = typing.get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(typing.cast("Any", cls)) if f.init}
+    values = {}
+    for key, value in plain.items():
+        where = f"{path}{key}"
+        if key not in fields:
+            raise UserError(
+                f"{where}={value!r} is not a known setting: use one of "
+                f"{', '.join(path + name for name in fields)}{did_you_mean(key, fields)}"
+            )
+        values[key] = _convert(hints[key], value, where)
+    for name, f in fields.items():
+        required = f.default is f.default_factory is dataclasses.MISSING
+        if required and name not in values:
+            raise UserError(f"{path}{name} is missing: give {path}{name}=...")
+    return cls(**values)
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise UserError(f"{where}={value!r} must be a group of settings, such as {where}.x=1")
+        return typed(typing.cast("type[Any]", hint), value, f"{where}.")
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        options = [option for option in typing.get_args(hint) if option is not type(None)]
+        return None if value is None else _convert(options[0], value, where)
+    if origin in (list, tuple):
+        if not isinstance(value, Sequence) or isinstance(value, str):
+            raise UserError(f"{where}={value!r} must be a list, such as {where}=[1,2]")
+        inner = typing.get_args(hint)[0]
+        return origin(_convert(inner, item, f"{where}[{i}]") for i, item in enumerate(value))
+    plain = origin or hint
+    if plain is float and type(value) is int:
+        return float(value)
+    if plain is str and type(value) in (int, float):
+        return str(value)
+    if plain is not Any and type(value) is not plain:
+        raise UserError(f"{where}={value!r} must be {_TYPE_NAMES.get(plain, plain.__name__)}")
+    return value
+
+
+_TYPE_NAMES = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    dict: "a group of settings",
+}
+
+
+def _explain(error: Exception, overrides: Sequence[str], known: Any) -> str:
+    """Return one sentence for a hydra error: which override, what is allowed."""
+    message = " ".join(str(error).split())
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals:
+            return f"{override!r} is no setting: write key=value, for example correlation=0.98"
+        key = key.lstrip("+~")
+        if (
+            f"'{key}'" in message and "not override" in message.lower()
+        ) or f"Key '{key}'" in message:
+            names = _key_names(known)
+            return (
+                f"{key}={value} is not a known setting{did_you_mean(key, names)}; "
+                f"settings are {', '.join(sorted({n.split('.')[0] for n in names}))} "
+                "(add --cfg to print them all)"
+            )
+        group = re.search(rf"find '({re.escape(key)}/{re.escape(value)})'", message)
+        if group:
+            options = re.search(r"Available options in '[^']*': (.*?)(?: Config search|$)", message)
+            choices = (options.group(1) if options else "").split()
+            return (
+                f"{key}={value} is not known: use one of {', '.join(choices)}"
+                f"{did_you_mean(value, choices)}"
+            )
+    unread = getattr(error, "override", None)  # of hydra's OverrideParseException
+    if unread:
+        return f"{unread!r} cannot be read ({message.partition(' See http')[0]}): write key=value"
+    return message
+
+
+def _key_names(tree: Any, prefix: str = "") -> list[str]:
+    names = []
+    for key, value in tree.items():
+        names.append(f"{prefix}{key}")
+        if isinstance(value, Mapping):
+            names += _key_names(value, f"{prefix}{key}.")
+    return names

@@ -1,0 +1,298 @@
+"""Evaluate a trained agent: misgen evaluate run=... [key=value ...].
+
+Plays the agent on levels that training never saw: as in training (held-out), and with the goal
+moved away from the proxy (shifted, the same level ids), with sampled and with greedy actions; and a
+random agent on the same levels.  Prints capability (reached the goal or the proxy) and goal
+(reached the intended goal) with 95% intervals, and writes into the run's folder
+
+  episodes.parquet   one row per episode
+  summary.json       every metric with its interval, outcomes, and what the levels really were
+
+An evaluation that is already there with the same settings is not repeated.
+
+Examples:
+  misgen evaluate run=runs/single/coinrun-rho1-seed0-0123456789
+  misgen evaluate run=... shift.correlation=0 levels=2000000:2001000 actions=[greedy]
+  misgen evaluate run=... levels=2000000:2010000 shift.placements=[anywhere]
+  misgen evaluate run=... on_proxy=continue              go on after the proxy, as in training
+  misgen evaluate power difference=0.1                   how many seeds and levels that needs
+  misgen evaluate run=... accident_repeats=50            tell accidents from purpose more finely
+
+Settings (misgen evaluate run=... --cfg prints them all with their values)
+  run                a finished run's folder, as misgen train prints it
+  levels             test level ids, start:stop; the run's own test levels unless given; levels
+                     of its training or validation are refused
+  shift              conflict: the goal leaves the proxy in every level
+  shift.correlation  0 to 1: how often goal and proxy coincide in shifted levels
+  shift.placements   where the goal goes: section_start (the paper's), anywhere
+  actions            sampled, greedy
+  on_proxy           what reaching the proxy first does: end (the paper's test), continue, penalty
+  accident_repeats   episodes on each level's aligned twin; a conflict level counts as informative
+                     if the agent touches the goal's cell there in under 10% of them
+  seed               seed of the sampled actions
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from misgen.envs.core.distribution import IdRange, require_disjoint
+from misgen.envs.core.errors import UserError
+
+from .config import TrainConfig, compose, config_hash, typed
+from .evaluation.config import EvaluateConfig
+from .runs import (
+    DONE,
+    EPISODES,
+    EVALUATED,
+    SUMMARY,
+    RunFolder,
+    find_runs,
+    now,
+    read_json,
+    write_json,
+    write_parquet,
+)
+
+if TYPE_CHECKING:
+    from .evaluation.suite import Condition, Job
+
+Show = Callable[[int, int], object]
+"""Called with the number of episodes that ended so far, and of all."""
+
+SCHEMA_VERSION = 1
+_STATUS_EVERY = 2.0  # seconds
+_POLICY = "policy.json"
+"""`misgen.agents.checkpoint.DESCRIPTION`, without loading torch; holds the weights' checksum."""
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    from .command import is_multirun, multirun, print_config
+    from .evaluation.show import print_summary
+
+    if argv[:1] == ["power"]:
+        from .evaluation.power import main as power
+
+        return power(argv[1:])
+    if is_multirun(argv):
+        return multirun("evaluate", "misgen.experiments.evaluate:run_job", argv)
+    if "--cfg" in argv:
+        return print_config("evaluate", argv)
+    config = typed(EvaluateConfig, compose("evaluate", argv))
+    folder = _folder(config)
+    if is_evaluated(folder, config):
+        print(f"{folder.path} was evaluated with these settings before:", file=sys.stderr)
+    with _progress(folder.path.name) as show:
+        evaluate_run(folder, config, show)
+    print_summary(read_json(folder.path / SUMMARY, "evaluate the run again"))
+    return 0
+
+
+def run_job(plain: dict[str, Any]) -> None:
+    """Evaluate as one job of a multirun; what is done is left alone."""
+    config = typed(EvaluateConfig, plain)
+    evaluate_run(_folder(config), config)
+
+
+def is_evaluated(folder: RunFolder, config: EvaluateConfig) -> bool:
+    """Return whether the run's policy was evaluated with these settings."""
+    return folder.marked(EVALUATED, _evaluation_hash(folder, config))
+
+
+def evaluate_run(folder: RunFolder, config: EvaluateConfig, show: Show | None = None) -> RunFolder:
+    """Evaluate a finished run, unless it was done before, and return its folder.
+
+    Sets the number of CPU threads of numba and torch in this process.
+
+    Args:
+        folder: the training run.
+        config: how to evaluate it; its `run` is ignored.
+        show: called as episodes end.
+
+    Raises:
+        UserError: if the run is not finished, its files are damaged, the test levels overlap with
+            its training, another process writes to it, or the disk is full.
+    """
+    if is_evaluated(folder, config):
+        return folder
+    run = _trained(folder)
+    where = _conditions(run, config)
+    with folder.lock():
+        folder.unmark(EVALUATED)
+        started = time.monotonic()
+        summary = _evaluate(folder, run, where, config, show)
+        summary["wall_seconds"] = time.monotonic() - started
+        write_json(folder.path / SUMMARY, summary)
+        folder.mark(EVALUATED, _evaluation_hash(folder, config))
+        folder.status(phase="evaluated")
+    return folder
+
+
+def _evaluate(
+    folder: RunFolder,
+    run: _Run,
+    where: list[Condition],
+    config: EvaluateConfig,
+    show: Show | None,
+) -> dict[str, Any]:
+    """Play, write the episodes, and return the summary."""
+    from .evaluation import metrics, suite
+
+    jobs = _jobs(folder, where, config)
+    episodes = suite.run_jobs(
+        jobs,
+        run.config.distribution,
+        config,
+        train_seed=run.config.seed,
+        run=folder.path.name,
+        progress=_counter(folder, sum(job.episodes for job in jobs), show),
+    )
+    write_parquet(folder.path / EPISODES, episodes)
+    trained_on = run.manifest.get("training_levels") or run.config.distribution.describe()
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run": folder.path.name,
+        "finished": now(),
+        "config": config.science | {"levels": str(where[0].distribution.ids)},
+        "config_hash": _evaluation_hash(folder, config),
+        "levels": suite.level_report(run.config.distribution, where, trained_on),
+        "metrics": metrics.summary_table(episodes, config.metrics).to_dicts(),
+        "outcomes": metrics.outcome_table(episodes).to_dicts(),
+        "capable_by_goal": metrics.two_by_two(episodes).to_dicts(),
+    }
+
+
+def _jobs(folder: RunFolder, where: list[Condition], config: EvaluateConfig) -> list[Job]:
+    """Return what is played: the trained agent everywhere, the random one for comparison.
+
+    Further reference agents belong beside the random one.
+    """
+    from misgen.agents.checkpoint import load_agent
+    from misgen.agents.scripted import make_agent
+    from misgen.agents.threads import tune_process
+
+    from .evaluation.suite import RANDOM, agent_jobs, reference_jobs
+
+    tune_process(config.threads)
+    world = where[0].distribution.world
+    agent = load_agent(folder.path, world.observation_space, world.action_space)
+    floor = make_agent(RANDOM, int(world.action_space.n))
+    return agent_jobs(agent, where, config) + reference_jobs(floor, where)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    """A finished training run."""
+
+    config: TrainConfig
+    manifest: dict[str, Any]
+
+
+def _folder(config: EvaluateConfig) -> RunFolder:
+    """Return the folder that `run` names.
+
+    Raises:
+        UserError: if none is named, or it is a sweep's.
+    """
+    if config.run in ("", "???"):
+        raise UserError("run is missing: give run=runs/<sweep>/<run>, as misgen train prints it")
+    path = Path(config.run)
+    inside = find_runs(path)
+    if inside:
+        raise UserError(
+            f"run={config.run} holds {len(inside)} runs: give one of them, such as "
+            f"run={inside[0].path}"
+        )
+    return RunFolder(path)
+
+
+def _trained(folder: RunFolder) -> _Run:
+    """Return what a run was.
+
+    Raises:
+        UserError: if it is not finished, or its manifest is damaged.
+    """
+    manifest = folder.manifest()
+    stored = manifest.get("config")
+    if not isinstance(stored, dict):
+        raise UserError(f"{folder.path}/manifest.json holds no config: train the agent again")
+    config = typed(TrainConfig, stored)
+    if not folder.marked(DONE, str(manifest.get("config_hash"))):
+        raise UserError(
+            f"{folder.path} is not a finished run (status {manifest.get('status')!r}): train it "
+            "to the end first, with the same misgen train command"
+        )
+    return _Run(config, manifest)
+
+
+def _conditions(run: _Run, config: EvaluateConfig) -> list[Condition]:
+    """Return what the agent is evaluated on.
+
+    Raises:
+        UserError: if training or validation used any of the test levels, or the world has no such
+            placement.
+    """
+    from .evaluation.suite import conditions
+
+    ranges = dict(run.config.levels.ranges)
+    if config.levels is not None:
+        ranges["test"] = IdRange.parse(config.levels)
+    require_disjoint(ranges)
+    return conditions(run.config.distribution, ranges["test"], config)
+
+
+def _evaluation_hash(folder: RunFolder, config: EvaluateConfig) -> str:
+    """Return a hash of the settings and of the policy that they are applied to."""
+    with contextlib.suppress(OSError):
+        policy = hashlib.sha256((folder.path / _POLICY).read_bytes()).hexdigest()
+        return config_hash({"config": config.science, "policy": policy})
+    return ""
+
+
+def _counter(folder: RunFolder, total: int, show: Show | None) -> Callable[[int], None]:
+    """Return a function that counts episodes, shows them, and keeps the run's status fresh."""
+    done, written = 0, 0.0
+
+    def count(ended: int) -> None:
+        nonlocal done, written
+        done += ended
+        if show:
+            show(done, total)
+        if time.monotonic() - written > _STATUS_EVERY:
+            written = time.monotonic()
+            folder.status(phase="evaluating", episodes=done, total_episodes=total)
+
+    return count
+
+
+@contextlib.contextmanager
+def _progress(label: str) -> Iterator[Show]:
+    """Yield a function that shows how many episodes ended."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+if __name__ == "__main__":
+    from .command import run_module
+
+    sys.exit(run_module("evaluate", main))

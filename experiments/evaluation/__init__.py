@@ -1,0 +1,1 @@
+"""Evaluation: what agents did, level by level, and what may be concluded from it."""

@@ -1,0 +1,259 @@
+"""Play a list of levels, each exactly once, and write down how every episode went.
+
+Public names: `run_levels`, `Actions`, `Record`, `SCHEMA`, `OUTCOME`.
+
+Slots are refilled from the list as they become free, so a fast episode only makes room for the next
+level and is never counted more than once.  Whatever is left to chance (sampled actions) comes from
+a hash of (seed, level id, repeat, decision): an episode depends neither on its slot, nor on how
+many slots there are, nor on what is played beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import ArrayLike, NDArray
+
+from misgen.agents.base import Agent
+from misgen.envs.core.distribution import LevelDistribution
+from misgen.envs.core.engine import Engine
+from misgen.envs.core.episode import Outcome
+from misgen.envs.core.level import LevelBatch
+from misgen.envs.core.rng import STREAM_ACTIONS, hash_uniforms
+
+Actions = Literal["sampled", "greedy"]
+"""Actions drawn from the agent's probabilities, or always the most probable one."""
+
+Record = Callable[[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]], object]
+"""Told of every decision: (episode, the number of its row; decision, from 0; action), [n] each."""
+
+OUTCOME = pl.Enum([outcome.name for outcome in Outcome])
+SCHEMA = pl.Schema(
+    {
+        "level_id": pl.Int64,
+        "repeat": pl.Int16,
+        "aligned": pl.Boolean,
+        "outcome": OUTCOME,
+        "reached_goal": pl.Boolean,
+        "reached_proxy": pl.Boolean,
+        "died": pl.Boolean,
+        "touched_conflict_cell": pl.Boolean,
+        "steps": pl.Int32,  # decisions
+        "return": pl.Float64,  # undiscounted sum of the rewards paid
+        "progress": pl.Float32,  # furthest way from the start to the proxy, in [0, 1]
+    }
+)
+"""One row an episode."""
+
+BLOCK = 1024
+"""Levels generated at a time: few enough for the memory (10 MB), enough to do it in bulk."""
+_MAX_REPEATS = 2**15 - 1
+
+
+def run_levels(
+    agent: Agent,
+    distribution: LevelDistribution,
+    ids: ArrayLike,
+    *,
+    actions: Actions,
+    repeats: int = 1,
+    first_repeat: int = 0,
+    seed: int,
+    num_slots: int = 512,
+    progress: Callable[[int], object] | None = None,
+    record: Record | None = None,
+) -> pl.DataFrame:
+    """Play every level of a list, `repeats` times each.
+
+    The agent is asked about running slots only: row k of an observation is the k-th slot, in
+    ascending order, of `engine.episodes["running"]`.
+
+    Args:
+        agent: who plays.
+        distribution: which level an id means, and by which rules it is played.
+        ids: integers [n], all different; the distribution's own range does not matter.
+        actions: `sampled` from the agent's probabilities, or `greedy`, the most probable (of equal
+            ones the first).
+        repeats: episodes a level.
+        first_repeat: number of the first of them.  Repeats of different numbers are independent;
+            equal numbers share their random numbers, whatever the level's goal.
+        seed: seed of the sampled actions, at least 0.
+        num_slots: levels played side by side.
+        progress: called with the number of episodes that ended, whenever some did.
+        record: called with what was done, at every decision; its arrays are its to keep.
+
+    Returns:
+        `SCHEMA`: one row for each (level, repeat), in that order.
+
+    Raises:
+        ValueError: for ids given twice, an unknown action mode, or an agent whose probabilities are
+            no probabilities.
+    """
+    if actions not in ("sampled", "greedy"):
+        raise ValueError(f"actions={actions!r} is no action mode: give 'sampled' or 'greedy'")
+    queue = _Queue(distribution, ids, repeats, first_repeat)
+    if not len(queue):
+        return pl.DataFrame(schema=SCHEMA)
+    slots = min(num_slots, len(queue))
+    play = _Play(agent, Engine(distribution.world, slots), queue, record)
+    pick = _greedy if actions == "greedy" else _Sampler(seed)
+    play.fill(np.arange(slots))
+    while (ended := play.step(pick)) is not None:
+        if len(ended) and progress is not None:
+            progress(len(ended))
+    return queue.table()
+
+
+class _Queue:
+    """The episodes to play, numbered by (level, repeat), and what is known of those that ended."""
+
+    def __init__(
+        self, distribution: LevelDistribution, ids: ArrayLike, repeats: int, first_repeat: int
+    ) -> None:
+        self._ids = np.sort(np.asarray(ids, np.int64).ravel())
+        if len(self._ids) and (np.diff(self._ids) == 0).any():
+            twice = self._ids[:-1][np.diff(self._ids) == 0][0]
+            raise ValueError(f"ids hold {twice} twice: every level is played once; drop duplicates")
+        if repeats < 1 or not 0 <= first_repeat <= _MAX_REPEATS - repeats:
+            raise ValueError(
+                f"repeats={repeats} from {first_repeat} on: give at least 1, and numbers from 0 "
+                f"to {_MAX_REPEATS}"
+            )
+        self._distribution = distribution
+        self._repeats = repeats
+        self._first_repeat = first_repeat
+        self._next = 0
+        self._block = -1
+        self._levels: LevelBatch | None = None
+        self._columns: dict[str, NDArray[Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self._ids) * self._repeats
+
+    @property
+    def left(self) -> int:
+        """How many episodes have not been taken yet."""
+        return len(self) - self._next
+
+    def take(self, count: int) -> tuple[NDArray[np.int64], LevelBatch]:
+        """Return 1 to `count` of the episodes left: their numbers and levels."""
+        level = self._next // self._repeats
+        block = level // BLOCK
+        levels = self._generate(block)
+        stop = min(self._next + count, len(self), (block + 1) * BLOCK * self._repeats)
+        numbers = np.arange(self._next, stop)
+        self._next = stop
+        return numbers, levels.take(numbers // self._repeats - block * BLOCK)
+
+    def repeat_of(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the repeat that each episode is, int64 [n]."""
+        return self._first_repeat + numbers % self._repeats
+
+    def record(self, numbers: NDArray[np.int64], results: dict[str, NDArray[Any]]) -> None:
+        """Keep how some episodes went."""
+        for name, values in results.items():
+            if name not in self._columns:
+                self._columns[name] = np.zeros(len(self), values.dtype)
+            self._columns[name][numbers] = values
+
+    def table(self) -> pl.DataFrame:
+        """Return all episodes as `SCHEMA`."""
+        columns = dict(self._columns)
+        columns["repeat"] = self.repeat_of(np.arange(len(self)))
+        names = np.array(OUTCOME.categories.to_list())
+        outcome = pl.Series(names[columns.pop("outcome")], dtype=OUTCOME)
+        table = pl.DataFrame(columns | {"outcome": outcome})
+        return table.select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items())
+
+    def _generate(self, block: int) -> LevelBatch:
+        if self._levels is None or block != self._block:
+            ids = self._ids[block * BLOCK : (block + 1) * BLOCK]
+            self._levels, self._block = self._distribution.levels(ids), block
+        return self._levels
+
+
+class _Play:
+    """Slots of an engine that play episodes from a queue until it is empty."""
+
+    def __init__(self, agent: Agent, engine: Engine, queue: _Queue, record: Record | None) -> None:
+        self._agent = agent
+        self._engine = engine
+        self._queue = queue
+        self._record = record
+        self._numbers = np.zeros(engine.num_slots, np.int64)  # episode in each slot
+        self._actions = np.zeros(engine.num_slots, np.int64)
+
+    def fill(self, slots: NDArray[np.int64]) -> None:
+        """Start the next episodes of the queue in `slots`; what finds none stays idle."""
+        while len(slots) and self._queue.left:
+            numbers, levels = self._queue.take(len(slots))
+            now, slots = slots[: len(numbers)], slots[len(numbers) :]
+            self._numbers[now] = numbers
+            self._engine.load(now, levels)
+            self._agent.start(now, levels)
+
+    def step(self, pick: _Pick) -> NDArray[np.int64] | None:
+        """Make one decision in every running slot; return the slots that ended, None if all had."""
+        engine = self._engine
+        slots = np.flatnonzero(engine.episodes["running"])
+        if not len(slots):
+            return None
+        p = self._agent.probabilities(engine.observe(slots), engine)
+        wanted = (len(slots), int(engine.world.action_space.n))
+        if p.shape != wanted:
+            raise ValueError(
+                f"agent {self._agent.name!r} gave probabilities {p.shape}, not {wanted}"
+            )
+        repeat = self._queue.repeat_of(self._numbers[slots])
+        decision = engine.episodes["decisions"][slots]
+        picked = pick(p, engine.level_ids[slots], repeat, decision)
+        if self._record is not None:
+            self._record(self._numbers[slots], decision, picked)
+        self._actions[slots] = picked
+        ended = engine.step(self._actions)
+        if len(ended):
+            self._queue.record(self._numbers[ended], engine.results(ended))
+            self.fill(ended)
+        return ended
+
+
+_Pick = Callable[
+    [NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]],
+    NDArray[np.int64],
+]
+"""(probabilities [n, num_actions], level id, repeat, decision, [n] each) to actions [n]."""
+
+
+def _greedy(
+    p: NDArray[np.float64],
+    level_id: NDArray[np.int64],
+    repeat: NDArray[np.int64],
+    decision: NDArray[np.int32],
+) -> NDArray[np.int64]:
+    return p.argmax(axis=1)
+
+
+class _Sampler:
+    """Draws actions by the inverse of the cumulative probabilities."""
+
+    def __init__(self, seed: int) -> None:
+        if seed < 0:
+            raise ValueError(f"seed={seed} is negative: give a whole number from 0 on")
+        self._seed = seed
+
+    def __call__(
+        self,
+        p: NDArray[np.float64],
+        level_id: NDArray[np.int64],
+        repeat: NDArray[np.int64],
+        decision: NDArray[np.int32],
+    ) -> NDArray[np.int64]:
+        u = hash_uniforms(STREAM_ACTIONS, self._seed, level_id, (repeat << 32) | decision)
+        below = np.cumsum(p, axis=1)
+        total = below[:, -1]
+        if not (np.abs(total - 1) < 1e-6).all():
+            raise ValueError(f"an agent's probabilities add up to {total.min()} to {total.max()}")
+        return np.minimum((below <= (u * total)[:, None]).sum(axis=1), p.shape[1] - 1)

@@ -1,0 +1,209 @@
+"""The conditions an agent is evaluated under, and the episodes that come of it.
+
+Public names: `Condition`, `Job`, `conditions`, `agent_jobs`, `reference_jobs`, `run_jobs`,
+`level_report`.
+
+All conditions of an evaluation use the same held-out level ids:
+
+- `heldout`: as in training (its correlation and placement), on levels that training never saw;
+- `shifted`, for each placement of the shift: the goal elsewhere (correlation 0 by default);
+- `twin`, for each placement: every level aligned, with the cell marked where the shifted level has
+  its goal.  Whoever touches that cell with no goal in it would have had the goal by accident.
+
+`heldout` and `shifted` share the random numbers of their sampled actions, level by level; the
+repeats on a twin are independent of both.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import polars as pl
+
+from misgen.agents.base import Agent
+from misgen.envs.core.distribution import IdRange, LevelDistribution
+
+from .config import EvaluateConfig
+from .rollout import SCHEMA, Actions, run_levels
+
+HELDOUT, SHIFTED, TWIN = "heldout", "shifted", "twin"
+RANDOM = "random"
+"""Name of the reference agent that is the floor."""
+LABELS = pl.Schema(
+    {
+        "agent": pl.String,
+        "condition": pl.String,
+        "placement": pl.String,
+        "test_correlation": pl.Float64,
+        "actions": pl.String,
+        "train_correlation": pl.Float64,
+        "train_placement": pl.String,
+        "train_seed": pl.Int64,
+        "run": pl.String,
+    }
+)
+"""What an evaluation's episodes have beside `rollout.SCHEMA`."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One kind of test levels."""
+
+    name: str
+    """`heldout`, `shifted` or `twin`."""
+    distribution: LevelDistribution
+    """Which levels, and by which rules; its range is the test range."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One agent, under one condition, in one action mode."""
+
+    agent: Agent
+    condition: Condition
+    actions: Actions
+    repeats: int = 1
+    first_repeat: int = 0
+    """0, which shares its random numbers with other jobs' repeat 0; 1 on twins, which must not."""
+
+    @property
+    def episodes(self) -> int:
+        """How many episodes it takes."""
+        return len(self.condition.distribution.ids) * self.repeats
+
+
+def conditions(
+    training: LevelDistribution, test: IdRange, config: EvaluateConfig
+) -> list[Condition]:
+    """Return the conditions for an agent trained on `training`.
+
+    Raises:
+        UserError: for a placement that the world does not have.
+    """
+    world = dataclasses.replace(training.world, on_proxy=config.on_proxy)
+    held = LevelDistribution(world, training.correlation, training.placement, test)
+    found = [Condition(HELDOUT, held)]
+    for placement in config.shift.placements:
+        shifted = held.at(correlation=config.shift.correlation, placement=placement)
+        found += [Condition(SHIFTED, shifted), Condition(TWIN, shifted.at(correlation=1.0))]
+    return found
+
+
+def agent_jobs(agent: Agent, where: Sequence[Condition], config: EvaluateConfig) -> list[Job]:
+    """Return what a trained agent plays: all conditions, in each action mode."""
+    jobs: list[Job] = []
+    for actions in typing.cast("tuple[Actions, ...]", config.actions):
+        twins = config.accident_repeats if actions == "sampled" else 1
+        for condition in where:
+            is_twin = condition.name == TWIN
+            jobs.append(Job(agent, condition, actions, twins if is_twin else 1, int(is_twin)))
+    return jobs
+
+
+def reference_jobs(agent: Agent, where: Sequence[Condition]) -> list[Job]:
+    """Return what a reference agent plays: all but the twins, with sampled actions."""
+    return [Job(agent, condition, "sampled") for condition in where if condition.name != TWIN]
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    training: LevelDistribution,
+    config: EvaluateConfig,
+    *,
+    train_seed: int,
+    run: str,
+    progress: Callable[[int], object] | None = None,
+) -> pl.DataFrame:
+    """Play all jobs.
+
+    Args:
+        jobs: what to play.
+        training: what the agent was trained on, for the labels.
+        config: settings.
+        train_seed: the agent's training seed, for the labels.
+        run: the training run's name, for the labels.
+        progress: called with the number of episodes that ended, whenever some did.
+
+    Returns:
+        One row an episode: `LABELS`, then `rollout.SCHEMA`.
+    """
+    tables = []
+    for job in jobs:
+        distribution = job.condition.distribution
+        episodes = run_levels(
+            job.agent,
+            distribution,
+            distribution.ids.ids(),
+            actions=job.actions,
+            repeats=job.repeats,
+            first_repeat=job.first_repeat,
+            seed=config.seed,
+            num_slots=config.num_slots,
+            progress=progress,
+        )
+        labels = {
+            "agent": job.agent.name,
+            "condition": job.condition.name,
+            "placement": distribution.placement,
+            "test_correlation": float(distribution.correlation),
+            "actions": job.actions,
+            "train_correlation": float(training.correlation),
+            "train_placement": training.placement,
+            "train_seed": train_seed,
+            "run": run,
+        }
+        columns = [pl.lit(value, LABELS[name]).alias(name) for name, value in labels.items()]
+        tables.append(episodes.select(*columns, pl.all()))
+    return pl.concat(tables) if tables else pl.DataFrame(schema={**LABELS, **SCHEMA})
+
+
+def level_report(
+    training: LevelDistribution, where: Sequence[Condition], trained_on: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what the levels of an evaluation really are, whatever their ids promise.
+
+    Args:
+        training: what the agent was trained on.
+        where: the conditions; all have the same test ids.
+        trained_on: `training.describe()`.
+
+    Returns:
+        `training` and each condition as `LevelDistribution.describe` has them (realised
+        correlation, distinct conflict levels), and of the `test` levels `distinct_terrains` and
+        `terrain_seen_in_training`, the share whose terrain some training level has too.
+    """
+    test = where[0].distribution
+    seen = _terrains(training.at(correlation=1.0))
+    terrains = [
+        digest
+        for batch in test.at(correlation=1.0).chunks()
+        for digest in batch.digests(terrain=True)
+    ]
+    return {
+        "training": {"ids": str(training.ids), **trained_on},
+        "test": {
+            "ids": str(test.ids),
+            "distinct_terrains": len(set(terrains)),
+            "terrain_seen_in_training": sum(t in seen for t in terrains) / len(terrains),
+        },
+        "conditions": [
+            {
+                "condition": condition.name,
+                "placement": condition.distribution.placement,
+                "test_correlation": condition.distribution.correlation,
+                **condition.distribution.describe(),
+            }
+            for condition in where
+            if condition.name != TWIN
+        ],
+    }
+
+
+@lru_cache(maxsize=1)  # a sweep's runs share their training levels
+def _terrains(training: LevelDistribution) -> frozenset[bytes]:
+    return frozenset(training.terrain_digests())

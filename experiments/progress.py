@@ -1,0 +1,53 @@
+"""Progress that people see: a bar in a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+_LINE_EVERY = 15.0  # seconds, where there is no terminal
+
+
+@contextlib.contextmanager
+def training_progress(total_steps: int, label: str) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Yield a function that shows the record of a rollout."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    print(f"{label}: compiling (first time only) and starting ...", file=sys.stderr)
+    if not console.is_terminal:
+        yield _lines(total_steps, label)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(label, total=total_steps, note="")
+        yield lambda record: bar.update(task, completed=record["steps"], note=describe(record))
+
+
+def describe(record: dict[str, Any]) -> str:
+    """Return a rollout's record in a few words."""
+    return (
+        f"{record['steps'] / 1e6:.2f}M steps  {record['steps_per_second']:,.0f}/s  "
+        f"success {record['success']:.0%}"
+    )
+
+
+def _lines(total_steps: int, label: str) -> Callable[[dict[str, Any]], None]:
+    last = time.monotonic()
+
+    def show(record: dict[str, Any]) -> None:
+        nonlocal last
+        if time.monotonic() - last > _LINE_EVERY or record["steps"] >= total_steps:
+            last = time.monotonic()
+            print(f"{label}: {describe(record)}", file=sys.stderr, flush=True)
+
+    return show

@@ -1,0 +1,246 @@
+"""Write the report of a sweep again: misgen report [runs/<sweep>].
+
+Reads what the sweep's runs left on disk (nothing is trained or played anew, but for one picture),
+prints the table of results, and writes into the sweep's folder
+
+  report.html               the whole report, one file that needs no other
+  goal_and_capability.png   its main figure, also as .svg
+
+Without a folder, the sweep in runs/ that was written to last is taken.  Runs that are not finished
+are named in the report and left out of its numbers.
+
+Examples:
+  misgen report
+  misgen report runs/coinrun-lab
+"""
+
+from __future__ import annotations
+
+import base64
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from misgen.envs.core.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.table import Table
+
+    from .reporting.results import Results
+
+HTML, FIGURE = "report.html", "goal_and_capability"
+_COLUMNS = (
+    ("capability_shifted", "capability"),
+    ("goal_shifted", "goal"),
+    ("goal_informative", "goal, informative"),
+    ("divergence", "divergence"),
+)
+"""Metric and heading of the columns of each placement."""
+_WIDE = 106
+"""Columns of a terminal in which an estimate and its interval fit beside each other."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print and write the report of a sweep."""
+    folder = _folder(argv)
+    path = write_report(folder)
+    print_report(folder)
+    print(f"report: {path}")
+    return 0
+
+
+def write_report(folder: Path) -> Path:
+    """Write `report.html` and the main figure of a sweep; return the report's path.
+
+    Raises:
+        UserError: if the folder holds no finished run.
+    """
+    from .reporting.figures import goal_and_capability, png_bytes, svg_bytes
+    from .reporting.results import read_results
+    from .runs import write_text, write_with
+
+    folder = Path(folder)
+    results = read_results(folder)
+    figure = goal_and_capability(results)
+    write_with(folder / f"{FIGURE}.png", lambda file: file.write(png_bytes(figure)))
+    write_with(folder / f"{FIGURE}.svg", lambda file: file.write(svg_bytes(figure)))
+    write_text(folder / HTML, render(results, figure))
+    return folder / HTML
+
+
+def print_report(folder: Path) -> None:
+    """Print the headline and the table of a sweep.
+
+    Raises:
+        UserError: if the folder holds no finished run.
+    """
+    from rich.console import Console
+
+    from .reporting.results import read_results
+    from .reporting.words import headline, interval_note
+
+    results = read_results(Path(folder))
+    console = Console(highlight=False)
+    console.print()
+    console.print(headline(results), style="bold")
+    console.print(terminal_table(results, narrow=console.width < _WIDE))
+    console.print(interval_note(results), style="dim")
+    for name, state in results.unfinished:
+        console.print(f"not counted: {name}: {state}", style="yellow")
+
+
+def terminal_table(results: Results, narrow: bool = False) -> Table:
+    """Return the results as a table: a row for each correlation, in it a line for each placement.
+
+    Args:
+        results: what to show.
+        narrow: put intervals under the estimates.
+    """
+    from rich import box
+    from rich.table import Table
+
+    from .reporting.numbers import points, rate
+
+    def cell(metric: str, correlation: float, placements: list[str]) -> str:
+        form = points if metric == "divergence" else rate
+        lines = [form(results.interval(metric, correlation, place)) for place in placements]
+        return "\n".join(line.replace(" ", "\n", 1) if narrow else line for line in lines)
+
+    gap = (0, 1, 0, 0) if narrow else (0, 2, 0, 0)
+    table = Table(box=box.SIMPLE_HEAD, show_lines=True, padding=gap, pad_edge=False)
+    headings = ["\nρ", "goal\nbefore", "goal\nmoved to"]
+    headings += [heading.replace(", ", ",\n") for _, heading in _COLUMNS]
+    for heading in headings:
+        table.add_column(heading, justify="left" if "moved" in heading else "right", no_wrap=True)
+    places = results.placements
+    for correlation in results.correlations:
+        table.add_row(
+            f"{correlation:g}",
+            cell("goal_heldout", correlation, places[:1]),
+            ("\n\n" if narrow else "\n").join(places),
+            *[cell(metric, correlation, places) for metric, _ in _COLUMNS],
+        )
+    return table
+
+
+def render(results: Results, figure: Figure | None = None) -> str:
+    """Return the report as HTML.
+
+    Args:
+        results: what it is about.
+        figure: its main figure, if that was drawn already.
+    """
+    import jinja2
+
+    from .reporting import figures, numbers, words
+
+    main = figure or figures.goal_and_capability(results)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        rate=numbers.rate_parts,
+        points=numbers.points_parts,
+        share=numbers.share,
+        large=numbers.large,
+        duration=numbers.duration,
+    )
+    return environment.get_template("report.html.j2").render(
+        results=results,
+        columns=_COLUMNS,
+        headline=words.headline(results),
+        findings=words.findings(results),
+        limits=words.limits(results),
+        figure=figures.inline_svg(main, "Goal and capability"),
+        curves=figures.inline_svg(figures.learning_curves(results), "Learning curves"),
+        picture=_picture(results),
+        facts=_facts(results),
+    )
+
+
+def _picture(results: Results) -> dict[str, str]:
+    """Return a level as in training beside the level shifted, as a data URI, with its caption.
+
+    The agent is the first of the highest correlation, the placement the one with the most
+    informative levels.  A policy that cannot be read leaves the picture without paths.
+    """
+    from misgen.envs.core.distribution import LevelDistribution
+
+    from .pictures import draw_pair, example_of, load_run, pick_levels
+    from .reporting.figures import png_bytes
+
+    top, run = results.correlations[0], results.first
+    shares = {p: results.interval("informative_share", top, p).estimate for p in results.placements}
+    placement = max(shares, key=lambda name: (shares[name] == shares[name], shares[name]))
+    actions = "greedy" if "greedy" in results.modes else results.modes[0]
+    levels = LevelDistribution(results.world, placement=placement)
+    ids, choice = pick_levels(results.episodes_of(run), levels, actions)
+    try:
+        agent = load_run(run.folder)[1]
+    except UserError as error:
+        agent, choice = None, f"{choice}; no paths, as {error}"
+    example = example_of(levels, ids, agent, greedy=actions == "greedy")
+    image = png_bytes(draw_pair(example, results.world, top), dpi=80)
+    return {
+        "source": f"data:image/png;base64,{base64.b64encode(image).decode()}",
+        "caption": f"Level {example.aligned.id} ({placement}, {actions} actions), {choice}.",
+    }
+
+
+def _facts(results: Results) -> list[tuple[str, str]]:
+    """Return what was run, as names and values."""
+    from .reporting.numbers import duration, large, plural
+
+    first, config = results.first.manifest, results.first.config
+    seconds = [run.manifest.get("wall_seconds", 0.0) for run in results.runs]
+    tests = [run.summary.get("wall_seconds", 0.0) for run in results.runs]
+    levels, hardware, git = config["levels"], first.get("hardware", {}), first.get("git", {})
+    seeds = sorted({run.seed for run in results.runs})
+    parameters = [f"{k}={v}" for k, v in config["env"].items() if k != "name"]
+    commit = git.get("commit") or "unknown"
+    return [
+        ("command", results.sweep.get("command") or first.get("command", "unknown")),
+        ("world", f"{results.title}: {', '.join(parameters)}"),
+        ("training", f"{plural(len(results.runs), 'run')}, seeds {', '.join(map(str, seeds))}, "
+         f"{large(first.get('environment_steps', config['agent']['total_steps']))} decisions each, "
+         f"conflict levels by {config['placement']}"),
+        ("level ids", f"training {levels['train']}, test "
+         f"{results.evaluation.get('levels', levels['test'])}"),
+        ("episodes", f"{len(results.episodes):,} in the evaluation"),
+        ("time", f"{duration(max(seconds))} of training for the longest run, "
+         f"{duration(sum(seconds))} for all, {duration(sum(tests))} of evaluation"),
+        ("machine", f"{hardware.get('cpus', '?')} CPUs, {hardware.get('system', 'unknown')}"),
+        ("software", ", ".join(f"{k} {v}" for k, v in first.get("packages", {}).items() if v)),
+        ("source", commit + (", with changes not committed" if git.get("dirty") else "")),
+        ("date", str(max(run.manifest.get("finished", "") for run in results.runs))),
+    ]  # fmt: skip
+
+
+def _folder(argv: Sequence[str]) -> Path:
+    """Return the sweep that the command line names, or the newest.
+
+    Raises:
+        UserError: for more than one word, or a setting.
+    """
+    if len(argv) > 1 or any("=" in word or word.startswith("-") for word in argv):
+        raise UserError(
+            f"misgen report {' '.join(argv)} is not understood: give one folder, as in "
+            "misgen report runs/coinrun-lab, or none for the newest sweep in runs"
+        )
+    if argv:
+        return Path(argv[0])
+    from .reporting.results import newest_sweep
+
+    return newest_sweep(Path("runs"))
+
+
+if __name__ == "__main__":
+    from .command import run_module
+
+    sys.exit(run_module("report", main))

@@ -1,0 +1,1 @@
+"""What reports and pictures are made of: shapes, figures, sweeps as read from disk, wording."""

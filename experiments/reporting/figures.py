@@ -1,0 +1,241 @@
+"""The figures of a report.
+
+Colours are of Okabe and Ito (2008), told apart with any kind of colour vision; each series has its
+own marker too.
+
+Public names: `goal_and_capability`, `learning_curves`, `inline_svg`, `png_bytes`.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import matplotlib
+import numpy as np
+import polars as pl
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MultipleLocator
+
+from .numbers import has_interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from .results import Results
+
+INK, FAINT, PAPER = "#22262b", "#8b929b", "#fefefe"
+"""Text, helping lines, and what is left open; `inline_svg` makes them follow the page."""
+_PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.0f}%")
+_FONT: Any = {
+    "font.size": 10.5,
+    "axes.titlesize": 11.5,
+    "axes.titleweight": "bold",
+    "svg.hashsalt": "m",
+}
+_MOST_COLUMNS = 3
+_NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+
+
+@dataclass(frozen=True)
+class Series:
+    """How a metric is drawn."""
+
+    metric: str
+    label: str
+    colour: str
+    marker: str
+    line: str
+    shift: float
+    """Sideways, in places of the axis, so that intervals do not hide one another."""
+
+
+SERIES = (
+    Series("capability_shifted", "capability: {goal} or {proxy}", "#0072B2", "o", "-", -0.16),
+    Series("goal_shifted", "goal: {goal}", "#D55E00", "s", "-", 0.0),
+    Series("goal_informative", "goal on informative levels", "#009E73", "D", "--", 0.16),
+)
+
+
+def goal_and_capability(results: Results) -> Figure:
+    """Return goal and capability after the shift against the correlation, and the divergence.
+
+    One panel a placement, and a last one for the divergence with each placement.  Bars are 95%
+    intervals, small dots single training seeds.
+    """
+    panels = len(results.placements) + 1
+    columns = min(panels, _MOST_COLUMNS)
+    rows = -(-panels // columns)
+    with matplotlib.rc_context(_FONT):
+        figure = Figure(figsize=(10.6, 3.45 * rows + 0.75), layout="constrained")
+        axes = list(figure.subplots(rows, columns, squeeze=False).ravel())
+        for ax, placement in zip(axes, results.placements, strict=False):
+            _rates(ax, results, placement)
+        _divergence(axes[panels - 1], results)
+        for ax in axes[panels:]:
+            ax.remove()
+        axes[0].set_ylabel("reached on shifted levels")
+        figure.legend(
+            *axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3,
+            frameon=False, fontsize=10, handlelength=2.4, columnspacing=1.8, labelcolor=INK,
+        )  # fmt: skip
+        return figure
+
+
+def learning_curves(results: Results) -> Figure:
+    """Return the share of training episodes that reached the goal, over training."""
+    with matplotlib.rc_context(_FONT):
+        figure = Figure(figsize=(5.2, 2.9), layout="constrained")
+        ax = figure.subplots()
+        colours = matplotlib.colormaps["viridis"](np.linspace(0.3, 0.8, len(results.correlations)))
+        for correlation, colour in zip(results.correlations, colours, strict=True):
+            label = f"ρ = {correlation:g}"
+            for run in results.runs:
+                curve = run.learning
+                if run.correlation == correlation and {"steps", "success"} <= set(curve.columns):
+                    steps, success = _smooth(curve)
+                    ax.plot(steps, success, color=colour, linewidth=1.3, alpha=0.9, label=label)
+                    label = ""
+        ax.set(xlabel="decisions in training", ylim=(0, 1))
+        ax.set_ylabel(f"training episodes\nthat reach {results.world.goal_description}")
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: _in_millions(v, ax.get_xlim()[1])))
+        ax.yaxis.set_major_formatter(_PERCENT)
+        if ax.lines:
+            ax.legend(frameon=False, fontsize=9.5, labelcolor=INK, loc="lower right", ncols=2)
+        _plain(ax)
+        return figure
+
+
+def inline_svg(figure: Figure, alt: str) -> str:
+    """Return a figure as an SVG element that takes its text colour from the page around it."""
+    salt = re.sub(r"\W", "", alt)  # ids of two figures in one page must differ
+    with matplotlib.rc_context({"svg.hashsalt": salt}):
+        text = _saved(figure, "svg", transparent=True, metadata=_NO_METADATA).decode()
+    svg = text[text.index("<svg") :]
+    svg = re.sub(r' (width|height)="[^"]*pt"', "", svg, count=2)
+    svg = svg.replace("<svg", f'<svg role="img" aria-label="{alt}"', 1)
+    return svg.replace(INK, "currentColor").replace(PAPER, "var(--paper)")
+
+
+def png_bytes(figure: Figure, dpi: int = 160) -> bytes:
+    """Return a figure as PNG."""
+    return _saved(figure, "png", dpi=dpi)
+
+
+def svg_bytes(figure: Figure) -> bytes:
+    """Return a figure as a free-standing SVG, the same for the same numbers."""
+    with matplotlib.rc_context(_FONT):
+        return _saved(figure, "svg", metadata=_NO_METADATA)
+
+
+def _rates(ax: Axes, results: Results, placement: str) -> None:
+    """Draw the rates after a shift with one placement."""
+    names = {"goal": results.world.goal_description, "proxy": results.world.proxy_description}
+    for series in SERIES:
+        _series(ax, results, placement, series, series.label.format(**names))
+    ax.plot(
+        [results.interval("goal_heldout", c, placement).estimate for c in results.correlations],
+        color=FAINT, marker="_", markersize=15, markeredgewidth=2.2, linestyle="none",
+        label="goal, before the shift",
+    )  # fmt: skip
+    random = results.interval("random_goal_shifted", results.correlations[0], placement)
+    line = {"color": FAINT, "linestyle": ":", "linewidth": 1.6}
+    ax.axhline(random.estimate, label="goal, random agent", **line)
+    ax.set(title=f"goal moved to {placement}", ylim=(0, 1.02))
+    ax.yaxis.set_major_formatter(_PERCENT)
+    ax.yaxis.set_major_locator(MultipleLocator(0.25))
+    _correlation_axis(ax, results)
+
+
+def _divergence(ax: Axes, results: Results) -> None:
+    """Draw the divergence with each placement."""
+    ax.axhline(0, color=INK, linewidth=0.9)
+    middle = (len(results.placements) - 1) / 2
+    for number, placement in enumerate(results.placements):
+        style = Series(
+            "divergence",
+            "",
+            ("#7A4B94", "#B5850B", "#56B4E9", "#CC79A7")[number % 4],
+            "o^vP"[number % 4],
+            "-",
+            0.2 * (number - middle),
+        )
+        _series(ax, results, placement, style, placement)
+    ax.set(title="divergence", ylabel="goal loss − capability loss, points")
+    low, high = ax.get_ylim()
+    low, high = max(-1.05, min(low, -0.1)), min(1.05, max(high, 0.3))
+    ax.set_ylim(low, high + 0.14 * len(results.placements) * (high - low))  # room for the legend
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:+.0f}" if v else "0"))
+    legend = ax.legend(frameon=False, fontsize=9.5, labelcolor=INK, title="goal moved to")
+    legend.get_title().set(color=INK, fontsize=9.5)
+    _correlation_axis(ax, results)
+
+
+def _series(ax: Axes, results: Results, placement: str, style: Series, label: str) -> None:
+    """Draw a metric at every correlation: estimates, intervals, training seeds."""
+    places = np.arange(len(results.correlations)) + style.shift
+    found = [results.interval(style.metric, c, placement) for c in results.correlations]
+    ax.plot(
+        places, [one.estimate for one in found], color=style.colour, marker=style.marker,
+        linestyle=style.line, linewidth=1.7, markersize=6.5, markeredgecolor=PAPER,
+        markeredgewidth=0.8, label=label, zorder=4,
+    )  # fmt: skip
+    for place, one in zip(places, found, strict=True):
+        if has_interval(one):
+            ax.plot([place] * 2, [one.low, one.high], color=style.colour, linewidth=2.2, alpha=0.5)
+    seeds = _seed_values(results, placement, style.metric)
+    if max(results.seeds.values()) > 1:
+        ax.scatter(
+            [results.correlations.index(c) + style.shift - 0.09 for c, _ in seeds],
+            [value for _, value in seeds],
+            s=9, color=style.colour, alpha=0.75, linewidths=0, zorder=3,
+        )  # fmt: skip
+
+
+def _seed_values(results: Results, placement: str, metric: str) -> list[tuple[float, float]]:
+    """Return correlation and value of every training seed."""
+    rows = results.by_seed.filter(
+        pl.col("placement") == placement,
+        pl.col("actions") == results.modes[0],
+        pl.col(metric).is_not_null(),
+    )
+    return list(rows.select("train_correlation", metric).iter_rows())
+
+
+def _correlation_axis(ax: Axes, results: Results) -> None:
+    count = len(results.correlations)
+    ax.set_xticks(range(count), [f"{c:g}" for c in results.correlations])
+    ax.set(xlim=(-0.5, count - 0.5), xlabel="correlation ρ in training")
+    _plain(ax)
+
+
+def _plain(ax: Axes) -> None:
+    """Leave of the axes what helps reading."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[["left", "bottom"]].set_color(FAINT)
+    ax.tick_params(color=FAINT, labelcolor=INK)
+    ax.grid(axis="y", color=FAINT, alpha=0.25, linewidth=0.7)
+    ax.set_axisbelow(True)
+    for text in (ax.title, ax.xaxis.label, ax.yaxis.label):
+        text.set_color(INK)
+
+
+def _smooth(curve: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return steps and success averaged over about a fiftieth of the training."""
+    width = max(1, len(curve) // 50)
+    known = curve["success"].cast(pl.Float64).fill_nan(None)
+    success = known.rolling_mean(width, min_samples=1)
+    return curve["steps"].to_numpy(), success.to_numpy()
+
+
+def _in_millions(value: float, most: float) -> str:
+    """Return a number of decisions in the unit that suits the axis."""
+    return f"{value / 1e6:g}M" if value and most >= 1e6 else f"{value:,.0f}"
+
+
+def _saved(figure: Figure, form: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=form, **options)  # pyright: ignore[reportArgumentType]
+    return buffer.getvalue()

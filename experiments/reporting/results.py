@@ -1,0 +1,344 @@
+"""A sweep as read from its folder: which runs it has, what they did, and the numbers.
+
+Public names: `Results`, `Run`, `read_results`, `newest_sweep`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from misgen.agents.scripted import agent_names
+from misgen.envs.core.episode import Outcome
+from misgen.envs.core.errors import UserError
+
+from ..evaluation.cells import CAPABLE
+from ..evaluation.metrics import summary_table
+from ..evaluation.statistics import Interval
+from ..evaluation.suite import HELDOUT, RANDOM, SHIFTED, TWIN
+from ..runs import (
+    DONE,
+    EPISODES,
+    EVALUATED,
+    LEARNING,
+    MANIFEST,
+    SUMMARY,
+    RunFolder,
+    find_runs,
+    read_json,
+)
+
+if TYPE_CHECKING:
+    from misgen.envs.core.world import World
+
+SWEEP = "sweep.json"
+_REFERENCES = agent_names()
+_OTHER_REFERENCE = pl.col("agent").is_in([name for name in _REFERENCES if name != RANDOM])
+_NOT_MEASURED = Interval(float("nan"), float("nan"), float("nan"), note="not measured")
+_OF_ONE_RUN = ("correlation", "seed")
+"""Settings in which the runs of a sweep are meant to differ."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a sweep."""
+
+    folder: RunFolder
+    state: str
+    """`done`, or how far it is."""
+    manifest: dict[str, Any]
+    summary: dict[str, Any]
+    """Empty unless the run is done."""
+
+    @property
+    def name(self) -> str:
+        """Name of its folder."""
+        return self.folder.path.name
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Its training settings."""
+        return self.manifest["config"]
+
+    @property
+    def correlation(self) -> float:
+        """Correlation in training."""
+        return float(self.config["correlation"])
+
+    @property
+    def seed(self) -> int:
+        """Training seed."""
+        return int(self.config["seed"])
+
+    @cached_property
+    def learning(self) -> pl.DataFrame:
+        """Its learning curve; empty if there is none."""
+        path = self.folder.path / LEARNING
+        return pl.read_parquet(path) if path.exists() else pl.DataFrame()
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """A sweep with at least one run that is done."""
+
+    folder: Path
+    sweep: dict[str, Any]
+    """What `misgen sweep` noted; empty if the runs were made one by one."""
+    runs: list[Run]
+    """The runs that are done, from the highest correlation down."""
+    unfinished: list[tuple[str, str]]
+    """Name and state of the others."""
+    left_out: list[str]
+    """Runs in the folder that are not of this sweep, as they have other settings."""
+    episodes: pl.DataFrame
+    """Of all runs that are done."""
+    table: pl.DataFrame
+    """`evaluation.metrics.summary_table` of the episodes."""
+
+    @property
+    def first(self) -> Run:
+        """A run to ask for what all have in common."""
+        return self.runs[0]
+
+    @cached_property
+    def first_of_each(self) -> list[Run]:
+        """The first run of every correlation."""
+        return [
+            next(run for run in self.runs if run.correlation == correlation)
+            for correlation in self.correlations
+        ]
+
+    @cached_property
+    def world(self) -> World:
+        """The world, with the parameters of the training."""
+        from misgen.envs.core.world import make_world
+
+        parameters = dict(self.first.config["env"])
+        return make_world(parameters.pop("name"), **parameters)
+
+    @property
+    def title(self) -> str:
+        """Name of the world for people."""
+        return type(self.world).__name__
+
+    @cached_property
+    def agent(self) -> str:
+        """Name of the trained agents."""
+        return str(self.table["agent"][0])
+
+    @cached_property
+    def correlations(self) -> list[float]:
+        """Training correlations, highest first."""
+        return sorted({run.correlation for run in self.runs}, reverse=True)
+
+    @cached_property
+    def placements(self) -> list[str]:
+        """Placements of the goal in the shifted levels."""
+        return self.table["placement"].unique(maintain_order=True).to_list()
+
+    @cached_property
+    def modes(self) -> list[str]:
+        """Action modes, the one that the report is about first."""
+        found = self.table["actions"].unique().to_list()
+        return sorted(found, key=lambda mode: (mode != "sampled", mode))
+
+    @cached_property
+    def seeds(self) -> dict[float, int]:
+        """How many training seeds each correlation has."""
+        return {
+            correlation: len({run.seed for run in self.runs if run.correlation == correlation})
+            for correlation in self.correlations
+        }
+
+    @cached_property
+    def evaluation(self) -> dict[str, Any]:
+        """Settings of the evaluation."""
+        return self.first.summary.get("config", {})
+
+    def episodes_of(self, run: Run) -> pl.DataFrame:
+        """Return the episodes of one run."""
+        return self.episodes.filter(
+            pl.col("train_correlation") == run.correlation, pl.col("train_seed") == run.seed
+        )
+
+    @property
+    def accident_rate(self) -> float:
+        """Informative levels: the moved goal's cell is touched on less of the runs than this."""
+        return float(self.evaluation.get("metrics", {}).get("accident_rate", 0.1))
+
+    def interval(
+        self, metric: str, correlation: float, placement: str, mode: str | None = None
+    ) -> Interval:
+        """Return a metric of the agents trained at `correlation`; all unknown if not measured."""
+        key = (metric, correlation, placement, mode or self.modes[0])
+        return self._rows.get(key, _NOT_MEASURED)
+
+    @cached_property
+    def _rows(self) -> dict[tuple[str, float, str, str], Interval]:
+        table = self.table.with_columns(pl.col("estimate", "low", "high").fill_null(float("nan")))
+        return {
+            (row["metric"], row["train_correlation"], row["placement"], row["actions"]): Interval(
+                row["estimate"],
+                row["low"],
+                row["high"],
+                method=row["method"],
+                n_seeds=row["n_seeds"],
+                n_levels=row["n_levels"],
+                note=row["note"] or "",
+            )
+            for row in table.iter_rows(named=True)
+        }
+
+    @cached_property
+    def by_seed(self) -> pl.DataFrame:
+        """Means on the shifted levels, a row for each run, placement and action mode.
+
+        Columns `capability_shifted`, `goal_shifted` and `goal_informative` (null where the run has
+        no informative level), and `divergence`: as capability is goal or proxy, that is how much
+        more often than on held-out levels the proxy alone was reached.
+        """
+        keys = ["train_correlation", "train_seed", "actions"]
+        proxy = (pl.col("outcome") == Outcome.PROXY.name).mean()
+        own = self.episodes.filter(~pl.col("agent").is_in(_REFERENCES))
+        cell = [*keys, "placement", "level_id"]
+        rarely = pl.col("touched_conflict_cell").mean() < self.accident_rate
+        twins = own.filter(pl.col("condition") == TWIN).group_by(cell)
+        informative = twins.agg(rarely.alias("informative"))
+        held = own.filter(pl.col("condition") == HELDOUT).group_by(keys)
+        shifted = own.filter(pl.col("condition") == SHIFTED).join(
+            informative, on=cell, how="left", maintain_order="left"
+        )
+        capable = pl.col("outcome").is_in(CAPABLE)
+        goal = pl.col("reached_goal")
+        chosen = pl.col("informative").fill_null(False) & ~pl.col("aligned")
+        return (
+            shifted.group_by([*keys, "placement"], maintain_order=True)
+            .agg(
+                capable.mean().alias("capability_shifted"),
+                goal.mean().alias("goal_shifted"),
+                goal.filter(chosen).mean().alias("goal_informative"),
+                proxy.alias("proxy_shifted"),
+            )
+            .join(held.agg(proxy.alias("proxy_heldout")), on=keys, maintain_order="left")
+            .with_columns((pl.col("proxy_shifted") - pl.col("proxy_heldout")).alias("divergence"))
+        )
+
+    @cached_property
+    def differences(self) -> list[str]:
+        """Settings, other than correlation and seed, in which the counted runs differ."""
+        own = [dict(_flat(run.config, "")) for run in self.runs]
+        tests = [dict(_flat(run.summary.get("config", {}), "evaluate.")) for run in self.runs]
+        settings = [{**a, **b} for a, b in zip(own, tests, strict=True)]
+        names = {name for one in settings for name in one} - set(_OF_ONE_RUN)
+        return sorted(name for name in names if len({str(one.get(name)) for one in settings}) > 1)
+
+
+def newest_sweep(runs: Path) -> Path:
+    """Return the sweep in `runs` that was written to last.
+
+    Raises:
+        UserError: if there is none.
+    """
+    found = {path.parent.parent for path in runs.glob(f"*/*/{MANIFEST}")}
+    if not found:
+        raise UserError(f"{runs} holds no sweep: run misgen sweep first, or name a sweep's folder")
+    return max(found, key=lambda sweep: max(p.stat().st_mtime for p in sweep.glob(f"*/{MANIFEST}")))
+
+
+def read_results(folder: Path) -> Results:
+    """Read a sweep.
+
+    Raises:
+        UserError: if the folder holds no run, or none that is done.
+    """
+    found = {run.path.name: run for run in find_runs(folder)}
+    if not found:
+        raise UserError(_no_run(folder))
+    sweep = read_json(folder / SWEEP, "") if (folder / SWEEP).exists() else {}
+    wanted = list(sweep.get("runs") or found)
+    runs = [_read_run(found[name]) for name in wanted if name in found]
+    done = [run for run in runs if run.state == "done"]
+    unfinished = [(run.name, run.state) for run in runs if run.state != "done"]
+    unfinished += [(name, "not started") for name in wanted if name not in found]
+    if not done:
+        raise UserError(
+            f"{folder} has no finished run yet ({_count(unfinished)}): start misgen sweep again to "
+            f"finish them, or misgen evaluate run={runs[0].folder.path if runs else folder}"
+        )
+    done.sort(key=lambda run: (-run.correlation, run.seed))
+    episodes = _episodes(done)
+    return Results(
+        folder=folder,
+        sweep=sweep,
+        runs=done,
+        unfinished=unfinished,
+        left_out=sorted(set(found) - set(wanted)),
+        episodes=episodes,
+        table=summary_table(episodes.filter(~_OTHER_REFERENCE)),
+    )
+
+
+def _read_run(folder: RunFolder) -> Run:
+    manifest = folder.manifest()
+    state = _state(folder, manifest)
+    summary = read_json(folder.path / SUMMARY, "evaluate it again") if state == "done" else {}
+    return Run(folder, state, manifest, summary)
+
+
+def _state(folder: RunFolder, manifest: Mapping[str, Any]) -> str:
+    if folder.marked(DONE, str(manifest.get("config_hash"))):
+        evaluated = all((folder.path / name).exists() for name in (EVALUATED, EPISODES, SUMMARY))
+        return "done" if evaluated else "trained, not evaluated"
+    state = str(manifest.get("status", "unfinished"))
+    error = f": {manifest['error']}" if manifest.get("error") else ""
+    return {"running": "not finished"}.get(state, state) + error
+
+
+def _episodes(runs: Sequence[Run]) -> pl.DataFrame:
+    """Return the episodes of all runs.
+
+    Raises:
+        UserError: if two runs cannot be told apart, or were trained for different placements.
+    """
+    seen: dict[tuple[float, int], Run] = {}
+    for run in runs:
+        twin = seen.setdefault((run.correlation, run.seed), run)
+        if twin is not run:
+            raise UserError(
+                f"{run.folder.path.parent} holds {twin.name} and {run.name}, with one correlation "
+                "and seed but other settings: a report is about one set of settings; give the "
+                "others another name=..."
+            )
+    if len(placements := sorted({str(run.config["placement"]) for run in runs})) > 1:
+        raise UserError(
+            f"{runs[0].folder.path.parent} holds runs with placement={' and '.join(placements)}: a "
+            "report is about one; give the others another name=..."
+        )
+    return pl.concat([pl.read_parquet(run.folder.path / EPISODES) for run in runs])
+
+
+def _no_run(folder: Path) -> str:
+    """Say why there is nothing to report, and what to do."""
+    if (folder / MANIFEST).exists():
+        return f"{folder} is one run: give its sweep's folder, misgen report {folder.parent}"
+    if not folder.is_dir():
+        return f"{folder} does not exist: give a sweep's folder, or run misgen sweep first"
+    return f"{folder} holds no run: run misgen sweep name={folder.name} first"
+
+
+def _count(unfinished: Sequence[tuple[str, str]]) -> str:
+    states = [state.partition(":")[0] for _, state in unfinished]
+    return ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+
+
+def _flat(settings: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{path}{name}.")
+        else:
+            yield path + name, value

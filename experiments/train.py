@@ -1,0 +1,208 @@
+"""Train one agent: misgen train [key=value ...].
+
+An agent learns on levels in which the intended goal stands where the proxy points with probability
+`correlation`.  Its run folder, runs/<name>/<slug>-<hash>/, then holds the policy, the learning
+curve and a manifest.  A run that is already there with the same settings is not repeated.
+
+Examples:
+  misgen train correlation=0.98 preset=lab seed=3
+  misgen train preset=smoke                              under a minute, to see that it works
+  misgen train env.mode=hard placement=anywhere agent.total_steps=10e6 name=mine
+  misgen train -m correlation=1,0.9 seed=0,1             hydra's multirun, one after the other
+  misgen train logger=wandb                              also to W&B (offline without a key)
+
+Settings (misgen train --cfg prints them all with their values)
+  correlation   0 to 1: how often goal and proxy coincide in training
+  placement     where the goal goes when they do not: section_start (the paper's), anywhere
+  seed          training seed: weights, actions and the order of levels
+  preset        smoke (CI), lab (minutes on a CPU); sets env.* and agent.*
+  env           coinrun; env.mode, env.terrain, env.action_repeat, ...
+  agent         ppo; agent.total_steps, agent.learning_rate, agent.encoder=mlp|cnn, ...
+  levels        level ids of each split: levels.train=0:100000, levels.test=2000000:2001000
+  logger        none, wandb, tensorboard
+  name, runs    the sweep's name, and the folder that holds all runs
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .config import TrainConfig, compose, typed
+from .runs import DONE, EVALUATED, LEARNING, MANIFEST, RunFolder, now, provenance, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SAVE_EVERY = 10.0  # seconds between two writes of the learning curve and the status
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    from .command import is_multirun, multirun, print_config
+
+    if is_multirun(argv):
+        return multirun("train", "misgen.experiments.train:run_job", argv)
+    if "--cfg" in argv:
+        return print_config("train", argv)
+    config = typed(TrainConfig, compose("train", argv))
+    folder = run_folder(config)
+    if folder.marked(DONE, config.hash):
+        print(f"{folder.path} is done; give another seed or name=... to train again")
+        return 0
+    with _progress(config) as show:
+        train(config, show)
+    print(f"{folder.path}\nnext: misgen evaluate run={folder.path}")
+    return 0
+
+
+def run_job(plain: dict[str, Any]) -> None:
+    """Train as one job of a multirun; a run that is done is left alone."""
+    train(typed(TrainConfig, plain))
+
+
+def run_folder(config: TrainConfig) -> RunFolder:
+    """Return the folder that the run belongs in, whether or not it exists."""
+    return RunFolder(Path(config.runs) / config.name / f"{config.slug}-{config.hash}")
+
+
+def train(config: TrainConfig, show: Callable[[dict[str, Any]], None] | None = None) -> RunFolder:
+    """Train, unless it was done before, and return the run's folder.
+
+    Args:
+        config: the run.
+        show: called after every rollout with its record.
+
+    Raises:
+        UserError: if another process trains the same run, or the disk is full.
+    """
+    folder = run_folder(config)
+    if folder.marked(DONE, config.hash):
+        return folder
+    with folder.lock():
+        folder.unmark(DONE, EVALUATED)
+        manifest = {
+            **provenance(),
+            "status": "running",
+            "config": config.science,
+            "config_hash": config.hash,
+            "slug": config.slug,
+            "name": config.name,
+        }
+        write_json(folder.path / MANIFEST, manifest)
+        started = time.monotonic()
+        try:
+            manifest |= _train(config, folder, show)
+            manifest["status"] = "done"
+        except BaseException as error:
+            stopped = isinstance(error, KeyboardInterrupt | SystemExit)
+            manifest |= {"status": "stopped" if stopped else "failed", "error": repr(error)}
+            raise
+        finally:
+            manifest |= {"wall_seconds": time.monotonic() - started, "finished": now()}
+            folder.status(phase=manifest["status"])
+            write_json(folder.path / MANIFEST, manifest)
+        folder.mark(DONE, config.hash)
+    return folder
+
+
+def _train(
+    config: TrainConfig, folder: RunFolder, show: Callable[[dict[str, Any]], None] | None
+) -> dict[str, Any]:
+    """Train and write all but manifest and marker; return what the manifest gains."""
+    from misgen.agents.checkpoint import save_policy
+    from misgen.agents.ppo import train_ppo
+    from misgen.agents.spec import PolicySpec
+    from misgen.envs.core.sb3 import MisgenVecEnv
+
+    from .sinks import open_sinks
+
+    env = MisgenVecEnv(config.distribution, config.agent.num_envs, config.seed)
+    with open_sinks(config.logger, folder.path, config.slug, config.name, config.science) as log:
+        curve = _Curve(config, folder, log, show)
+        try:
+            model = train_ppo(env, config.agent, config.seed, curve.add)
+        finally:
+            curve.write()
+    world = config.world
+    spec = PolicySpec.of(
+        config.agent,
+        world.observation_space,
+        world.action_space,
+        str(dataclasses.asdict(world).get("action_set", "")),
+        {"config": config.science},
+    )
+    save_policy(folder.path, model.policy, spec)  # pyright: ignore[reportArgumentType]
+    return {
+        "environment_steps": model.num_timesteps,
+        "parameters": sum(p.numel() for p in model.policy.parameters()),
+        "training_levels": config.distribution.describe(),
+    }
+
+
+class _Curve:
+    """The learning curve: kept, shown, logged, and written every few seconds."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        folder: RunFolder,
+        log: Callable[[dict[str, float], int], None],
+        show: Callable[[dict[str, Any]], None] | None,
+    ) -> None:
+        self._config = config
+        self._folder = folder
+        self._log = log
+        self._show = show
+        self._rows: list[dict[str, Any]] = []
+        self._written = time.monotonic()
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Take the record of a rollout."""
+        row = {key: value for key, value in record.items() if key != "outcomes"}
+        counts = record["outcomes"]
+        total = max(1, sum(counts.values()))
+        row |= {f"share_{name.lower()}": counts.get(name, 0) / total for name in _OUTCOMES}
+        self._rows.append(row)
+        self._log({k: v for k, v in row.items() if isinstance(v, int | float)}, row["steps"])
+        if self._show:
+            self._show(row)
+        if time.monotonic() - self._written > _SAVE_EVERY or len(self._rows) == 1:
+            self.write()
+
+    def write(self) -> None:
+        """Write the curve so far, and the status."""
+        import polars as pl
+
+        from .runs import write_parquet
+
+        self._written = time.monotonic()
+        if not self._rows:
+            return
+        write_parquet(self._folder.path / LEARNING, pl.DataFrame(self._rows))
+        last = self._rows[-1]
+        self._folder.status(
+            phase="training",
+            steps=last["steps"],
+            total_steps=self._config.agent.total_steps,
+            steps_per_second=last["steps_per_second"],
+            success=last["success"],
+        )
+
+
+_OUTCOMES = ("GOAL", "PROXY", "DEATH", "TIMEOUT")
+
+
+def _progress(config: TrainConfig) -> Any:
+    from .progress import training_progress
+
+    return training_progress(config.agent.total_steps, config.slug)
+
+
+if __name__ == "__main__":
+    from .command import run_module
+
+    sys.exit(run_module("train", main))

@@ -1,0 +1,36 @@
+"""What tests share: few threads, reproducible examples, where the originals' records are."""
+
+import os
+from pathlib import Path
+
+# Before anything that reads them is imported.  Two Numba threads, so that a test can ask for both.
+os.environ.setdefault("NUMBA_NUM_THREADS", "2")
+for _library in ("OMP", "MKL", "OPENBLAS"):
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
+os.environ.setdefault("POLARS_MAX_THREADS", "1")
+
+import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
+"""Levels and trajectories recorded from the original programs; not part of the repository."""
+
+# The same examples in every run; none fails for being slow, as the first one compiles the kernels.
+settings.register_profile("misgen", deadline=None, derandomize=True)
+settings.load_profile("misgen")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Let kernels use one thread, whatever a test before this one set."""
+    import numba
+
+    numba.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """Return the folder with the originals' levels and trajectories, or skip."""
+    if not GOLDEN.is_dir():
+        pytest.skip(f"the originals' records are not here ({GOLDEN})")
+    return GOLDEN
