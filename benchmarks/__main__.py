@@ -190,7 +190,7 @@ def measure_environments(config: BenchConfig) -> tuple[list[dict[str, Any]], Tab
     """Return frames/s for every number of environments and threads, and a table of them."""
     import numba
 
-    most: int = numba.config.NUMBA_NUM_THREADS  # pyright: ignore[reportPrivateImportUsage]
+    most: int = numba.config.NUMBA_NUM_THREADS  # pyright: ignore
     rows: list[dict[str, Any]] = [
         {"program": program, "threads": threads, "slots": slots, "rates": []}
         for threads in config.threads

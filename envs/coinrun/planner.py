@@ -2,14 +2,15 @@
 
 A node of the search is an exact state, moved by `dynamics.frame`.  All that differs between nodes
 is the agent's motion and where the enemies are, so that one state record serves a whole search.
-Nodes whose states fall into the same *place* (a box of `Resolution` in position and speed, with the
-same stand of those enemies that can still be met) count as one: of those that get there soonest, the
-one that is ahead.  So plans can be replayed bit for bit, and are as short as the resolution allows.
+Nodes whose states fall into the same *place* (a box of `Resolution` in position and speed, with
+the same stand of those enemies that can still be met) count as one: of those that get there
+soonest, the one that is ahead.  So plans can be replayed bit for bit, and are as short as the
+resolution allows.
 
 What is left to do is estimated from below (`_frames_left`): nothing runs, rises or falls faster.
-Enemies walk by themselves all but always, yet not quite (an agent that falls while one turns inside
-a crate slows it down, see `dynamics._enemy_y`): each of their stands is stored once, and nodes point
-to it.
+Enemies walk by themselves all but always, yet not quite (an agent that falls while one turns
+inside a crate slows it down, see `dynamics._enemy_y`): each of their stands is stored once, and
+nodes point to it.
 
 For q values one level is searched again and again.  After a search of cost C, a place that was
 expanded at depth d is known to be at least C - d from the target, which makes the next searches
@@ -54,7 +55,8 @@ from .constants import (
 )
 from .dynamics import frame
 
-_kernel = njit(cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+_INNER: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_kernel = njit(cache=True, **_INNER)
 """For functions that only kernels call; without the wrappers for Python they compile sooner."""
 
 _SOLVED, _UNSOLVABLE, _UNKNOWN = (int(status) for status in PlanStatus)
@@ -99,7 +101,7 @@ class Budget:
     nodes: int = 400_000
     """Nodes of one search for a plan."""
     greed: float = 3.0
-    """If that runs out, the estimate is weighed so: a plan comes sooner, not always the shortest."""
+    """If that runs out, the estimate is weighed so: plans come sooner, not always the shortest."""
     q_nodes: int = 40_000
     """Nodes of one search for a q value."""
     q_total: int = 400_000
@@ -193,9 +195,8 @@ class CoinRunPlanner(Planner):
         budget = self.budget
         _each(n, _plan, states.copy(), task, budget.nodes, budget.greed, results, actions)
         longest = max(1, int(results["decisions"].max(initial=1)))
-        return TargetPlans(
-            target, actions=actions[:, :longest].copy(), **{k: results[k] for k in _RESULT.names}
-        )
+        fields = {name: results[name] for name in _RESULT.names or ()}
+        return TargetPlans(target, actions=actions[:, :longest].copy(), **fields)
 
     def q_values(self, states: NDArray[np.void], target: str) -> NDArray[np.float32]:
         """Return the decisions to `target` after each first action; see `Planner`."""
@@ -223,7 +224,7 @@ class CoinRunPlanner(Planner):
     def _q(
         self, states: NDArray[np.void], actions: NDArray[np.int64], extra: int, target: str
     ) -> NDArray[np.float32]:
-        """Return q values before each of `actions`, and at `extra` (0 or 1) states after the last."""
+        """Return q values before each of `actions`, and `extra` (0 or 1) times after the last."""
         n, decisions = actions.shape
         q = np.full((n, decisions, _ACTIONS), np.nan, np.float32)
         budget = self.budget
@@ -455,8 +456,7 @@ def _mark(s, cells):
 def _search(memory, s, root, floor):
     """Search for the shortest plan from `root`; return a `PlanStatus`, with the plan in the task.
 
-    Args:
-        floor: decisions that it takes at least, as far as is known.
+    `floor` is how many decisions it takes at least, as far as is known.
     """
     task = memory.task[0]
     queue = memory.queue
@@ -574,7 +574,7 @@ def _frame(memory, s, stand, action):
 @_kernel
 def _crate_near(memory, x):
     reach = 1.1 + _SPEED * memory.task[0].repeat
-    for crate in memory.crates:
+    for crate in memory.crates:  # noqa: SIM110 (Numba takes no generators)
         if abs(crate - x) < reach:
             return True
     return False
