@@ -1,0 +1,91 @@
+"""A finished training run, as evaluations find it on disk.
+
+Public name: `TrainedRun`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from misgen.envs.core.distribution import IdRange, require_disjoint
+from misgen.envs.core.errors import UserError
+
+from .config import TrainConfig, typed
+from .runs import DONE, RunFolder, find_runs
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A training run that came to its end."""
+
+    folder: RunFolder
+    config: TrainConfig
+    manifest: dict[str, Any]
+
+    @classmethod
+    def read(cls, folder: RunFolder) -> TrainedRun:
+        """Return what a run was.
+
+        Raises:
+            UserError: if it is not finished, or its manifest is damaged.
+        """
+        manifest = folder.manifest()
+        stored = manifest.get("config")
+        if not isinstance(stored, dict):
+            raise UserError(f"{folder.path}/manifest.json holds no config: train the agent again")
+        config = typed(TrainConfig, stored)
+        if not folder.marked(DONE, str(manifest.get("config_hash"))):
+            raise UserError(
+                f"{folder.path} is not a finished run (status {manifest.get('status')!r}): train "
+                "it to the end first, with the same misgen train command"
+            )
+        return cls(folder, config, manifest)
+
+    def test_ids(self, levels: str | None) -> IdRange:
+        """Return the ids to test on: `levels`, or those that the run set aside.
+
+        Raises:
+            UserError: if training or validation used any of them.
+        """
+        ranges = dict(self.config.levels.ranges)
+        if levels is not None:
+            ranges["test"] = IdRange.parse(levels)
+        require_disjoint(ranges)
+        return ranges["test"]
+
+
+def run_or_sweep(run: str) -> list[RunFolder]:
+    """Return the run that a path names, or the runs of the sweep that it names.
+
+    Raises:
+        UserError: if none is named.
+    """
+    require_named(run)
+    return find_runs(Path(run)) or [RunFolder(Path(run))]
+
+
+def one_run(run: str) -> RunFolder:
+    """Return the run that a path names.
+
+    Raises:
+        UserError: if none is named, or it is a sweep's.
+    """
+    require_named(run)
+    inside = find_runs(Path(run))
+    if inside:
+        raise UserError(
+            f"run={run} holds {len(inside)} runs: give one of them, such as run={inside[0].path}"
+        )
+    return RunFolder(Path(run))
+
+
+def require_named(run: str) -> None:
+    """Refuse a `run` that was left out.
+
+    Raises:
+        UserError: saying what to give.
+    """
+    if run in ("", "???"):
+        raise UserError("run is missing: give run=runs/<sweep>/<run>, as misgen train prints it")
