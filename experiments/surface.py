@@ -29,6 +29,7 @@ import dataclasses
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -42,6 +43,7 @@ from .trained import TrainedRun, run_or_sweep
 if TYPE_CHECKING:
     import polars as pl
 
+    from misgen.agents.base import Agent
     from misgen.envs.core.world import World
 
     from .evaluation.rollout import Actions
@@ -216,18 +218,23 @@ class _Player:
         world = dataclasses.replace(trained.world, on_proxy=config.on_proxy)
         return cls(run, trained.at(world=world, ids=test), config)
 
+    @cached_property
+    def agent(self) -> Agent:
+        """The run's agent, for observations and actions as in training."""
+        from misgen.agents.checkpoint import load_agent
+
+        world = self.levels.world
+        return load_agent(self.run.folder.path, world.observation_space, world.action_space)
+
     def play(self, crossing: Crossing) -> pl.DataFrame:
         """Return an episode on each level of a crossing that has a place for the goal."""
         import polars as pl
 
-        from misgen.agents.checkpoint import load_agent
-
         from .evaluation.rollout import run_levels
 
         levels, config = crossing.levels, self.config
-        world = levels.world
         played = run_levels(
-            load_agent(self.run.folder.path, world.observation_space, world.action_space),
+            self.agent,
             levels,
             levels.conflict_ids() if levels.correlation < 1 else levels.ids.ids(),
             actions=cast("Actions", config.actions[0]),

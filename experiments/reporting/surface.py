@@ -92,7 +92,7 @@ def print_surface(folder: Path) -> None:
         own = cells.filter(pl.col("train_correlation") == correlation)
         goals = _goals(own)
         table = Table(box=None, pad_edge=False, title=f"trained at ρ = {correlation:g}")
-        table.add_column("")
+        table.add_column("", no_wrap=True)
         for goal in goals:
             table.add_column(_goal_name(*goal).replace("\n", " "), justify="right", no_wrap=True)
         for parameter in own["parameter"].unique(maintain_order=True):
