@@ -24,7 +24,7 @@ Settings (misgen evaluate run=... --cfg prints them all with their values)
   levels             test level ids, start:stop; the run's own test levels unless given; levels
                      of its training or validation are refused
   shift              conflict: the goal leaves the proxy in every level; surface: crossed with
-                     other values of the world's parameters (shift.capability, shift.correlations)
+                     other values of the world's parameters (shift.parameters, shift.capability)
   shift.correlation  0 to 1: how often goal and proxy coincide in shifted levels
   shift.placements   where the goal goes: section_start (the paper's), anywhere, behind (above the
                      start), off_path (2 cells off a proxy-seeker's way; quote 'off_path(3)')
@@ -87,7 +87,7 @@ def main(argv: list[str]) -> int:
     if "--cfg" in argv:
         return print_config("evaluate", argv)
     config = typed(EvaluateConfig, compose("evaluate", argv))
-    if config.shift.capability:
+    if config.shift.parameters:
         return _surface(config)
     folder = one_run(config.run)
     if is_evaluated(folder, config):

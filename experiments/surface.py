@@ -13,11 +13,12 @@ further the goal fell than the capability, both from the same ids as in training
 
 Examples:
   misgen evaluate shift=surface run=runs/coinrun-lab
-  misgen evaluate shift=surface run=... 'shift.capability={gravity:[0.8,1,1.2]}'
+  misgen evaluate shift=surface run=... shift.parameters=[speed] shift.capability.speed=[0.8,1.2]
   misgen evaluate shift=surface run=... shift.placements=[section_start,anywhere] shift.levels=1000
 
 Settings, beside those of misgen evaluate
-  shift.capability     parameters of env and the values that each takes, the others as in training
+  shift.parameters     parameters of env that are varied, one at a time
+  shift.capability.X   values that parameter X takes, the others staying as in training
   shift.correlations   correlations of the test levels
   shift.placements     where the goal goes on conflict levels
   shift.levels         how many of the test levels; 0: all
@@ -74,7 +75,7 @@ def run_surface(config: EvaluateConfig, show: Callable[[int, int], object]) -> P
     """Play all crossings, write the surface, and return its folder.
 
     Args:
-        config: with `shift.capability`; its `run` names a finished run or a sweep.
+        config: with `shift.parameters`; its `run` names a finished run or a sweep.
         show: called with the number of crossings that were played so far, and of all.
 
     Raises:
@@ -124,9 +125,9 @@ def crossings(levels: LevelDistribution, shift: ShiftConfig) -> Iterator[Crossin
         for placement in (shift.placements if correlation < 1 else shift.placements[:1])
     ]
     yield from (Crossing(AS_TRAINED, 0.0, one) for one in goals)
-    for parameter, values in shift.capability.items():
+    for parameter in shift.parameters:
         trained = _trained_value(levels.world, parameter)
-        for value in sorted({*values} - {trained}):
+        for value in sorted({*shift.capability[parameter]} - {trained}):
             world = _with(levels.world, parameter, value)
             yield from (Crossing(parameter, value, one.at(world=world)) for one in goals)
 

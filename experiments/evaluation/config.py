@@ -27,6 +27,8 @@ class ShiftConfig:
     """Where the goal goes on a conflict level; each is evaluated on its own."""
     capability: dict[str, list[float]] = field(default_factory=dict)
     """For a surface: parameters of the world and the values that each takes by itself."""
+    parameters: tuple[str, ...] = ()
+    """For a surface: those of `capability` that are varied."""
     correlations: tuple[float, ...] = (1.0, 0.5, 0.0)
     """For a surface: the correlations of its test levels."""
     levels: int = 0
@@ -43,9 +45,12 @@ class ShiftConfig:
         for correlation in self.correlations:
             in_range("shift.correlations", correlation, 0.0, 1.0)
         in_range("shift.levels", self.levels, 0, 1_000_000)
-        for name, values in self.capability.items():
-            if not values:
-                raise UserError(f"shift.capability.{name}=[] names no value: give one or more")
+        for name in self.parameters:
+            if not self.capability.get(name):
+                raise UserError(
+                    f"shift.parameters names {name}, and shift.capability.{name} no value: give "
+                    f"shift.capability.{name}=[...] one or more"
+                )
 
 
 @dataclass(frozen=True)

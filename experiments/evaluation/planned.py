@@ -40,20 +40,17 @@ def planned_facts(
     tables = [pl.DataFrame(schema=schema)]
     for first in range(0, len(ids), _CHUNK) if world.name in PLANNERS else ():
         chunk = ids[first : first + _CHUNK]
-        cells = distribution.at(correlation=0.0).levels(chunk).data["conflict_cell"]
+        cells = distribution.levels(chunk).data["conflict_cell"]
         placed = cells[:, 0] >= 0
-        paths, cells = proxy_paths(world, chunk[placed]), cells[placed]
-        facts = {
-            "level_id": chunk[placed],
-            "planned_accident": pl.Series(paths.takes(cells), dtype=pl.Boolean),
-            "goal_in_reach": goal_distances(world, distribution.placement, chunk[placed]) >= 0,
-        }
-        unknown = pl.Series(~paths.solved)
-        tables.append(
-            pl.DataFrame(facts, schema).with_columns(
-                pl.when(~unknown).then("planned_accident").alias("planned_accident")
-            )
-        )
+        if placed.any():
+            paths = proxy_paths(world, chunk[placed])
+            accident = pl.Series(paths.takes(cells[placed]))
+            facts = {
+                "level_id": chunk[placed],
+                "planned_accident": accident.set(pl.Series(~paths.solved), None),
+                "goal_in_reach": goal_distances(world, distribution.placement, chunk[placed]) >= 0,
+            }
+            tables.append(pl.DataFrame(facts, schema))
         if progress:
             progress(len(chunk))
     return pl.concat(tables)

@@ -94,7 +94,7 @@ def print_surface(folder: Path) -> None:
         table = Table(box=None, pad_edge=False, title=f"trained at ρ = {correlation:g}")
         table.add_column("", no_wrap=True)
         for goal in goals:
-            table.add_column(_goal_name(*goal).replace("\n", " "), justify="right", no_wrap=True)
+            table.add_column(_goal_name(*goal), justify="right")
         for parameter in own["parameter"].unique(maintain_order=True):
             for _, value, name in _columns(own, parameter)[parameter != AS_TRAINED :]:
                 label = name if parameter == AS_TRAINED else f"{parameter} {name}"
