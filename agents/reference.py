@@ -10,6 +10,7 @@ It reads the engine's state: it is an instrument for checking evaluators, not a 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,7 +86,7 @@ class Seeker:
     def probabilities(self, observation: Observation, engine: Engine) -> NDArray[np.float64]:
         """Return the plan's action with probability 1 - noise, else any: float64 [n, actions]."""
         if self._slots is None or self._slots.engine is not engine:
-            self._slots = _Slots(engine)
+            self._slots = _Slots(engine, self._planner.motion)
         self._slots.planned[self._fresh] = False
         self._fresh.clear()
         running = np.flatnonzero(engine.episodes["running"])
@@ -106,8 +107,28 @@ class Seeker:
         for target in _TARGETS:
             chosen = lost[[self._seeks[slot] == target for slot in lost.tolist()]]
             if len(chosen):
-                plans = self._planner.plan_from(engine.states[chosen], target)
-                memory.keep(chosen, engine.states[chosen], plans.actions)
+                plans = self._plans(target, engine.level_ids[chosen], engine.states[chosen])
+                memory.keep(chosen, engine.states[chosen], plans)
+
+    def _plans(
+        self, target: str, ids: NDArray[np.int64], states: NDArray[np.void]
+    ) -> list[NDArray[np.int8]]:
+        """Return the shortest plan from each state; the same state is planned for once."""
+        known = _known_plans(self._world)
+        keys = list(zip(ids.tolist(), self._situations(target, states), strict=True))
+        missing = [k for k, key in enumerate(keys) if key[0] < 0 or key not in known]
+        found: dict[int, NDArray[np.int8]] = {}
+        if missing:
+            rows = self._planner.plan_from(states[missing], target).actions
+            found = {k: row[row != NOTHING] for k, row in zip(missing, rows, strict=True)}
+            known.update((keys[k], plan) for k, plan in found.items())
+        return [found[k] if k in found else known[key] for k, key in enumerate(keys)]
+
+    def _situations(self, target: str, states: NDArray[np.void]) -> list[bytes]:
+        """Return what the plan from each state of a level depends on."""
+        fields = [states[f"{target}_cell"], *(states[name] for name in self._planner.motion)]
+        rows = [np.ascontiguousarray(f).view(np.uint8).reshape(len(states), -1) for f in fields]
+        return [target.encode() + row.tobytes() for row in np.concatenate(rows, axis=1)]
 
 
 class RightRunner:
@@ -133,11 +154,12 @@ class RightRunner:
 class _Slots:
     """The plan under way in each slot, and where it expects its slot to be next."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, motion: tuple[str, ...]) -> None:
         from misgen.envs.core.episode import EPISODE_DTYPE
 
         n = engine.num_slots
         self.engine = engine
+        self._motion = motion
         self.planned = np.zeros(n, np.bool_)
         self._expected = np.zeros(n, engine.world.state_dtype)
         self._episodes = np.zeros(n, EPISODE_DTYPE)
@@ -147,20 +169,20 @@ class _Slots:
     def on_plan(self, slots: NDArray[np.int64], states: NDArray[np.void]) -> NDArray[np.bool_]:
         """Return whether each slot is where its plan expected it, bool [len(slots)]."""
         same = self.planned[slots].copy()
-        for field in _MOTION:
+        for field in self._motion:
             now, then = states[field][slots], self._expected[field][slots]
             same &= (now == then).all(axis=tuple(range(1, now.ndim)))
         return same
 
     def keep(
-        self, slots: NDArray[np.int64], states: NDArray[np.void], actions: NDArray[np.int8]
+        self, slots: NDArray[np.int64], states: NDArray[np.void], plans: list[NDArray[np.int8]]
     ) -> None:
-        """Take new plans: `actions[k]` from `states[k]` on in `slots[k]`."""
+        """Take new plans: `plans[k]` from `states[k]` on in `slots[k]`."""
         self.planned[slots] = True
         self._expected[slots] = states
         self._next[slots] = 0
-        for slot, row in zip(slots.tolist(), actions, strict=True):
-            self._actions[slot] = row[row != NOTHING]
+        for slot, plan in zip(slots.tolist(), plans, strict=True):
+            self._actions[slot] = plan
 
     def follow(self, slots: NDArray[np.int64], wanted: NDArray[np.int64], world: World) -> None:
         """Write each slot's next planned action into `wanted`, and foresee where it leads."""
@@ -175,5 +197,7 @@ class _Slots:
         world.advance(self._expected, self._episodes, wanted)
 
 
-_MOTION = ("x", "y", "vx", "vy", "ex")
-"""State fields that tell whether a slot is where it was expected."""
+@lru_cache(maxsize=4)
+def _known_plans(world: World) -> dict[tuple[int, bytes], NDArray[np.int8]]:
+    """Return the plans that were found in a world, by level id and situation."""
+    return {}

@@ -11,7 +11,8 @@
 Settings
   env            coinrun; env.mode=easy|hard, env.terrain=procgen|langosco|langosco_aisc, ...
   correlation    0 to 1; the terrain of an id never depends on it, only where the goal stands
-  placement      where the goal goes on a conflict level: section_start | anywhere
+  placement      where the goal goes on a conflict level: section_start | anywhere | behind |
+                 off_path (2 cells off a proxy-seeker's way; 'off_path(3)' needs quotes)
   id, ids        one level id; a range start:stop
   actions, out   .npz files to read and to write
 """

@@ -20,6 +20,8 @@ Touch the level's end: the cell at the foot of the wall on the right, whatever s
 |---|---|
 | `section_start` | where a random section begins (the paper's rule) |
 | `anywhere` | uniform over the free cells in reach, clear of hazards (`placement.py`) |
+| `behind` | above the agent's head at the start (`placement.py`) |
+| `off_path(k)` | in reach, and k cells or more off a planned proxy-seeker's way (`off_path.py`) |
 
 ## Action Space
 `Discrete(15)`, or `Discrete(9)` with `action_set="distinct"`: `a // 3 - 1` is left, none, right;
@@ -47,8 +49,8 @@ the level's end.  Truncated after `max_steps` frames (the original ends its epis
 
 ## Arguments
 `correlation`, `placement`, `start_level`, `num_levels` (`misgen.envs.make.distribution`) and
-`mode`, `terrain`, `action_set`, `action_repeat`, `max_steps`, `on_proxy`
-(`misgen.envs.coinrun.world`).
+`mode`, `terrain`, `action_set`, `action_repeat`, `max_steps`, `on_proxy`, and for a capability
+shift `gravity`, `speed`, `hazards`, `difficulty`, `sections` (`misgen.envs.coinrun.world`).
 
 ## Info at the end of an episode
 `level_id`, `aligned`, `outcome` (GOAL, PROXY, DEATH, TIMEOUT), `reached_goal`, `reached_proxy`,

@@ -24,7 +24,7 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numba
 import numpy as np
@@ -175,6 +175,8 @@ class _Memory(NamedTuple):
 
 class CoinRunPlanner(Planner):
     """Plans in CoinRun."""
+
+    motion: ClassVar = ("x", "y", "vx", "vy", "last_y", "on_crate", "ex", "evx")
 
     def __init__(
         self, world: World, resolution: Resolution | None = None, budget: Budget | None = None

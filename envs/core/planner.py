@@ -19,7 +19,7 @@ import importlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +85,9 @@ class Plans:
 
 class Planner(ABC):
     """Plans in one world, with its parameters (action repeat, time-out, on_proxy)."""
+
+    motion: ClassVar[tuple[str, ...]]
+    """Fields of the state record that change while a level runs, and decide what comes next."""
 
     def __init__(self, world: World) -> None:
         """Plan in `world`."""

@@ -102,14 +102,15 @@ def print_surface(folder: Path) -> None:
                 table.add_row(label, *texts)
         console.print(table)
     console.print(
-        "Each cell: capability / goal in percent, then the divergence in points with its 95% "
+        "Each cell: capability / goal in percent; below, the divergence in points with its 95% "
         "interval."
     )
 
 
 def _cells(folder: Path) -> pl.DataFrame:
     found = read_json(folder / SURFACE, "make it again: misgen evaluate shift=surface")
-    return pl.DataFrame(found["cells"], infer_schema_length=None)
+    cells = pl.DataFrame(found["cells"], infer_schema_length=None)
+    return cells.sort("train_correlation", descending=True, maintain_order=True)
 
 
 def _goals(cells: pl.DataFrame) -> list[tuple[str, float]]:
@@ -185,6 +186,6 @@ def _triple(cells: pl.DataFrame, parameter: str, value: float, goal: tuple[str, 
     numbers = {m: 100 * cell["estimate"] for m, cell in found.items() if cell}
     bounds = _bounds(found["divergence"] or {"low": None})
     return (
-        f"{numbers['capability']:.0f} / {numbers['goal']:.0f} / "
+        f"{numbers['capability']:.0f} / {numbers['goal']:.0f}\n"
         f"{numbers['divergence']:+.0f} {bounds}".rstrip()
     )
