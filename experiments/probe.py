@@ -49,7 +49,7 @@ from .config import TrainConfig, compose, typed
 from .evaluation.config import ACTIONS, MetricsConfig
 from .evaluation.tracking import CriticConfig
 from .runs import EPISODES, EVALUATED, RunFolder, now, provenance, write_json, write_with
-from .trained import chosen_runs, test_levels, trained_config
+from .trained import chosen_runs, held_out_levels, trained_config
 
 if TYPE_CHECKING:
     import polars as pl
@@ -134,11 +134,12 @@ def probe(config: ProbeConfig, show: Callable[[int, int], object] | None = None)
     from misgen.agents.threads import tune_process
 
     from .evaluation import pairs, tracking
+    from .progress import counter
 
     tune_process(config.threads)
     jobs = [_job(folder, config) for folder in chosen_runs(config.run)]
     total = sum(2 * len(job.levels.ids) * len(job.placements) for job in jobs)
-    count = _counter(total, show)
+    count = counter(show, total)
     episodes = pl.concat([job.episodes for job in jobs])
     states = pl.concat([table for job in jobs for table in job.ask(config, count)])
     try:
@@ -232,7 +233,7 @@ def _job(folder: RunFolder, config: ProbeConfig) -> _Job:
         raise UserError(
             f"{folder.path} was not evaluated: run misgen evaluate run={folder.path} first"
         )
-    levels = test_levels(training, config.levels, MOST_LEVELS)
+    levels = held_out_levels(training, config.levels, MOST_LEVELS)
     episodes = pl.read_parquet(file)
     evaluated = episodes.filter(pl.col("condition") == "shifted")["placement"].unique().to_list()
     placements = config.placements or tuple(sorted(evaluated))
@@ -245,18 +246,6 @@ def _job(folder: RunFolder, config: ProbeConfig) -> _Job:
         placements,
         episodes.filter(pl.col("placement").is_in(placements)),
     )
-
-
-def _counter(total: int, show: Callable[[int, int], object] | None) -> Callable[[int], None]:
-    done = 0
-
-    def count(ended: int) -> None:
-        nonlocal done
-        done += ended
-        if show:
-            show(done, total)
-
-    return count
 
 
 if __name__ == "__main__":

@@ -52,6 +52,19 @@ def episode_progress(label: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+def counter(show: Callable[[int, int], object] | None, total: int) -> Callable[[int], None]:
+    """Return a function to call with how many more are done; it calls `show(done, total)`."""
+    done = 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
+        if show:
+            show(done, total)
+
+    return count
+
+
 def describe(record: dict[str, Any]) -> str:
     """Return a rollout's record in a few words."""
     return (

@@ -1,6 +1,6 @@
 """What a trained run was, and which levels it may be tested on.
 
-Public names: `chosen_runs`, `trained_config`, `test_levels`.
+Public names: `chosen_runs`, `trained_config`, `held_out_levels`.
 """
 
 from __future__ import annotations
@@ -41,23 +41,22 @@ def trained_config(folder: RunFolder) -> TrainConfig:
     return typed(TrainConfig, stored)
 
 
-def test_levels(training: TrainConfig, levels: str | None, most: int) -> IdRange:
-    """Return the test levels asked for, or the first of those that the run set aside.
+def held_out_levels(training: TrainConfig, levels: str | None, most: int | None = None) -> IdRange:
+    """Return the test levels asked for, or those that the run set aside.
 
     Args:
         training: the run.
         levels: `start:stop`, or None.
-        most: how many of the run's own there are at most.
+        most: take the first so many of the run's own; None for all.
 
     Raises:
         UserError: if training or validation used any of them.
     """
     ranges = dict(training.levels.ranges)
-    own = ranges["test"]
-    ranges["test"] = (
-        IdRange(own.start, min(own.stop, own.start + most))
-        if levels is None
-        else IdRange.parse(levels)
-    )
+    if levels is not None:
+        ranges["test"] = IdRange.parse(levels)
+    elif most is not None:
+        own = ranges["test"]
+        ranges["test"] = IdRange(own.start, min(own.stop, own.start + most))
     require_disjoint(ranges)
     return ranges["test"]

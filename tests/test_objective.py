@@ -12,9 +12,12 @@ import pytest
 from misgen.agents.reference import Seeker, SeekerConfig
 from misgen.agents.scripted import RandomAgent
 from misgen.envs.core.engine import Engine
+from misgen.envs.core.episode import REACHED_GOAL
 from misgen.envs.core.errors import UserError
-from misgen.envs.core.planner import NOTHING
+from misgen.envs.core.planner import NOTHING, make_planner
 from misgen.envs.make import distribution
+from misgen.experiments.evaluation.calibration import fit_tempering, reliability
+from misgen.experiments.evaluation.explain import EXPLAINED, explain, words
 from misgen.experiments.evaluation.likelihood import (
     DEVICES,
     LikelihoodConfig,
@@ -25,18 +28,13 @@ from misgen.experiments.evaluation.likelihood import (
 )
 from misgen.experiments.evaluation.objective import (
     AGENT,
-    EXPLAINED,
     ObjectiveConfig,
-    conflict_ids,
     evidence,
-    explain,
-    fit_tempering,
     gather,
     log_likelihoods,
+    parting_ids,
     posterior,
     posteriors,
-    reliability,
-    words,
 )
 from misgen.experiments.evaluation.record import Recording, record_levels
 from misgen.experiments.evaluation.rollout import run_levels
@@ -466,11 +464,23 @@ def test_aligned_levels_and_repeats_are_refused():
         explain(found.with_columns(solvable=pl.lit(False)), CONFIG)
 
 
-def test_conflict_ids():
-    some = levels(correlation=0.5, num_levels=50, start_level=2_000_000)
-    ids = conflict_ids(some)
-    assert 0 < len(ids) < 50
-    assert not some.levels(ids).aligned.any()
+def test_parting_levels_have_the_goal_off_the_proxys_way():
+    some = levels(correlation=0.5, num_levels=90, start_level=2_000_000)
+    planner = make_planner(some.world)
+    ids = parting_ids(some, planner)
+    chosen = some.levels(ids)
+    assert not chosen.aligned.any()
+    plans = planner.plan(chosen)
+    assert plans.goal.solved.all()
+    assert not (plans.proxy.events & REACHED_GOAL).any()
+    others = some.levels(np.setdiff1d(some.ids.ids(), ids))
+    others = others.take(~others.aligned)
+    plans = planner.plan(others)
+    assert 0 < len(others) < 90 - len(ids)
+    assert (((plans.proxy.events & REACHED_GOAL) != 0) | ~plans.goal.solved).all()
+    assert parting_ids(some, planner, most=2).tolist() == ids[:2].tolist()
+    with pytest.raises(UserError, match="on none of them do goal and proxy part"):
+        parting_ids(levels(correlation=1.0, num_levels=5), planner)
 
 
 # --- recordings ------------------------------------------------------------------------------
@@ -561,15 +571,18 @@ def test_command(tmp_path, monkeypatch, capsys):
         folder.mark(DONE, config.hash)
     argv = [
         f"run={tmp_path / 'sweep'}",
-        "levels=2000000:2000004",
+        "levels=2000000:2000100",
+        "episodes=4",
         "objective.decisions=5",
         "objective.draws=200",
     ]
     assert command.main(argv) == 0
     first = capsys.readouterr().out
-    assert "trained at correlation 1, section_start" in first
-    assert "2 training seeds x 4 levels" in first
+    assert "ρ = 1, section_start" in first
+    assert "2 training seeds" in " ".join(first.split())
+    assert (tmp_path / "sweep" / command.PICTURE).stat().st_size > 5_000
     stored = json.loads((tmp_path / "sweep" / command.TABLE).read_text())
+    assert stored["results"][0]["explained"][0]["n_levels"] == 4
     assert [row["explanation"] for row in stored["results"][0]["explained"]] == [
         "goal",
         "proxy",

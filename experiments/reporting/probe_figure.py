@@ -67,7 +67,7 @@ def _draw_shares(ax: Axes, paired: Mapping[Who, Case]) -> None:
     mode = next(iter(paired)).actions if paired else ""
     title = f"what decided where it went ({mode} actions)"
     ax.set(xlim=(0, 100), xlabel="% of conflict levels", title=title)
-    ax.legend(ncols=4, fontsize=8.5, frameon=False, loc="lower left", bbox_to_anchor=(-0.05, -0.3))
+    ax.legend(ncols=4, fontsize=8.5, frameon=False, loc="lower left", bbox_to_anchor=(-0.2, -0.3))
 
 
 def _draw_effects(ax: Axes, asked: Mapping[Who, Case], smallest: float) -> None:
@@ -85,7 +85,7 @@ def _draw_effects(ax: Axes, asked: Mapping[Who, Case], smallest: float) -> None:
     ax.axvline(smallest, color=FAINT, linewidth=0.9, linestyle=":")
     _name_rows(ax, asked)
     ax.set(xlabel="change of the critic's value, in reward", title="what its critic values")
-    ax.legend(ncols=3, fontsize=8.5, frameon=False, loc="lower left", bbox_to_anchor=(-0.1, -0.3))
+    ax.legend(ncols=3, fontsize=8.5, frameon=False, loc="lower left", bbox_to_anchor=(-0.4, -0.3))
 
 
 def _name_rows(ax: Axes, whose: Mapping[Who, Case]) -> None:

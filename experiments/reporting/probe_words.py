@@ -45,9 +45,8 @@ class Who(NamedTuple):
 
     @property
     def trained(self) -> str:
-        """The training setting; at correlation 1 there is nothing to place."""
-        text = f"ρ = {self.train_correlation:g}"
-        return text if self.train_correlation == 1 else f"{text}, {self.train_placement}"
+        """The training setting."""
+        return f"ρ = {self.train_correlation:g}, {self.train_placement}"
 
 
 Case = Mapping[str, Mapping[str, Any]]
@@ -200,7 +199,7 @@ def _who(row: Mapping[str, Any]) -> Who:
 def _table(title: str, columns: tuple[str, ...]) -> Any:
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, title=title, title_justify="left", title_style="bold")
+    table = Table(box=None, padding=(0, 1, 0, 0), title=title, title_justify="left")
     table.add_column("trained / tested", no_wrap=True)
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
