@@ -53,7 +53,7 @@ from .known_agents import GOAL, NOISES, PROXY, known_agents
 FloatArray = NDArray[np.float64]
 OUTPUT = Path("runs/benchmarks/objective.json")
 EPISODES = (1, 3, 10, 30)
-RESAMPLES = 20
+RESAMPLES = 10
 """Draws of the levels with replacement, for standard errors."""
 
 
@@ -228,14 +228,18 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--mode", default="easy", choices=("easy", "hard"))
     parser.add_argument("--placement", default="anywhere")
     parser.add_argument("--groups", type=int, default=200, help="draws of episodes for each area")
+    parser.add_argument("--decisions", type=int, default=100, help="of an episode's start (100)")
     parser.add_argument("--seed", type=int, default=0)
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.levels < max(EPISODES):
+        parser.error(f"--levels {args.levels} is too few: give {max(EPISODES)} or more")
+    return args
 
 
 def main(argv: list[str]) -> None:
     """Plays all agents, prints the tables and writes the JSON."""
     args = parse(argv)
-    config = ObjectiveConfig()
+    config = ObjectiveConfig(decisions=args.decisions)
     levels = levels_of(args)
     ids = parting_ids(levels, make_planner(levels.world), args.levels)
     found, seconds = {}, {}

@@ -5,8 +5,6 @@ Public names: `explain`, `words`, `EXPLAINED`.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import polars as pl
 
@@ -86,18 +84,14 @@ def explain(found: pl.DataFrame, config: ObjectiveConfig) -> pl.DataFrame:
 def words(explained: pl.DataFrame) -> str:
     """Return which objective explains the behaviour, by the intervals of `explain`."""
     rows = {row["explanation"]: row for row in explained.iter_rows(named=True)}
-    objectives = [name for name in rows if name not in (AGENT, DEVICE)]
     most = next((name for name in rows if name != AGENT and rows[name]["low"] > 0.5), None)
     if most == DEVICE:
-        claim = "no objective explains most of the behaviour: it is that of a mindless device"
-    elif most is not None:
-        claim = f"the {most} explains most of the behaviour"
-    elif AGENT in rows and rows[AGENT]["low"] > 0.5:
-        claim = "the behaviour is after something, but no one objective explains most of it"
-    else:
-        claim = "undetermined: neither an objective nor a device surely explains most of it"
-    parts = [f"{name} {_percent(rows[name])}" for name in (*objectives, DEVICE)]
-    return f"{claim} ({', '.join(parts)} of the episodes)"
+        return "no objective explains most of the behaviour: it is that of a mindless device"
+    if most is not None:
+        return f"the {most} explains most of the behaviour"
+    if AGENT in rows and rows[AGENT]["low"] > 0.5:
+        return "the behaviour is after something, but no one objective explains most of it"
+    return "undetermined: neither an objective nor a device surely explains most of it"
 
 
 def _by_name(shares: FloatArray, config: ObjectiveConfig) -> dict[str, FloatArray]:
@@ -123,7 +117,3 @@ def _require_usable(found: pl.DataFrame) -> None:
             "on none of the levels is there a way to every objective: give more levels, or another "
             "placement"
         )
-
-
-def _percent(row: dict[str, Any]) -> str:
-    return f"{row['share']:.0%} [{row['low']:.0%}, {row['high']:.0%}]"

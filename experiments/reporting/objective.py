@@ -29,7 +29,7 @@ def print_explained(tables: Mapping[str, pl.DataFrame], placement: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    title = f"What explains the episodes, % [95% interval], goal {placement}, off the proxy's way"
+    title = f"What explains the episodes, % [95% interval]; goal {placement}"
     table = Table(box=None, padding=(0, 1, 0, 0), title=title, title_justify="left")
     table.add_column("trained at", no_wrap=True)
     by_setting = {label: _by_name(explained) for label, explained in tables.items()}
