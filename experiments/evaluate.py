@@ -14,6 +14,7 @@ Examples:
   misgen evaluate run=runs/single/coinrun-rho1-seed0-0123456789
   misgen evaluate run=... shift.correlation=0 levels=2000000:2001000 actions=[greedy]
   misgen evaluate run=... levels=2000000:2010000 shift.placements=[anywhere]
+  misgen evaluate run=runs/coinrun-lab shift=surface     capability x goal shifts, as heat maps
   misgen evaluate run=... on_proxy=continue              go on after the proxy, as in training
   misgen evaluate power difference=0.1                   how many seeds and levels that needs
   misgen evaluate run=... accident_repeats=50            tell accidents from purpose more finely
@@ -22,20 +23,23 @@ Settings (misgen evaluate run=... --cfg prints them all with their values)
   run                a finished run's folder, as misgen train prints it
   levels             test level ids, start:stop; the run's own test levels unless given; levels
                      of its training or validation are refused
-  shift              conflict: the goal leaves the proxy in every level
+  shift              conflict: the goal leaves the proxy in every level; surface: crossed with
+                     other values of the world's parameters (shift.parameters, shift.capability)
   shift.correlation  0 to 1: how often goal and proxy coincide in shifted levels
-  shift.placements   where the goal goes: section_start (the paper's), anywhere
+  shift.placements   where the goal goes: section_start (the paper's), anywhere, behind (above the
+                     start), off_path (2 cells off a proxy-seeker's way; quote 'off_path(3)')
   actions            sampled, greedy
   on_proxy           what reaching the proxy first does: end (the paper's test), continue, penalty
   accident_repeats   episodes on each level's aligned twin; a conflict level counts as informative
                      if the agent touches the goal's cell there in under 10% of them
+  planned            find out what planned seekers do on the shifted levels: which goals lie on a
+                     proxy-seeker's way, which cannot be reached
   seed               seed of the sampled actions
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import sys
 import time
@@ -43,23 +47,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from misgen.envs.core.distribution import IdRange, require_disjoint
-from misgen.envs.core.errors import UserError
-
-from .config import TrainConfig, compose, config_hash, typed
+from .config import compose, config_hash, typed
 from .evaluation.config import EvaluateConfig
 from .runs import (
-    DONE,
     EPISODES,
     EVALUATED,
     SUMMARY,
     RunFolder,
-    find_runs,
     now,
     read_json,
     write_json,
     write_parquet,
 )
+from .trained import TrainedRun, one_run
 
 if TYPE_CHECKING:
     from .evaluation.suite import Condition, Job
@@ -87,7 +87,9 @@ def main(argv: list[str]) -> int:
     if "--cfg" in argv:
         return print_config("evaluate", argv)
     config = typed(EvaluateConfig, compose("evaluate", argv))
-    folder = _folder(config)
+    if config.shift.parameters:
+        return _surface(config)
+    folder = one_run(config.run)
     if is_evaluated(folder, config):
         print(f"{folder.path} was evaluated with these settings before:", file=sys.stderr)
     with _progress(folder.path.name) as show:
@@ -96,10 +98,22 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+def _surface(config: EvaluateConfig) -> int:
+    from .reporting.surface import print_surface, write_figures
+    from .surface import run_surface
+
+    with _progress(Path(config.run).name) as show:
+        folder = run_surface(config, show)
+    print_surface(folder)
+    for path in write_figures(folder):
+        print(path)
+    return 0
+
+
 def run_job(plain: dict[str, Any]) -> None:
     """Evaluate as one job of a multirun; what is done is left alone."""
     config = typed(EvaluateConfig, plain)
-    evaluate_run(_folder(config), config)
+    evaluate_run(one_run(config.run), config)
 
 
 def is_evaluated(folder: RunFolder, config: EvaluateConfig) -> bool:
@@ -121,10 +135,12 @@ def evaluate_run(folder: RunFolder, config: EvaluateConfig, show: Show | None = 
         UserError: if the run is not finished, its files are damaged, the test levels overlap with
             its training, another process writes to it, or the disk is full.
     """
+    from .evaluation.suite import conditions
+
     if is_evaluated(folder, config):
         return folder
-    run = _trained(folder)
-    where = _conditions(run, config)
+    run = TrainedRun.read(folder)
+    where = conditions(run.config.distribution, run.test_ids(config.levels), config)
     with folder.lock():
         folder.unmark(EVALUATED)
         started = time.monotonic()
@@ -138,7 +154,7 @@ def evaluate_run(folder: RunFolder, config: EvaluateConfig, show: Show | None = 
 
 def _evaluate(
     folder: RunFolder,
-    run: _Run,
+    run: TrainedRun,
     where: list[Condition],
     config: EvaluateConfig,
     show: Show | None,
@@ -147,14 +163,19 @@ def _evaluate(
     from .evaluation import metrics, suite
 
     jobs = _jobs(folder, where, config)
+    to_search = config.planned * sum(
+        len(condition.distribution.ids) for condition in where if condition.name == suite.SHIFTED
+    )
+    count = _counter(folder, sum(job.episodes for job in jobs) + to_search, show)
     episodes = suite.run_jobs(
         jobs,
         run.config.distribution,
         config,
         train_seed=run.config.seed,
         run=folder.path.name,
-        progress=_counter(folder, sum(job.episodes for job in jobs), show),
+        progress=count,
     )
+    episodes = suite.add_planned(episodes, where if config.planned else (), count)
     write_parquet(folder.path / EPISODES, episodes)
     trained_on = run.manifest.get("training_levels") or run.config.distribution.describe()
     return {
@@ -188,67 +209,6 @@ def _jobs(folder: RunFolder, where: list[Condition], config: EvaluateConfig) -> 
     return agent_jobs(agent, where, config) + reference_jobs(floor, where)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Run:
-    """A finished training run."""
-
-    config: TrainConfig
-    manifest: dict[str, Any]
-
-
-def _folder(config: EvaluateConfig) -> RunFolder:
-    """Return the folder that `run` names.
-
-    Raises:
-        UserError: if none is named, or it is a sweep's.
-    """
-    if config.run in ("", "???"):
-        raise UserError("run is missing: give run=runs/<sweep>/<run>, as misgen train prints it")
-    path = Path(config.run)
-    inside = find_runs(path)
-    if inside:
-        raise UserError(
-            f"run={config.run} holds {len(inside)} runs: give one of them, such as "
-            f"run={inside[0].path}"
-        )
-    return RunFolder(path)
-
-
-def _trained(folder: RunFolder) -> _Run:
-    """Return what a run was.
-
-    Raises:
-        UserError: if it is not finished, or its manifest is damaged.
-    """
-    manifest = folder.manifest()
-    stored = manifest.get("config")
-    if not isinstance(stored, dict):
-        raise UserError(f"{folder.path}/manifest.json holds no config: train the agent again")
-    config = typed(TrainConfig, stored)
-    if not folder.marked(DONE, str(manifest.get("config_hash"))):
-        raise UserError(
-            f"{folder.path} is not a finished run (status {manifest.get('status')!r}): train it "
-            "to the end first, with the same misgen train command"
-        )
-    return _Run(config, manifest)
-
-
-def _conditions(run: _Run, config: EvaluateConfig) -> list[Condition]:
-    """Return what the agent is evaluated on.
-
-    Raises:
-        UserError: if training or validation used any of the test levels, or the world has no such
-            placement.
-    """
-    from .evaluation.suite import conditions
-
-    ranges = dict(run.config.levels.ranges)
-    if config.levels is not None:
-        ranges["test"] = IdRange.parse(config.levels)
-    require_disjoint(ranges)
-    return conditions(run.config.distribution, ranges["test"], config)
-
-
 def _evaluation_hash(folder: RunFolder, config: EvaluateConfig) -> str:
     """Return a hash of the settings and of the policy that they are applied to."""
     with contextlib.suppress(OSError):
@@ -258,7 +218,7 @@ def _evaluation_hash(folder: RunFolder, config: EvaluateConfig) -> str:
 
 
 def _counter(folder: RunFolder, total: int, show: Show | None) -> Callable[[int], None]:
-    """Return a function that counts episodes, shows them, and keeps the run's status fresh."""
+    """Return a function that counts what is done, shows it, and keeps the run's status fresh."""
     done, written = 0, 0.0
 
     def count(ended: int) -> None:
@@ -275,7 +235,7 @@ def _counter(folder: RunFolder, total: int, show: Show | None) -> Callable[[int]
 
 @contextlib.contextmanager
 def _progress(label: str) -> Iterator[Show]:
-    """Yield a function that shows how many episodes ended."""
+    """Yield a function that shows how many episodes and searches are done."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,

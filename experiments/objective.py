@@ -49,12 +49,12 @@ from misgen.envs.core.distribution import IdRange, LevelDistribution
 from misgen.envs.core.episode import ON_PROXY
 from misgen.envs.core.errors import in_range, one_of
 
-from .config import TrainConfig, compose, config_hash, typed
+from .config import compose, config_hash, typed
 from .evaluation.config import ACTIONS
 from .evaluation.explain import explain, words
 from .evaluation.objective import ObjectiveConfig, gather, parting_ids, posteriors
 from .runs import RunFolder, provenance, write_json, write_parquet, write_with
-from .trained import chosen_runs, held_out_levels, trained_config
+from .trained import TrainedRun, run_or_sweep
 
 if TYPE_CHECKING:
     import polars as pl
@@ -116,7 +116,7 @@ def main(argv: list[str]) -> int:
     if "--cfg" in argv:
         return print_config("objective", argv)
     config = typed(ObjectiveCommand, compose("objective", argv))
-    folders = chosen_runs(config.run)
+    folders = run_or_sweep(config.run)
     groups = by_training([infer(folder, config) for folder in folders])
     tables = {label: explain(episodes, config.objective) for label, episodes in groups.items()}
     print_explained(tables, config.placement)
@@ -143,16 +143,16 @@ def infer(folder: RunFolder, config: ObjectiveCommand) -> pl.DataFrame:
     """
     import polars as pl
 
-    train = trained_config(folder)
+    run = TrainedRun.read(folder)
     key = _hash(folder, config)
     if not folder.marked(EXPLAINED, key):
         with folder.lock():
             folder.unmark(EXPLAINED)
-            found = posteriors(_play(folder, train, config), config.objective)
+            found = posteriors(_play(run, config), config.objective)
             found = found.with_columns(
-                train_seed=pl.lit(train.seed),
-                train_correlation=pl.lit(train.correlation),
-                train_placement=pl.lit(train.placement),
+                train_seed=pl.lit(run.config.seed),
+                train_correlation=pl.lit(run.config.correlation),
+                train_placement=pl.lit(run.config.placement),
             )
             write_parquet(folder.path / EPISODES, found)
             _write(folder.path, {folder.path.name: explain(found, config.objective)}, config)
@@ -169,7 +169,7 @@ def by_training(found: list[pl.DataFrame]) -> dict[str, pl.DataFrame]:
     return {f"ρ = {key[0]:g}, {key[1]}": group for key, group in groups}
 
 
-def _play(folder: RunFolder, train: TrainConfig, config: ObjectiveCommand) -> pl.DataFrame:
+def _play(run: TrainedRun, config: ObjectiveCommand) -> pl.DataFrame:
     from misgen.agents.checkpoint import load_agent
     from misgen.agents.threads import tune_process
     from misgen.envs.core.planner import make_planner
@@ -177,11 +177,11 @@ def _play(folder: RunFolder, train: TrainConfig, config: ObjectiveCommand) -> pl
     from .progress import counter, episode_progress
 
     tune_process(config.threads)
-    ids = held_out_levels(train, config.levels)
-    world = dataclasses.replace(train.world, on_proxy=config.on_proxy)
-    shifted = LevelDistribution(world, 0.0, config.placement, ids)
-    agent = load_agent(folder.path, world.observation_space, world.action_space)
-    with episode_progress(folder.path.name) as show:
+    world = dataclasses.replace(run.config.world, on_proxy=config.on_proxy)
+    shifted = LevelDistribution(world, 0.0, config.placement, run.test_ids(config.levels))
+    path = run.folder.path
+    agent = load_agent(path, world.observation_space, world.action_space)
+    with episode_progress(path.name) as show:
         chosen = parting_ids(shifted, make_planner(world), config.episodes)
         return gather(
             agent,

@@ -49,7 +49,7 @@ from .config import TrainConfig, compose, typed
 from .evaluation.config import ACTIONS, MetricsConfig
 from .evaluation.tracking import CriticConfig
 from .runs import EPISODES, EVALUATED, RunFolder, now, provenance, write_json, write_with
-from .trained import chosen_runs, held_out_levels, trained_config
+from .trained import TrainedRun, run_or_sweep
 
 if TYPE_CHECKING:
     import polars as pl
@@ -137,7 +137,7 @@ def probe(config: ProbeConfig, show: Callable[[int, int], object] | None = None)
     from .progress import counter
 
     tune_process(config.threads)
-    jobs = [_job(folder, config) for folder in chosen_runs(config.run)]
+    jobs = [_job(folder, config) for folder in run_or_sweep(config.run)]
     total = sum(2 * len(job.levels.ids) * len(job.placements) for job in jobs)
     count = counter(show, total)
     episodes = pl.concat([job.episodes for job in jobs])
@@ -227,13 +227,15 @@ def _job(folder: RunFolder, config: ProbeConfig) -> _Job:
     """
     import polars as pl
 
-    training = trained_config(folder)
+    run = TrainedRun.read(folder)
     file = folder.path / EPISODES
     if not ((folder.path / EVALUATED).is_file() and file.is_file()):
         raise UserError(
             f"{folder.path} was not evaluated: run misgen evaluate run={folder.path} first"
         )
-    levels = held_out_levels(training, config.levels, MOST_LEVELS)
+    levels = run.test_ids(config.levels)
+    if config.levels is None:
+        levels = IdRange(levels.start, min(levels.stop, levels.start + MOST_LEVELS))
     episodes = pl.read_parquet(file)
     evaluated = episodes.filter(pl.col("condition") == "shifted")["placement"].unique().to_list()
     placements = config.placements or tuple(sorted(evaluated))
@@ -241,8 +243,8 @@ def _job(folder: RunFolder, config: ProbeConfig) -> _Job:
         one_of("placements", placement, evaluated)
     return _Job(
         folder,
-        training,
-        training.distribution.at(ids=levels),
+        run.config,
+        run.config.distribution.at(ids=levels),
         placements,
         episodes.filter(pl.col("placement").is_in(placements)),
     )

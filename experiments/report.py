@@ -79,13 +79,16 @@ def print_report(folder: Path) -> None:
     from rich.console import Console
 
     from .reporting.results import read_results
-    from .reporting.words import headline, interval_note
+    from .reporting.words import headline, interval_note, verdict_lines
 
     results = read_results(Path(folder))
     console = Console(highlight=False)
     console.print()
     console.print(headline(results), style="bold")
     console.print(terminal_table(results, narrow=console.width < _WIDE))
+    console.print("Verdicts, where the intervals carry one:")
+    for line in verdict_lines(results):
+        console.print(f"  {line}")
     console.print(interval_note(results), style="dim")
     for name, state in results.unfinished:
         console.print(f"not counted: {name}: {state}", style="yellow")
@@ -109,7 +112,9 @@ def terminal_table(results: Results, narrow: bool = False) -> Table:
         return "\n".join(line.replace(" ", "\n", 1) if narrow else line for line in lines)
 
     gap = (0, 1, 0, 0) if narrow else (0, 2, 0, 0)
-    table = Table(box=box.SIMPLE_HEAD, show_lines=True, padding=gap, pad_edge=False)
+    table = Table(
+        box=box.SIMPLE_HEAD, show_lines=True, show_edge=False, padding=gap, pad_edge=False
+    )
     headings = ["\nρ", "goal\nbefore", "goal\nmoved to"]
     headings += [heading.replace(", ", ",\n") for _, heading in _COLUMNS]
     for heading in headings:

@@ -1,11 +1,13 @@
-"""What a trained run was, and which levels it may be tested on.
+"""A finished training run, as evaluations find it on disk.
 
-Public names: `chosen_runs`, `trained_config`, `held_out_levels`.
+Public name: `TrainedRun`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from misgen.envs.core.distribution import IdRange, require_disjoint
 from misgen.envs.core.errors import UserError
@@ -14,49 +16,76 @@ from .config import TrainConfig, typed
 from .runs import DONE, RunFolder, find_runs
 
 
-def chosen_runs(run: str) -> list[RunFolder]:
-    """Return the run that a folder is, or the runs that a sweep's folder holds.
+@dataclass(frozen=True)
+class TrainedRun:
+    """A training run that came to its end."""
+
+    folder: RunFolder
+    config: TrainConfig
+    manifest: dict[str, Any]
+
+    @classmethod
+    def read(cls, folder: RunFolder) -> TrainedRun:
+        """Return what a run was.
+
+        Raises:
+            UserError: if it is not finished, or its manifest is damaged.
+        """
+        manifest = folder.manifest()
+        stored = manifest.get("config")
+        if not isinstance(stored, dict):
+            raise UserError(f"{folder.path}/manifest.json holds no config: train the agent again")
+        config = typed(TrainConfig, stored)
+        if not folder.marked(DONE, str(manifest.get("config_hash"))):
+            raise UserError(
+                f"{folder.path} is not a finished run (status {manifest.get('status')!r}): train "
+                "it to the end first, with the same misgen train command"
+            )
+        return cls(folder, config, manifest)
+
+    def test_ids(self, levels: str | None) -> IdRange:
+        """Return the ids to test on: `levels`, or those that the run set aside.
+
+        Raises:
+            UserError: if training or validation used any of them.
+        """
+        ranges = dict(self.config.levels.ranges)
+        if levels is not None:
+            ranges["test"] = IdRange.parse(levels)
+        require_disjoint(ranges)
+        return ranges["test"]
+
+
+def run_or_sweep(run: str) -> list[RunFolder]:
+    """Return the run that a path names, or the runs of the sweep that it names.
 
     Raises:
-        UserError: if no folder is named.
+        UserError: if none is named.
     """
-    if run in ("", "???"):
-        raise UserError("run is missing: give run=runs/<sweep>/<run>, or a sweep's folder")
+    require_named(run)
     return find_runs(Path(run)) or [RunFolder(Path(run))]
 
 
-def trained_config(folder: RunFolder) -> TrainConfig:
-    """Return what a finished run was.
+def one_run(run: str) -> RunFolder:
+    """Return the run that a path names.
 
     Raises:
-        UserError: if it is not finished, or its manifest is damaged.
+        UserError: if none is named, or it is a sweep's.
     """
-    manifest = folder.manifest()
-    stored = manifest.get("config")
-    if not isinstance(stored, dict) or not folder.marked(DONE, str(manifest.get("config_hash"))):
+    require_named(run)
+    inside = find_runs(Path(run))
+    if inside:
         raise UserError(
-            f"{folder.path} is not a finished run (status {manifest.get('status')!r}): train it "
-            "to the end first, with the same misgen train command"
+            f"run={run} holds {len(inside)} runs: give one of them, such as run={inside[0].path}"
         )
-    return typed(TrainConfig, stored)
+    return RunFolder(Path(run))
 
 
-def held_out_levels(training: TrainConfig, levels: str | None, most: int | None = None) -> IdRange:
-    """Return the test levels asked for, or those that the run set aside.
-
-    Args:
-        training: the run.
-        levels: `start:stop`, or None.
-        most: take the first so many of the run's own; None for all.
+def require_named(run: str) -> None:
+    """Refuse a `run` that was left out.
 
     Raises:
-        UserError: if training or validation used any of them.
+        UserError: saying what to give.
     """
-    ranges = dict(training.levels.ranges)
-    if levels is not None:
-        ranges["test"] = IdRange.parse(levels)
-    elif most is not None:
-        own = ranges["test"]
-        ranges["test"] = IdRange(own.start, min(own.stop, own.start + most))
-    require_disjoint(ranges)
-    return ranges["test"]
+    if run in ("", "???"):
+        raise UserError("run is missing: give run=runs/<sweep>/<run>, as misgen train prints it")

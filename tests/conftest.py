@@ -8,6 +8,7 @@ os.environ.setdefault("NUMBA_NUM_THREADS", "2")
 for _library in ("OMP", "MKL", "OPENBLAS"):
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
+os.environ["MISGEN_CACHE"] = ""  # tests find everything anew
 
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402

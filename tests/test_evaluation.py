@@ -27,6 +27,7 @@ from misgen.experiments.evaluation.metrics import (
     summary_table,
     two_by_two,
 )
+from misgen.experiments.evaluation.planned import PLANNED
 from misgen.experiments.evaluation.rollout import OUTCOME, SCHEMA, run_levels
 from misgen.experiments.evaluation.show import sentences
 from misgen.experiments.runs import DONE, EPISODES, EVALUATED, MANIFEST, RunFolder
@@ -255,8 +256,8 @@ def test_the_suite_plays_every_condition_on_the_same_levels():
         for actions, twins in (("sampled", 3), ("greedy", 1))
         for condition, placement, correlation, repeats in [
             ("heldout", "section_start", 0.5, 1),
-            *[("shifted", p, 0.0, 1) for p in ("section_start", "anywhere")],
-            *[("twin", p, 1.0, twins) for p in ("section_start", "anywhere")],
+            *[("shifted", p, 0.0, 1) for p in config.shift.placements],
+            *[("twin", p, 1.0, twins) for p in config.shift.placements],
         ]
     }
     floor = {
@@ -291,7 +292,8 @@ def test_levels_are_reported_as_they_are():
     report = suite.level_report(training, inside, training.describe())
     assert report["test"]["terrain_seen_in_training"] == 1
     assert report["training"]["realised_correlation"] == 1
-    assert [c["realised_correlation"] for c in report["conditions"]] == [1, 0, 0]
+    assert [c["realised_correlation"] for c in report["conditions"]] == [1, 0, 0, 0]
+    assert [c["levels_with_a_place"] for c in report["conditions"]] == [100] * 4
     outside = suite.conditions(training, IdRange(5000, 5100), EvaluateConfig())
     seen = suite.level_report(training, outside, {})["test"]["terrain_seen_in_training"]
     assert 0 <= seen < 0.5
@@ -367,17 +369,51 @@ def test_metrics_of_a_hand_made_agent():
             "capability_informative": 0.75,
             "proxy_minus_goal_informative": 0.75,  # 0.75 - 2 * 0
             "accident_informative": 0.0,
+            "planned_accident_share": None,
+            "goal_off_way": None,
+            "goal_by_accident": None,
+            "goal_in_reach": None,
+            "goal_normalised": None,
             "random_capability_shifted": 0.2,
             "random_goal_shifted": 0.2,
             "goal_minus_random": 0.0,
         }
     )
     for row in found.values():
-        assert row["low"] <= row["estimate"] <= row["high"]
+        if row["estimate"] is None:
+            assert row["note"] == "nothing was planned on these levels"
+        else:
+            assert row["low"] <= row["estimate"] <= row["high"]
     assert found["goal_shifted"]["method"] == "wilson over levels"
     assert "conditional on this agent" in found["goal_shifted"]["note"]
     assert found["divergence"]["low"] > 0
     assert found["goal_informative"]["n_levels"] == 8
+
+
+def planned(frame, accident, in_reach):
+    """Return episodes with what planned seekers do on their levels, as strings of 0 and 1."""
+    known = {"planned_accident": accident, "goal_in_reach": in_reach}
+    return frame.with_columns(
+        **{name: pl.Series([c == "1" for c in text]) for name, text in known.items()}
+    )
+
+
+def test_planned_seekers_tell_accidents_from_purpose():
+    shifted = planned(episodes("GGGPPPPPDD"), accident="1110000000", in_reach="1111111110")
+    unplanned = [episodes("G" * 10, "heldout"), episodes("GDDDDDDDDD", agent="random")]
+    nothing = {"planned_accident": None, "goal_in_reach": None}
+    found = numbers(
+        shifted, *[frame.with_columns(**nothing).cast(shifted.schema) for frame in unplanned]
+    )
+    estimates = {metric: row["estimate"] for metric, row in found.items()}
+    assert estimates["planned_accident_share"] == pytest.approx(0.3)
+    assert estimates["goal_shifted"] == pytest.approx(0.3)
+    assert estimates["goal_off_way"] == 0
+    assert estimates["goal_by_accident"] == pytest.approx(0.3)
+    assert estimates["goal_in_reach"] == pytest.approx(0.9)
+    assert estimates["goal_normalised"] == pytest.approx((0.3 - 0.1) / (0.9 - 0.1))
+    assert found["goal_off_way"]["n_levels"] == 7
+    assert "over levels alone" in found["planned_accident_share"]["note"]
 
 
 def test_losses_compare_the_same_levels_only():
@@ -586,7 +622,10 @@ def test_evaluate_writes_what_it_says_and_does_it_once(trained, capsys):
     printed = capsys.readouterr().out
     assert "test levels 2000000:2000030" in printed
     table = pl.read_parquet(trained.path / EPISODES)
-    assert table.schema == {**suite.LABELS, **SCHEMA}
+    assert table.schema == {**suite.LABELS, **SCHEMA, **PLANNED}
+    planned = table.filter(pl.col("condition") == "shifted").select(PLANNED.names())
+    assert planned.null_count().row(0) == (0, 0)
+    assert planned["goal_in_reach"].all()
     assert set(table["agent"]) == {"ppo", "random"}
     assert table["train_seed"].unique().to_list() == [4]
     assert table["level_id"].is_between(2_000_000, 2_000_029).all()
@@ -607,7 +646,7 @@ def test_other_settings_are_evaluated_again(trained):
     config = EvaluateConfig(actions=("greedy",), shift=ShiftConfig(placements=("anywhere",)))
     counted = []
     evaluate.evaluate_run(trained, config, lambda done, total: counted.append((done, total)))
-    assert counted[-1] == (5 * 30, 5 * 30)
+    assert counted[-1] == (5 * 30 + 30, 5 * 30 + 30), "episodes, and levels to plan on"
     assert evaluate.is_evaluated(trained, config)
     for same in (dataclasses.replace(config, threads=2), dataclasses.replace(config, num_slots=3)):
         assert evaluate.is_evaluated(trained, same)

@@ -40,11 +40,7 @@ def case(request, golden: Path):
     theirs = dict(np.load(golden / f"{request.param}.npz"))
     world = CoinRun(mode=mode, terrain=terrain)
     levels, states = generate_with_rng(
-        theirs["seed"],
-        mode=mode,
-        terrain=terrain,
-        correlation=correlation,
-        placement="section_start",
+        theirs["seed"], mode=mode, terrain=terrain, correlation=correlation
     )
     return theirs, levels, world.export_levels(levels), states
 

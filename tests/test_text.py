@@ -202,7 +202,7 @@ def test_a_level_without_a_rim_can_be_played(keys):
         ([*MINIMAL, "entities:", "saw 64 1 left 0"], "x: '64' should be a whole number from 0"),
         ([*MINIMAL, "entities:", "saw 1 -1 left 0"], "y: '-1' should be a whole number from 0"),
         ([*MINIMAL, "entities:", "saw 1 1 left 99999"], "theme: '99999' should be a whole number"),
-        ([*MINIMAL, "entities:", *["saw 9 1 left 0"] * 41], "entities: 41 are too many: 40"),
+        ([*MINIMAL, "entities:", *["saw 9 1 left 0"] * 65], "entities: 65 are too many: 64"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_named(lines, message):

@@ -65,6 +65,8 @@ STATE_DTYPE = np.dtype(
         ("last_y", np.float32),  # y at the end of the frame before
         ("on_crate", np.bool_),  # a crate carried the agent in the last frame
         ("support", np.bool_),  # the agent stood on something when it last acted
+        ("gravity", np.float32),  # cells a frame, a frame
+        ("max_speed", np.float32),  # cells a frame
         ("count", np.int32),  # entities
         ("ex", np.float32, MOST_ENTITIES),  # entities' centres
         ("ey", np.float32, MOST_ENTITIES),
@@ -92,8 +94,24 @@ _FIELDS_FROM_LEVEL = {
 }
 
 
-def load(states: NDArray[np.void], slots: NDArray[np.int64], levels: NDArray[np.void]) -> None:
-    """Put `levels[k]` at its start into `states[slots[k]]`, for every k."""
+def load(
+    states: NDArray[np.void],
+    slots: NDArray[np.int64],
+    levels: NDArray[np.void],
+    gravity: float = 1.0,
+    speed: float = 1.0,
+) -> None:
+    """Put `levels[k]` at its start into `states[slots[k]]`, for every k.
+
+    Args:
+        states: all slots.
+        slots: which of them.
+        levels: one a slot.
+        gravity: times the original's.
+        speed: the agent's, times the original's.
+    """
+    states["gravity"][slots] = GRAVITY * np.float32(gravity)
+    states["max_speed"][slots] = MAX_SPEED * np.float32(speed)
     for field in ("vx", "vy", "on_crate", "support"):
         states[field][slots] = 0
     states["x"][slots] = levels["start"][:, 0]
@@ -169,8 +187,8 @@ def _supported(s):
 @njit(cache=True)
 def _accelerate(s, ax, ay):
     mix = MIX_RATE if s.support else MIX_RATE * AIR_CONTROL
-    vx = (_ONE - mix) * s.vx + mix * MAX_SPEED * np.float32(ax)
-    if abs(vx) < mix * MAX_SPEED:
+    vx = (_ONE - mix) * s.vx + mix * s.max_speed * np.float32(ax)
+    if abs(vx) < mix * s.max_speed:
         vx = _ZERO
     vy = s.vy
     if ay > 0:
@@ -178,7 +196,7 @@ def _accelerate(s, ax, ay):
     elif s.support:
         vy = np.float32(np.float64(vy) + 0.2 * ay)  # in double
     if not (s.support and ay > 0):
-        vy = min(max(vy - GRAVITY, -MAX_JUMP), MAX_JUMP)
+        vy = min(max(vy - s.gravity, -MAX_JUMP), MAX_JUMP)
     s.vx = vx
     s.vy = vy
 

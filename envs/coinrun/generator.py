@@ -10,6 +10,8 @@ fork.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
@@ -34,6 +36,7 @@ from .constants import (
     ENEMY_SPEED,
     GOAL,
     INVISIBLE_GOAL,
+    JUMP_ROWS,
     LAVA_MID,
     LAVA_TOP,
     MAX_DX,
@@ -49,17 +52,38 @@ from .constants import (
     WALL_MID,
     WALL_TOP,
 )
-from .placement import anywhere_cell
+from .placement import anywhere_cell, behind_cell
 
 LEVEL_DTYPE = level_dtype(size=(SIZE, SIZE), most_entities=MOST_ENTITIES, looks=3)
 """A level's record; its looks are the themes of agent, ground and background."""
 _HARD = MODES.index("hard")
 _PROCGEN, _LANGOSCO = TERRAINS.index("procgen"), TERRAINS.index("langosco")
-_ANYWHERE = PLACEMENTS.index("anywhere")
+_ANYWHERE, _BEHIND = PLACEMENTS.index("anywhere"), PLACEMENTS.index("behind")
+
+
+class _Rules(NamedTuple):
+    """What kernels need to know beside the id."""
+
+    mode: int
+    terrain: int
+    placement: int
+    rows: int  # that the feet rise in a standing jump
+    hazards: float
+    difficulty: int
+    sections: int
 
 
 def generate(
-    ids: NDArray[np.int64], *, mode: str, terrain: str, correlation: float, placement: str
+    ids: NDArray[np.int64],
+    *,
+    mode: str,
+    terrain: str,
+    correlation: float,
+    placement: str,
+    hazards: float = 1.0,
+    difficulty: int = 0,
+    sections: int = 0,
+    rows: int = JUMP_ROWS,
 ) -> LevelBatch:
     """Return the levels of `ids`.
 
@@ -68,43 +92,53 @@ def generate(
         mode: one of `MODES`.
         terrain: one of `TERRAINS`.
         correlation: probability, in [0, 1], that a level is aligned.
-        placement: one of `PLACEMENTS`: where the goal goes on a conflict level.
+        placement: where the goal goes on a conflict level: one of `PLACEMENTS`.
+        hazards: how many times as probable saws and enemies are as in the original.
+        difficulty: 1 to `MOST_DIFFICULTY`, or 0 for the original's draw of 1 to 3.
+        sections: 1 to `MOST_SECTIONS`, as far as they fit; or 0 for the original's draw of 1 to 5.
+        rows: that the feet rise in a standing jump.
     """
-    batch, _ = generate_with_rng(
-        ids, mode=mode, terrain=terrain, correlation=correlation, placement=placement
-    )
-    return batch
-
-
-def generate_with_rng(
-    ids: NDArray[np.int64], *, mode: str, terrain: str, correlation: float, placement: str
-) -> tuple[LevelBatch, NDArray[np.uint32]]:
-    """Return the levels of `ids` and each generator's state afterwards, uint32 [n, 625]."""
-    ids = np.ascontiguousarray(ids, np.int64)
-    variant = (("mode", mode), ("terrain", terrain))
-    batch = LevelBatch.empty("coinrun", ids, LEVEL_DTYPE, variant)
-    rng = np.empty((len(ids), MT_WORDS + 1), np.uint32)
-    _generate(
-        batch.data,
-        rng,
+    rules = _Rules(
         MODES.index(mode),
         TERRAINS.index(terrain),
         PLACEMENTS.index(placement),
-        float(correlation),
+        rows,
+        float(hazards),
+        difficulty,
+        sections,
     )
+    return _generate_all(ids, rules, (("mode", mode), ("terrain", terrain)), correlation)[0]
+
+
+def generate_with_rng(
+    ids: NDArray[np.int64], *, mode: str, terrain: str, correlation: float
+) -> tuple[LevelBatch, NDArray[np.uint32]]:
+    """Return original levels and each one's generator state afterwards, uint32 [n, 625]."""
+    rules = _Rules(MODES.index(mode), TERRAINS.index(terrain), 0, JUMP_ROWS, 1.0, 0, 0)
+    return _generate_all(ids, rules, (("mode", mode), ("terrain", terrain)), correlation)
+
+
+def _generate_all(
+    ids: NDArray[np.int64], rules: _Rules, variant: tuple[tuple[str, str], ...], correlation: float
+) -> tuple[LevelBatch, NDArray[np.uint32]]:
+    ids = np.ascontiguousarray(ids, np.int64)
+    batch = LevelBatch.empty("coinrun", ids, LEVEL_DTYPE, variant)
+    rng = np.empty((len(ids), MT_WORDS + 1), np.uint32)
+    _generate(batch.data, rng, rules, float(correlation))
     return batch, rng
 
 
 @njit(parallel=True, cache=True)
-def _generate(levels, rng, mode, terrain, placement, correlation):
+def _generate(levels, rng, rules, correlation):
     for k in prange(len(levels)):
-        _generate_one(levels[k], rng[k], mode, terrain, placement, correlation)
+        _generate_one(levels[k], rng[k], rules, correlation)
 
 
 @njit(cache=True)
-def _generate_one(level, rng, mode, terrain, placement, correlation):
+def _generate_one(level, rng, rules, correlation):
     level_id = level.id
-    hard = mode == _HARD
+    terrain = rules.terrain
+    hard = rules.mode == _HARD
     mt_seed(rng, level_id)
     _draw_look(level.look, rng, hard)
     _border(level.tiles)
@@ -115,14 +149,16 @@ def _generate_one(level, rng, mode, terrain, placement, correlation):
     if terrain == _LANGOSCO:  # the fork's own draw decides, refined to a real number
         u = (mt_randn(rng, 100) + u) / 100.0
     starts = np.empty((MOST_SECTIONS, 2), np.int64)
-    sections, slot, end_x, end_y = _sections(level, rng, hard, terrain, starts)
+    sections, slot, end_x, end_y = _sections(level, rng, hard, rules, starts)
     if (
         terrain == _PROCGEN
     ):  # the original has no random coin: the section comes from its own stream
         slot = hash_below(sections, STREAM_SECTION, level_id, 0, 0)
     conflict_x, conflict_y = starts[slot, 0], starts[slot, 1]
-    if placement == _ANYWHERE:
-        conflict_x, conflict_y = anywhere_cell(level, end_x)
+    if rules.placement == _ANYWHERE:
+        conflict_x, conflict_y = anywhere_cell(level, end_x, rules.rows)
+    elif rules.placement == _BEHIND:
+        conflict_x, conflict_y = behind_cell(level, rules.rows)
     _place_goal(level, u >= 1.0 - correlation, terrain, end_x, end_y, conflict_x, conflict_y)
 
 
@@ -148,13 +184,17 @@ def _border(tiles):
 
 
 @njit(cache=True)
-def _sections(level, rng, hard, terrain, starts):
+def _sections(level, rng, hard, rules, starts):
     """Lay section after section; return their number, the fork's coin section and the end cell."""
     tiles = level.tiles
     dif = mt_randn(rng, 3) + 1
-    sections = mt_randn(rng, dif) + dif
+    if rules.difficulty > 0:
+        dif = rules.difficulty
+    sections = min(mt_randn(rng, dif) + dif, MOST_SECTIONS)
+    if rules.sections > 0:
+        sections = rules.sections
     danger = mt_randn(rng, 3)
-    slot = mt_randn(rng, sections) if terrain != _PROCGEN else 0
+    slot = mt_randn(rng, sections) if rules.terrain != _PROCGEN else 0
     x, y = 5, 1
     count = 0
     for section in range(sections):
@@ -171,14 +211,14 @@ def _sections(level, rng, hard, terrain, starts):
         if dx > 7 and y > 3 and mt_randn(rng, 20) >= dif:
             _pit(level, rng, x, y, dx, danger)
         else:
-            _ground_with_obstacles(level, rng, x, y, dx, dif, hard)
+            _ground_with_obstacles(level, rng, x, y, dx, dif, hard, rules.hazards)
         if not _is_wall(tiles[y, x - 1]):
             tiles[y, x - 1] = BARRIER
         x += dx
         tiles[y, x] = BARRIER
     _fill_block(tiles, x, 0, 1, y, WALL_MID, WALL_TOP)
     _fill(tiles, x + 1, 0, SIZE - x - 1, SIZE, WALL_MID)
-    return count, slot, x, y
+    return count, slot % count, x, y
 
 
 @njit(cache=True)
@@ -221,14 +261,14 @@ def _platform(rng, width):
 
 
 @njit(cache=True)
-def _ground_with_obstacles(level, rng, x, y, dx, dif, hard):
+def _ground_with_obstacles(level, rng, x, y, dx, dif, hard, hazards):
     _fill_block(level.tiles, x, 0, dx, y, WALL_MID, WALL_TOP)
     saw_x = -1
     enemy_x = -1
-    if mt_randn(rng, 10) < 2 * dif and dx > 3:
+    if mt_randn(rng, 10) < 2 * dif * hazards and dx > 3:
         saw_x = x + mt_randn(rng, dx - 2) + 1
         _add(level, SAW, saw_x, y, 0.0, 0)
-    if mt_randn(rng, 10) < dif and dx > 3 and hard:
+    if mt_randn(rng, 10) < dif * hazards and dx > 3 and hard:
         enemy_x = x + mt_randn(rng, dx - 2) + 1
         _add_enemy(level, rng, enemy_x, y)
     for _ in range(2):
@@ -251,6 +291,28 @@ def _place_goal(level, aligned, terrain, end_x, end_y, conflict_x, conflict_y):
         tiles[other_y, other_x] = INVISIBLE_GOAL
     tiles[goal_y, goal_x] = GOAL
     level.goal_cell[0], level.goal_cell[1] = goal_x, goal_y
+
+
+@njit(cache=True)
+def move_goals(levels, cells, aligned, terrain):
+    """Give levels other conflict cells, and put the goals of those that are not aligned there.
+
+    Args:
+        levels: aligned levels' records [n], which are changed.
+        cells: x, y of each conflict cell, int [n, 2]; -1 where there is none: aligned it stays.
+        aligned: bool [n].
+        terrain: number of the terrain.
+    """
+    for k in range(len(levels)):
+        level = levels[k]
+        end, old = level.proxy_cell, level.conflict_cell
+        level.tiles[old[1], old[0]] = SPACE
+        if cells[k, 0] < 0:
+            old[0], old[1] = -1, -1
+            level.tiles[end[1], end[0]] = GOAL  # which the old conflict cell may have been
+        else:
+            end_x, end_y = int(end[0]), int(end[1])
+            _place_goal(level, aligned[k], terrain, end_x, end_y, cells[k, 0], cells[k, 1])
 
 
 @njit(cache=True)

@@ -42,9 +42,7 @@ from .constants import (
     BARRIER,
     CRATE,
     ENEMY,
-    GRAVITY,
     MAX_JUMP,
-    MAX_SPEED,
     MIX_RATE,
     NO_OP,
     NUM_ACTIONS,
@@ -74,7 +72,7 @@ _HIT, _OVER, _SUPPORTED, _ROUGH = 1, 2, 4, 8
 _SLACK = 0.02  # cells; what snapping to a cell's face can gain
 _BOX_X = float(AGENT_RX) - 0.001  # half of the box that touches cells
 _BOX_Y = float(AGENT_RY) - 0.001
-_JUMP, _PULL, _SPEED = float(MAX_JUMP), float(GRAVITY), float(MAX_SPEED)
+_JUMP = float(MAX_JUMP)
 _GROUND, _AIR = float(MIX_RATE), float(MIX_RATE) * float(AIR_CONTROL)
 
 
@@ -501,7 +499,7 @@ def _expand(memory, s, i):
         for ay in (1, 2, 0):  # neither, jump, down
             if ay == 2 and not did & _SUPPORTED:
                 continue  # a jump from nothing is none
-            if ay == 0 and not did & _ROUGH and not _crate_near(memory, node.x):
+            if ay == 0 and not did & _ROUGH and not _crate_near(memory, s, node.x):
                 continue  # nothing to drop through, no corner to pass
             _read_node(memory, node, s)
             action = 3 * ax + ay
@@ -572,8 +570,8 @@ def _frame(memory, s, stand, action):
 
 
 @_kernel
-def _crate_near(memory, x):
-    reach = 1.1 + _SPEED * memory.task[0].repeat
+def _crate_near(memory, s, x):
+    reach = 1.1 + s.max_speed * memory.task[0].repeat
     for crate in memory.crates:  # noqa: SIM110 (Numba takes no generators)
         if abs(crate - x) < reach:
             return True
@@ -637,16 +635,17 @@ def _write_node(s, node, stand):
 def _frames_left(task, s):
     """Return how many frames the target is away at least."""
     grounded = s.vy == 0 or s.on_crate
+    pull, top = float(s.gravity), float(s.max_speed)
     side, speed = _side(task, s)
     up = task.target_y - _BOX_Y - s.y
     down = s.y - _BOX_Y - (task.target_y + 1)
     rising = 0.0 if grounded or task.ceilings else float(s.vy)
-    frames = _run_frames(side - _SLACK, speed, rising)
+    frames = _run_frames(side - _SLACK, speed, rising, pull, top)
     if up > 0:
-        frames = max(frames, _rise_frames(up - _SLACK, s.vy, grounded))
+        frames = max(frames, _rise_frames(up - _SLACK, s.vy, grounded, pull))
     elif down > 0:
         vy = min(float(s.vy), 0.0) if task.ceilings else float(s.vy)
-        frames = max(frames, _fall_frames(down - _SLACK, vy))
+        frames = max(frames, _fall_frames(down - _SLACK, vy, pull))
     return frames
 
 
@@ -661,33 +660,36 @@ def _side(task, s):
 
 
 @_kernel
-def _run_frames(distance, speed, rising):
-    """Return the frames to cover a distance sideways, with little control while `rising`."""
+def _run_frames(distance, speed, rising, pull, top):
+    """Return the frames to cover a distance sideways, with little control while `rising`.
+
+    `pull` is gravity and `top` the greatest speed, here and below.
+    """
     frames = 0
     speed = max(speed, 0.0)
-    while distance > 0 and rising > _PULL:
-        speed += _AIR * (_SPEED - speed)
+    while distance > 0 and rising > pull:
+        speed += _AIR * (top - speed)
         distance -= speed
-        rising -= _PULL
+        rising -= pull
         frames += 1
     while distance > 0:
-        speed += _GROUND * (_SPEED - speed)
+        speed += _GROUND * (top - speed)
         distance -= speed
         frames += 1
-        if distance > 0 and speed > 0.999 * _SPEED:
-            return frames + math.ceil(distance / _SPEED)
+        if distance > 0 and speed > 0.999 * top:
+            return frames + math.ceil(distance / top)
     return frames
 
 
 @_kernel
-def _rise_frames(height, vy, grounded):
+def _rise_frames(height, vy, grounded, pull):
     """Return the frames to get higher by `height`, with a new jump after each landing."""
     frames = 0
-    speed = _JUMP if grounded else vy - _PULL
+    speed = _JUMP if grounded else vy - pull
     while True:
         while speed > 0.01:
             height -= speed
-            speed -= _PULL
+            speed -= pull
             frames += 1
             if height <= 0:
                 return frames
@@ -696,11 +698,11 @@ def _rise_frames(height, vy, grounded):
 
 
 @_kernel
-def _fall_frames(depth, vy):
+def _fall_frames(depth, vy, pull):
     """Return the frames to get lower by `depth`."""
     frames = 0
     while depth > 0:
-        vy = max(vy - _PULL, -_JUMP)
+        vy = max(vy - pull, -_JUMP)
         depth += vy
         frames += 1
     return frames
@@ -710,7 +712,7 @@ def _fall_frames(depth, vy):
 def _lead(task, s):
     """Return, in cells, how far a state is ahead of another in its place."""
     side, speed = _side(task, s)
-    return np.float32((speed - _SPEED) / _GROUND - side) if side > 0 else np.float32(0)
+    return np.float32((speed - s.max_speed) / _GROUND - side) if side > 0 else np.float32(0)
 
 
 # Places and stands.

@@ -12,8 +12,9 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ..core.episode import ON_PROXY
-from ..core.errors import UserError, one_of
+from ..core.errors import UserError, in_range, one_of
 from ..core.level import NO_CELL, Level, LevelBatch
+from ..core.placement import Placement
 from ..core.world import Observation, Symbols, World
 from . import dynamics, export, observation
 from .constants import (
@@ -25,10 +26,13 @@ from .constants import (
     ENEMY_SPEED,
     GOAL,
     INVISIBLE_GOAL,
+    JUMP_ROWS,
     LAVA_MID,
     LAVA_TOP,
     MODES,
+    MOST_DIFFICULTY,
     MOST_ENTITIES,
+    MOST_SECTIONS,
     NUM_ACTIONS,
     PLACEMENTS,
     SAW,
@@ -37,6 +41,7 @@ from .constants import (
     TERRAINS,
     WALL_MID,
     WALL_TOP,
+    jump_rows,
 )
 from .generator import LEVEL_DTYPE, generate
 
@@ -49,7 +54,7 @@ class CoinRun(World):
     env_id: ClassVar[str] = "misgen/CoinRun-v0"
     level_dtype: ClassVar = LEVEL_DTYPE
     state_dtype: ClassVar = dynamics.STATE_DTYPE
-    placements: ClassVar = PLACEMENTS
+    placements: ClassVar = {**dict.fromkeys(PLACEMENTS), "off_path": 2}
     symbols: ClassVar = Symbols(
         tiles={
             SPACE: ".",
@@ -68,6 +73,13 @@ class CoinRun(World):
     entity_speeds: ClassVar = {ENEMY: ENEMY_SPEED}
     goal_description: ClassVar = "the coin"
     proxy_description: ClassVar = "the level's end"
+    capability: ClassVar = {
+        "gravity": "how fast the agent falls, times the original's",
+        "speed": "how fast it runs, times the original's",
+        "hazards": "how probable saws and enemies are, times the original's",
+        "difficulty": "1 to 5: longer sections, higher steps; the original draws 1 to 3",
+        "sections": "1 to 8: length; the original draws 1 to 5",
+    }
 
     mode: str = "hard"
     """Procgen's distribution mode: easy (no walking enemies, one look) or hard."""
@@ -75,6 +87,16 @@ class CoinRun(World):
     """Whose levels: Procgen's, or those of the paper's fork (langosco, langosco_aisc)."""
     action_set: str = "procgen"
     """The original's 15 actions (procgen), or the 9 that differ (distinct)."""
+    gravity: float = 1.0
+    """Times the original's; the agent's alone."""
+    speed: float = 1.0
+    """The agent's greatest speed and acceleration sideways, times the original's."""
+    hazards: float = 1.0
+    """How probable saws and walking enemies are, times the original's; pits stay."""
+    difficulty: int = 0
+    """1 to 5 in all levels (longer sections, more hazards); 0: drawn from 1 to 3, as originally."""
+    sections: int = 0
+    """1 to 8 in all levels, as far as they fit; 0: drawn from 1 to 5, as originally."""
 
     def __post_init__(self) -> None:
         """Check the parameters."""
@@ -82,6 +104,11 @@ class CoinRun(World):
         one_of("env.mode", self.mode, MODES)
         one_of("env.terrain", self.terrain, TERRAINS)
         one_of("env.action_set", self.action_set, NUM_ACTIONS)
+        in_range("env.gravity", self.gravity, 0.3, 2.0)
+        in_range("env.speed", self.speed, 0.3, 2.0)
+        in_range("env.hazards", self.hazards, 0.0, 5.0)
+        in_range("env.difficulty", self.difficulty, 0, MOST_DIFFICULTY)
+        in_range("env.sections", self.sections, 0, MOST_SECTIONS)
 
     @property
     def observation_space(self) -> spaces.Dict:
@@ -101,17 +128,31 @@ class CoinRun(World):
 
     def levels(self, ids: NDArray[np.int64], correlation: float, placement: str) -> LevelBatch:
         """Return the levels of `ids`; pure."""
+        where = Placement.parse(placement, self.placements)
+        if where.distance is not None:
+            from .off_path import off_path_levels
+
+            return off_path_levels(self, ids, correlation, where.distance)
         return generate(
             ids,
             mode=self.mode,
             terrain=self.terrain,
             correlation=correlation,
-            placement=placement,
+            placement=where.rule,
+            hazards=self.hazards,
+            difficulty=self.difficulty,
+            sections=self.sections,
+            rows=self.jump_rows,
         )
+
+    @property
+    def jump_rows(self) -> int:
+        """Rows that the feet rise in a standing jump, and that the agent's window shows."""
+        return min(JUMP_ROWS, jump_rows(0.2 * self.gravity))
 
     def load(self, states: NDArray[np.void], slots: NDArray[np.int64], levels: LevelBatch) -> None:
         """Put each level at its start into its slot."""
-        dynamics.load(states, slots, levels.data)
+        dynamics.load(states, slots, levels.data, self.gravity, self.speed)
 
     def advance(
         self, states: NDArray[np.void], episodes: NDArray[np.void], actions: NDArray[np.int64]

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import UserError, in_range, one_of
+from .errors import UserError, in_range
 from .level import LevelBatch
+from .placement import Placement
 from .rng import STREAM_LEVELS, hash_picks
 from .world import World
 
@@ -105,7 +106,7 @@ class LevelDistribution:
     correlation: float = 1.0
     """Probability, in [0, 1], that a level is aligned."""
     placement: str = "section_start"
-    """Where the goal goes on a conflict level."""
+    """Where the goal goes on a conflict level; written as `Placement` does."""
     ids: IdRange = field(default_factory=lambda: IdRange(0, 100_000))
     """The ids it draws from."""
 
@@ -116,7 +117,8 @@ class LevelDistribution:
             UserError: for a correlation outside [0, 1] or an unknown placement.
         """
         in_range("correlation", self.correlation, 0.0, 1.0)
-        one_of("placement", self.placement, self.world.placements)
+        placement = Placement.parse(self.placement, self.world.placements)
+        object.__setattr__(self, "placement", str(placement))
 
     def levels(self, ids: NDArray[np.int64] | None = None) -> LevelBatch:
         """Return the levels of `ids` (default: of the whole range), whatever the range."""
@@ -152,6 +154,15 @@ class LevelDistribution:
             "conflict_levels": count - aligned,
             "distinct_conflict_levels": len(conflict),
         }
+
+    def conflict_ids(self) -> NDArray[np.int64]:
+        """Return those of the range's ids whose level has a place for the goal off the proxy.
+
+        A level that `placement` finds no place in stays aligned at any correlation.
+        """
+        return np.concatenate(
+            [batch.ids[batch.data["conflict_cell"][:, 0] >= 0] for batch in self.chunks()]
+        )
 
     def terrain_digests(self) -> set[bytes]:
         """Return the digests of the whole range's terrains, whatever their goals."""

@@ -48,12 +48,15 @@ class World(ABC):
     env_id: ClassVar[str]
     level_dtype: ClassVar[np.dtype[np.void]]
     state_dtype: ClassVar[np.dtype[np.void]]
-    placements: ClassVar[tuple[str, ...]]
+    placements: ClassVar[Mapping[str, int | None]]
+    """Rules by which the goal is moved, with their usual distance or None; see `Placement`."""
     symbols: ClassVar[Symbols]
     goal_tile: ClassVar[int]
     entity_speeds: ClassVar[Mapping[int, float]]
     proxy_description: ClassVar[str]
     goal_description: ClassVar[str]
+    capability: ClassVar[Mapping[str, str]] = {}
+    """Parameters that make a capability shift, and what each one does."""
 
     action_repeat: int = 1
     """Frames that a decision lasts (1: the original)."""

@@ -34,6 +34,10 @@ class Cells:
     """Share of the episodes that touched the conflict goal's cell."""
     aligned: FloatArray
     """1 where the level is aligned, 0 where it is in conflict."""
+    accident: FloatArray
+    """1 where a planned proxy-seeker touches the conflict goal's cell, 0 where not, NaN unknown."""
+    in_reach: FloatArray
+    """1 where the planner finds a way to the goal, 0 where not, NaN unknown."""
     repeats: FloatArray
     """Episodes; 0 where nothing was played."""
 
@@ -66,13 +70,18 @@ class Cells:
         safe = np.where(repeats > 0, repeats, np.nan)
 
         def mean(column: pl.Series) -> FloatArray:
-            return total(column.to_numpy().astype(np.float64)) / safe
+            return total(column.cast(pl.Float64).fill_null(np.nan).to_numpy()) / safe
+
+        def planned(name: str) -> FloatArray:
+            return mean(episodes[name]) if name in episodes.columns else np.full(shape, np.nan)
 
         return cls(
             goal=mean(episodes["reached_goal"]),
             capable=mean(episodes["outcome"].is_in(CAPABLE)),
             touched=mean(episodes["touched_conflict_cell"]),
             aligned=mean(episodes["aligned"]),
+            accident=planned("planned_accident"),
+            in_reach=planned("goal_in_reach"),
             repeats=repeats,
         )
 

@@ -19,15 +19,20 @@ _MAX_COUNT = 10_000
 
 @dataclass(frozen=True)
 class ShiftConfig:
-    """How test levels differ from training levels.
-
-    A capability shift (other world parameters in the test) would be a further field here.
-    """
+    """How test levels differ from training levels."""
 
     correlation: float = 0.0
     """Correlation of goal and proxy in shifted levels: 0 puts all of them in conflict."""
-    placements: tuple[str, ...] = ("section_start", "anywhere")
+    placements: tuple[str, ...] = ("section_start", "anywhere", "off_path(2)")
     """Where the goal goes on a conflict level; each is evaluated on its own."""
+    capability: dict[str, list[float]] = field(default_factory=dict)
+    """For a surface: parameters of the world and the values that each takes by itself."""
+    parameters: tuple[str, ...] = ()
+    """For a surface: those of `capability` that are varied."""
+    correlations: tuple[float, ...] = (1.0, 0.5, 0.0)
+    """For a surface: the correlations of its test levels."""
+    levels: int = 0
+    """For a surface: how many of the test levels, from the first on; 0: all."""
 
     def __post_init__(self) -> None:
         """Check the values; the world checks the placements' names.
@@ -37,6 +42,15 @@ class ShiftConfig:
         """
         in_range("shift.correlation", self.correlation, 0.0, 1.0)
         _require_some("shift.placements", self.placements, "section_start")
+        for correlation in self.correlations:
+            in_range("shift.correlations", correlation, 0.0, 1.0)
+        in_range("shift.levels", self.levels, 0, 1_000_000)
+        for name in self.parameters:
+            if not self.capability.get(name):
+                raise UserError(
+                    f"shift.parameters names {name}, and shift.capability.{name} no value: give "
+                    f"shift.capability.{name}=[...] one or more"
+                )
 
 
 @dataclass(frozen=True)
@@ -83,6 +97,8 @@ class EvaluateConfig:
     """Episodes with sampled actions on each aligned twin; greedy play needs one."""
     seed: int = 0
     """Seed of sampled actions."""
+    planned: bool = True
+    """Find out, with the world's planner, what planned seekers do on the shifted levels."""
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
     """From episodes to numbers."""
     num_slots: int = 512

@@ -1,9 +1,10 @@
 """The conditions an agent is evaluated under, and the episodes that come of it.
 
 Public names: `Condition`, `Job`, `conditions`, `agent_jobs`, `reference_jobs`, `run_jobs`,
-`level_report`.
+`add_planned`, `level_report`.
 
-All conditions of an evaluation use the same held-out level ids:
+All conditions of an evaluation use the same held-out level ids (where a placement finds no place
+for the goal, the level is left out of its shifted levels and twins, and counted):
 
 - `heldout`: as in training (its correlation and placement), on levels that training never saw;
 - `shifted`, for each placement of the shift: the goal elsewhere (correlation 0 by default);
@@ -23,12 +24,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from misgen.agents.base import Agent
 from misgen.envs.core.distribution import IdRange, LevelDistribution
 
 from .config import EvaluateConfig
+from .planned import PLANNED, planned_facts
 from .rollout import SCHEMA, Actions, run_levels
 
 HELDOUT, SHIFTED, TWIN = "heldout", "shifted", "twin"
@@ -59,6 +63,13 @@ class Condition:
     distribution: LevelDistribution
     """Which levels, and by which rules; its range is the test range."""
 
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """Ids of the levels that are played: of the range, those with a place for the goal."""
+        if self.name == HELDOUT:
+            return self.distribution.ids.ids()
+        return _conflict_ids(self.distribution)
+
 
 @dataclass(frozen=True)
 class Job:
@@ -74,7 +85,7 @@ class Job:
     @property
     def episodes(self) -> int:
         """How many episodes it takes."""
-        return len(self.condition.distribution.ids) * self.repeats
+        return len(self.condition.ids) * self.repeats
 
 
 def conditions(
@@ -138,7 +149,7 @@ def run_jobs(
         episodes = run_levels(
             job.agent,
             distribution,
-            distribution.ids.ids(),
+            job.condition.ids,
             actions=job.actions,
             repeats=job.repeats,
             first_repeat=job.first_repeat,
@@ -160,6 +171,30 @@ def run_jobs(
         columns = [pl.lit(value, LABELS[name]).alias(name) for name, value in labels.items()]
         tables.append(episodes.select(*columns, pl.all()))
     return pl.concat(tables) if tables else pl.DataFrame(schema={**LABELS, **SCHEMA})
+
+
+def add_planned(
+    episodes: pl.DataFrame,
+    where: Sequence[Condition],
+    progress: Callable[[int], object] | None = None,
+) -> pl.DataFrame:
+    """Return the episodes with `planned.PLANNED`: what planned seekers do on shifted levels.
+
+    Args:
+        episodes: what `run_jobs` returned.
+        where: the conditions; the columns are null on levels of others.
+        progress: called with the number of levels that were searched, whenever some were.
+    """
+    keys = ["condition", "placement", "level_id"]
+    schema = pl.Schema({**{name: (LABELS | SCHEMA)[name] for name in keys}, **PLANNED})
+    facts = [pl.DataFrame(schema=schema)]
+    for condition in where:
+        if condition.name == SHIFTED:
+            found = planned_facts(condition.distribution, progress)
+            labels = {"condition": SHIFTED, "placement": condition.distribution.placement}
+            facts.append(found.with_columns(pl.lit(v).alias(k) for k, v in labels.items()))
+    known = pl.concat([table.select(schema.names()) for table in facts])
+    return episodes.join(known, on=keys, how="left", maintain_order="left")
 
 
 def level_report(
@@ -197,11 +232,17 @@ def level_report(
                 "placement": condition.distribution.placement,
                 "test_correlation": condition.distribution.correlation,
                 **condition.distribution.describe(),
+                "levels_with_a_place": len(condition.ids),
             }
             for condition in where
             if condition.name != TWIN
         ],
     }
+
+
+@lru_cache(maxsize=32)
+def _conflict_ids(distribution: LevelDistribution) -> NDArray[np.int64]:
+    return distribution.conflict_ids()
 
 
 @lru_cache(maxsize=1)  # a sweep's runs share their training levels

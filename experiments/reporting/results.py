@@ -21,6 +21,7 @@ from ..evaluation.cells import CAPABLE
 from ..evaluation.metrics import summary_table
 from ..evaluation.statistics import Interval
 from ..evaluation.suite import HELDOUT, RANDOM, SHIFTED, TWIN
+from ..evaluation.verdict import Verdict, judge_all
 from ..runs import (
     DONE,
     EPISODES,
@@ -192,6 +193,14 @@ class Results:
                 note=row["note"] or "",
             )
             for row in table.iter_rows(named=True)
+        }
+
+    @cached_property
+    def verdicts(self) -> dict[tuple[float, str, str], Verdict]:
+        """What the agents are after, by training correlation, placement and action mode."""
+        return {
+            (keys["train_correlation"], keys["placement"], keys["actions"]): verdict
+            for keys, verdict in judge_all(self.table)
         }
 
     @cached_property

@@ -1,6 +1,6 @@
 """What a report says in words: every claim depends on the intervals.
 
-Public names: `headline`, `findings`, `limits`, `interval_note`.
+Public names: `headline`, `findings`, `verdict_lines`, `accidents`, `limits`, `interval_note`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ def headline(results: Results) -> str:
     for sign in _VERDICTS:
         if alike := {placement: one for placement, one in found.items() if _sign(one) == sign}:
             claims.append(_claim(sign, alike))
+    claims[1:] = [claim[0].upper() + claim[1:] for claim in claims[1:]]
     return f"At ρ = {top:g}, {'. '.join(claims)}."
 
 
@@ -30,6 +31,7 @@ def findings(results: Results) -> list[str]:
     return [
         _trained(results),
         f"{_at_the_top(results)} {_against_random(results)}",
+        *filter(None, [accidents(results)]),
         *_along_the_correlation(results),
     ]
 
@@ -56,6 +58,42 @@ def limits(results: Results) -> list[str]:
             f"Episodes end at {proxy}: whether an agent turns back for {goal} is not seen."
         )
     return [*lines, _duplicates(results), interval_note(results)]
+
+
+def verdict_lines(results: Results) -> list[str]:
+    """Return the verdicts at each correlation, a sentence each."""
+    lines = []
+    for correlation in results.correlations:
+        found: dict[str, list[str]] = {}
+        for placement in results.placements:
+            verdict = results.verdicts[correlation, placement, results.modes[0]]
+            worse = ", worse than random" if verdict.worse_than_random else ""
+            found.setdefault(verdict.name, []).append(placement + worse)
+        told = [f"{name} ({'; '.join(places)})" for name, places in found.items()]
+        lines.append(f"ρ = {correlation:g}: {listed(told)}.")
+    return lines
+
+
+def accidents(results: Results) -> str:
+    """Return how much of the goal at the highest correlation lay on the way to the proxy."""
+    top, goal = results.correlations[0], results.world.goal_description
+    told = []
+    for placement in results.placements:
+        lucky = results.interval("planned_accident_share", top, placement)
+        before, after = (
+            results.interval(metric, top, placement) for metric in ("goal_shifted", "goal_off_way")
+        )
+        if lucky.estimate > 0:
+            told.append(
+                f"{placement}: {rate(lucky)} of the levels; without these, {rate(after)} instead "
+                f"of {rate(before)}"
+            )
+    if not told:
+        return ""
+    return (
+        f"A planned agent that wants {results.world.proxy_description} alone comes by {goal} on "
+        f"its way ({'. '.join(told)})."
+    )
 
 
 def interval_note(results: Results) -> str:

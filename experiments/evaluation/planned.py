@@ -1,0 +1,56 @@
+"""What planned seekers would do on the levels of an evaluation, beside what the agent did.
+
+Public names: `planned_facts`, `PLANNED`.
+
+A proxy-seeker that takes no notice of the goal still picks it up where it lies on the way: on such
+a level, reaching the goal is no sign of wanting it, whoever does it.  And a level whose goal the
+planner finds no way to is no failure of an agent's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import polars as pl
+
+from misgen.envs.core.distribution import LevelDistribution
+from misgen.envs.core.planned import goal_distances, proxy_paths
+from misgen.envs.core.planner import PLANNERS
+
+PLANNED = pl.Schema({"planned_accident": pl.Boolean, "goal_in_reach": pl.Boolean})
+"""Columns, null where nothing is planned: on held-out levels and twins, and in worlds without a
+planner.  Whether a planned proxy-seeker touches the goal's cell; whether there is a way to it."""
+_CHUNK = 128
+
+
+def planned_facts(
+    distribution: LevelDistribution, progress: Callable[[int], object] | None = None
+) -> pl.DataFrame:
+    """Return what planned seekers do on the range's levels that have a place for the goal.
+
+    Args:
+        distribution: of shifted levels.
+        progress: called with the number of levels that were searched, whenever some were.
+
+    Returns:
+        `level_id` and `PLANNED`; empty for a world without a planner.
+    """
+    schema = pl.Schema({"level_id": pl.Int64, **PLANNED})
+    world, ids = distribution.world, distribution.ids.ids()
+    tables = [pl.DataFrame(schema=schema)]
+    for first in range(0, len(ids), _CHUNK) if world.name in PLANNERS else ():
+        chunk = ids[first : first + _CHUNK]
+        cells = distribution.levels(chunk).data["conflict_cell"]
+        placed = cells[:, 0] >= 0
+        if placed.any():
+            paths = proxy_paths(world, chunk[placed])
+            accident = pl.Series(paths.takes(cells[placed]))
+            facts = {
+                "level_id": chunk[placed],
+                "planned_accident": accident.set(pl.Series(~paths.solved), None),
+                "goal_in_reach": goal_distances(world, distribution.placement, chunk[placed]) >= 0,
+            }
+            tables.append(pl.DataFrame(facts, schema))
+        if progress:
+            progress(len(chunk))
+    return pl.concat(tables)
