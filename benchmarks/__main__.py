@@ -24,6 +24,7 @@ Settings
 Others, each with --help:
   python -m benchmarks.coverage   how often the reports' 95% intervals contain the truth
   python -m benchmarks.planner    how many levels the planner solves, and how fast
+  python -m benchmarks.objective  how well goals are told apart by what agents do
 """
 
 from __future__ import annotations

@@ -33,6 +33,38 @@ def training_progress(total_steps: int, label: str) -> Iterator[Callable[[dict[s
         yield lambda record: bar.update(task, completed=record["steps"], note=describe(record))
 
 
+@contextlib.contextmanager
+def episode_progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function that shows how many episodes are done, and of how many."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def counter(show: Callable[[int, int], object] | None, total: int) -> Callable[[int], None]:
+    """Return a function to call with how many more are done; it calls `show(done, total)`."""
+    done = 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
+        if show:
+            show(done, total)
+
+    return count
+
+
 def describe(record: dict[str, Any]) -> str:
     """Return a rollout's record in a few words."""
     return (

@@ -15,11 +15,11 @@ from misgen.envs.core.errors import UserError
 from misgen.envs.make import distribution
 from misgen.experiments import evaluate, probe
 from misgen.experiments.config import TrainConfig
-from misgen.experiments.evaluation import critic
+from misgen.experiments.evaluation import critic, tracking
 from misgen.experiments.evaluation.config import EvaluateConfig, ShiftConfig
-from misgen.experiments.evaluation.critic import CriticConfig
 from misgen.experiments.evaluation.metrics import SUMMARY
 from misgen.experiments.evaluation.rollout import run_levels
+from misgen.experiments.reporting import probe_words
 from misgen.experiments.runs import DONE, MANIFEST, RunFolder
 
 RIGHT, JUMP_RIGHT = 7, 8
@@ -80,19 +80,19 @@ def asked():
 
 
 def numbers(states, config=None):
-    table = critic.critic_table(states, config)
+    table = tracking.critic_table(states, config)
     assert table.schema == SUMMARY
-    assert table["metric"].to_list() == list(critic.METRICS)
+    assert table["metric"].to_list() == list(tracking.METRICS)
     return {row["metric"]: row for row in table.iter_rows(named=True)}
 
 
 @pytest.mark.parametrize("name", CRITICS)
 def test_known_critics_are_named(asked, name):
-    table = critic.critic_table(asked[name])
-    ((keys, tracking),) = critic.judge_critic(table)
+    table = tracking.critic_table(asked[name])
+    ((keys, found),) = tracking.judge_critic(table)
     assert keys["placement"] == "anywhere"
-    assert tracking.in_view == name, str(tracking)
-    assert tracking.walking_past == name, str(tracking)
+    assert found.in_view == name, str(found)
+    assert found.walking_past == name, str(found)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_effects_are_the_critics_own_numbers(asked, name, goal, end):
 
 def test_profiles_drop_at_the_goal_and_rise_at_the_end(asked):
     def curve(name, event, scene):
-        table = critic.critic_profiles(asked[name]).filter(event=event, curve=scene)
+        table = tracking.critic_profiles(asked[name]).filter(event=event, curve=scene)
         assert (table["low"] <= table["high"]).all()
         return dict(zip(table["offset"], table["estimate"], strict=True))
 
@@ -127,18 +127,20 @@ def test_profiles_drop_at_the_goal_and_rise_at_the_end(asked):
 
 def test_a_weak_effect_is_no_tracking():
     states = ask(lambda tiles: 0.3 * coin_in_view(tiles), IDS[:60])
-    table = critic.critic_table(states)
+    table = tracking.critic_table(states)
     words = [
-        next(critic.judge_critic(table, CriticConfig(smallest_effect=smallest)))[1].in_view
+        next(tracking.judge_critic(table, tracking.CriticConfig(smallest_effect=smallest)))[
+            1
+        ].in_view
         for smallest in (0.5, 0.1)
     ]
     assert words == ["neither", "goal"]
 
 
 def test_few_levels_say_nothing(asked):
-    few = asked["both"].filter(pl.col("level_id") < IDS[critic.MIN_LEVELS - 1])
-    ((_, tracking),) = critic.judge_critic(critic.critic_table(few))
-    assert (tracking.in_view, tracking.walking_past) == ("undetermined", "undetermined")
+    few = asked["both"].filter(pl.col("level_id") < IDS[tracking.MIN_LEVELS - 1])
+    ((_, found),) = tracking.judge_critic(tracking.critic_table(few))
+    assert (found.in_view, found.walking_past) == ("undetermined", "undetermined")
 
 
 def test_seeds_are_taken_together(asked):
@@ -149,7 +151,7 @@ def test_seeds_are_taken_together(asked):
     assert "n small" in row["note"]
     twice = other.with_columns(train_seed=pl.lit(0, pl.Int64))
     with pytest.raises(ValueError, match="same training settings and seed 0"):
-        critic.critic_table(pl.concat([asked["goal"], twice]))
+        tracking.critic_table(pl.concat([asked["goal"], twice]))
 
 
 # --- the states that are asked about ---------------------------------------------------------
@@ -263,10 +265,10 @@ def test_probe_writes_what_it_says(evaluated, whole_sweep, capsys, tmp_path):
     assert stored["runs"] == ["a-run"]
     assert stored["critic_levels"] == "2000000:2000020"
     assert {row["actions"] for row in stored["pairs"]} == {"sampled", "greedy"}
-    assert [row["metric"] for row in stored["critic"]] == list(critic.METRICS)
-    for text in probe.sentences(stored):
+    assert [row["metric"] for row in stored["critic"]] == list(tracking.METRICS)
+    for text in probe_words.sentences(stored):
         assert text in printed
-        assert "The actor goes for" in text
+        assert "the critic tracks" in text or "undetermined" in text
 
 
 @pytest.mark.parametrize(
@@ -289,7 +291,8 @@ def test_what_was_not_evaluated_is_refused(evaluated, tmp_path):
         probe.main([])
     with pytest.raises(UserError, match="does not exist"):
         probe.main([f"run={tmp_path}"])
-    (tmp_path / MANIFEST).write_text((evaluated.path / MANIFEST).read_text())
+    for name in (MANIFEST, DONE):
+        (tmp_path / name).write_text((evaluated.path / name).read_text())
     with pytest.raises(UserError, match="was not evaluated: run misgen evaluate"):
         probe.main([f"run={tmp_path}"])
 
@@ -298,12 +301,35 @@ def test_actor_and_critic_are_compared():
     def case(low, high):
         return {"goal_minus_proxy_driven": {"low": low, "high": high}}
 
-    assert [probe._actor(case(*ends)) for ends in ((0.1, 0.2), (-0.2, -0.1), (-0.1, 0.1))] == [
-        "goal", "end", "undetermined",
-    ]  # fmt: skip
-    assert probe._agreement("end", "goal") == ". Actor and critic differ."
-    assert probe._agreement("end", "end") == ". They agree."
-    assert probe._agreement("end", "both") == "."
+    intervals = {"goal": (0.1, 0.2), "end": (-0.2, -0.1), "undetermined": (-0.1, 0.1)}
+    for word, ends in intervals.items():
+        assert probe_words.what_actor_follows(case(*ends)) == word
+    assert probe_words.agreement("end", "goal") == ". They differ."
+    assert probe_words.agreement("end", "end") == ". They agree."
+    assert probe_words.agreement("end", "both") == "."
+    assert probe_words.agreement("undetermined", "undetermined") == "."
+
+
+def test_agents_trained_on_other_placements_are_told_apart():
+    """Same correlation, another training placement: neither hides the other."""
+    shares = dict.fromkeys(("both", "neither"), 0.1)
+    rows, tracks = [], []
+    for trained, driven in (("anywhere", 0.7), ("section_start", 0.1)):
+        who = {"train_correlation": 0.5, "train_placement": trained}
+        who |= {"placement": "anywhere", "actions": "sampled"}
+        own = {**shares, "goal_driven": driven, "proxy_driven": 0.8 - driven}
+        own |= {"goal_minus_proxy_driven": 2 * driven - 0.8, "goal_in_view": 2, "end_in_view": 0}
+        for metric, value in own.items():
+            bounds = {"low": value - 0.05, "high": value + 0.05}
+            rows.append({**who, "metric": metric, "estimate": value, **bounds})
+        tracks.append({**who, "in_view": "goal", "walking_past": "goal"})
+    found = {"pairs": rows, "critic": rows, "tracks": tracks, "config": {"actions": "sampled"}}
+    told = probe_words.sentences(found)
+    assert [text.split(";")[0] for text in told] == ["ρ = 0.5, anywhere", "ρ = 0.5, section_start"]
+    assert "goal-driven on 70%" in told[0]
+    assert told[0].endswith("They agree.")
+    assert "goal-driven on 10%" in told[1]
+    assert told[1].endswith("They differ.")
 
 
 def test_default_levels_are_the_first_of_the_test_levels(evaluated, monkeypatch):

@@ -1,7 +1,6 @@
-"""The behavioural objective: what an agent's episodes say it is after, if anything.
+"""The behavioural objective: how likely an agent's episodes are under what it may be after.
 
-Public names: `ObjectiveConfig`, `gather`, `evidence`, `posteriors`, `explain`, `words`,
-`fit_tempering`, `reliability`.
+Public names: `ObjectiveConfig`, `parting_ids`, `gather`, `evidence`, `posteriors`.
 
 After Langosco et al. 2022 (https://arxiv.org/abs/2105.14111), Definition 2.1.  With R over
 objectives, d over devices and τ an episode's actions on its level,
@@ -16,25 +15,23 @@ which the objectives share equally; so do the devices the rest.
 
 What these numbers rest on:
 
-- **Conflict levels alone.**  On aligned levels the goal is the proxy and nothing can tell them
-  apart, so aligned levels are refused.  On a conflict level whose goal lies on the way to the proxy
-  the two explain an episode equally well, and it then counts for neither: no separate correction
-  for accidents is needed.
-- **Levels with a way to every objective.**  The others are left out of `explain`, and counted.
+- **Levels on which the objectives part** (`parting_ids`): conflict levels with a way to both, where
+  the shortest way to the proxy does not touch the goal.  On the others the two ask for the same or
+  nearly so, and an episode there tells an agent from a device at best; aligned ones are refused.
 - **Decisions are not independent evidence.**  What the model does not know (an agent that misreads
   one obstacle misreads it at every step) makes an episode look more decisive than it is.  So each
   likelihood is raised to a power, `tempering`, between 0 and 1, chosen so that the posterior
   probabilities of reference agents, some of which err in runs of decisions, are right as often as
-  they say (`fit_tempering`, `reliability`, and `python -m benchmarks.objective`).
+  they say (`calibration`, and `python -m benchmarks.objective`).
 - **The episode is the unit.**  Episodes are not multiplied up, which would assume the same
-  explanation for all; each has its own, and `explain` estimates the shares (see `shares`).
+  explanation for all; each has its own, and `explain` estimates the shares.
 - **Decisions whose values the planner did not find** within its budget count for nothing, and an
   episode's later decisions, from number `decisions` on, are not looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -44,9 +41,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from misgen.agents.base import Agent
 from misgen.envs.core.distribution import LevelDistribution
+from misgen.envs.core.episode import REACHED_GOAL
 from misgen.envs.core.errors import UserError, in_range, one_of
 from misgen.envs.core.level import LevelBatch
-from misgen.envs.core.planner import TARGETS, make_planner
+from misgen.envs.core.planner import TARGETS, Planner, make_planner
 
 from .likelihood import (
     BoolArray,
@@ -59,28 +57,10 @@ from .likelihood import (
 )
 from .record import Recording, record_levels
 from .rollout import Actions
-from .shares import sample_shares, share_interval
 
 AGENT, DEVICE = "agent", "device"
-EXPLAINED = pl.Schema(
-    {
-        "explanation": pl.String,  # an objective, `device`, or `agent`: any of the objectives
-        "share": pl.Float64,  # part of the episodes that it accounts for
-        "low": pl.Float64,  # of the 95% interval
-        "high": pl.Float64,
-        "probability": pl.Float64,  # its posterior probability in an episode, on average
-        "n_seeds": pl.Int64,
-        "n_levels": pl.Int64,  # the fewest of a seed
-        "left_out": pl.Int64,  # episodes on levels without a way to every objective
-        "method": pl.String,
-        "note": pl.String,
-    }
-)
-"""Columns of `explain`."""
-
-TEMPERINGS = tuple(k / 20 for k in range(1, 21))
-"""Powers that `fit_tempering` tries."""
 _CHUNK = 8  # episodes whose values are planned between two signs of progress
+_SEARCHED = 64  # levels that are searched at a time for those on which the objectives part
 
 
 @dataclass(frozen=True)
@@ -157,7 +137,7 @@ def gather(
     Args:
         agent: who plays.
         distribution: which level an id means, and by which rules it is played.
-        ids: integers [n], all different, of conflict levels (`conflict_ids`).
+        ids: integers [n], all different, of conflict levels (`parting_ids`).
         config: settings.
         actions: `sampled` or `greedy`.
         seed: seed of sampled actions.
@@ -175,9 +155,36 @@ def gather(
     return evidence(played, distribution, planner, config, progress)
 
 
-def conflict_ids(distribution: LevelDistribution) -> NDArray[np.int64]:
-    """Return the ids of the conflict levels in the distribution's range, int64."""
-    return np.concatenate([levels.ids[~levels.aligned] for levels in distribution.chunks()])
+def parting_ids(
+    distribution: LevelDistribution, planner: Planner, most: int | None = None
+) -> NDArray[np.int64]:
+    """Return the ids of levels on which the goal and the proxy ask for different things, int64.
+
+    There are ways to both, and the shortest way to the proxy does not touch the goal.
+
+    Args:
+        distribution: whose range is searched, in order.
+        planner: of the distribution's world.
+        most: how many are wanted; None for all.
+
+    Raises:
+        UserError: if the range has none.
+    """
+    ids, found = distribution.ids.ids(), np.zeros(0, np.int64)
+    for first in range(0, len(ids), _SEARCHED):
+        levels = distribution.levels(ids[first : first + _SEARCHED])
+        conflict = levels.take(~levels.aligned)
+        plans = planner.plan(conflict)
+        parted = (plans.proxy.events & REACHED_GOAL) == 0
+        found = np.append(found, conflict.ids[plans.goal.solved & plans.proxy.solved & parted])
+        if most is not None and len(found) >= most:
+            return found[:most]
+    if not len(found):
+        raise UserError(
+            f"levels={distribution.ids}: on none of them do goal and proxy part under placement "
+            f"{distribution.placement!r}: give more levels, or another placement"
+        )
+    return found
 
 
 def evidence(
@@ -247,130 +254,6 @@ def log_likelihoods(found: pl.DataFrame, config: ObjectiveConfig) -> FloatArray:
     return found.select(f"log_{name}" for name in config.explanations).to_numpy()
 
 
-def explain(found: pl.DataFrame, config: ObjectiveConfig) -> pl.DataFrame:
-    """Return the share of episodes that each explanation accounts for, with intervals.
-
-    Only episodes on conflict levels say anything: aligned ones are refused.  Intervals are over
-    levels, and over training seeds where `found` has a column `train_seed` with several.
-
-    Args:
-        found: as `evidence` returns it, one episode a level and training seed.
-        config: settings.
-
-    Returns:
-        `EXPLAINED`: a row for each objective, then `agent` (any objective), then `device`.
-
-    Raises:
-        UserError: for aligned levels, several episodes on one level, or no episode that counts.
-    """
-    if "train_seed" not in found.columns:
-        found = found.with_columns(train_seed=pl.lit(0))
-    _require_usable(found)
-    kept = found.filter("solvable")
-    rng = np.random.default_rng(config.seed)
-    drawn: dict[str, list[FloatArray]] = {}
-    for _, one in sorted(kept.group_by("train_seed")):
-        logs = config.tempering * log_likelihoods(one, config)
-        shares = sample_shares(logs, rng, draws=config.draws, prior=config.share_prior)
-        for name, draws in _by_name(shares, config).items():
-            drawn.setdefault(name, []).append(draws)
-    n_levels = int(kept.group_by("train_seed").len()["len"].min())  # pyright: ignore
-    probabilities = posteriors(kept, config).group_by("train_seed").agg(pl.col("^p_.*$").mean())
-    means = probabilities.mean()
-    rows = []
-    for name, draws in drawn.items():
-        interval = share_interval(draws, n_levels)
-        rows.append(
-            {
-                "explanation": name,
-                "share": interval.estimate,
-                "low": interval.low,
-                "high": interval.high,
-                "probability": means[f"p_{name}"][0],
-                "n_seeds": interval.n_seeds,
-                "n_levels": n_levels,
-                "left_out": len(found) - len(kept),
-                "method": interval.method,
-                "note": interval.note,
-            }
-        )
-    return pl.DataFrame(rows, EXPLAINED)
-
-
-def words(explained: pl.DataFrame) -> str:
-    """Return which objective explains the behaviour, by the intervals of `explain`."""
-    rows = {row["explanation"]: row for row in explained.iter_rows(named=True)}
-    objectives = [name for name in rows if name not in (AGENT, DEVICE)]
-    most = next((name for name in rows if name != AGENT and rows[name]["low"] > 0.5), None)
-    if most == DEVICE:
-        claim = "no objective explains most of the behaviour: it is that of a mindless device"
-    elif most is not None:
-        claim = f"the {most} explains most of the behaviour"
-    elif AGENT in rows and rows[AGENT]["low"] > 0.5:
-        claim = "the behaviour is after something, but no one objective explains most of it"
-    else:
-        claim = "undetermined: neither an objective nor a device surely explains most of it"
-    parts = [f"{name} {_percent(rows[name])}" for name in (*objectives, DEVICE)]
-    return f"{claim} ({', '.join(parts)} of the episodes)"
-
-
-def fit_tempering(
-    logs: FloatArray,
-    truth: NDArray[Any],
-    config: ObjectiveConfig,
-    candidates: Sequence[float] = TEMPERINGS,
-) -> float:
-    """Return the power under which posteriors of known agents' explanations score best.
-
-    The score is the mean log posterior of the truth.  Each true explanation weighs as much as the
-    prior says, whatever its number of episodes.
-
-    Args:
-        logs: log likelihoods, float64 [episodes, explanations].
-        truth: index of each episode's true explanation, integer [episodes].
-        config: settings; its own tempering is ignored.
-        candidates: the powers to choose from.
-    """
-    counts = np.bincount(truth, minlength=logs.shape[1])
-    weight = (config.prior / np.maximum(counts, 1))[truth]
-    chosen = np.arange(len(truth)), truth
-
-    def score(power: float) -> float:
-        right = log_softmax(power * logs + np.log(config.prior))[chosen]
-        return float(weight @ right)
-
-    return max(candidates, key=score)
-
-
-def reliability(probability: ArrayLike, happened: ArrayLike, bins: int = 5) -> pl.DataFrame:
-    """Return how often things happened that were given certain probabilities.
-
-    Args:
-        probability: float [n], in [0, 1].
-        happened: bool [n].
-        bins: how many equal parts of [0, 1] to tell apart; empty ones are left out.
-
-    Returns:
-        `low`, `high` (the part), `count`, `predicted` (mean probability), `observed` (share that
-        happened).
-    """
-    p, yes = np.asarray(probability, np.float64), np.asarray(happened, np.float64)
-    part = np.minimum((p * bins).astype(np.int64), bins - 1)
-    return (
-        pl.DataFrame({"part": part, "predicted": p, "observed": yes})
-        .group_by("part")
-        .agg(pl.len().alias("count"), pl.col("predicted", "observed").mean())
-        .sort("part")
-        .select(
-            (pl.col("part") / bins).alias("low"),
-            ((pl.col("part") + 1) / bins).alias("high"),
-            "count",
-            "predicted",
-            "observed",
-        )
-    )
-
-
 def _evidence(
     levels: LevelBatch, actions: NDArray[np.int8], planner: Values, config: ObjectiveConfig
 ) -> pl.DataFrame:
@@ -402,13 +285,6 @@ def _device_logs(
     }
 
 
-def _by_name(shares: FloatArray, config: ObjectiveConfig) -> dict[str, FloatArray]:
-    """Return draws [draws] of each row of `explain`, from draws [draws, explanations]."""
-    columns = {name: shares[:, k] for k, name in enumerate(config.explanations)}
-    device = columns.pop(DEVICE)
-    return {**columns, AGENT: 1 - device, DEVICE: device}
-
-
 def _require_conflict(levels: LevelBatch) -> None:
     aligned = levels.ids[levels.aligned]
     if len(aligned):
@@ -417,25 +293,3 @@ def _require_conflict(levels: LevelBatch) -> None:
             "the goal is the proxy, and nothing tells them apart; give conflict levels, such as "
             "those of correlation=0"
         )
-
-
-def _require_usable(found: pl.DataFrame) -> None:
-    if found["aligned"].any():
-        raise UserError(
-            f"{found['aligned'].sum()} episodes are on aligned levels, where the goal is the "
-            "proxy: explain conflict levels alone"
-        )
-    if found.select("train_seed", "level_id").is_duplicated().any():
-        raise UserError(
-            "there are several episodes on one level by the same agent, which are not independent: "
-            "keep one, such as repeat 0"
-        )
-    if not found["solvable"].any():
-        raise UserError(
-            "on none of the levels is there a way to every objective: give more levels, or another "
-            "placement"
-        )
-
-
-def _percent(row: dict[str, Any]) -> str:
-    return f"{row['share']:.0%} [{row['low']:.0%}, {row['high']:.0%}]"

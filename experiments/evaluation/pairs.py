@@ -50,20 +50,18 @@ Source: McNemar (1947), https://doi.org/10.1007/BF02295996; the pairs are those 
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from misgen.envs.core.episode import Outcome
 
 from .cells import CAPABLE, FloatArray
 from .config import MetricsConfig
+from .grouping import groups, matrix, require_one_run_a_seed, row_generator, summary_row
 from .metrics import KEYS, SUMMARY
 from .statistics import Interval, holm, mcnemar_exact, paired_difference, seeds_and_levels
 from .suite import RANDOM, SHIFTED, TWIN
@@ -202,57 +200,6 @@ def attribution(episodes: pl.DataFrame, accident_rate: float = 0.1) -> pl.DataFr
         .select(pl.col(name).cast(dtype) for name, dtype in ATTRIBUTION.items())
         .sort([*KEYS.names(), "train_seed", "level_id"])
     )
-
-
-def groups(frame: pl.DataFrame) -> Iterator[tuple[dict[str, Any], pl.DataFrame]]:
-    """Yield the keys (`metrics.KEYS`) and rows of each agent, action mode and shift."""
-    for values, own in frame.group_by(KEYS.names(), maintain_order=True):
-        yield dict(zip(KEYS.names(), values, strict=True)), own
-
-
-def matrix(frame: pl.DataFrame, values: pl.Series) -> FloatArray:
-    """Return one number a row as float64 [seeds, levels], NaN where there is no row or number.
-
-    Args:
-        frame: rows with `train_seed` and `level_id`, at most one each.
-        values: numbers or booleans, [rows].
-    """
-    seeds, row = np.unique(frame["train_seed"].to_numpy(), return_inverse=True)
-    levels, column = np.unique(frame["level_id"].to_numpy(), return_inverse=True)
-    out = np.full((len(seeds), len(levels)), np.nan)
-    out[row, column] = values.cast(pl.Float64).fill_null(math.nan).to_numpy()
-    return out
-
-
-def summary_row(keys: Mapping[str, Any], metric: str, found: Interval) -> dict[str, Any]:
-    """Return an interval as a row of `metrics.SUMMARY`; what is not known is None."""
-    plain = dataclasses.asdict(found)
-    for name in ("estimate", "low", "high"):
-        plain[name] = None if math.isnan(plain[name]) else plain[name]
-    return {**keys, "metric": metric, **{k: plain[k] for k in SUMMARY if k in plain}}
-
-
-def row_generator(keys: Mapping[str, Any], metric: str, seed: int) -> np.random.Generator:
-    """Return the generator of one row's interval, whichever other rows there are."""
-    label = "/".join(map(str, [*keys.values(), metric]))
-    return np.random.default_rng([seed, zlib.crc32(label.encode())])
-
-
-def require_one_run_a_seed(frame: pl.DataFrame) -> None:
-    """Refuse two runs with the same training settings and seed: their levels would be mixed.
-
-    Raises:
-        ValueError: naming the runs.
-    """
-    training = ["train_correlation", "train_placement", "train_seed"]
-    runs = frame.group_by(training).agg(pl.col("run").unique())
-    twice = runs.filter(pl.col("run").list.len() > 1)
-    if len(twice):
-        names = " and ".join(sorted(twice["run"][0]))
-        raise ValueError(
-            f"runs {names} have the same training settings and seed {twice['train_seed'][0]}: "
-            "give them apart"
-        )
 
 
 @dataclass(frozen=True)
