@@ -15,7 +15,7 @@ from ..core.episode import ON_PROXY
 from ..core.errors import UserError, one_of
 from ..core.level import NO_CELL, Level, LevelBatch
 from ..core.world import Observation, Symbols, World
-from . import dynamics, export, observation
+from . import dynamics, export, observation, pixels
 from .constants import (
     AGENT_RX,
     AGENT_RY,
@@ -40,6 +40,8 @@ from .constants import (
 )
 from .generator import LEVEL_DTYPE, generate
 
+OBSERVATIONS = ("grid", "rgb")
+
 
 @dataclass(frozen=True, kw_only=True)
 class CoinRun(World):
@@ -48,7 +50,7 @@ class CoinRun(World):
     name: ClassVar[str] = "coinrun"
     env_id: ClassVar[str] = "misgen/CoinRun-v0"
     level_dtype: ClassVar = LEVEL_DTYPE
-    state_dtype: ClassVar = dynamics.STATE_DTYPE
+    state_dtype: ClassVar = pixels.with_look(dynamics.STATE_DTYPE)
     placements: ClassVar = PLACEMENTS
     symbols: ClassVar = Symbols(
         tiles={
@@ -75,6 +77,11 @@ class CoinRun(World):
     """Whose levels: Procgen's, or those of the paper's fork (langosco, langosco_aisc)."""
     action_set: str = "procgen"
     """The original's 15 actions (procgen), or the 9 that differ (distinct)."""
+    observation: str = "grid"
+    """What the agent sees: tile classes and its own motion (grid), or pixels (rgb)."""
+    theme: str = "level"
+    """Whose looks pixels show: the level's own (level), one for all levels (fixed), or others that
+    no `level` shows (other)."""
 
     def __post_init__(self) -> None:
         """Check the parameters."""
@@ -82,10 +89,15 @@ class CoinRun(World):
         one_of("env.mode", self.mode, MODES)
         one_of("env.terrain", self.terrain, TERRAINS)
         one_of("env.action_set", self.action_set, NUM_ACTIONS)
+        one_of("env.observation", self.observation, OBSERVATIONS)
+        one_of("env.theme", self.theme, pixels.THEMES)
 
     @property
     def observation_space(self) -> spaces.Dict:
-        """Tile classes of the window around the agent, and the agent's motion."""
+        """Tile classes of the window around the agent and the agent's motion, or its pixels."""
+        if self.observation == "rgb":
+            shape = (pixels.OBSERVED, pixels.OBSERVED, 3)
+            return spaces.Dict({"rgb": spaces.Box(0, 255, shape, np.uint8)})
         window = (observation.WINDOW, observation.WINDOW)
         return spaces.Dict(
             {
@@ -112,6 +124,7 @@ class CoinRun(World):
     def load(self, states: NDArray[np.void], slots: NDArray[np.int64], levels: LevelBatch) -> None:
         """Put each level at its start into its slot."""
         dynamics.load(states, slots, levels.data)
+        pixels.load_look(states, slots, levels.data)
 
     def advance(
         self, states: NDArray[np.void], episodes: NDArray[np.void], actions: NDArray[np.int64]
@@ -127,12 +140,19 @@ class CoinRun(World):
         )
 
     def observe(self, states: NDArray[np.void], slots: NDArray[np.int64]) -> Observation:
-        """Return the windows and motions of the agents in `slots`."""
+        """Return the windows and motions of the agents in `slots`, or their pixels."""
+        if self.observation == "rgb":
+            return {"rgb": pixels.draw(states, slots, pixels.atlas(self.theme))}
         window = (observation.WINDOW, observation.WINDOW)
         tiles = np.empty((len(slots), *window), np.uint8)
         body = np.empty((len(slots), len(observation.BODY)), np.float32)
         observation.observe(states, slots, observation.CLASS_OF_TILE, tiles, body)
         return {"tiles": tiles, "body": body}
+
+    def picture(self, state: np.void, height: int, width: int) -> NDArray[np.uint8]:
+        """Return what is around the agent, 13 cells from bottom to top."""
+        textures = pixels.atlas_of(self.theme, state, height, width)
+        return pixels.draw(np.array([state]), np.zeros(1, np.int64), textures, height, width)[0]
 
     def level_from_map(self, header: Mapping[str, str], level: Level) -> Level:
         """Complete a level read from text."""
