@@ -282,3 +282,29 @@ def test_a_picture_of_nothing_and_unknown_settings_are_refused():
         CoinRun(observation="pixels")
     with pytest.raises(UserError, match=r"env.theme='levels'.*did you mean 'level'"):
         CoinRun(theme="levels")
+
+
+def test_a_window_can_be_moved_off_the_agent():
+    running = engine("fixed", n=2, steps=0)
+    states = running.states
+    states["y"] = 15.0
+    states["x"] = [10.0, 13.0]
+    states["tiles"][1] = states["tiles"][0]
+    states["count"] = 0
+    textures = pixels.atlas("fixed")
+    textures = textures._replace(agents=np.zeros_like(textures.agents))
+    moved = pixels.draw(states, np.array([0]), textures, shift=(3.0, 0.0))
+    assert np.array_equal(moved[0], pixels.draw(states, np.array([1]), textures)[0])
+
+
+def test_the_readme_s_picture_can_be_drawn(tmp_path):
+    from PIL import Image
+
+    from misgen.experiments.pixel_pictures import main
+
+    out = tmp_path / "pixels.png"
+    assert main([f"out={out}", "id=240", "cells=16", "height=208"]) == 0
+    with Image.open(out) as picture:
+        assert picture.size[0] == 256
+    with pytest.raises(UserError, match="'idd' is no setting"):
+        main(["idd=3"])

@@ -217,6 +217,7 @@ def draw(
     textures: Atlas,
     height: int = OBSERVED,
     width: int = OBSERVED,
+    shift: tuple[float, float] = (0.0, 0.0),
 ) -> NDArray[np.uint8]:
     """Return pictures of `slots` [m], uint8 [m, height, width, 3].
 
@@ -226,24 +227,28 @@ def draw(
         textures: an `atlas` for pictures of this height and width.
         height: pixels.
         width: pixels.
+        shift: cells by which the window's middle lies right of and above the agent.
     """
     out = np.empty((len(slots), height, width, 3), np.uint8)
-    _draw(states, slots, textures, out.reshape(len(slots), height, 3 * width))
+    dx, dy = np.float32(shift[0]), np.float32(shift[1])
+    _draw(states, slots, textures, dx, dy, out.reshape(len(slots), height, 3 * width))
     return out
 
 
 @njit(parallel=True, cache=True)
-def _draw(states, slots, textures, out):
+def _draw(states, slots, textures, dx, dy, out):
     for k in prange(len(slots)):
-        _draw_one(states[slots[k]], textures, out[k])
+        _draw_one(states[slots[k]], textures, dx, dy, out[k])
 
 
 @njit(cache=True)
-def _draw_one(s, textures, out):
+def _draw_one(s, textures, dx, dy, out):
     scale = textures.scale
-    left = s.x - _HALF * np.float32(out.shape[1] // 3) / scale
-    top = s.y + _HALF * np.float32(len(out)) / scale
-    _draw_background(s, textures.backgrounds, scale, out)
+    middle_x, middle_y = s.x + dx, s.y + dy
+    left = middle_x - _HALF * np.float32(out.shape[1] // 3) / scale
+    top = middle_y + _HALF * np.float32(len(out)) / scale
+    background = textures.backgrounds[s.look[2] % len(textures.backgrounds)]
+    _draw_background(background, middle_x, middle_y, scale, out)
     _draw_tiles(s, textures, left, top, out)
     for j in range(s.count):
         x, y = s.ex[j] - ENTITY_R - left, top - (s.ey[j] + ENTITY_R)
@@ -270,12 +275,11 @@ def _agent_frame(s):
 
 
 @njit(cache=True)
-def _draw_background(s, backgrounds, scale, out):
-    """Copy the part of the level's background that is behind the window."""
-    picture = backgrounds[s.look[2] % len(backgrounds)]
+def _draw_background(picture, middle_x, middle_y, scale, out):
+    """Copy the part of a background that is behind the window around `middle_x`, `middle_y`."""
     height, width = out.shape
-    x = int(_PARALLAX * s.x * scale)
-    first_row = len(picture) - height - int(_PARALLAX * s.y * scale)
+    x = int(_PARALLAX * middle_x * scale)
+    first_row = len(picture) - height - int(_PARALLAX * middle_y * scale)
     first_row = min(max(first_row, 0), len(picture) - height)
     first = 3 * min(max(x, 0), picture.shape[1] // 3 - width // 3)
     for row in range(height):

@@ -149,10 +149,13 @@ class CoinRun(World):
         observation.observe(states, slots, observation.CLASS_OF_TILE, tiles, body)
         return {"tiles": tiles, "body": body}
 
-    def picture(self, state: np.void, height: int, width: int) -> NDArray[np.uint8]:
+    def picture(
+        self, state: np.void, height: int, width: int, shift: tuple[float, float] = (0.0, 0.0)
+    ) -> NDArray[np.uint8]:
         """Return what is around the agent, 13 cells from bottom to top."""
         textures = pixels.atlas_of(self.theme, state, height, width)
-        return pixels.draw(np.array([state]), np.zeros(1, np.int64), textures, height, width)[0]
+        slot = np.zeros(1, np.int64)
+        return pixels.draw(np.array([state]), slot, textures, height, width, shift)[0]
 
     def level_from_map(self, header: Mapping[str, str], level: Level) -> Level:
         """Complete a level read from text."""
