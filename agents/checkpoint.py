@@ -1,12 +1,13 @@
 """Save a trained policy, and load one without executing anything from its files.
 
-Public names: `save_policy`, `load_agent`, `build_policy`, `WEIGHTS`, `DESCRIPTION`.
+Public names: `save_policy`, `load_agent`, `build_policy`, `replace_files`, `WEIGHTS`,
+`DESCRIPTION`.
 
 A policy is a folder with two files: `policy.json`, a `PolicySpec`, and `policy.safetensors`, plain
 tensors.  Neither format can hold code (a pickle can, and is never opened).
 
 Continuing a killed training run needs more (optimiser, normaliser, level stream, generators): that
-is another file beside these two, not a larger policy.
+is another file beside these two (`continuing`), not a larger policy.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from torch import Tensor
 
 from misgen.envs.core.errors import UserError
 
-from .networks import GridPolicy, inference_kwargs, make_spaces
+from .networks import EncoderPolicy, inference_kwargs, make_spaces
 from .policy import PolicyAgent
 from .spec import PolicySpec
 
@@ -35,7 +36,7 @@ _MAX_DESCRIPTION_BYTES = 1 << 20
 _MAX_HEADER_BYTES = 1 << 20
 
 
-def save_policy(folder: str | Path, policy: GridPolicy, spec: PolicySpec) -> None:
+def save_policy(folder: str | Path, policy: EncoderPolicy, spec: PolicySpec) -> None:
     """Write `policy` to `folder`, replacing an older one only once all is written.
 
     Args:
@@ -54,7 +55,7 @@ def save_policy(folder: str | Path, policy: GridPolicy, spec: PolicySpec) -> Non
     description = spec.to_json(hashlib.sha256(weights).hexdigest()).encode()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _replace_together(folder, {WEIGHTS: weights, DESCRIPTION: description})
+        replace_files(folder, {WEIGHTS: weights, DESCRIPTION: description})
     except OSError as error:
         raise UserError(
             f"cannot write the policy to {folder} ({error.strerror}): free some space there or "
@@ -93,10 +94,10 @@ def load_agent(
     return PolicyAgent(policy.to(device), spec, name)
 
 
-def build_policy(spec: PolicySpec) -> GridPolicy:
+def build_policy(spec: PolicySpec) -> EncoderPolicy:
     """Return a freshly initialised network as `spec` describes it."""
     observation_space, action_space = make_spaces(spec)
-    return GridPolicy(observation_space, action_space, lambda _: 0.0, **inference_kwargs(spec))
+    return EncoderPolicy(observation_space, action_space, lambda _: 0.0, **inference_kwargs(spec))
 
 
 def expected_shapes(spec: PolicySpec) -> dict[str, tuple[int, ...]]:
@@ -170,7 +171,7 @@ def _require_tensors(
             )
 
 
-def _replace_together(folder: Path, files: dict[str, bytes]) -> None:
+def replace_files(folder: Path, files: dict[str, bytes]) -> None:
     """Write all `files` under other names, then rename them one after the other.
 
     A crash between two renames leaves files that do not belong together; the checksum tells.

@@ -1,6 +1,6 @@
 """Settings of a training run, with their meaning, limits and defaults.
 
-Public names: `PPOConfig`, `ENCODERS`, `ACTIVATIONS`.  Imports no torch.
+Public names: `PPOConfig`, `ENCODERS`, `PIXEL_ENCODERS`, `ACTIVATIONS`.  Imports no torch.
 """
 
 from __future__ import annotations
@@ -12,15 +12,19 @@ from dataclasses import dataclass, field
 
 from misgen.envs.core.errors import UserError, one_of
 
-ENCODERS = ("mlp", "cnn")
+PIXEL_ENCODERS = ("impala", "nature")
+ENCODERS = ("mlp", "cnn", *PIXEL_ENCODERS)
 ACTIVATIONS = ("tanh", "relu")
 MAX_WIDTH = 4096
 MAX_LAYERS = 8
 
+_OWN_HIDDEN = {"mlp": [128, 128], "cnn": [128, 128], "impala": [256], "nature": [512]}
+_OWN_CHANNELS = {"mlp": [16, 32], "cnn": [16, 32], "impala": [16, 32, 32], "nature": [32, 64, 64]}
+
 
 @dataclass
 class PPOConfig:
-    """Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347) on tile windows.
+    """Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347) on tiles or pixels.
 
     A *decision* is one action chosen for one slot; it lasts `action_repeat` frames of the world.
     """
@@ -61,16 +65,26 @@ class PPOConfig:
     """Largest norm of a gradient; larger ones are scaled down to it."""
     reward_scale: float = 0.1
     """Factor on the reward the learner sees; reported returns stay unscaled."""
+    normalize_reward: bool = False
+    """Divide the learner's reward by the running standard deviation of its discounted sum and clip
+    it to +-10, in place of `reward_scale`; reported returns stay unscaled."""
     encoder: str = "mlp"
-    """`mlp`: fully connected on one-hot tiles; `cnn`: convolutions on one-hot planes."""
-    hidden: list[int] = field(default_factory=lambda: [128, 128])
-    """Widths of the fully connected layers that actor and critic share (after the `cnn`'s)."""
+    """On tiles, `mlp`: fully connected on one-hot tiles; `cnn`: convolutions on one-hot planes.  On
+    pixels, `impala`: the paper's residual network; `nature`: that of Mnih et al. 2015."""
+    hidden: list[int] = field(default_factory=list)
+    """Widths of the fully connected layers that actor and critic share (after the convolutions);
+    empty for the encoder's own: [128, 128] on tiles, [256] for `impala`, [512] for `nature`."""
     heads: list[int] = field(default_factory=list)
     """Widths of further layers, one stack for the actor and one for the critic."""
-    channels: list[int] = field(default_factory=lambda: [16, 32])
-    """Channels of the `cnn`'s 3x3 layers, each of stride 2."""
+    channels: list[int] = field(default_factory=list)
+    """Channels of the convolutions (`cnn`: 3x3 of stride 2; `impala`: one residual stage each;
+    `nature`: exactly three); empty for the encoder's own: [16, 32], [16, 32, 32], [32, 64, 64]."""
     activation: str = "tanh"
-    """Nonlinearity after each layer: `tanh` or `relu`."""
+    """Nonlinearity after each layer: `tanh` or `relu` (pixel encoders are always `relu` inside)."""
+    bfloat16: bool = False
+    """Run a pixel encoder in mixed precision on a GPU; on a CPU this does nothing."""
+    compile: bool = False
+    """Compile a pixel encoder with torch.compile on a GPU; on a CPU this does nothing."""
     device: str = "auto"
     """`cpu`, `cuda`, `cuda:<n>`, or `auto`: a GPU if there is one."""
     threads: int = 1
@@ -86,14 +100,18 @@ class PPOConfig:
             _require_count(name, getattr(self, name))
         for name, rule in _NUMBER_RULES.items():
             _require_number(name, getattr(self, name), *rule)
-        for name in ("anneal", "normalize_advantage"):
+        for name in _SWITCHES:
             if not isinstance(getattr(self, name), bool):
                 raise UserError(f"{name}={getattr(self, name)!r} is no switch: give true or false")
         one_of("encoder", self.encoder, ENCODERS)
         one_of("activation", self.activation, ACTIVATIONS)
-        self.hidden = require_widths("hidden", self.hidden, least=1)
+        self.hidden = require_widths("hidden", self.hidden, least=0) or list(
+            _OWN_HIDDEN[self.encoder]
+        )
         self.heads = require_widths("heads", self.heads, least=0)
-        self.channels = require_widths("channels", self.channels, least=1)
+        channels = require_widths("channels", self.channels, least=0)
+        self.channels = channels or list(_OWN_CHANNELS[self.encoder])
+        require_channels("channels", self.encoder, self.channels)
         _require_device(self.device)
         self._require_whole_batches()
 
@@ -105,6 +123,8 @@ class PPOConfig:
                 f"give a divisor of {rollout} that is at least 2, for example {_divisor(rollout)}"
             )
 
+
+_SWITCHES = ("anneal", "normalize_advantage", "normalize_reward", "bfloat16", "compile")
 
 # Field -> (lowest, highest, whether the lowest itself is allowed).
 _NUMBER_RULES: dict[str, tuple[float, float, bool]] = {
@@ -140,6 +160,18 @@ def require_widths(name: str, value: object, least: int) -> list[int]:
     if not all_fit or not least <= len(widths) <= MAX_LAYERS:
         raise UserError(f"{name}={_shown(value)} is not allowed: {allowed}")
     return widths
+
+
+def require_channels(name: str, encoder: str, channels: list[int]) -> None:
+    """Refuse channels that the encoder has no layers for.
+
+    Raises:
+        UserError: naming the field.
+    """
+    if encoder == "nature" and len(channels) != 3:
+        raise UserError(
+            f"{name}={channels} does not fit encoder=nature: give three, for example [32,64,64]"
+        )
 
 
 def _shown(value: object) -> str:

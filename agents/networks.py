@@ -1,13 +1,11 @@
-"""Networks that read tile windows, as a stable-baselines3 policy.
+"""Networks as a stable-baselines3 policy, and the encoders that read tile windows.
 
-Public names: `GridPolicy`, `MlpEncoder`, `CnnEncoder`, `policy_kwargs`, `inference_kwargs`,
+Public names: `EncoderPolicy`, `MlpEncoder`, `CnnEncoder`, `policy_kwargs`, `inference_kwargs`,
 `make_spaces`.
 
-An observation is `tiles` (uint8 [n, height, width], classes 0..C-1) and `body` (float32 [n, k]).
-One encoder is shared by actor and critic.  The policy hands observations to the encoder as they
-are: stable-baselines3 would first turn the tiles into floats.
-
-Encoders for pixels (an IMPALA-CNN) belong here as further entries of `_ENCODER_CLASSES`.
+An observation is `tiles` (uint8 [n, height, width], classes 0..C-1) and `body` (float32 [n, k]), or
+`rgb` (whose encoders are in `vision`).  One encoder is shared by actor and critic.  The policy
+hands observations to the encoder as they are: stable-baselines3 would first turn them into floats.
 """
 
 from __future__ import annotations
@@ -22,22 +20,29 @@ from gymnasium import spaces
 from stable_baselines3.common.distributions import Distribution
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .config import PPOConfig
+from .config import PIXEL_ENCODERS, PPOConfig
 from .onehot import OneHotLinear
 from .spec import PolicySpec
+from .vision import ImpalaEncoder, NatureEncoder, PixelEncoder
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
 
-class GridPolicy(ActorCriticPolicy):
+class EncoderPolicy(ActorCriticPolicy):
     """Actor and critic on one encoder that takes raw observations.
 
     stable-baselines3's four ways through the network, each with one pass of the encoder and one
     log-softmax.
     """
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        super()._build(lr_schedule)
+        if isinstance(self.features_extractor, PixelEncoder):
+            self.features_extractor.settle()
 
     def logits_and_values(self, obs: Any) -> tuple[Tensor, Tensor]:
         """Return action logits (float32 [n, num_actions]) and values (float32 [n, 1])."""
@@ -117,38 +122,49 @@ class CnnEncoder(BaseFeaturesExtractor):
 
 
 def policy_kwargs(config: PPOConfig) -> dict[str, Any]:
-    """Return `GridPolicy`'s arguments for training as `config` asks."""
+    """Return `EncoderPolicy`'s arguments for training as `config` asks."""
     # One fused kernel for all weights: Adam's step takes 0.3 ms instead of 1.
-    return _network(config) | {"optimizer_kwargs": {"eps": config.adam_eps, "fused": True}}
+    network = _network(config)
+    if config.encoder in PIXEL_ENCODERS:
+        network["features_extractor_kwargs"]["bfloat16"] = config.bfloat16
+    return network | {"optimizer_kwargs": {"eps": config.adam_eps, "fused": True}}
 
 
 def inference_kwargs(spec: PolicySpec) -> dict[str, Any]:
-    """Return `GridPolicy`'s arguments for the network of a saved policy."""
+    """Return `EncoderPolicy`'s arguments for the network of a saved policy."""
     return _network(spec)
 
 
 def make_spaces(spec: PolicySpec) -> tuple[spaces.Dict, spaces.Discrete]:
     """Return the spaces of the environment that a saved policy was trained in."""
+    if spec.rgb_shape:
+        pixels = spaces.Box(0, 255, spec.rgb_shape, np.uint8)
+        return spaces.Dict({"rgb": pixels}), spaces.Discrete(spec.num_actions)
     tiles = spaces.Box(0, spec.tile_classes - 1, spec.tile_shape, np.uint8)
     body = spaces.Box(-np.inf, np.inf, (spec.body_size,), np.float32)
     return spaces.Dict({"tiles": tiles, "body": body}), spaces.Discrete(spec.num_actions)
 
 
 def _network(source: PPOConfig | PolicySpec) -> dict[str, Any]:
-    extra = {"channels": list(source.channels)} if source.encoder == "cnn" else {}
+    arguments: dict[str, Any] = {"hidden": list(source.hidden)}
+    if source.encoder not in PIXEL_ENCODERS:
+        arguments["activation"] = source.activation
+    if source.encoder != "mlp":
+        arguments["channels"] = list(source.channels)
     return {
         "features_extractor_class": _ENCODER_CLASSES[source.encoder],
-        "features_extractor_kwargs": {
-            "hidden": list(source.hidden),
-            "activation": source.activation,
-            **extra,
-        },
+        "features_extractor_kwargs": arguments,
         "net_arch": list(source.heads),
         "activation_fn": _ACTIVATIONS[source.activation],
     }
 
 
-_ENCODER_CLASSES: dict[str, type[BaseFeaturesExtractor]] = {"mlp": MlpEncoder, "cnn": CnnEncoder}
+_ENCODER_CLASSES: dict[str, type[BaseFeaturesExtractor]] = {
+    "mlp": MlpEncoder,
+    "cnn": CnnEncoder,
+    "impala": ImpalaEncoder,
+    "nature": NatureEncoder,
+}
 
 
 def _pick(log_p: Tensor, actions: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .networks import GridPolicy
+from .networks import EncoderPolicy
 from .spec import PolicySpec
 
 if TYPE_CHECKING:
@@ -24,16 +24,19 @@ ROWS = 128
 A matrix product may round differently with another number of rows, and then an episode would depend
 on how many others happen to be played beside it.  So batches are cut and padded to this size.
 """
+PIXEL_ROWS = 32
+"""The same for networks that read pixels, where a padded row costs as much as a real one."""
 
 
 class PolicyAgent:
     """Plays a trained policy's action probabilities; has its critic."""
 
-    def __init__(self, policy: GridPolicy, spec: PolicySpec, name: str = "ppo") -> None:
+    def __init__(self, policy: EncoderPolicy, spec: PolicySpec, name: str = "ppo") -> None:
         """Wrap `policy`, a network built from `spec`, and call it `name`."""
         self.name = name
         self.spec = spec
         self._policy = policy.eval()
+        self._rows = PIXEL_ROWS if spec.rgb_shape else ROWS
 
     def start(self, slots: NDArray[np.int64], levels: LevelBatch) -> None:
         """Do nothing: the policy has no memory."""
@@ -51,33 +54,29 @@ class PolicyAgent:
 
     def _outputs(self, observation: Observation) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return logits [n, num_actions] and values in scaled reward [n]."""
-        n = len(observation["tiles"])
+        n = len(observation[self.spec.observed[0]])
         logits = np.empty((n, self.spec.num_actions))
         values = np.empty(n)
-        for first in range(0, n, ROWS):
-            rows = slice(first, min(first + ROWS, n))
+        for first in range(0, n, self._rows):
+            rows = slice(first, min(first + self._rows, n))
             count = rows.stop - first
-            found = self._pass(observation["tiles"][rows], observation["body"][rows])
+            found = self._pass({key: observation[key][rows] for key in self.spec.observed})
             logits[rows], values[rows] = found[0][:count], found[1][:count, 0]
         return logits, values
 
     @torch.inference_mode()
-    def _pass(
-        self, tiles: NDArray[np.uint8], body: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Run the network on up to `ROWS` rows, padded; return logits and values of `ROWS` rows."""
+    def _pass(self, rows: Observation) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Run the network on up to `_rows` rows, padded; return logits and values of all rows."""
         device = self._policy.device
+        padded = {key: _padded(values, self._rows) for key, values in rows.items()}
         logits, values = self._policy.logits_and_values(
-            {
-                "tiles": torch.from_numpy(_padded(tiles)).to(device),
-                "body": torch.from_numpy(_padded(body)).to(device),
-            }
+            {key: torch.from_numpy(values).to(device) for key, values in padded.items()}
         )
         return logits.cpu().numpy(), values.cpu().numpy()
 
 
-def _padded(rows: NDArray[Any]) -> NDArray[Any]:
-    """Return a copy of `rows` with rows of zeros appended up to `ROWS`."""
-    full = np.zeros((ROWS, *rows.shape[1:]), rows.dtype)
+def _padded(rows: NDArray[Any], count: int) -> NDArray[Any]:
+    """Return a copy of `rows` with rows of zeros appended up to `count`."""
+    full = np.zeros((count, *rows.shape[1:]), rows.dtype)
     full[: len(rows)] = rows
     return full

@@ -1,6 +1,6 @@
 """Training with proximal policy optimisation on stable-baselines3.
 
-Public names: `train_ppo`, `ScaledReward`, `Progress`.
+Public names: `train_ppo`, `reward_scale`, `Progress`.
 Source of the algorithm: stable-baselines3's `PPO`, unchanged.
 """
 
@@ -13,16 +13,18 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import LinearSchedule
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env import VecEnv
 
 from misgen.envs.core.errors import UserError
 
-from .config import PPOConfig
-from .networks import GridPolicy, policy_kwargs
+from .config import PIXEL_ENCODERS, PPOConfig
+from .continuing import Continuation
+from .networks import EncoderPolicy, policy_kwargs
+from .rewards import LearnerReward, NormalizedReward, ScaledReward
+from .spec import require_encoder
 from .threads import tune_process
 
 Progress = dict[str, Any]
@@ -37,7 +39,11 @@ _REPORTED = ("outcome", "reached_goal", "return", "steps")
 
 
 def train_ppo(
-    env: VecEnv, config: PPOConfig, seed: int, callback: ProgressCallback | None = None
+    env: VecEnv,
+    config: PPOConfig,
+    seed: int,
+    callback: ProgressCallback | None = None,
+    continuation: Continuation | None = None,
 ) -> PPO:
     """Train a policy.
 
@@ -46,11 +52,13 @@ def train_ppo(
     `seed` to `env.seed`.
 
     Args:
-        env: vector environment with `config.num_envs` slots and `tiles`/`body` observations.
+        env: vector environment with `config.num_envs` slots and observations of `tiles` and `body`
+            or of `rgb`, as the encoder reads.
         config: the settings.
         seed: seed of weights, actions and minibatches.
         callback: called after each rollout with a record (keys: see `_Reporter`); training ends
             early if it returns False.
+        continuation: keeps the run's state in a file, and goes on from it where there is one.
 
     Returns:
         stable-baselines3's model; `model.policy` is what `save_policy` takes.
@@ -60,9 +68,9 @@ def train_ppo(
     """
     _require_fit(env, config)
     tune_process(config.threads)
-    model = PPO(
-        GridPolicy,
-        ScaledReward(env, config.reward_scale),
+    model = _PPO(
+        EncoderPolicy,
+        _learner_reward(env, config),
         learning_rate=_schedule(config),
         n_steps=config.num_steps,
         batch_size=config.batch_size,
@@ -80,36 +88,44 @@ def train_ppo(
         seed=seed,
         device=config.device,
     )
+    if config.compile and config.encoder in PIXEL_ENCODERS and model.device.type == "cuda":
+        model.policy.features_extractor.compile()  # in place: the weights keep their names
+    reporter = _Reporter(callback, continuation)
+    if continuation is not None:
+        continuation.take_up(model, reporter)
+    left = config.total_steps - model.num_timesteps
+    if left <= 0:
+        return model
     never: Any = None  # stable-baselines3 takes None for "no log", its annotation does not say so
     try:
-        return model.learn(config.total_steps, callback=_Reporter(callback), log_interval=never)
+        return model.learn(left, reporter, log_interval=never, reset_num_timesteps=False)
     except (RuntimeError, ValueError) as error:
         _explain_divergence(model, error)
         raise
 
 
-class ScaledReward(VecEnvWrapper):
-    """Scales the reward the learner sees, and nothing else: infos keep the true return.
+def reward_scale(model: PPO) -> float:
+    """Return what the learner's rewards are multiplied with now: the unit of the critic."""
+    env: Any = model.get_env()
+    return env.scale
 
-    A normaliser that adapts to the rewards seen would take this wrapper's place.
-    """
 
-    def __init__(self, venv: VecEnv, scale: float) -> None:
-        super().__init__(venv)
-        self.scale = np.float32(scale)
+class _PPO(PPO):
+    """stable-baselines3's, with observations as they come: it would turn pictures round."""
 
-    def reset(self) -> Any:
-        """Start new episodes in all slots."""
-        return self.venv.reset()
+    @staticmethod
+    def _wrap_env(env: Any, verbose: int = 0, monitor_wrapper: bool = True) -> VecEnv:
+        return env
 
-    def step_wait(self) -> Any:
-        """Return observations, scaled rewards (float32 [n]), ends and infos."""
-        observation, reward, done, infos = self.venv.step_wait()
-        return observation, reward * self.scale, done, infos
+
+def _learner_reward(env: VecEnv, config: PPOConfig) -> LearnerReward:
+    if config.normalize_reward:
+        return NormalizedReward(env, config.gamma)
+    return ScaledReward(env, config.reward_scale)
 
 
 class _Reporter(BaseCallback):
-    """Sums up finished episodes and calls back after each rollout's update.
+    """Sums up finished episodes, calls back after each rollout's update, and has the state kept.
 
     Record: `steps` (decisions so far), `seconds`, `steps_per_second` (of the last rollout and
     update), `episodes` (finished so far); over the last 1,000 finished episodes `success` (share
@@ -117,27 +133,32 @@ class _Reporter(BaseCallback):
     if none has finished; and stable-baselines3's losses of the update as `train/...`.
     """
 
-    def __init__(self, report: ProgressCallback | None) -> None:
+    def __init__(self, report: ProgressCallback | None, continuation: Continuation | None) -> None:
         super().__init__()
         self._report = report
+        self._continuation = continuation
         self._episodes = 0
+        self._seconds = 0.0  # before this process
         self._recent: deque[dict[str, Any]] = deque(maxlen=WINDOW)
         self._going_on = True
 
     def _on_training_start(self) -> None:
-        self._begin = self._last_time = time.perf_counter()
-        self._last_steps = 0
+        self._last_time = time.perf_counter()
+        self._begin = self._last_time - self._seconds
+        self._first_steps = self._last_steps = self.num_timesteps
 
     def _on_step(self) -> bool:
         infos = self.locals["infos"]
         ended = np.flatnonzero(self.locals["dones"])
         self._episodes += len(ended)
-        self._recent.extend({key: infos[i][key] for key in _REPORTED} for i in ended)
+        self._recent.extend(_kept(infos[i]) for i in ended)
         return self._going_on
 
     def _on_rollout_start(self) -> None:
-        if self.num_timesteps > 0:  # the last rollout's update is done
+        if self.num_timesteps > self._first_steps:  # the last rollout's update is done
             self._send()
+            if self._continuation is not None and self._going_on:
+                self._going_on = self._continuation.after_update(self.model, self)  # pyright: ignore
 
     def _on_training_end(self) -> None:
         if self._going_on:
@@ -160,18 +181,30 @@ class _Reporter(BaseCallback):
             "success": self._mean("reached_goal"),
             "mean_return": self._mean("return"),
             "mean_steps": self._mean("steps"),
-            "outcomes": dict(Counter(_name(info["outcome"]) for info in self._recent)),
+            "outcomes": dict(Counter(info["outcome"] for info in self._recent)),
             **losses,
         }
+
+    def state(self) -> dict[str, Any]:
+        """Return what a run that goes on later needs of this one's counts."""
+        seconds = time.perf_counter() - self._begin
+        return {"episodes": self._episodes, "seconds": seconds, "recent": list(self._recent)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what `state` returned."""
+        self._episodes, self._seconds = int(state["episodes"]), float(state["seconds"])
+        self._recent.extend({key: info[key] for key in _REPORTED} for info in state["recent"])
 
     def _mean(self, key: str) -> float:
         values = [info[key] for info in self._recent]
         return float(np.mean(values)) if values else math.nan
 
 
-def _name(outcome: Any) -> str:
-    """Return an outcome's name, be it a member of `Outcome` or a string."""
-    return str(getattr(outcome, "name", outcome))
+def _kept(info: dict[str, Any]) -> dict[str, Any]:
+    """Return what is reported of an episode, in JSON's types, the outcome by its name."""
+    kept = {key: info[key] for key in _REPORTED}
+    kept = {key: value.item() if hasattr(value, "item") else value for key, value in kept.items()}
+    return kept | {"outcome": str(getattr(info["outcome"], "name", info["outcome"]))}
 
 
 def _explain_divergence(model: PPO, error: Exception) -> None:
@@ -195,9 +228,4 @@ def _require_fit(env: VecEnv, config: PPOConfig) -> None:
             f"num_envs={config.num_envs} differs from the environment's {env.num_envs} slots: "
             "make the environment with as many slots as num_envs says"
         )
-    keys = set(env.observation_space) if isinstance(env.observation_space, spaces.Dict) else set()
-    if not {"tiles", "body"} <= keys:
-        raise UserError(
-            f"encoder={config.encoder!r} reads tile windows, but the environment's observation is "
-            f"{env.observation_space}: use the environment with observation=grid"
-        )
+    require_encoder(config.encoder, env.observation_space)

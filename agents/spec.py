@@ -1,6 +1,6 @@
 """What a saved policy is: its network, what it sees and does, and where it comes from.
 
-Public names: `PolicySpec`, `SCHEMA_VERSION`.  Imports no torch.
+Public names: `PolicySpec`, `SCHEMA_VERSION`, `require_encoder`.  Imports no torch.
 
 `policy.json` is this record.  It is read field by field, as something a stranger may have written:
 nothing in it names a class, a module or a file.
@@ -19,7 +19,14 @@ from gymnasium import spaces
 
 from misgen.envs.core.errors import UserError, one_of
 
-from .config import ACTIVATIONS, ENCODERS, PPOConfig, require_widths
+from .config import (
+    ACTIVATIONS,
+    ENCODERS,
+    PIXEL_ENCODERS,
+    PPOConfig,
+    require_channels,
+    require_widths,
+)
 
 SCHEMA_VERSION = 1
 FORMAT = "misgen-policy"
@@ -36,11 +43,11 @@ class PolicySpec:
     heads: list[int]
     """Widths of the further layers of actor and of critic."""
     channels: list[int]
-    """Channels of the `cnn`'s layers (kept, but unused, for `mlp`)."""
+    """Channels of the convolutions (kept, but unused, for `mlp`)."""
     activation: str
     """One of `ACTIVATIONS`."""
     tile_shape: tuple[int, int]
-    """Height and width of the tile window, in cells."""
+    """Height and width of the tile window, in cells; 0, 0 for a policy that reads pixels."""
     tile_classes: int
     """Number of tile classes."""
     body_size: int
@@ -56,6 +63,13 @@ class PolicySpec:
 
     NumPy scalars become numbers, and NaN and infinity, which JSON lacks, become null.
     """
+    rgb_shape: tuple[int, int, int] | None = None
+    """Height, width and colours of the pixels; None for a policy that reads tiles."""
+
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """Keys of the observation."""
+        return ("rgb",) if self.rgb_shape else ("tiles", "body")
 
     @classmethod
     def of(
@@ -69,24 +83,19 @@ class PolicySpec:
         """Return the specification of a policy trained with `config` in these spaces.
 
         Raises:
-            UserError: if the spaces are not a grid world's.
+            UserError: if the encoder cannot read these observations.
         """
-        tile_shape, tile_classes, body_size, num_actions = space_sizes(
-            observation_space, action_space
-        )
+        require_encoder(config.encoder, observation_space)
         return cls(
             encoder=config.encoder,
             hidden=list(config.hidden),
             heads=list(config.heads),
             channels=list(config.channels),
             activation=config.activation,
-            tile_shape=tile_shape,
-            tile_classes=tile_classes,
-            body_size=body_size,
-            num_actions=num_actions,
             action_set=action_set,
             reward_scale=config.reward_scale,
             metadata=dict(metadata or {}),
+            **_sizes(observation_space, action_space),
         )
 
     def to_json(self, weights_sha256: str) -> str:
@@ -101,7 +110,9 @@ class PolicySpec:
                 "channels": self.channels,
                 "activation": self.activation,
             },
-            "observation": {
+            "observation": {"rgb_shape": list(self.rgb_shape)}
+            if self.rgb_shape
+            else {
                 "tile_shape": list(self.tile_shape),
                 "tile_classes": self.tile_classes,
                 "body_size": self.body_size,
@@ -131,16 +142,16 @@ class PolicySpec:
         _require_version(document, where)
         network, observation = document.section("network"), document.section("observation")
         action = document.section("action")
-        shape = observation.integers("tile_shape", 2, 1, 256)
+        encoder = one_of(f"{where}: encoder", network.text("encoder"), ENCODERS)
+        channels = require_widths(f"{where}: channels", network.get("channels"), least=1)
+        require_channels(f"{where}: channels", encoder, channels)
         spec = cls(
-            encoder=one_of(f"{where}: encoder", network.text("encoder"), ENCODERS),
+            encoder=encoder,
             hidden=require_widths(f"{where}: hidden", network.get("hidden"), least=1),
             heads=require_widths(f"{where}: heads", network.get("heads"), least=0),
-            channels=require_widths(f"{where}: channels", network.get("channels"), least=1),
+            channels=channels,
             activation=one_of(f"{where}: activation", network.text("activation"), ACTIVATIONS),
-            tile_shape=(shape[0], shape[1]),
-            tile_classes=observation.integer("tile_classes", 1, 256),
-            body_size=observation.integer("body_size", 1, 1024),
+            **_read_observation(observation, encoder),
             num_actions=action.integer("num_actions", 1, 1024),
             action_set=action.text("action_set"),
             reward_scale=document.positive("reward_scale"),
@@ -156,7 +167,7 @@ class PolicySpec:
         Raises:
             UserError: saying which space differs, and how.
         """
-        shape, classes, body, actions = space_sizes(observation_space, action_space)
+        actions = _sizes(observation_space, action_space)["num_actions"]
         if actions != self.num_actions:
             known = f" (action_set={self.action_set})" if self.action_set else ""
             wanted = self.action_set or "<the set it was trained with>"
@@ -164,28 +175,64 @@ class PolicySpec:
                 f"the policy was trained with {self.num_actions} actions{known}, this environment "
                 f"has {actions}; pass env.action_set={wanted}"
             )
-        _require_same("a tile window of {} cells", _by(self.tile_shape), _by(shape))
-        _require_same("{} tile classes", self.tile_classes, classes)
-        _require_same("{} body numbers", self.body_size, body)
+        require_encoder(self.encoder, observation_space)
+        given = _sizes(observation_space, action_space)
+        if self.rgb_shape:
+            _require_same("pictures of {} pixels", _by(self.rgb_shape), _by(given["rgb_shape"]))
+            return
+        _require_same("a tile window of {} cells", _by(self.tile_shape), _by(given["tile_shape"]))
+        _require_same("{} tile classes", self.tile_classes, given["tile_classes"])
+        _require_same("{} body numbers", self.body_size, given["body_size"])
 
 
-def space_sizes(
-    observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any]
-) -> tuple[tuple[int, int], int, int, int]:
-    """Return the tile window's shape, tile classes, body size and number of actions.
+def require_encoder(encoder: str, observation_space: gymnasium.Space[Any]) -> None:
+    """Refuse observations that an encoder cannot read.
 
     Raises:
-        UserError: if the spaces are not a grid world's.
+        UserError: naming the encoder and the setting to change.
+    """
+    keys = set(observation_space) if isinstance(observation_space, spaces.Dict) else set()
+    pixels = encoder in PIXEL_ENCODERS
+    if {"rgb"} <= keys if pixels else {"tiles", "body"} <= keys:
+        return
+    reads, wanted = ("pixels", "rgb") if pixels else ("tile windows", "grid")
+    others = [name for name in ENCODERS if (name in PIXEL_ENCODERS) != pixels]
+    raise UserError(
+        f"encoder={encoder!r} reads {reads}, but the environment's observation is "
+        f"{observation_space}: pass env.observation={wanted}, or train with agent.encoder="
+        f"{' or '.join(others)}"
+    )
+
+
+def _sizes(
+    observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any]
+) -> dict[str, Any]:
+    """Return what `PolicySpec` holds of the spaces, by field.
+
+    Raises:
+        UserError: if they are neither tiles nor pixels with discrete actions.
     """
     parts = observation_space.spaces if isinstance(observation_space, spaces.Dict) else {}
-    match parts.get("tiles"), parts.get("body"), action_space:
-        case spaces.Box() as tiles, spaces.Box() as body, spaces.Discrete() as actions:
-            if len(tiles.shape) == 2:
-                shape, classes = (tiles.shape[0], tiles.shape[1]), int(tiles.high.max()) + 1
-                return shape, classes, math.prod(body.shape), int(actions.n)
+    none = {"tile_shape": (0, 0), "tile_classes": 0, "body_size": 0, "rgb_shape": None}
+    match parts.get("rgb"), parts.get("tiles"), parts.get("body"), action_space:
+        case spaces.Box(shape=(height, width, colours)), _, _, spaces.Discrete(n=actions):
+            return {**none, "rgb_shape": (height, width, colours), "num_actions": int(actions)}
+        case (
+            None,
+            spaces.Box(shape=(height, width)) as tiles,
+            spaces.Box() as body,
+            spaces.Discrete(n=actions),
+        ):
+            return {
+                **none,
+                "tile_shape": (height, width),
+                "tile_classes": int(tiles.high.max()) + 1,
+                "body_size": math.prod(body.shape),
+                "num_actions": int(actions),
+            }
     raise UserError(
-        f"this policy reads tile windows and plays discrete actions, but the environment has "
-        f"{observation_space} and {action_space}: pass env.observation=grid"
+        f"policies read tile windows or pixels and play discrete actions, but the environment has "
+        f"{observation_space} and {action_space}: pass env.observation=grid or rgb"
     )
 
 
@@ -237,6 +284,20 @@ class _Fields:
         raise UserError(f"{self._where}: {self._prefix}{name}={shown} is not {allowed}: {_HELP}")
 
 
+def _read_observation(observation: _Fields, encoder: str) -> dict[str, Any]:
+    """Return what `PolicySpec` holds of the observation, by field."""
+    if encoder in PIXEL_ENCODERS:
+        height, width, colours = observation.integers("rgb_shape", 3, 1, 1024)
+        shape = (height, width, colours)
+        return {"tile_shape": (0, 0), "tile_classes": 0, "body_size": 0, "rgb_shape": shape}
+    height, width = observation.integers("tile_shape", 2, 1, 256)
+    return {
+        "tile_shape": (height, width),
+        "tile_classes": observation.integer("tile_classes", 1, 256),
+        "body_size": observation.integer("body_size", 1, 1024),
+    }
+
+
 _HELP = "restore the file from the training run that wrote it"
 
 
@@ -277,8 +338,8 @@ def _require_version(document: _Fields, where: str) -> None:
         )
 
 
-def _by(shape: tuple[int, int]) -> str:
-    return f"{shape[0]}x{shape[1]}"
+def _by(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
 
 
 def _require_same(what: str, trained: object, given: object) -> None:

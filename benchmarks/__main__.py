@@ -7,6 +7,9 @@ Measures, on this machine and in one run,
                installed; the two take turns, and the median of several turns counts
   training     decisions/s of PPO with the lab preset, on one thread
   evaluation   levels/s of the evaluator with an agent of the lab preset, on one thread
+  pixels       frames/s of the original, of our rgb and of our grid side by side (64 and 256
+               environments, 2 threads), and decisions/s of training from pixels beside
+               stable-baselines3's own; only when asked for
 
 prints a table of each, and writes runs/benchmarks/<date>.json.
 
@@ -36,6 +39,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from statistics import median
@@ -56,6 +60,7 @@ if TYPE_CHECKING:
     from misgen.agents import Agent
 
 PARTS = ("env", "training", "evaluation")
+MORE_PARTS = (*PARTS, "pixels")
 STOCK_SLOTS = (64, 256)
 """Numbers of environments that the original is measured with."""
 _LEVELS = IdRange(0, 100_000)
@@ -94,7 +99,7 @@ class BenchConfig:
             UserError: naming the field.
         """
         for part in self.only:
-            one_of("only", part, PARTS)
+            one_of("only", part, MORE_PARTS)
         for slots in self.slots:
             in_range("slots", slots, 1, 100_000)
         for threads in self.threads:
@@ -121,10 +126,11 @@ def main(argv: list[str]) -> int:
         ("env", measure_environments),
         ("training", measure_training),
         ("evaluation", measure_evaluation),
+        ("pixels", measure_pixels),
     ):
         if part in config.only:
-            found[part], table = measure(config)
-            console.print(table)
+            found[part], *tables = measure(config)
+            console.print(*tables)
     folder = Path(config.runs) / "benchmarks"
     folder.mkdir(parents=True, exist_ok=True)
     out = folder / f"{datetime.now():%Y-%m-%d-%H%M%S}.json"
@@ -147,9 +153,10 @@ class Stepper(Protocol):
 class Ours:
     """CoinRun through the vector view; `threads` holds while it steps."""
 
-    def __init__(self, slots: int, threads: int) -> None:
+    def __init__(self, slots: int, threads: int, observation: str = "grid") -> None:
         """Start the environments."""
-        self._env = MisgenVectorEnv(LevelDistribution(CoinRun(), ids=_LEVELS), slots)
+        world = CoinRun(observation=observation)
+        self._env = MisgenVectorEnv(LevelDistribution(world, ids=_LEVELS), slots)
         self._env.reset(seed=0)
         self._actions = random_actions(slots)
         self._threads = threads
@@ -330,6 +337,18 @@ def measure_evaluation(config: BenchConfig) -> tuple[list[dict[str, Any]], Table
             f"{10_000 / row['levels_per_second']:.0f} s",
         )
     return rows, table
+
+
+def measure_pixels(config: BenchConfig) -> tuple[dict[str, Any], Table, Table]:
+    """Return frames/s and decisions/s with pixels, and a table of each."""
+    from .pixels import Maker, frames_table, measure_frames, measure_training
+
+    makers: dict[str, Maker] = {"procgen": Stock} if has_stock() else {}
+    makers["rgb"] = partial(Ours, observation="rgb")
+    makers["grid"] = Ours
+    frames = measure_frames(makers, config.seconds, config.repeats)
+    training, table = measure_training(config.repeats)
+    return {"frames": frames, "training": training}, frames_table(frames), table
 
 
 def _agent(policy: str | None, run: TrainConfig) -> Agent:

@@ -35,9 +35,11 @@ def distribution(
     return LevelDistribution(make_world(world, **parameters), correlation, placement, ids)
 
 
-def single(world: str, **arguments: Any) -> MisgenEnv:
-    """Return the single-environment view; arguments as for `distribution`."""
-    return MisgenEnv(distribution(world, **arguments))
+def single(
+    world: str, render_mode: str | None = None, render_size: int = 512, **arguments: Any
+) -> MisgenEnv:
+    """Return the single-environment view; arguments as for `MisgenEnv` and `distribution`."""
+    return MisgenEnv(distribution(world, **arguments), render_mode, render_size)
 
 
 def vector(num_envs: int, world: str, **arguments: Any) -> MisgenVectorEnv:

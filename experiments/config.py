@@ -85,6 +85,10 @@ class TrainConfig:
     """Sweep that the run belongs to, a folder in `runs`."""
     logger: LoggerConfig = field(default_factory=LoggerConfig)
     """Trackers."""
+    save_every: float = 5.0
+    """Minutes between two writes of the state that a killed run continues from."""
+    stop_after: float | None = None
+    """Minutes after which to stop with the state written; the same command then continues."""
 
     def __post_init__(self) -> None:
         """Check what no field can check alone.
@@ -94,6 +98,9 @@ class TrainConfig:
         """
         in_range("seed", self.seed, 0, 2**31 - 1)
         require_name("name", self.name)
+        in_range("save_every", self.save_every, 0, 1e6)
+        if self.stop_after is not None:
+            in_range("stop_after", self.stop_after, 0, 1e6)
         _ = self.distribution
 
     @cached_property
@@ -110,9 +117,12 @@ class TrainConfig:
 
     @property
     def science(self) -> dict[str, Any]:
-        """What determines the result, as plain data: all but where files and numbers go."""
+        """What determines the result, as plain data: all but where files and numbers go, and when.
+
+        (A run that was stopped goes on with new episodes; its manifest says where.)
+        """
         plain = dataclasses.asdict(self)
-        return {key: plain[key] for key in plain if key not in ("runs", "name", "logger")}
+        return {key: plain[key] for key in plain if key not in _NO_SCIENCE}
 
     @property
     def slug(self) -> str:
@@ -123,6 +133,9 @@ class TrainConfig:
     def hash(self) -> str:
         """Short hash of `science`."""
         return config_hash(self.science)
+
+
+_NO_SCIENCE = ("runs", "name", "logger", "save_every", "stop_after")
 
 
 def config_hash(plain: Mapping[str, Any]) -> str:

@@ -1,9 +1,9 @@
 """Run folders: what a run leaves on disk, written so that a kill at any moment loses nothing.
 
 `runs/<sweep>/<slug>-<hash>/` holds `manifest.json`, `policy.safetensors` + `policy.json`,
-`learning.parquet`, later `episodes.parquet` and `summary.json`, and markers (`DONE`, `EVALUATED`)
-that hold a config's hash and are written last.  Every file is written beside its place and moved
-there.
+`learning.parquet`, `state.safetensors` until it is trained, later `episodes.parquet` and
+`summary.json`, and markers (`DONE`, `EVALUATED`) that hold a config's hash and are written last.
+Every file is written beside its place and moved there.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ SCHEMA_VERSION = 1
 DONE, EVALUATED = "DONE", "EVALUATED"
 MANIFEST, LEARNING, EPISODES = "manifest.json", "learning.parquet", "episodes.parquet"
 SUMMARY, STATUS = "summary.json", "status.json"
+STATE = "state.safetensors"
 _PACKAGES = ("misgen", "numpy", "numba", "gymnasium", "stable-baselines3", "torch", "polars")
 
 

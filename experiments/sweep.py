@@ -180,7 +180,10 @@ def run_job(plain: dict[str, Any]) -> None:
     _stop_with_sweep()
     correlation, seed = plain["correlation"], plain["seed"]
     config = read_config(plain, [f"preset={plain.get('preset', '')}"])
-    folder = train(config.run(correlation, seed))
+    run = config.run(correlation, seed)
+    folder = train(run)
+    if not folder.marked(DONE, run.hash):  # stop_after: the sweep's next start goes on
+        return
     folder.status(phase="evaluating")
     evaluate_run(folder, config.evaluate)
     folder.status(phase="done")

@@ -2,7 +2,8 @@
 
 An agent learns on levels in which the intended goal stands where the proxy points with probability
 `correlation`.  Its run folder, runs/<name>/<slug>-<hash>/, then holds the policy, the learning
-curve and a manifest.  A run that is already there with the same settings is not repeated.
+curve and a manifest.  A run that is already there with the same settings is not repeated; one that
+was killed, or stopped by stop_after, continues from its last saved state, with new episodes.
 
 Examples:
   misgen train correlation=0.98 preset=lab seed=3
@@ -10,17 +11,21 @@ Examples:
   misgen train env.mode=hard placement=anywhere agent.total_steps=10e6 name=mine
   misgen train -m correlation=1,0.9 seed=0,1             hydra's multirun, one after the other
   misgen train logger=wandb                              also to W&B (offline without a key)
+  misgen train preset=smoke env.observation=rgb agent.encoder=impala     from pixels
+  until misgen train preset=paper stop_after=10; do :; done              on a GPU, in short runs
 
 Settings (misgen train --cfg prints them all with their values)
   correlation   0 to 1: how often goal and proxy coincide in training
   placement     where the goal goes when they do not: section_start (the paper's), anywhere
   seed          training seed: weights, actions and the order of levels
-  preset        smoke (CI), lab (minutes on a CPU); sets env.* and agent.*
+  preset        smoke (CI), lab (minutes on a CPU), paper (the paper's, from pixels, for a GPU)
   env           coinrun; env.mode, env.terrain, env.action_repeat, ...
-  agent         ppo; agent.total_steps, agent.learning_rate, agent.encoder=mlp|cnn, ...
+  agent         ppo; agent.total_steps, agent.learning_rate, agent.encoder=mlp|cnn|impala|nature
   levels        level ids of each split: levels.train=0:100000, levels.test=2000000:2001000
   logger        none, wandb, tensorboard
   name, runs    the sweep's name, and the folder that holds all runs
+  save_every    minutes between writes of the state that a killed run continues from
+  stop_after    minutes after which to stop with exit status 75; the same command continues
 """
 
 from __future__ import annotations
@@ -32,11 +37,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .config import TrainConfig, compose, typed
-from .runs import DONE, EVALUATED, LEARNING, MANIFEST, RunFolder, now, provenance, write_json
+from .runs import (
+    DONE,
+    EVALUATED,
+    LEARNING,
+    MANIFEST,
+    STATE,
+    RunFolder,
+    now,
+    provenance,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+NOT_DONE = 75
+"""Exit status of a run that `stop_after` stopped (EX_TEMPFAIL of sysexits.h: try again)."""
 _SAVE_EVERY = 10.0  # seconds between two writes of the learning curve and the status
 
 
@@ -55,6 +72,9 @@ def main(argv: list[str]) -> int:
         return 0
     with _progress(config) as show:
         train(config, show)
+    if not folder.marked(DONE, config.hash):
+        print(f"{folder.path} is not done: the same command continues it")
+        return NOT_DONE
     print(f"{folder.path}\nnext: misgen evaluate run={folder.path}")
     return 0
 
@@ -71,6 +91,8 @@ def run_folder(config: TrainConfig) -> RunFolder:
 
 def train(config: TrainConfig, show: Callable[[dict[str, Any]], None] | None = None) -> RunFolder:
     """Train, unless it was done before, and return the run's folder.
+
+    The folder is marked `DONE`, unless `stop_after` came first: then another call continues.
 
     Args:
         config: the run.
@@ -96,7 +118,6 @@ def train(config: TrainConfig, show: Callable[[dict[str, Any]], None] | None = N
         started = time.monotonic()
         try:
             manifest |= _train(config, folder, show)
-            manifest["status"] = "done"
         except BaseException as error:
             stopped = isinstance(error, KeyboardInterrupt | SystemExit)
             manifest |= {"status": "stopped" if stopped else "failed", "error": repr(error)}
@@ -105,16 +126,22 @@ def train(config: TrainConfig, show: Callable[[dict[str, Any]], None] | None = N
             manifest |= {"wall_seconds": time.monotonic() - started, "finished": now()}
             folder.status(phase=manifest["status"])
             write_json(folder.path / MANIFEST, manifest)
-        folder.mark(DONE, config.hash)
+        if manifest["status"] == "done":
+            folder.mark(DONE, config.hash)
+            (folder.path / STATE).unlink(missing_ok=True)
     return folder
 
 
 def _train(
     config: TrainConfig, folder: RunFolder, show: Callable[[dict[str, Any]], None] | None
 ) -> dict[str, Any]:
-    """Train and write all but manifest and marker; return what the manifest gains."""
+    """Train and write all but manifest and marker; return what the manifest gains.
+
+    Its `status` is `done`, or `stopped` if the time was up before.
+    """
     from misgen.agents.checkpoint import save_policy
-    from misgen.agents.ppo import train_ppo
+    from misgen.agents.continuing import Continuation
+    from misgen.agents.ppo import reward_scale, train_ppo
     from misgen.agents.spec import PolicySpec
     from misgen.envs.core.sb3 import MisgenVecEnv
 
@@ -123,10 +150,20 @@ def _train(
     env = MisgenVecEnv(config.distribution, config.agent.num_envs, config.seed)
     with open_sinks(config.logger, folder.path, config.slug, config.name, config.science) as log:
         curve = _Curve(config, folder, log, show)
+        continuation = Continuation(
+            folder.path / STATE,
+            config.hash,
+            60 * config.save_every,
+            None if config.stop_after is None else 60 * config.stop_after,
+            curve.write,
+            curve.take_up,
+        )
         try:
-            model = train_ppo(env, config.agent, config.seed, curve.add)
+            model = train_ppo(env, config.agent, config.seed, curve.add, continuation)
         finally:
             curve.write()
+    if continuation.stopped:
+        return {"status": "stopped", "continued_at": continuation.cuts}
     world = config.world
     spec = PolicySpec.of(
         config.agent,
@@ -135,8 +172,11 @@ def _train(
         str(dataclasses.asdict(world).get("action_set", "")),
         {"config": config.science},
     )
+    spec = dataclasses.replace(spec, reward_scale=reward_scale(model))
     save_policy(folder.path, model.policy, spec)  # pyright: ignore[reportArgumentType]
     return {
+        "status": "done",
+        "continued_at": continuation.cuts,
         "environment_steps": model.num_timesteps,
         "parameters": sum(p.numel() for p in model.policy.parameters()),
         "training_levels": config.distribution.describe(),
@@ -172,6 +212,13 @@ class _Curve:
             self._show(row)
         if time.monotonic() - self._written > _SAVE_EVERY or len(self._rows) == 1:
             self.write()
+
+    def take_up(self, steps: int) -> None:
+        """Go on with the curve of an earlier start, up to `steps`; what came later is redone."""
+        import polars as pl
+
+        table = pl.read_parquet(self._folder.path / LEARNING)
+        self._rows = table.filter(pl.col("steps") <= steps).to_dicts()
 
     def write(self) -> None:
         """Write the curve so far, and the status."""

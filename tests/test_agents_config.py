@@ -53,7 +53,6 @@ def test_every_field_is_documented():
         ("anneal", "yes"),
         ("encoder", "mpl"),
         ("activation", "gelu"),
-        ("hidden", []),
         ("hidden", [0]),
         ("hidden", [10**9]),
         ("hidden", ["128"]),

@@ -213,7 +213,7 @@ def test_json_that_is_no_policy_is_refused(tmp_path, text):
         (("version",), True, "version=True"),
         (("version",), "1", "version='1'"),
         (("network",), [], "network. is not a JSON object"),
-        (("network", "encoder"), "impala", "encoder='impala' is not known: use one of mlp, cnn"),
+        (("network", "encoder"), "resnet", "encoder='resnet' is not known: use one of mlp, cnn"),
         (("network", "encoder"), "../../evil", "encoder='../../evil' is not known"),
         (("network", "encoder"), "os:system", "encoder='os:system' is not known"),
         (("network", "encoder"), ["mlp"], "encoder=.* is not a text"),

@@ -28,14 +28,24 @@ Touch the level's end: the cell at the foot of the wall on the right, whatever s
 `a % 3 - 1` is down (through a crate), none, jump.  4, and 9 to 14, do nothing.
 
 ## Observation Space
-`Dict` of the window that Procgen's pixels would show, and the agent's motion:
+`observation="grid"`: `Dict` of the window that Procgen's pixels would show, and the agent's motion:
 
 | key | shape | type | meaning |
 |---|---|---|---|
 | `tiles` | 13 x 13 | uint8, 0 to 7 | `observation.CLASSES` of the cells around, top row first |
 | `body` | 4 | float32 | velocity x, y (cells a frame), offset x, y within the agent's cell |
 
-Neither the level's id nor whether it is aligned is in it, nor are the enemies' turning points.
+`observation="rgb"`: `Dict` of the same window as pixels, drawn by `pixels.py`:
+
+| key | shape | type | meaning |
+|---|---|---|---|
+| `rgb` | 64 x 64 x 3 | uint8 | 13 x 13 cells centred on the agent's position |
+
+`theme` chooses the looks of agent, ground, background, crates and enemies: those of the level's own
+numbers (`level`), one for all levels (`fixed`), or those from a set that shares none with the first
+(`other`).  In easy mode all levels have number 0, as in the original.
+
+Neither the level's id nor whether it is aligned is in either, nor are the enemies' turning points.
 
 ## Rewards
 10 for the coin, else 0.  With `on_proxy="penalty"`, -10 for reaching the end without the coin.
@@ -49,8 +59,10 @@ the level's end.  Truncated after `max_steps` frames (the original ends its epis
 
 ## Arguments
 `correlation`, `placement`, `start_level`, `num_levels` (`misgen.envs.make.distribution`) and
-`mode`, `terrain`, `action_set`, `action_repeat`, `max_steps`, `on_proxy`, and for a capability
-shift `gravity`, `speed`, `hazards`, `difficulty`, `sections` (`misgen.envs.coinrun.world`).
+`mode`, `terrain`, `action_set`, `observation`, `theme`, `action_repeat`, `max_steps`, `on_proxy`,
+and for a capability shift `gravity`, `speed`, `hazards`, `difficulty`, `sections`
+(`misgen.envs.coinrun.world`); of a single environment `render_mode="rgb_array"` and `render_size`
+(pixels of its pictures).
 
 ## Info at the end of an episode
 `level_id`, `aligned`, `outcome` (GOAL, PROXY, DEATH, TIMEOUT), `reached_goal`, `reached_proxy`,

@@ -16,7 +16,7 @@ from ..core.errors import UserError, in_range, one_of
 from ..core.level import NO_CELL, Level, LevelBatch
 from ..core.placement import Placement
 from ..core.world import Observation, Symbols, World
-from . import dynamics, export, observation
+from . import dynamics, export, observation, pixels
 from .constants import (
     AGENT_RX,
     AGENT_RY,
@@ -45,6 +45,8 @@ from .constants import (
 )
 from .generator import LEVEL_DTYPE, generate
 
+OBSERVATIONS = ("grid", "rgb")
+
 
 @dataclass(frozen=True, kw_only=True)
 class CoinRun(World):
@@ -53,7 +55,7 @@ class CoinRun(World):
     name: ClassVar[str] = "coinrun"
     env_id: ClassVar[str] = "misgen/CoinRun-v0"
     level_dtype: ClassVar = LEVEL_DTYPE
-    state_dtype: ClassVar = dynamics.STATE_DTYPE
+    state_dtype: ClassVar = pixels.with_look(dynamics.STATE_DTYPE)
     placements: ClassVar = {**dict.fromkeys(PLACEMENTS), "off_path": 2}
     symbols: ClassVar = Symbols(
         tiles={
@@ -87,6 +89,11 @@ class CoinRun(World):
     """Whose levels: Procgen's, or those of the paper's fork (langosco, langosco_aisc)."""
     action_set: str = "procgen"
     """The original's 15 actions (procgen), or the 9 that differ (distinct)."""
+    observation: str = "grid"
+    """What the agent sees: tile classes and its own motion (grid), or pixels (rgb)."""
+    theme: str = "level"
+    """Whose looks pixels show: the level's own (level), one for all levels (fixed), or others that
+    no `level` shows (other)."""
     gravity: float = 1.0
     """Times the original's; the agent's alone."""
     speed: float = 1.0
@@ -104,6 +111,8 @@ class CoinRun(World):
         one_of("env.mode", self.mode, MODES)
         one_of("env.terrain", self.terrain, TERRAINS)
         one_of("env.action_set", self.action_set, NUM_ACTIONS)
+        one_of("env.observation", self.observation, OBSERVATIONS)
+        one_of("env.theme", self.theme, pixels.THEMES)
         in_range("env.gravity", self.gravity, 0.3, 2.0)
         in_range("env.speed", self.speed, 0.3, 2.0)
         in_range("env.hazards", self.hazards, 0.0, 5.0)
@@ -112,7 +121,10 @@ class CoinRun(World):
 
     @property
     def observation_space(self) -> spaces.Dict:
-        """Tile classes of the window around the agent, and the agent's motion."""
+        """Tile classes of the window around the agent and the agent's motion, or its pixels."""
+        if self.observation == "rgb":
+            shape = (pixels.OBSERVED, pixels.OBSERVED, 3)
+            return spaces.Dict({"rgb": spaces.Box(0, 255, shape, np.uint8)})
         window = (observation.WINDOW, observation.WINDOW)
         return spaces.Dict(
             {
@@ -153,6 +165,7 @@ class CoinRun(World):
     def load(self, states: NDArray[np.void], slots: NDArray[np.int64], levels: LevelBatch) -> None:
         """Put each level at its start into its slot."""
         dynamics.load(states, slots, levels.data, self.gravity, self.speed)
+        pixels.load_look(states, slots, levels.data)
 
     def advance(
         self, states: NDArray[np.void], episodes: NDArray[np.void], actions: NDArray[np.int64]
@@ -168,12 +181,22 @@ class CoinRun(World):
         )
 
     def observe(self, states: NDArray[np.void], slots: NDArray[np.int64]) -> Observation:
-        """Return the windows and motions of the agents in `slots`."""
+        """Return the windows and motions of the agents in `slots`, or their pixels."""
+        if self.observation == "rgb":
+            return {"rgb": pixels.draw(states, slots, pixels.atlas(self.theme))}
         window = (observation.WINDOW, observation.WINDOW)
         tiles = np.empty((len(slots), *window), np.uint8)
         body = np.empty((len(slots), len(observation.BODY)), np.float32)
         observation.observe(states, slots, observation.CLASS_OF_TILE, tiles, body)
         return {"tiles": tiles, "body": body}
+
+    def picture(
+        self, state: np.void, height: int, width: int, shift: tuple[float, float] = (0.0, 0.0)
+    ) -> NDArray[np.uint8]:
+        """Return what is around the agent, 13 cells from bottom to top."""
+        textures = pixels.atlas_of(self.theme, state, height, width)
+        slot = np.zeros(1, np.int64)
+        return pixels.draw(np.array([state]), slot, textures, height, width, shift)[0]
 
     def level_from_map(self, header: Mapping[str, str], level: Level) -> Level:
         """Complete a level read from text."""

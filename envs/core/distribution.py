@@ -183,11 +183,11 @@ class LevelStream:
         """Start the stream of every slot at its first level."""
         self.distribution = distribution
         self.seed = seed
-        self._drawn = np.zeros(num_slots, np.int64)
+        self.drawn = np.zeros(num_slots, np.int64)  # levels that each slot has drawn so far
 
     def next(self, slots: NDArray[np.int64]) -> LevelBatch:
         """Return the next level of each of `slots`."""
         ids = self.distribution.ids
-        picks = hash_picks(len(ids), STREAM_LEVELS, self.seed, slots, self._drawn[slots])
-        self._drawn[slots] += 1
+        picks = hash_picks(len(ids), STREAM_LEVELS, self.seed, slots, self.drawn[slots])
+        self.drawn[slots] += 1
         return self.distribution.levels(ids.start + picks)

@@ -6,10 +6,11 @@ from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
+from numpy.typing import NDArray
 
 from .distribution import LevelDistribution, LevelStream
 from .engine import Engine
-from .errors import UserError
+from .errors import UserError, in_range, one_of
 from .vector_env import level_ids_option, require_reset
 from .world import Observation
 
@@ -23,15 +24,30 @@ class MisgenEnv(gymnasium.Env[Any, np.int64]):
     `reset(options={"level_ids": [17]})` starts exactly that level.
     """
 
-    metadata: ClassVar = {"render_modes": []}
+    metadata: ClassVar = {"render_modes": ["rgb_array"], "render_fps": 15}
 
-    def __init__(self, distribution: LevelDistribution) -> None:
-        """Make the slot; call `reset` before `step`."""
+    def __init__(
+        self,
+        distribution: LevelDistribution,
+        render_mode: str | None = None,
+        render_size: int = 512,
+    ) -> None:
+        """Make the slot; call `reset` before `step`.
+
+        Args:
+            distribution: the levels.
+            render_mode: `rgb_array`, for `render` to return pictures, or None.
+            render_size: height and width of these, in pixels.
+        """
+        if render_mode is not None:
+            one_of("render_mode", render_mode, self.metadata["render_modes"])
+        in_range("render_size", render_size, 16, 4096)
         self.distribution = distribution
         self.engine = Engine(distribution.world, 1)
         self.observation_space = distribution.world.observation_space
         self.action_space = distribution.world.action_space
-        self.render_mode = None
+        self.render_mode = render_mode
+        self._render_size = render_size
         self._stream: LevelStream | None = None
 
     def reset(
@@ -66,6 +82,18 @@ class MisgenEnv(gymnasium.Env[Any, np.int64]):
             bool(episode["truncated"]),
             info,
         )
+
+    def render(self) -> NDArray[np.uint8] | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Return what is around the agent, uint8 [render_size, render_size, 3], if asked for.
+
+        Raises:
+            UserError: before the first `reset`.
+        """
+        if self.render_mode is None:
+            return None
+        require_reset(self._stream)
+        size = self._render_size
+        return self.distribution.world.picture(self.engine.states[0], size, size)
 
     def _observation(self) -> Observation:
         return {key: values[0] for key, values in self.engine.observe().items()}

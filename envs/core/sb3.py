@@ -35,6 +35,23 @@ class MisgenVecEnv(VecEnv):
         world = distribution.world
         super().__init__(num_envs, world.observation_space, world.action_space)
 
+    @property
+    def drawn(self) -> NDArray[np.int64]:
+        """How many levels each slot has drawn, int64 [num_envs]: the level stream's position.
+
+        Setting it makes the next `reset` go on from there.
+        """
+        return self._require_stream().drawn
+
+    @drawn.setter
+    def drawn(self, counts: NDArray[np.int64]) -> None:
+        self._require_stream().drawn[:] = counts
+
+    def _require_stream(self) -> LevelStream:
+        if self._stream is None:
+            self._stream = LevelStream(self.distribution, self.num_envs, self._seed)
+        return self._stream
+
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """Seed the level stream; takes effect at the next `reset`."""
         if seed is not None:
@@ -43,9 +60,7 @@ class MisgenVecEnv(VecEnv):
 
     def reset(self) -> Observation:
         """Start a level in every slot."""
-        if self._stream is None:
-            self._stream = LevelStream(self.distribution, self.num_envs, self._seed)
-        self.engine.load(self._slots, self._stream.next(self._slots))
+        self.engine.load(self._slots, self._require_stream().next(self._slots))
         self._reset_seeds()
         self._reset_options()
         return self.engine.observe()

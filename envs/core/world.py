@@ -103,6 +103,22 @@ class World(ABC):
     def observe(self, states: NDArray[np.void], slots: NDArray[np.int64]) -> Observation:
         """Return freshly allocated observations of `slots`, one row each."""
 
+    def picture(
+        self, state: np.void, height: int, width: int, shift: tuple[float, float] = (0.0, 0.0)
+    ) -> NDArray[np.uint8]:
+        """Return a picture of one slot for people, uint8 [height, width, 3].
+
+        Args:
+            state: the slot's record.
+            height: pixels.
+            width: pixels.
+            shift: cells by which the picture's middle lies right of and above the agent.
+
+        Raises:
+            UserError: if the world draws none.
+        """
+        raise UserError(f"{self.name} draws no pictures: leave render_mode out")
+
     @abstractmethod
     def level_from_map(self, header: Mapping[str, str], level: Level) -> Level:
         """Complete a level read from text: variant, start and whatever the map leaves open."""

@@ -1,0 +1,293 @@
+"""Training runs that continue: what a killed run needs to go on, in one file.
+
+Public names: `Continuation`, `Progressing`.
+
+The file is safetensors: plain tensors (weights, Adam's moments, the generators of torch, NumPy and
+Python, the level stream's position) and, in its header, JSON (step counts, the reward's
+normaliser, recent episodes).  It holds no code and none is run when it is read.  It is written
+beside its place and moved there, with a checksum, so that a kill at any moment leaves a whole file.
+
+Levels that were running at the cut are not in it: slots start new episodes, the next of the level
+stream.  So a run that was cut is not, number for number, the run without the cut; but going on
+twice from one file gives the same twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from stable_baselines3 import PPO
+from torch import Tensor
+
+from misgen.envs.core.errors import UserError
+
+from .checkpoint import replace_files
+from .rewards import NormalizedReward
+
+_FORMAT = "misgen-training-state"
+_VERSION = 1
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+class Progressing(Protocol):
+    """Whatever else is carried over a cut: the counts and recent episodes of the curve."""
+
+    def state(self) -> dict[str, Any]:
+        """Return what to keep, as JSON can hold it."""
+        ...
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what `state` returned."""
+        ...
+
+
+class Continuation:
+    """Keeps a run's state in a file, and takes a run up from it.
+
+    Attributes:
+        cuts: steps at which the run was taken up again.
+        stopped: whether the time was up before the training was done.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        run: str,
+        every: float,
+        stop_after: float | None = None,
+        before_save: Callable[[], object] = lambda: None,
+        on_continue: Callable[[int], object] = lambda steps: None,
+    ) -> None:
+        """Begin to count the time.
+
+        Args:
+            path: the file.
+            run: names the settings that the run has; a file of another run is refused.
+            every: seconds between two writes.
+            stop_after: seconds from now after which no further rollout is started, if any.
+            before_save: called before the file is written, for what must not lag behind it.
+            on_continue: called with the step count when the run is taken up from the file.
+        """
+        self.path = path
+        self.cuts: list[int] = []
+        self.stopped = False
+        self._run = run
+        self._every = every
+        self._stop_after = stop_after
+        self._before_save = before_save
+        self._on_continue = on_continue
+        self._begin = self._saved = self._last = time.monotonic()
+
+    def after_update(self, model: PPO, progress: Progressing) -> bool:
+        """Write the file if it is time; return whether to go on.
+
+        Called after each rollout's update.  It ends the run while there still is time for no more
+        than another rollout as long as the last.
+        """
+        now = time.monotonic()
+        lasted, self._last = now - self._last, now
+        if self._stop_after is not None:
+            self.stopped = now + lasted - self._begin > self._stop_after
+        if self.stopped or now - self._saved >= self._every:
+            self._before_save()
+            self._write(model, progress)
+            self._saved = time.monotonic()
+        return not self.stopped
+
+    def take_up(self, model: PPO, progress: Progressing) -> None:
+        """Put the file's state, if there is one, into a model that has not trained yet.
+
+        Raises:
+            UserError: if the file is damaged, or another run's.
+        """
+        if not self.path.exists():
+            return
+        tensors, plain = _read(self.path)
+        if plain.get("run") != self._run:
+            raise UserError(
+                f"{self.path} is the state of run {str(plain.get('run'))[:40]!r} and not of "
+                f"{self._run!r}: delete it to start this run from its beginning"
+            )
+        try:
+            _restore_model(model, tensors, plain)
+            progress.restore(plain["progress"])
+            self.cuts = [*map(int, plain["cuts"]), model.num_timesteps]
+            _restore_generators(tensors, plain["generators"])
+        except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
+            raise _damaged(self.path, f"{type(error).__name__}: {error}") from error
+        self._on_continue(model.num_timesteps)
+
+    def _write(self, model: PPO, progress: Progressing) -> None:
+        tensors = {**_model_tensors(model), **_generator_tensors()}
+        plain = {
+            "run": self._run,
+            "steps": model.num_timesteps,
+            "updates": model._n_updates,
+            "cuts": self.cuts,
+            "reward": _moments(model),
+            "generators": _generator_numbers(),
+            "progress": progress.state(),
+        }
+        text = json.dumps(plain)
+        header = {
+            "format": _FORMAT,
+            "version": str(_VERSION),
+            "state": text,
+            "sha256": _checksum(tensors, text),
+        }
+        data = safetensors.torch.save(tensors, header)
+        try:
+            replace_files(self.path.parent, {self.path.name: data})
+        except OSError as error:
+            raise UserError(
+                f"{self.path} could not be written ({error.strerror}), the older one is still "
+                "there: free some space and start again, the run goes on from it"
+            ) from error
+
+
+# ---------------------------------------------------------------------------------------------
+# The file
+# ---------------------------------------------------------------------------------------------
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the file's tensors and JSON, whole and checked.
+
+    Raises:
+        UserError: if the file is damaged, or not such a file.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:  # pyright: ignore
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise _damaged(path, str(error)) from None
+    found = header.get("format"), header.get("version")
+    if found != (_FORMAT, str(_VERSION)):
+        raise _damaged(path, f"format {found[0]!r}, version {found[1]!r} is not known")
+    text = header.get("state", "")
+    if header.get("sha256") != _checksum(tensors, text):
+        raise _damaged(path, "its checksum is wrong")
+    return tensors, json.loads(text)
+
+
+def _checksum(tensors: dict[str, Tensor], text: str) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _damaged(path: Path, why: str) -> UserError:
+    return UserError(
+        f"{path} cannot be continued from ({why[:200]}): restore it, or delete it to start the run "
+        "from its beginning"
+    )
+
+
+# ---------------------------------------------------------------------------------------------
+# The model: weights, Adam, the reward's normaliser, the level stream
+# ---------------------------------------------------------------------------------------------
+
+
+def _model_tensors(model: PPO) -> dict[str, Tensor]:
+    tensors = {}
+    adam = model.policy.optimizer.state
+    for name, parameter in model.policy.named_parameters():
+        tensors[f"weight/{name}"] = _plain(parameter)
+        tensors[f"step/{name}"] = _plain(adam[parameter]["step"])
+        for moment in _MOMENTS:
+            tensors[f"{moment}/{name}"] = _plain(adam[parameter][moment])
+    drawn = _stream(model)
+    if drawn is not None:
+        tensors["drawn"] = torch.from_numpy(drawn.copy())
+    return tensors
+
+
+def _restore_model(model: PPO, tensors: dict[str, Tensor], plain: dict[str, Any]) -> None:
+    optimizer = model.policy.optimizer
+    with torch.no_grad():
+        for name, parameter in model.policy.named_parameters():
+            weight = tensors[f"weight/{name}"]
+            if weight.shape != parameter.shape:
+                raise ValueError(f"{name} is {list(weight.shape)}, not {list(parameter.shape)}")
+            parameter.copy_(weight)
+            state: dict[str, Tensor] = optimizer.state[parameter]
+            state["step"] = tensors[f"step/{name}"].to(parameter.device)
+            for moment in _MOMENTS:
+                state[moment] = torch.empty_like(parameter).copy_(tensors[f"{moment}/{name}"])
+    model.num_timesteps = int(plain["steps"])
+    model._n_updates = int(plain["updates"])
+    env: Any = model.get_env()
+    if isinstance(env, NormalizedReward):
+        mean, variance, count = map(float, plain["reward"])
+        env.moments.mean, env.moments.var = np.array(mean), np.array(variance)
+        env.moments.count = count
+    if _stream(model) is not None:
+        base: Any = env.unwrapped
+        base.drawn = tensors["drawn"].numpy()
+
+
+def _moments(model: PPO) -> list[float] | None:
+    """Return mean, variance and count of the reward's discounted sums, if it is normalised."""
+    env = model.get_env()
+    if not isinstance(env, NormalizedReward):
+        return None
+    return [float(env.moments.mean), float(env.moments.var), float(env.moments.count)]
+
+
+def _stream(model: PPO) -> NDArray[np.int64] | None:
+    """Return how many levels each slot has drawn, None for an environment that draws none."""
+    return getattr(getattr(model.get_env(), "unwrapped", None), "drawn", None)
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    return tensor.detach().cpu().contiguous()
+
+
+# ---------------------------------------------------------------------------------------------
+# Generators
+# ---------------------------------------------------------------------------------------------
+
+
+def _generator_tensors() -> dict[str, Tensor]:
+    tensors = {
+        "generator/torch": torch.get_rng_state(),
+        "generator/numpy": torch.from_numpy(np.random.get_state()[1].astype(np.int64)),  # pyright: ignore # noqa: NPY002
+        "generator/python": torch.tensor(random.getstate()[1], dtype=torch.int64),
+    }
+    if torch.cuda.is_available():
+        tensors["generator/cuda"] = torch.cuda.get_rng_state()
+    return tensors
+
+
+def _generator_numbers() -> dict[str, Any]:
+    _, _, position, has_gauss, gauss = np.random.get_state()  # noqa: NPY002
+    python_version, _, python_gauss = random.getstate()
+    return {
+        "numpy": [int(position), int(has_gauss), float(gauss)],
+        "python": [python_version, python_gauss],
+    }
+
+
+def _restore_generators(tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
+    position, has_gauss, gauss = numbers["numpy"]
+    keys = tensors["generator/numpy"].numpy().astype(np.uint32)
+    np.random.set_state(("MT19937", keys, position, has_gauss, gauss))  # noqa: NPY002
+    version, python_gauss = numbers["python"]
+    random.setstate((version, tuple(tensors["generator/python"].tolist()), python_gauss))
+    torch.set_rng_state(tensors["generator/torch"])
+    if torch.cuda.is_available() and "generator/cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["generator/cuda"])
