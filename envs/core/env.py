@@ -8,7 +8,6 @@ import gymnasium
 import numpy as np
 
 from .distribution import LevelDistribution, LevelStream
-from .engine import Engine
 from .errors import UserError
 from .vector_env import level_ids_option, require_reset
 from .world import Observation
@@ -28,7 +27,7 @@ class MisgenEnv(gymnasium.Env[Any, np.int64]):
     def __init__(self, distribution: LevelDistribution) -> None:
         """Make the slot; call `reset` before `step`."""
         self.distribution = distribution
-        self.engine = Engine(distribution.world, 1)
+        self.engine = distribution.world.make_engine(1)
         self.observation_space = distribution.world.observation_space
         self.action_space = distribution.world.action_space
         self.render_mode = None
