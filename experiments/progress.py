@@ -33,6 +33,25 @@ def training_progress(total_steps: int, label: str) -> Iterator[Callable[[dict[s
         yield lambda record: bar.update(task, completed=record["steps"], note=describe(record))
 
 
+@contextlib.contextmanager
+def count_progress(total: int, label: str) -> Iterator[Callable[[int], None]]:
+    """Yield a function that is told how many more are done."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda done: bar.advance(task, done)
+
+
 def describe(record: dict[str, Any]) -> str:
     """Return a rollout's record in a few words."""
     return (

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from ..coinrun.constants import MOST_ENTITIES
 from ..coinrun.world import CoinRun
 from ..core.level import LevelBatch
 from ..core.rng import MT_WORDS, mt_next, mt_seed
 from .engine import OnProcgen
-from .saved_state import ENTITY_DTYPE, SavedState
+from .saved_state import ENTITY_DTYPE, TRAIL, SavedState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,30 @@ class ProcgenCoinRun(OnProcgen, CoinRun):
         state["level_seed"][0] = record["id"]
         state["last_agent_y"][0] = record["start"][1]
         return bytes(state)
+
+    def motion(self, states: NDArray[np.void]) -> dict[str, NDArray[Any]]:
+        """Return agent and entities; rows of `entities` beyond a level's own are 0."""
+        agent = [states[name] for name in ("x", "y", "vx", "vy", "last_y")]
+        entities = np.stack([states[name] for name in ("ex", "ey", "evx")], axis=-1)
+        entities[np.arange(MOST_ENTITIES) >= states["count"][:, None]] = 0
+        return {
+            "x, y, vx, vy and last y of the agent": np.stack(agent, axis=-1),
+            "support and crate flag": np.stack([states["support"], states["on_crate"]], axis=-1),
+            "x, y, vx of the entities": entities,
+        }
+
+    def saved_motion(self, state: SavedState) -> dict[str, NDArray[Any]]:
+        """Return agent and entities; rows of `entities` beyond a level's own are 0."""
+        agent, *others = state["entities"][state["entities"]["type"] != TRAIL].tolist()
+        entities = np.zeros((MOST_ENTITIES, 3), np.float32)
+        entities[: len(others)] = [entity[:3] for entity in others] or 0
+        own = (*agent[:4], state["last_agent_y"][0])
+        flags = (state["has_support"][0], state["is_on_crate"][0])
+        return {
+            "x, y, vx, vy and last y of the agent": np.array(own, np.float32),
+            "support and crate flag": np.array(flags, np.bool_),
+            "x, y, vx of the entities": entities,
+        }
 
 
 def full_entities(known: NDArray[np.void]) -> NDArray[np.void]:

@@ -1,6 +1,6 @@
 """The engine of a world on Procgen: the original game and its native twin, in lockstep.
 
-Public names: `ProcgenEngine`, `OnProcgen`, `LockstepError`.
+Public names: `ProcgenEngine`, `OnProcgen`, `LockstepError`, `one_thread`.
 
 The twin is the same world by our own rules, given the same levels and actions.  The game shows the
 pixels; the twin says what happened (Procgen tells neither the proxy nor a death from a time-out)
@@ -54,10 +54,12 @@ class OnProcgen(World):
 
     game: ClassVar[str]
     """Procgen's name of the game."""
-    native: ClassVar[str]
-    """Name of the native world with the same levels."""
+    native: ClassVar[str | None]
+    """Name of the native world with the same levels, if there is one."""
     kept: ClassVar[tuple[str, ...]]
     """Parameters of the twin that can be chosen; the others stay as in the original."""
+    goal_moves_always: ClassVar[bool] = False
+    """Whether the goal of an aligned level stands elsewhere than in the original, too."""
 
     mode: str = "hard"
     """Procgen's distribution mode: easy or hard."""
@@ -79,9 +81,10 @@ class OnProcgen(World):
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.name not in own and value != field.default:
+                other = f", or use env={self.native}" if self.native else ""
                 raise UserError(
                     f"env.{field.name}={value!r} is not to be had on the original Procgen: leave "
-                    f"it at {field.default!r}, or use env={self.native}"
+                    f"it at {field.default!r}{other}"
                 )
 
     @classmethod
@@ -98,7 +101,7 @@ class OnProcgen(World):
 
     def levels(self, ids: NDArray[np.int64], correlation: float, placement: str) -> LevelBatch:
         """Return the levels of `ids`, those of the native world; pure."""
-        with _one_thread():
+        with one_thread():
             return super().levels(ids, correlation, placement)  # pyright: ignore[reportAbstractUsage]
 
     def observe(self, states: NDArray[np.void], slots: NDArray[np.int64]) -> Observation:
@@ -112,7 +115,7 @@ class OnProcgen(World):
                 "env.observation='rgb' cannot be drawn from a state alone on Procgen: use "
                 "env.observation=grid, or the native world"
             )
-        with _one_thread():
+        with one_thread():
             return super().observe(states, slots)  # pyright: ignore[reportAbstractUsage]
 
     def make_engine(self, num_slots: int) -> Engine:
@@ -132,6 +135,14 @@ class OnProcgen(World):
             levels: the levels.
             k: which of them.
         """
+
+    @abstractmethod
+    def motion(self, states: NDArray[np.void]) -> dict[str, NDArray[Any]]:
+        """Return everything that moves in the twins: one array [n, ...] for each name."""
+
+    @abstractmethod
+    def saved_motion(self, state: SavedState) -> dict[str, NDArray[Any]]:
+        """Return the same of a game, without the first axis."""
 
 
 class ProcgenEngine(Engine):
@@ -170,7 +181,7 @@ class ProcgenEngine(Engine):
         episodes = self.episodes
         ran = episodes["running"].copy()
         before = episodes["frames"].copy()
-        with _one_thread():
+        with one_thread():
             ended = super().step(actions)
         lasted = np.where(ran, episodes["frames"] - before, 0)  # frames, [num_slots]
         over = np.zeros(self.num_slots, np.bool_)
@@ -225,7 +236,7 @@ class ProcgenEngine(Engine):
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Let kernels use one thread.
 
     The twin needs no more, and threads that wait for its next kernel keep Procgen's from the cores

@@ -89,7 +89,7 @@ class Games:
             UserError: if Procgen is not installed.
         """
         self._handle = None
-        library = _load()
+        library = _load(game)
         self._c = library.functions
         options, kept = _options(
             env_name=game,
@@ -173,8 +173,8 @@ def installed() -> str | None:
 
 
 @cache
-def _load() -> _Library:
-    """Load the library of the installed wheel.
+def _load(game: str) -> _Library:
+    """Load the library of the installed wheel, to play `game`.
 
     Raises:
         UserError: if there is none.
@@ -182,14 +182,14 @@ def _load() -> _Library:
     module = installed()
     folder = _folder(module) if module else None
     if folder is None:
-        raise UserError(_why_not())
+        raise UserError(_why_not(game))
     mode = os.RTLD_NOW | os.RTLD_LOCAL | getattr(os, "RTLD_DEEPBIND", 0)  # its own Qt
     try:
         functions: Any = ctypes.CDLL(str(_library_file(folder)), mode=mode)
     except OSError as error:
         raise UserError(
             f"{WHEELS[str(module)]} is installed and does not load ({error}): install what it "
-            "names, or use the native world, env=coinrun, which plays the same levels"
+            f"names; {_instead(game)}"
         ) from None
     version = int(functions.libenv_version())
     if version not in _POINTERS:
@@ -246,12 +246,18 @@ def _library_file(folder: Path) -> Path:
     return folder / "data" / "prebuilt" / "libenv.so"
 
 
-def _why_not() -> str:
+def _why_not(game: str) -> str:
     """Return the sentence that says why there is no Procgen here, and what to use instead."""
-    here = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
-    native = "the native world, env=coinrun, plays the same levels by the same rules"
     if sys.platform == "linux" and platform.machine() == "x86_64":
-        return f"Procgen is not installed: pip install 'misgen[procgen]'; {native}"
+        return f"Procgen is not installed: pip install 'misgen[procgen]'; {_instead(game)}"
+    here = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
     return (
-        f"Procgen is not available here: its wheels are for Linux x86_64, this is {here}; {native}"
+        f"Procgen is not available here: its wheels are for Linux x86_64, this is {here}; "
+        f"{_instead(game)}"
     )
+
+
+def _instead(game: str) -> str:
+    if game == "coinrun":
+        return "the native world, env=coinrun, plays the same levels by the same rules"
+    return f"there is no native world for {game} yet, only one for CoinRun, env=coinrun"

@@ -1,9 +1,9 @@
 """Procgen's saved state: what a game writes of itself, read and edited field by field.
 
-Public names: `SavedState`, `ENTITY_DTYPE`, `TRAIL`.
+Public names: `SavedState`, `ENTITY_DTYPE`, `TRAIL`, `GENERATORS`.
 
 The layout is that of `serialize` in game, basic-abstract-game, entity, randgen, grid and the game
-itself, of https://github.com/openai/procgen, `procgen/src`: little-endian, no padding, and no names.
+itself, in `procgen/src` of https://github.com/openai/procgen: little-endian, no padding, no names.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ TRAIL = 59
 # Runs of fields: a name for each that is used, and how many others to skip.
 _INT, _FLOAT = "<i4", "<f4"
 _GENERATOR = "generator"
+GENERATORS = ("level_seeds", "level", "assets")
+"""Fields that hold a random generator, as text: of level ids, of the level, of pictures."""
 _GAME = (
     (_INT, "version"),
     ("text", "name"),
@@ -78,7 +80,7 @@ class SavedState:
     """A saved state whose fields can be read and written by name.
 
     `state["timeout"][0] = 5` writes; `state["grid"]` is int32 [height, width], row 0 at the bottom;
-    `state["entities"]` is `ENTITY_DTYPE` [count].  `replace_entities` changes their number.
+    `state["entities"]` is `ENTITY_DTYPE` [count].
     """
 
     def __init__(self, data: bytes) -> None:
@@ -106,27 +108,27 @@ class SavedState:
         other._data, other._fields = bytearray(self._data), self._fields
         return other
 
-    def span(self, name: str) -> tuple[int, int]:
-        """Return the first byte of a field and the one after its last."""
-        at, dtype, shape = self._fields[name]
-        return at, at + int(np.prod(shape)) * np.dtype(dtype).itemsize
-
-    def names(self) -> list[str]:
-        """Return the fields' names, in the order of the bytes."""
-        return list(self._fields)
-
     def with_entities(self, entities: NDArray[np.void]) -> SavedState:
         """Return the state with other entities (`ENTITY_DTYPE` [n])."""
-        first, last = self.span("entities")
+        at, dtype, (before,) = self._fields["entities"]
+        last = at + before * ENTITY_DTYPE.itemsize
+        grown = (len(entities) - before) * ENTITY_DTYPE.itemsize
         count = struct.pack("<i", len(entities))
         other = object.__new__(SavedState)
-        other._data = self._data[: first - 4] + count + entities.tobytes() + self._data[last:]
-        grown = len(other._data) - len(self._data)
+        other._data = self._data[: at - 4] + count + entities.tobytes() + self._data[last:]
         other._fields = {
-            name: (at + grown if at > first else at, dtype, shape)
-            for name, (at, dtype, shape) in self._fields.items()
-        } | {"entities": (first, ENTITY_DTYPE, (len(entities),))}
+            name: (first + grown if first > at else first, kind, shape)
+            for name, (first, kind, shape) in self._fields.items()
+        } | {"entities": (at, dtype, (len(entities),))}
         return other
+
+    def without_generators(self) -> bytes:
+        """Return all bytes but those of the random generators, whose lengths vary."""
+        data = bytearray(self._data)
+        for name in reversed(GENERATORS):
+            at, _, (length,) = self._fields[name]
+            del data[at - 4 : at + length]
+        return bytes(data)
 
 
 _Fields = dict[str, tuple[int, Any, tuple[int, ...]]]
@@ -137,7 +139,7 @@ def _walk(data: bytearray) -> _Fields:
     """Find every field of a saved state."""
     fields: _Fields = {}
     at = _read(data, 0, _GAME, fields)
-    first, dtype, shape = fields["name"]
+    first, _, shape = fields["name"]
     game = data[first : first + shape[0]].decode()
     if game not in _OWN:
         raise ValueError(f"the state is of game {game!r}: known are {', '.join(_OWN)}")
