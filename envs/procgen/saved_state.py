@@ -108,6 +108,10 @@ class SavedState:
         other._data, other._fields = bytearray(self._data), self._fields
         return other
 
+    def differing(self, other: SavedState) -> list[str]:
+        """Return the names of the fields that differ."""
+        return [n for n in self._fields if self[n].tobytes() != other[n].tobytes()]
+
     def with_entities(self, entities: NDArray[np.void]) -> SavedState:
         """Return the state with other entities (`ENTITY_DTYPE` [n])."""
         at, dtype, (before,) = self._fields["entities"]
