@@ -397,7 +397,8 @@ def _surface(level: Level, palette: Palette) -> NDArray[np.int64]:
 
 
 def _palette(world: World) -> Palette:
-    return importlib.import_module(f"misgen.envs.{world.name}.palette").PALETTE
+    name = getattr(world, "native", None) or world.name  # on Procgen: as its native twin
+    return importlib.import_module(f"misgen.envs.{name}.palette").PALETTE
 
 
 def _titles(world: World) -> tuple[str, str]:
