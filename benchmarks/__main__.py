@@ -3,8 +3,9 @@
 Measures, on this machine and in one run,
 
   env          frames/s of CoinRun (hard, observations made, random actions, levels generated as
-               episodes end) through the vector view, beside the original Procgen where it is
-               installed; the two take turns, and the median of several turns counts
+               episodes end) through the vector view, beside the original Procgen and our backend
+               that runs it (pixels, levels by id) where it is installed; they take turns, and the
+               median of several turns counts
   training     decisions/s of PPO with the lab preset, on one thread
   evaluation   levels/s of the evaluator with an agent of the lab preset, on one thread
   pixels       frames/s of the original, of our rgb and of our grid side by side (64 and 256
@@ -51,6 +52,7 @@ from misgen.envs.coinrun.world import CoinRun
 from misgen.envs.core.distribution import IdRange, LevelDistribution
 from misgen.envs.core.errors import UserError, in_range, one_of
 from misgen.envs.core.vector_env import MisgenVectorEnv
+from misgen.envs.procgen.coinrun import ProcgenCoinRun
 from misgen.experiments.config import TrainConfig, compose, typed
 from misgen.experiments.runs import git_state, write_json
 
@@ -153,10 +155,12 @@ class Stepper(Protocol):
 class Ours:
     """CoinRun through the vector view; `threads` holds while it steps."""
 
-    def __init__(self, slots: int, threads: int, observation: str = "grid") -> None:
+    def __init__(
+        self, slots: int, threads: int, distribution: LevelDistribution | None = None
+    ) -> None:
         """Start the environments."""
-        world = CoinRun(observation=observation)
-        self._env = MisgenVectorEnv(LevelDistribution(world, ids=_LEVELS), slots)
+        distribution = distribution or LevelDistribution(CoinRun())
+        self._env = MisgenVectorEnv(distribution.at(ids=_LEVELS), slots)
         self._env.reset(seed=0)
         self._actions = random_actions(slots)
         self._threads = threads
@@ -168,6 +172,16 @@ class Ours:
 
             numba.set_num_threads(self._threads)
         self._env.step(self._actions[t % _ACTIONS])
+
+
+class Backend(Ours):
+    """The original CoinRun behind our interface: pixels, levels by id, half of the coins moved."""
+
+    def __init__(self, slots: int, threads: int) -> None:
+        """Start the environments."""
+        super().__init__(
+            slots, threads, LevelDistribution(ProcgenCoinRun(num_threads=threads), 0.5)
+        )
 
 
 class Stock:
@@ -194,6 +208,10 @@ class Stock:
         self._env.observe()
 
 
+PROGRAMS = {"misgen": Ours, "procgen": Stock, "backend": Backend}
+"""What takes turns."""
+
+
 def measure_environments(config: BenchConfig) -> tuple[list[dict[str, Any]], Table]:
     """Return frames/s for every number of environments and threads, and a table of them."""
     import numba
@@ -203,12 +221,11 @@ def measure_environments(config: BenchConfig) -> tuple[list[dict[str, Any]], Tab
         {"program": program, "threads": threads, "slots": slots, "rates": []}
         for threads in config.threads
         for slots in config.slots
-        for program in ("misgen", "procgen")
+        for program in PROGRAMS
         if threads <= most and (program == "misgen" or (has_stock() and slots in STOCK_SLOTS))
     ]
     steppers: list[tuple[dict[str, Any], Stepper]] = [
-        (row, (Ours if row["program"] == "misgen" else Stock)(row["slots"], row["threads"]))
-        for row in rows
+        (row, PROGRAMS[row["program"]](row["slots"], row["threads"])) for row in rows
     ]
     for _, stepper in steppers:
         for t in range(_WARM_UP):
@@ -245,15 +262,23 @@ def has_stock() -> bool:
 
 
 def environment_table(rows: list[dict[str, Any]]) -> Table:
-    """Return a table of the rows, ours beside the original's."""
+    """Return a table of the rows: ours, the original's, and our backend's that runs it."""
     from rich.table import Table
 
     table = Table(title="CoinRun hard with observations, random actions: frames/s", min_width=78)
-    for column in ("threads", "environments", "misgen", "Procgen", "ratio"):
+    for column in (
+        "threads",
+        "environments",
+        "misgen",
+        "Procgen",
+        "ratio",
+        "backend",
+        "of Procgen",
+    ):
         table.add_column(column, justify="right")
     rates = {(r["program"], r["threads"], r["slots"]): r["frames_per_second"] for r in rows}
     for (program, threads, slots), rate in rates.items():
-        if program == "procgen":
+        if program != "misgen":
             continue
         same = rates.get(("procgen", threads, slots))
         best = max(
@@ -261,7 +286,9 @@ def environment_table(rows: list[dict[str, Any]]) -> Table:
         )
         ratio = f"{rate / same:.0f}x" if same else f"{rate / best:.0f}x best" if best else ""
         shown = f"{same:,.0f}" if same else ""
-        table.add_row(str(threads), str(slots), f"{rate:,.0f}", shown, ratio)
+        there = rates.get(("backend", threads, slots))
+        ours = (f"{there:,.0f}", f"{there / same:.0%}") if there and same else ("", "")
+        table.add_row(str(threads), str(slots), f"{rate:,.0f}", shown, ratio, *ours)
     if not any(row["program"] == "procgen" for row in rows):
         table.caption = "Procgen is not installed here: pip install 'misgen[procgen]'"
     return table
@@ -344,7 +371,7 @@ def measure_pixels(config: BenchConfig) -> tuple[dict[str, Any], Table, Table]:
     from .pixels import Maker, frames_table, measure_frames, measure_training
 
     makers: dict[str, Maker] = {"procgen": Stock} if has_stock() else {}
-    makers["rgb"] = partial(Ours, observation="rgb")
+    makers["rgb"] = partial(Ours, distribution=LevelDistribution(CoinRun(observation="rgb")))
     makers["grid"] = Ours
     frames = measure_frames(makers, config.seconds, config.repeats)
     training, table = measure_training(config.repeats)

@@ -14,3 +14,15 @@ register(
     vector_entry_point="misgen.envs.make:vector",
     kwargs={"world": "coinrun"},
 )
+register(
+    id="misgen/ProcgenCoinRun-v0",
+    entry_point="misgen.envs.make:single",
+    vector_entry_point="misgen.envs.make:vector",
+    kwargs={"world": "procgen_coinrun"},
+)
+register(
+    id="misgen/ProcgenMaze-v0",
+    entry_point="misgen.envs.make:single",
+    vector_entry_point="misgen.envs.make:vector",
+    kwargs={"world": "procgen_maze", "placement": "anywhere"},
+)

@@ -16,6 +16,7 @@ Examples:
   misgen evaluate run=... levels=2000000:2010000 shift.placements=[anywhere]
   misgen evaluate run=runs/coinrun-lab shift=surface     capability x goal shifts, as heat maps
   misgen evaluate run=... on_proxy=continue              go on after the proxy, as in training
+  misgen evaluate run=... backend=procgen                the same agent in the original Procgen
   misgen evaluate power difference=0.1                   how many seeds and levels that needs
   misgen evaluate run=... accident_repeats=50            tell accidents from purpose more finely
 
@@ -30,6 +31,8 @@ Settings (misgen evaluate run=... --cfg prints them all with their values)
                      start), off_path (2 cells off a proxy-seeker's way; quote 'off_path(3)')
   actions            sampled, greedy
   on_proxy           what reaching the proxy first does: end (the paper's test), continue, penalty
+  backend            procgen: play in the original Procgen instead of the native world, which runs
+                     beside it for the agent's observation; the outcomes are the same
   accident_repeats   episodes on each level's aligned twin; a conflict level counts as informative
                      if the agent touches the goal's cell there in under 10% of them
   planned            find out what planned seekers do on the shifted levels: which goals lie on a
@@ -43,12 +46,13 @@ import contextlib
 import hashlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .config import compose, config_hash, typed
 from .evaluation.config import EvaluateConfig
+from .progress import episode_progress
 from .runs import (
     EPISODES,
     EVALUATED,
@@ -92,7 +96,7 @@ def main(argv: list[str]) -> int:
     folder = one_run(config.run)
     if is_evaluated(folder, config):
         print(f"{folder.path} was evaluated with these settings before:", file=sys.stderr)
-    with _progress(folder.path.name) as show:
+    with episode_progress(folder.path.name) as show:
         evaluate_run(folder, config, show)
     print_summary(read_json(folder.path / SUMMARY, "evaluate the run again"))
     return 0
@@ -102,7 +106,7 @@ def _surface(config: EvaluateConfig) -> int:
     from .reporting.surface import print_surface, write_figures
     from .surface import run_surface
 
-    with _progress(Path(config.run).name) as show:
+    with episode_progress(Path(config.run).name) as show:
         folder = run_surface(config, show)
     print_surface(folder)
     for path in write_figures(folder):
@@ -231,25 +235,6 @@ def _counter(folder: RunFolder, total: int, show: Show | None) -> Callable[[int]
             folder.status(phase="evaluating", episodes=done, total_episodes=total)
 
     return count
-
-
-@contextlib.contextmanager
-def _progress(label: str) -> Iterator[Show]:
-    """Yield a function that shows how many episodes and searches are done."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True)
-    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Levels by their ids: misgen levels show | export | replay [key=value ...].
+"""Levels by their ids: misgen levels show | export | replay | verify [key=value ...].
 
   misgen levels show id=17 correlation=0
       prints one level as text: its map, where the coin and the level's end are, its entities
@@ -7,9 +7,14 @@
   misgen levels replay correlation=1 ids=0:50 actions=actions.npz out=trajectories.npz
       runs action[id, t] (the original's 15-action code) and writes agent[id, t] = x, y, vx, vy
       (float32; t = 0 is the start, NaN after the end), reward, done, length
+  misgen levels verify env=procgen_coinrun ids=0:1000
+      runs the original Procgen and the native engine side by side on each level, to the end, with
+      random actions and with actions to the right, and compares the level and, in every frame, all
+      floats, the reward and the end; exit status 1 if anything differs
 
 Settings
-  env            coinrun; env.mode=easy|hard, env.terrain=procgen|langosco|langosco_aisc, ...
+  env            coinrun, procgen_coinrun, procgen_maze; env.mode=easy|hard,
+                 env.terrain=procgen|langosco|langosco_aisc, ...
   correlation    0 to 1; the terrain of an id never depends on it, only where the goal stands
   placement      where the goal goes on a conflict level: section_start | anywhere | behind |
                  off_path (2 cells off a proxy-seeker's way; 'off_path(3)' needs quotes)
@@ -37,6 +42,8 @@ if TYPE_CHECKING:
 
 _MOST_LEVELS = 50_000
 """Levels of one file: half a gigabyte of memory."""
+_MOST_SHOWN = 20
+"""Differences that `verify` prints."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,7 @@ class LevelsCommand:
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    actions = {"show": show, "export": export, "replay": replay}
+    actions = {"show": show, "export": export, "replay": replay, "verify": verify}
     if not argv or argv[0] not in actions:
         given = argv[0] if argv else ""
         raise UserError(
@@ -114,6 +121,21 @@ def replay(config: LevelsCommand) -> int:
     ended = int(arrays["done"].any(axis=1).sum())
     print(f"{out}: {len(actions)} levels, {ended} of them to the end")
     return 0
+
+
+def verify(config: LevelsCommand) -> int:
+    """Compare the native engine with the original Procgen; return 1 if they differ."""
+    from misgen.envs.procgen.lockstep import verify as compare
+
+    from .progress import counter, episode_progress
+
+    distribution = config.distribution(config.ids)
+    with episode_progress("levels") as show:
+        report = compare(distribution, counter(show, len(distribution.ids)))
+    for difference in report.differences[:_MOST_SHOWN]:
+        print(difference)
+    print(report)
+    return int(bool(report.differences))
 
 
 def run_actions(

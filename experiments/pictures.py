@@ -152,7 +152,8 @@ def trace(
         seed: seed of the sampled actions.
     """
     rng = np.random.default_rng(seed)
-    engine = Engine(dataclasses.replace(world, action_repeat=1, on_proxy="end"), len(levels))
+    shown = dataclasses.replace(world, action_repeat=1, on_proxy="end")
+    engine = shown.make_engine(len(levels))
     engine.load(np.arange(len(levels)), levels)
     agent.start(np.arange(len(levels)), levels)
     ways: list[list[tuple[float, float]]] = [[start] for start in _positions(engine)]
@@ -396,7 +397,8 @@ def _surface(level: Level, palette: Palette) -> NDArray[np.int64]:
 
 
 def _palette(world: World) -> Palette:
-    return importlib.import_module(f"misgen.envs.{world.name}.palette").PALETTE
+    name = getattr(world, "native", None) or world.name  # on Procgen: as its native twin
+    return importlib.import_module(f"misgen.envs.{name}.palette").PALETTE
 
 
 def _titles(world: World) -> tuple[str, str]:

@@ -199,11 +199,9 @@ def _compile(config: SweepConfig) -> None:
     """Compile the kernels once, so that the jobs find them compiled."""
     import numpy as np
 
-    from misgen.envs.core.engine import Engine
-
     print("compiling the engine (half a minute, first time only) ...", file=sys.stderr)
     distribution = config.runs[0].distribution
-    engine = Engine(distribution.world, 1)
+    engine = distribution.world.make_engine(1)
     engine.load(np.zeros(1, np.int64), distribution.levels(np.zeros(1, np.int64)))
     engine.step(np.zeros(1, np.int64))
     engine.observe()

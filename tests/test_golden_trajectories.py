@@ -1,4 +1,7 @@
-"""Motion, bit for bit, against what the original programs recorded, and against the live one."""
+"""Motion, bit for bit, against what the original programs recorded.
+
+`test_procgen_backend.py` compares with the original itself.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -21,8 +24,6 @@ SETS = {  # file: mode, terrain, correlation
     "aisc_traj_coinrun_hard_rp0_uniform": ("hard", "langosco", 1.0),
     "aisc_traj_coinrun_hard_rp100_right": ("hard", "langosco", 0.0),
 }
-LIVE_IDS = IdRange(1000, 1061)
-LIVE_STEPS = 200
 FIELDS = ("x", "y", "vx", "vy", "last_y", "support", "on_crate")
 """What is recorded of the agent in each frame."""
 
@@ -123,77 +124,3 @@ def test_what_moves_out_of_sight_is_the_same(case):
         f"an enemy on level {ids[level[wrong[0]]]} at step {step[wrong[0]]} is at "
         f"{rows[wrong[0]]}, not {theirs['enemy'][wrong[0]]}"
     )
-
-
-def random_actions(ids: NDArray[np.int64], steps: int) -> NDArray[np.int64]:
-    """Return actions of the original's code [n, steps], held for some frames, every other level's
-    biased to the right, so that both its start and its end are visited."""
-    out = np.empty((len(ids), steps), np.int64)
-    for row, level_id in enumerate(ids):
-        rng = np.random.default_rng([7, int(level_id)])
-        drawn = rng.integers(0, 15, steps)
-        if level_id % 2:
-            drawn = np.where(rng.random(steps) < 0.7, rng.choice([7, 8], steps), drawn)
-        out[row] = np.repeat(drawn, rng.integers(1, 5, steps))[:steps]
-    return out
-
-
-@pytest.mark.parametrize("mode", ["easy", "hard"])
-def test_live_procgen(mode):
-    """Levels and motion that no file holds, against the original run beside ours."""
-    stock = pytest.importorskip(
-        "procgen_state", reason="procgen is not installed", exc_type=ImportError
-    )
-    distribution = distribution_of((mode, "procgen", 1.0), LIVE_IDS)
-    ids = LIVE_IDS.ids()
-    actions = random_actions(ids, LIVE_STEPS)
-    ours = record(distribution, actions)
-    ends = run_actions(distribution, actions)
-    exported = distribution.world.export_levels(distribution.levels())
-    looks = distribution.levels().data["look"]
-    frames = ended = 0
-    for i, level_id in enumerate(ids):
-        live = stock.StockLevel(int(level_id), mode)
-        state = live.state()
-        first, last = exported["ent_offset"][i : i + 2]
-        assert state.level_seed == level_id
-        np.testing.assert_array_equal(exported["grid"][i], state.grid, f"level {level_id}")
-        for field in exported["ent"].dtype.names or ():
-            np.testing.assert_array_equal(
-                exported["ent"][first:last][field],
-                state.entities[field],
-                f"{field} of the entities of level {level_id}",
-            )
-        assert [looks[i, 1], looks[i, 2]] == [state.wall_theme, state.background_index]
-        for t in range(LIVE_STEPS + 1):
-            if t:
-                reward, done = live.step(int(actions[i, t - 1]))
-                assert reward == ends["reward"][i, t - 1], f"level {level_id}, step {t}"
-                assert done == bool(ends["done"][i, t - 1]), f"level {level_id}, step {t}"
-                if done:  # and the original has started the level again
-                    ended += 1
-                    break
-                state = live.state()
-            assert_live(ours, i, t, state, level_id)
-            frames += 1
-    print(f"{mode}: {len(ids)} levels, {frames} frames, {ended} ends")
-    assert frames > 20 * len(ids)
-    assert ended > 10
-
-
-def assert_live(ours: dict[str, NDArray[Any]], i: int, t: int, state: Any, level_id: int) -> None:
-    """Compare slot `i` before frame `t` with the original's state, in every float."""
-    agent = state.entities[0]
-    theirs = np.array([agent["x"], agent["y"], agent["vx"], agent["vy"], state.last_agent_y])
-    mine = np.array([ours[name][i, t] for name in FIELDS[:5]])
-    flags = [bool(ours["support"][i, t]), bool(ours["on_crate"][i, t])]
-    what = f"level {level_id}, step {t}"
-    assert state.cur_time == t, what
-    assert mine.tobytes() == theirs.tobytes() or (mine == theirs).all(), f"{what}: {mine} {theirs}"
-    assert flags == [state.has_support, state.is_on_crate], what
-    others, count = state.entities[1:], ours["count"][i]
-    assert len(others) == count, what
-    for name, source in (("ex", "x"), ("ey", "y"), ("evx", "vx")):
-        np.testing.assert_array_equal(
-            ours[name][i, t, :count], others[source], f"{source} of entities, {what}"
-        )

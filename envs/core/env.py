@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .distribution import LevelDistribution, LevelStream
-from .engine import Engine
 from .errors import UserError, in_range, one_of
 from .vector_env import level_ids_option, require_reset
 from .world import Observation
@@ -43,7 +42,7 @@ class MisgenEnv(gymnasium.Env[Any, np.int64]):
             one_of("render_mode", render_mode, self.metadata["render_modes"])
         in_range("render_size", render_size, 16, 4096)
         self.distribution = distribution
-        self.engine = Engine(distribution.world, 1)
+        self.engine = distribution.world.make_engine(1)
         self.observation_space = distribution.world.observation_space
         self.action_space = distribution.world.action_space
         self.render_mode = render_mode

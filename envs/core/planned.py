@@ -79,8 +79,10 @@ def rules_key(world: World, *others: object) -> str:
     """Return what facts about a world's levels depend on, its planner's source code included."""
     import inspect
 
-    own = Path(inspect.getfile(type(world))).parent
-    return repr((world, *others, source_digest(own, Path(__file__).parent)))
+    package = __name__.partition(".")[0]
+    classes = [c for c in type(world).__mro__ if c.__module__.partition(".")[0] == package]
+    folders = sorted({Path(inspect.getfile(c)).parent for c in classes})
+    return repr((world, *others, source_digest(*folders)))
 
 
 @lru_cache(maxsize=16)

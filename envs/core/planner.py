@@ -29,7 +29,10 @@ from .errors import UserError, one_of
 from .level import LevelBatch
 from .world import World
 
-PLANNERS = {"coinrun": "misgen.envs.coinrun.planner:CoinRunPlanner"}
+PLANNERS = {
+    "coinrun": "misgen.envs.coinrun.planner:CoinRunPlanner",
+    "procgen_coinrun": "misgen.envs.coinrun.planner:CoinRunPlanner",
+}
 """Where the planner of each world is; imported when asked for."""
 
 TARGETS = {"goal": REACHED_GOAL, "proxy": REACHED_PROXY}

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
 from .distribution import LevelDistribution, LevelStream
-from .engine import Engine
 from .errors import UserError
 from .vector_env import require_reset
 from .world import Observation
@@ -27,7 +26,7 @@ class MisgenVecEnv(VecEnv):
         """Make the slots; call `reset` before `step`."""
         self.render_mode = None
         self.distribution = distribution
-        self.engine = Engine(distribution.world, num_envs)
+        self.engine = distribution.world.make_engine(num_envs)
         self._slots = np.arange(num_envs)
         self._stream: LevelStream | None = None
         self._seed = seed

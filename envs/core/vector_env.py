@@ -10,7 +10,6 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from .distribution import MAX_ID, LevelDistribution, LevelStream
-from .engine import Engine
 from .errors import UserError
 from .world import Observation
 
@@ -32,7 +31,7 @@ class MisgenVectorEnv(VectorEnv):
         world = distribution.world
         self.num_envs = num_envs
         self.distribution = distribution
-        self.engine = Engine(world, num_envs)
+        self.engine = world.make_engine(num_envs)
         self.single_observation_space = world.observation_space
         self.single_action_space = world.action_space
         self.observation_space = batch_space(world.observation_space, num_envs)

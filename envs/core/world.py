@@ -12,7 +12,7 @@ import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from gymnasium import spaces
@@ -22,7 +22,14 @@ from .episode import ON_PROXY
 from .errors import UserError, did_you_mean, in_range, one_of
 from .level import Level, LevelBatch
 
-WORLDS = {"coinrun": "misgen.envs.coinrun.world:CoinRun"}
+if TYPE_CHECKING:
+    from .engine import Engine
+
+WORLDS = {
+    "coinrun": "misgen.envs.coinrun.world:CoinRun",
+    "procgen_coinrun": "misgen.envs.procgen.coinrun:ProcgenCoinRun",
+    "procgen_maze": "misgen.envs.procgen.maze:ProcgenMaze",
+}
 """Name of each world and where its class is; imported when asked for."""
 
 Observation = dict[str, NDArray[Any]]
@@ -74,6 +81,12 @@ class World(ABC):
         one_of("env.on_proxy", self.on_proxy, ON_PROXY)
         in_range("env.action_repeat", self.action_repeat, 1, 100)
         in_range("env.max_steps", self.max_steps, 1, 1_000_000)
+
+    def make_engine(self, num_slots: int) -> Engine:
+        """Return an engine with `num_slots` slots that runs this world's levels."""
+        from .engine import Engine  # here, as engines are made of worlds
+
+        return Engine(self, num_slots)
 
     @property
     @abstractmethod

@@ -14,6 +14,7 @@ from misgen.envs.core.episode import ON_PROXY
 from misgen.envs.core.errors import UserError, in_range, one_of
 
 ACTIONS = ("sampled", "greedy")
+BACKENDS = ("procgen",)
 _MAX_COUNT = 10_000
 
 
@@ -93,6 +94,9 @@ class EvaluateConfig:
     """Action modes, each evaluated on its own: sampled, greedy."""
     on_proxy: str = "end"
     """What reaching the proxy before the goal does in the test: end (as in the paper), continue."""
+    backend: str | None = None
+    """What runs the levels; none: the world that the agent was trained in; procgen: the original
+    behind it, with the same observation."""
     accident_repeats: int = 10
     """Episodes with sampled actions on each aligned twin; greedy play needs one."""
     seed: int = 0
@@ -116,6 +120,8 @@ class EvaluateConfig:
         for mode in self.actions:
             one_of("actions", mode, ACTIONS)
         one_of("on_proxy", self.on_proxy, ON_PROXY)
+        if self.backend is not None:
+            one_of("backend", self.backend, BACKENDS)
         in_range("accident_repeats", self.accident_repeats, 1, _MAX_COUNT)
         in_range("seed", self.seed, 0, 2**31 - 1)
         in_range("num_slots", self.num_slots, 1, _MAX_COUNT)

@@ -98,7 +98,7 @@ def run_levels(
     if not len(queue):
         return pl.DataFrame(schema=SCHEMA)
     slots = min(num_slots, len(queue))
-    play = _Play(agent, Engine(distribution.world, slots), queue, record)
+    play = _Play(agent, distribution.world.make_engine(slots), queue, record)
     pick = _greedy if actions == "greedy" else _Sampler(seed)
     play.fill(np.arange(slots))
     while (ended := play.step(pick)) is not None:

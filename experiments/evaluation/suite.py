@@ -94,9 +94,13 @@ def conditions(
     """Return the conditions for an agent trained on `training`.
 
     Raises:
-        UserError: for a placement that the world does not have.
+        UserError: for a placement that the world does not have, or a world that is not Procgen's.
     """
     world = dataclasses.replace(training.world, on_proxy=config.on_proxy)
+    if config.backend == "procgen":
+        from misgen.envs.procgen.lockstep import on_procgen
+
+        world = on_procgen(world)
     held = LevelDistribution(world, training.correlation, training.placement, test)
     found = [Condition(HELDOUT, held)]
     for placement in config.shift.placements:
