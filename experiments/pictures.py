@@ -397,8 +397,7 @@ def _surface(level: Level, palette: Palette) -> NDArray[np.int64]:
 
 
 def _palette(world: World) -> Palette:
-    name = getattr(world, "native", None) or world.name  # on Procgen: as its native twin
-    return importlib.import_module(f"misgen.envs.{name}.palette").PALETTE
+    return importlib.import_module(world.palette).PALETTE
 
 
 def _titles(world: World) -> tuple[str, str]:

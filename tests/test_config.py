@@ -135,10 +135,10 @@ MISTAKES = {
         (["correlation=null"], "correlation=None must be a number"),
         (["seed=1.5"], "seed=1.5 must be a whole number"),
         (["seed=-1"], "seed=-1 is out of range: give a number from 0 to 2147483647"),
-        (["env=coinrnu"], "env=coinrnu is not known: use one of coinrun; did you mean 'coinrun'?"),
+        (["env=coinrnu"], "env=coinrnu is not known: use one of coinrun, "),
         (
             ["preset=lba"],
-            "preset=lba is not known: use one of lab, none, smoke; did you mean 'lab'?",
+            "preset=lba is not known: use one of lab, none, paper, smoke; did you mean 'lab'?",
         ),
         (["logger=wandbb"], "logger=wandbb is not known: use one of none, tensorboard, wandb"),
         (["env.name=maze3d"], "env='maze3d' is not a world: use one of coinrun"),

@@ -74,6 +74,7 @@ class CoinRun(World):
     goal_tile: ClassVar = GOAL
     entity_speeds: ClassVar = {ENEMY: ENEMY_SPEED}
     goal_description: ClassVar = "the coin"
+    palette: ClassVar = "misgen.envs.coinrun.palette"
     proxy_description: ClassVar = "the level's end"
     capability: ClassVar = {
         "gravity": "how fast the agent falls, times the original's",

@@ -62,6 +62,8 @@ class World(ABC):
     entity_speeds: ClassVar[Mapping[int, float]]
     proxy_description: ClassVar[str]
     goal_description: ClassVar[str]
+    palette: ClassVar[str]
+    """Module with the world's `PALETTE`, for pictures; loaded when one is drawn."""
     capability: ClassVar[Mapping[str, str]] = {}
     """Parameters that make a capability shift, and what each one does."""
 

@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from ..coinrun.constants import NUM_ACTIONS
 from ..core.episode import ON_PROXY
 from ..core.errors import UserError, one_of
 from ..core.level import Level, LevelBatch
@@ -36,19 +37,23 @@ class _Maze(World):
     goal_tile: ClassVar = rules.GOAL
     entity_speeds: ClassVar = {}
     goal_description: ClassVar = "the cheese"
+    palette: ClassVar = "misgen.envs.procgen.maze_palette"
     proxy_description: ClassVar = "the corner at the upper right"
 
     mode: str = "hard"
+    action_set: str = "procgen"
+    """The original's 15 actions (procgen), or the first 9, as the others do nothing (distinct)."""
 
     def __post_init__(self) -> None:
         """Check the parameters."""
         super().__post_init__()
         one_of("env.mode", self.mode, rules.SIZES)
+        one_of("env.action_set", self.action_set, NUM_ACTIONS)
 
     @property
     def action_space(self) -> spaces.Discrete:
         """Left/right (a // 3 - 1), else down/up (a % 3 - 1); 4 and 9 to 14 do nothing."""
-        return spaces.Discrete(15)
+        return spaces.Discrete(NUM_ACTIONS[self.action_set])
 
     def levels(self, ids: NDArray[np.int64], correlation: float, placement: str) -> LevelBatch:
         """Return the levels of `ids`; pure."""
@@ -111,7 +116,7 @@ class ProcgenMaze(OnProcgen, _Maze):
     env_id: ClassVar[str] = "misgen/ProcgenMaze-v0"
     game: ClassVar[str] = "maze"
     native: ClassVar[None] = None
-    kept: ClassVar = ("action_repeat", "max_steps", "on_proxy")
+    kept: ClassVar = ("action_set", "action_repeat", "max_steps", "on_proxy")
     goal_moves_always: ClassVar = True
 
     max_steps: int = 500
