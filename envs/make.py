@@ -6,6 +6,7 @@ from typing import Any
 
 from .core.distribution import IdRange, LevelDistribution
 from .core.env import MisgenEnv
+from .core.placement import USUAL
 from .core.vector_env import MisgenVectorEnv
 from .core.world import make_world
 
@@ -13,7 +14,7 @@ from .core.world import make_world
 def distribution(
     world: str,
     correlation: float = 1.0,
-    placement: str = "section_start",
+    placement: str = USUAL,
     start_level: int = 0,
     num_levels: int = 100_000,
     **parameters: Any,

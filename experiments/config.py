@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from misgen.agents.config import PPOConfig
 from misgen.envs.core.distribution import IdRange, LevelDistribution, require_disjoint
 from misgen.envs.core.errors import UserError, did_you_mean, in_range
+from misgen.envs.core.placement import USUAL
 from misgen.envs.core.world import World, make_world
 
 T = TypeVar("T")
@@ -75,7 +76,7 @@ class TrainConfig:
     """Level ids of each split."""
     correlation: float = 1.0
     """Probability that the goal stands where the proxy points in a training level."""
-    placement: str = "section_start"
+    placement: str = USUAL
     """Where the goal goes on a conflict level."""
     seed: int = 0
     """Training seed: weights, actions and the order of levels."""
@@ -101,7 +102,7 @@ class TrainConfig:
         in_range("save_every", self.save_every, 0, 1e6)
         if self.stop_after is not None:
             in_range("stop_after", self.stop_after, 0, 1e6)
-        _ = self.distribution
+        object.__setattr__(self, "placement", self.distribution.placement)
 
     @cached_property
     def world(self) -> World:

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 from misgen.envs.core.distribution import IdRange, LevelDistribution
 from misgen.envs.core.errors import UserError, did_you_mean
+from misgen.envs.core.placement import USUAL
 from misgen.envs.core.world import make_world
 
 from .config import compose, typed
@@ -54,7 +55,7 @@ class LevelsCommand:
     """World name and its parameters."""
     correlation: float = 1.0
     """Probability that a level is aligned."""
-    placement: str = "section_start"
+    placement: str = USUAL
     """Where the goal goes on a conflict level."""
     id: int = 0
     """The level to show."""

@@ -119,10 +119,11 @@ def crossings(levels: LevelDistribution, shift: ShiftConfig) -> Iterator[Crossin
     Raises:
         UserError: for a parameter that the world does not have, or an impossible value.
     """
+    placements = levels.world.shifts(shift.placements)
     goals = [
         levels.at(correlation=correlation, placement=placement)
         for correlation in sorted(shift.correlations, reverse=True)
-        for placement in (shift.placements if correlation < 1 else shift.placements[:1])
+        for placement in (placements if correlation < 1 else placements[:1])
     ]
     yield from (Crossing(AS_TRAINED, 0.0, one) for one in goals)
     for parameter in shift.parameters:

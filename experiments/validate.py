@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from misgen.envs.core.distribution import IdRange, LevelDistribution
 from misgen.envs.core.errors import in_range
+from misgen.envs.core.placement import ALL, USUAL
 from misgen.envs.core.world import make_world
 
 from .config import compose, typed
@@ -63,7 +64,7 @@ class ValidateConfig:
     """How many test levels."""
     first_level: int = 3_000_000
     """Id of the first."""
-    placements: tuple[str, ...] = ("section_start", "anywhere", "off_path", "behind")
+    placements: tuple[str, ...] = (ALL,)
     """Where the goal goes on conflict levels."""
     seed: int = 0
     """Seed of the agents' noise."""
@@ -78,7 +79,7 @@ class ValidateConfig:
         """
         in_range("levels", self.levels, 10, 1_000_000)
         in_range("seed", self.seed, 0, 2**31 - 1)
-        placements = tuple(self.held_out.at(placement=p).placement for p in self.placements)
+        placements = self.held_out.world.shifts(self.placements)
         object.__setattr__(self, "placements", placements)
 
     @property
@@ -87,7 +88,7 @@ class ValidateConfig:
         parameters = {**self.env, "on_proxy": "end"}
         world = make_world(parameters.pop("name", "coinrun"), **parameters)
         return LevelDistribution(
-            world, ids=IdRange(self.first_level, self.first_level + self.levels)
+            world, placement=USUAL, ids=IdRange(self.first_level, self.first_level + self.levels)
         )
 
 

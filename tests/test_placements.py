@@ -150,3 +150,13 @@ def test_the_placement_does_not_depend_on_what_the_proxy_does():
 def test_a_range_without_levels_of_conflict_has_no_conflict_ids():
     one = LevelDistribution(levels("off_path").world, 0.0, "off_path(32)", IdRange(0, 3))
     assert one.conflict_ids().tolist() == []
+
+
+def test_the_usual_and_all_placements_are_spelt_out():
+    world = levels("anywhere").world
+    assert levels("usual").placement == "section_start"
+    assert world.shifts(["usual"]) == ("section_start", "anywhere", "off_path(2)")
+    assert set(world.shifts(["all"])) == set(PLACEMENTS)
+    assert world.shifts(["off_path", "behind"]) == ("off_path(2)", "behind")
+    with pytest.raises(UserError, match=r"names off_path\(2\) more than once"):
+        world.shifts(["off_path", "off_path(2)"])

@@ -57,6 +57,7 @@ class CoinRun(World):
     level_dtype: ClassVar = LEVEL_DTYPE
     state_dtype: ClassVar = pixels.with_look(dynamics.STATE_DTYPE)
     placements: ClassVar = {**dict.fromkeys(PLACEMENTS), "off_path": 2}
+    usual_shifts: ClassVar = ("section_start", "anywhere", "off_path(2)")
     symbols: ClassVar = Symbols(
         tiles={
             SPACE: ".",

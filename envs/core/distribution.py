@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from .errors import UserError, in_range
 from .level import LevelBatch
-from .placement import Placement
+from .placement import USUAL, Placement
 from .rng import STREAM_LEVELS, hash_picks
 from .world import World
 
@@ -105,7 +105,7 @@ class LevelDistribution:
     world: World
     correlation: float = 1.0
     """Probability, in [0, 1], that a level is aligned."""
-    placement: str = "section_start"
+    placement: str = USUAL
     """Where the goal goes on a conflict level; written as `Placement` does."""
     ids: IdRange = field(default_factory=lambda: IdRange(0, 100_000))
     """The ids it draws from."""

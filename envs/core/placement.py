@@ -1,6 +1,6 @@
 """Names of placements: where the goal goes when it parts from the proxy.
 
-Public names: `Placement`.
+Public names: `Placement`, `USUAL`, `ALL`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from .errors import UserError, did_you_mean
 
+USUAL, ALL = "usual", "all"
+"""In place of a rule: the world's first, or those that its tests usually move the goal by; all."""
 _FORM = re.compile(r"(\w+?)(?:\((\d+)\))?")
 _MOST = 32
 
@@ -32,12 +34,14 @@ class Placement:
         """Return the placement that is written as `rule` or `rule(distance)`.
 
         Args:
-            text: what the user wrote.
+            text: what the user wrote; `USUAL` is the first rule.
             rules: the world's rules with their usual distance, or None for those without one.
 
         Raises:
             UserError: if there is no such rule, or it takes no distance, or not this one.
         """
+        if text == USUAL:
+            text = next(iter(rules))
         form = _FORM.fullmatch(str(text))
         rule, distance = form.groups() if form else (str(text), None)
         if rule not in rules:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from .episode import ON_PROXY
 from .errors import UserError, did_you_mean, in_range, one_of
 from .level import Level, LevelBatch
+from .placement import ALL, USUAL, Placement
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -57,6 +58,8 @@ class World(ABC):
     state_dtype: ClassVar[np.dtype[np.void]]
     placements: ClassVar[Mapping[str, int | None]]
     """Rules by which the goal is moved, with their usual distance or None; see `Placement`."""
+    usual_shifts: ClassVar[tuple[str, ...]]
+    """Placements that a test uses unless others are asked for."""
     symbols: ClassVar[Symbols]
     goal_tile: ClassVar[int]
     entity_speeds: ClassVar[Mapping[int, float]]
@@ -89,6 +92,20 @@ class World(ABC):
         from .engine import Engine  # here, as engines are made of worlds
 
         return Engine(self, num_slots)
+
+    def shifts(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return placements as they are written in results, `usual` and `all` spelt out.
+
+        Raises:
+            UserError: if there is no such placement, or one is named twice.
+        """
+        several = {USUAL: self.usual_shifts, ALL: tuple(self.placements)}
+        spelt = [one for name in names for one in several.get(name, (name,))]
+        found = [str(Placement.parse(name, self.placements)) for name in spelt]
+        for placement in found:
+            if found.count(placement) > 1:
+                raise UserError(f"placements={','.join(spelt)} names {placement} more than once")
+        return tuple(found)
 
     @property
     @abstractmethod

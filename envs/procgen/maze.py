@@ -29,6 +29,7 @@ class _Maze(World):
     level_dtype: ClassVar = rules.LEVEL_DTYPE
     state_dtype: ClassVar = rules.STATE_DTYPE
     placements: ClassVar = {"anywhere": None}
+    usual_shifts: ClassVar = ("anywhere",)
     symbols: ClassVar = Symbols(
         tiles={rules.SPACE: ".", rules.WALL: "#", rules.GOAL: "C"},
         entities={},

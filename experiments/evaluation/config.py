@@ -12,6 +12,7 @@ from typing import Any
 from misgen.envs.core.distribution import IdRange
 from misgen.envs.core.episode import ON_PROXY
 from misgen.envs.core.errors import UserError, in_range, one_of
+from misgen.envs.core.placement import USUAL
 
 ACTIONS = ("sampled", "greedy")
 BACKENDS = ("procgen",)
@@ -24,7 +25,7 @@ class ShiftConfig:
 
     correlation: float = 0.0
     """Correlation of goal and proxy in shifted levels: 0 puts all of them in conflict."""
-    placements: tuple[str, ...] = ("section_start", "anywhere", "off_path(2)")
+    placements: tuple[str, ...] = (USUAL,)
     """Where the goal goes on a conflict level; each is evaluated on its own."""
     capability: dict[str, list[float]] = field(default_factory=dict)
     """For a surface: parameters of the world and the values that each takes by itself."""

@@ -103,7 +103,7 @@ def conditions(
         world = on_procgen(world)
     held = LevelDistribution(world, training.correlation, training.placement, test)
     found = [Condition(HELDOUT, held)]
-    for placement in config.shift.placements:
+    for placement in world.shifts(config.shift.placements):
         shifted = held.at(correlation=config.shift.correlation, placement=placement)
         found += [Condition(SHIFTED, shifted), Condition(TWIN, shifted.at(correlation=1.0))]
     return found
