@@ -5,7 +5,6 @@ Run as `python -m benchmarks only=pixels`; settings are those of `benchmarks`.
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from statistics import median
@@ -45,9 +44,14 @@ def measure_frames(makers: Mapping[str, Maker], seconds: float, repeats: int) ->
         makers: the programs by name.
         seconds: length of a turn.
         repeats: turns of each.
+
+    Returns:
+        Rows with `frames_per_second` and `frames_per_cpu_second`: medians of the turns.  The second
+        counts the time that all threads of the process were at work, and so hardly depends on what
+        else the machine does.
     """
     rows = [
-        {"program": name, "slots": slots, "threads": _THREADS, "rates": []}
+        {"program": name, "slots": slots, "threads": _THREADS, "rates": [], "cpu_rates": []}
         for slots in SLOTS
         for name in makers
     ]
@@ -57,13 +61,15 @@ def measure_frames(makers: Mapping[str, Maker], seconds: float, repeats: int) ->
             stepper.step(t)
     for _ in range(repeats):
         for row, stepper in zip(rows, steppers, strict=True):
-            begin, t = time.perf_counter(), 0
-            while time.perf_counter() - begin < seconds:
+            clock, t = Clock(), 0
+            while clock.seconds < seconds:
                 stepper.step(t)
                 t += 1
-            row["rates"].append(row["slots"] * t / (time.perf_counter() - begin))
+            row["rates"].append(row["slots"] * t / clock.seconds)
+            row["cpu_rates"].append(row["slots"] * t / clock.cpu_seconds)
     for row in rows:
         row["frames_per_second"] = median(row["rates"])
+        row["frames_per_cpu_second"] = median(row["cpu_rates"])
     return rows
 
 
@@ -71,19 +77,21 @@ def frames_table(rows: list[dict]) -> Table:
     """Return a table of the programs side by side, each with its ratio to the original."""
     from rich.table import Table
 
-    rates = {(row["program"], row["slots"]): row["frames_per_second"] for row in rows}
     names = list(dict.fromkeys(row["program"] for row in rows))
-    table = Table(title=f"CoinRun hard, random actions, {_THREADS} threads: frames/s", min_width=78)
-    for column in ("environments", *names):
+    table = Table(title=f"CoinRun hard, random actions, {_THREADS} threads", min_width=78)
+    for column in ("frames per", "environments", *names):
         table.add_column(column, justify="right")
-    for slots in SLOTS:
-        stock = rates.get(("procgen", slots))
-        cells = []
-        for name in names:
-            ratio = f" ({rates[name, slots] / stock:.1f}x)" if stock and name != "procgen" else ""
-            cells.append(f"{rates[name, slots]:,.0f}{ratio}")
-        table.add_row(str(slots), *cells)
+    for unit, key in (("second", "frames_per_second"), ("CPU second", "frames_per_cpu_second")):
+        rates = {(row["program"], row["slots"]): row[key] for row in rows}
+        for slots in SLOTS:
+            table.add_row(unit, str(slots), *(_cell(rates, name, slots) for name in names))
     return table
+
+
+def _cell(rates: dict[tuple[str, int], float], name: str, slots: int) -> str:
+    rate, stock = rates[name, slots], rates.get(("procgen", slots))
+    ratio = f" ({rate / stock:.1f}x)" if stock and name != "procgen" else ""
+    return f"{rate:,.0f}{ratio}"
 
 
 def measure_training(repeats: int) -> tuple[list[dict[str, Any]], Table]:
@@ -99,61 +107,91 @@ def measure_training(repeats: int) -> tuple[list[dict[str, Any]], Table]:
     from misgen.agents import PPOConfig
 
     steps = _ROLLOUTS * _TRAINED["num_envs"] * _TRAINED["num_steps"]
-    config = PPOConfig(total_steps=steps, encoder="nature", **_TRAINED)
-    impala = dataclasses.replace(config, encoder="impala", hidden=[], channels=[])
-    programs: dict[str, Callable[[], float]] = {
-        "stable-baselines3 CnnPolicy": lambda: _train_stock(config),
-        "misgen nature": lambda: _train_ours(config),
-        "misgen impala": lambda: _train_ours(impala),
+    nature = PPOConfig(total_steps=steps, encoder="nature", **_TRAINED)
+    impala = PPOConfig(total_steps=steps, encoder="impala", **_TRAINED)
+    programs: dict[str, Callable[[], Rates]] = {
+        "nature, stable-baselines3's CnnPolicy": lambda: _train_stock(nature),
+        "nature, misgen": lambda: _train_ours(nature),
+        "impala, in stable-baselines3's CnnPolicy": lambda: _train_stock(impala),
+        "impala, misgen": lambda: _train_ours(impala),
     }
-    rates: dict[str, list[float]] = {name: [] for name in programs}
+    found: dict[str, list[Rates]] = {name: [] for name in programs}
     for _ in range(repeats):
         for name, train in programs.items():
-            rates[name].append(train())
-    table = Table(title="PPO from 64x64 pixels, one CPU thread", min_width=78)
-    for column in ("program", "decisions/s", "slowest", "fastest"):
+            found[name].append(train())
+    table = Table(title="PPO from 64x64 pixels, one CPU thread: decisions", min_width=78)
+    for column in ("program", "per second", "per CPU second"):
         table.add_column(column, justify="right")
-    for name, found in rates.items():
-        table.add_row(name, *(f"{rate:,.0f}" for rate in (median(found), min(found), max(found))))
-    rows = [
-        {"program": name, "decisions_per_second": median(found), "rates": found}
-        for name, found in rates.items()
-    ]
+    rows = []
+    for name, turns in found.items():
+        wall, cpu = (median(rates) for rates in zip(*turns, strict=True))
+        table.add_row(name, f"{wall:,.0f}", f"{cpu:,.0f}")
+        rows.append(
+            {"program": name, "per_second": wall, "per_cpu_second": cpu, "turns": list(turns)}
+        )
     return rows, table
 
 
-def _train_ours(config: PPOConfig) -> float:
-    """Return decisions/s of the last rollout and update."""
+Rates = tuple[float, float]
+"""Decisions a second, and a second of CPU time, of the last rollout and update."""
+
+
+class Clock:
+    """Seconds since it was made, on the wall and at work in all threads of the process."""
+
+    def __init__(self) -> None:
+        """Start."""
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since then."""
+        return time.perf_counter() - self._wall
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Seconds of work since then."""
+        return time.process_time() - self._cpu
+
+    def rates(self, count: int) -> Rates:
+        """Return how many of `count` things were done in a second of each."""
+        return count / self.seconds, count / self.cpu_seconds
+
+
+def _train_ours(config: PPOConfig) -> Rates:
     from misgen.agents.ppo import train_ppo
 
-    rates: list[float] = []
-    train_ppo(_env(config), config, 0, lambda record: rates.append(record["steps_per_second"]))
+    clocks: list[Clock] = []  # one from each rollout's end
+    rates: list[Rates] = []
+
+    def note(record: dict[str, Any]) -> None:
+        if clocks:
+            rates.append(clocks[-1].rates(config.num_envs * config.num_steps))
+        clocks.append(Clock())
+
+    train_ppo(_env(config), config, 0, note)
     return rates[-1]
 
 
-def _train_stock(config: PPOConfig) -> float:
-    """Return the same of stable-baselines3's own way with pictures: transposed, its CnnPolicy."""
+def _train_stock(config: PPOConfig) -> Rates:
+    """Train in stable-baselines3's own way with pictures: turned round, and made floats by it."""
     from stable_baselines3 import PPO
     from stable_baselines3.common.callbacks import BaseCallback
     from stable_baselines3.common.vec_env import VecExtractDictObs
 
     from misgen.agents.threads import tune_process
 
-    class Clock(BaseCallback):
-        """Notes when each rollout starts."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.starts: list[float] = []
+    class Starts(BaseCallback):
+        """Starts a clock with each rollout."""
 
         def _on_rollout_start(self) -> None:
-            self.starts.append(time.perf_counter())
+            self.clock = Clock()
 
         def _on_step(self) -> bool:
             return True
 
     tune_process(1)
-    clock = Clock()
+    starts = Starts()
     model = PPO(
         "CnnPolicy",
         VecExtractDictObs(_env(config), "rgb"),
@@ -163,12 +201,36 @@ def _train_stock(config: PPOConfig) -> float:
         n_epochs=config.epochs,
         gamma=config.gamma,
         ent_coef=config.entropy,
+        policy_kwargs=_plain_impala() if config.encoder == "impala" else None,
         device="cpu",
         seed=0,
     )
-    model.learn(config.total_steps, callback=clock)
-    seconds = time.perf_counter() - clock.starts[-1]
-    return config.num_envs * config.num_steps / seconds
+    model.learn(config.total_steps, callback=starts)
+    return starts.clock.rates(config.num_envs * config.num_steps)
+
+
+def _plain_impala() -> dict[str, Any]:
+    """Return the arguments that put the IMPALA network into stable-baselines3's CnnPolicy."""
+    import numpy as np
+    from gymnasium import spaces
+    from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+    from torch import Tensor
+
+    from misgen.agents.vision import ImpalaEncoder
+
+    class Plain(BaseFeaturesExtractor):
+        """The same layers, on float pictures [n, 3, height, width]."""
+
+        def __init__(self, observation_space: spaces.Box) -> None:
+            super().__init__(observation_space, 256)
+            shape = observation_space.shape[1:] + observation_space.shape[:1]
+            space = spaces.Dict({"rgb": spaces.Box(0, 255, shape, np.uint8)})
+            self.network = ImpalaEncoder(space, [256], [16, 32, 32])
+
+        def forward(self, pictures: Tensor) -> Tensor:
+            return self.network.dense(self.network.convolutions(pictures).flatten(1))
+
+    return {"features_extractor_class": Plain, "net_arch": []}
 
 
 def _env(config: PPOConfig) -> Any:

@@ -2,7 +2,8 @@
 
 `misgen/ProcgenCoinRun-v0`, `misgen/ProcgenMaze-v0`: OpenAI's own engine (Procgen 0.10.7), from the
 stock wheels for Linux x86_64: `procgen-mirror` on Python 3.11 and 3.12, `procgen-gym` on 3.13
-(`pip install 'misgen[procgen]'`).  Elsewhere CoinRun's native world, `misgen/CoinRun-v0`, plays the
+(`pip install 'misgen[procgen]'`).  The two play alike and may draw a pixel slightly differently
+(another version of Qt).  Elsewhere CoinRun's native world, `misgen/CoinRun-v0`, plays the
 same levels by the same rules.
 
 ## Description
