@@ -66,7 +66,7 @@ def goal_and_capability(results: Results) -> Figure:
     intervals, small dots single training seeds.
     """
     panels = len(results.placements) + 1
-    columns = min(panels, _MOST_COLUMNS)
+    columns = 2 if panels == 4 else min(panels, _MOST_COLUMNS)  # no row for one panel
     rows = -(-panels // columns)
     with matplotlib.rc_context(_FONT):
         figure = Figure(figsize=(10.6, 3.45 * rows + 0.75), layout="constrained")
