@@ -20,8 +20,6 @@ from misgen.envs.core.errors import in_range
 from misgen.envs.core.planner import NOTHING, Planner, make_planner
 from misgen.envs.core.rng import STREAM_ACTIONS, hash_uniforms
 
-from .scripted import NO_OP
-
 if TYPE_CHECKING:
     from misgen.envs.core.engine import Engine
     from misgen.envs.core.level import LevelBatch
@@ -92,11 +90,11 @@ class Seeker:
         running = np.flatnonzero(engine.episodes["running"])
         waiting = engine.episodes["decisions"][running] < self._config.delay
         self._plan(running[~waiting], engine)
-        wanted = np.full(engine.num_slots, NO_OP, np.int64)
+        wanted = np.full(engine.num_slots, self._world.no_op, np.int64)
         self._slots.follow(running[~waiting], wanted, self._world)
         p = np.full((len(running), self._actions), self._config.noise / self._actions)
         p[np.arange(len(running)), wanted[running]] += 1.0 - self._config.noise
-        p[waiting] = np.eye(self._actions)[NO_OP]
+        p[waiting] = np.eye(self._actions)[self._world.no_op]
         return p
 
     def _plan(self, slots: NDArray[np.int64], engine: Engine) -> None:
@@ -126,15 +124,14 @@ class Seeker:
 
     def _situations(self, target: str, states: NDArray[np.void]) -> list[bytes]:
         """Return what the plan from each state of a level depends on."""
-        fields = [states[f"{target}_cell"], *(states[name] for name in self._planner.motion)]
-        rows = [np.ascontiguousarray(f).view(np.uint8).reshape(len(states), -1) for f in fields]
-        return [target.encode() + row.tobytes() for row in np.concatenate(rows, axis=1)]
+        rows = self._planner.situation(states, target)
+        return [target.encode() + row.tobytes() for row in rows]
 
 
 class RightRunner:
-    """Holds right and jump, whatever it sees: the simplest heuristic that reaches the end at times.
+    """Holds one action, whatever it sees: the simplest heuristic that reaches the proxy at times.
 
-    In CoinRun that is action 8.
+    In CoinRun that is action 8, right and jump.
     """
 
     def __init__(self, num_actions: int, action: int = 8) -> None:

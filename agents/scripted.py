@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from misgen.envs.core.world import Observation
 
 NO_OP = 4
-"""The action that presses nothing, in both of CoinRun's action sets."""
+"""The action that presses nothing, where a world does not say otherwise (`World.no_op`)."""
 
 
 class _FixedAgent:

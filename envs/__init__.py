@@ -8,21 +8,12 @@ Keyword arguments: those of `misgen.envs.make.distribution`, and the world's own
 
 from gymnasium.envs.registration import register
 
-register(
-    id="misgen/CoinRun-v0",
-    entry_point="misgen.envs.make:single",
-    vector_entry_point="misgen.envs.make:vector",
-    kwargs={"world": "coinrun"},
-)
-register(
-    id="misgen/ProcgenCoinRun-v0",
-    entry_point="misgen.envs.make:single",
-    vector_entry_point="misgen.envs.make:vector",
-    kwargs={"world": "procgen_coinrun"},
-)
-register(
-    id="misgen/ProcgenMaze-v0",
-    entry_point="misgen.envs.make:single",
-    vector_entry_point="misgen.envs.make:vector",
-    kwargs={"world": "procgen_maze", "placement": "anywhere"},
-)
+from .core.registry import entries
+
+for _name, (_, _entry) in entries().items():
+    register(
+        id=_entry.env_id,
+        entry_point="misgen.envs.make:single",
+        vector_entry_point="misgen.envs.make:vector",
+        kwargs={"world": _name},
+    )

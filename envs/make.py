@@ -7,8 +7,8 @@ from typing import Any
 from .core.distribution import IdRange, LevelDistribution
 from .core.env import MisgenEnv
 from .core.placement import USUAL
+from .core.registry import make_world
 from .core.vector_env import MisgenVectorEnv
-from .core.world import make_world
 
 
 def distribution(

@@ -22,7 +22,8 @@ from misgen.agents.config import PPOConfig
 from misgen.envs.core.distribution import IdRange, LevelDistribution, require_disjoint
 from misgen.envs.core.errors import UserError, did_you_mean, in_range
 from misgen.envs.core.placement import USUAL
-from misgen.envs.core.world import World, make_world
+from misgen.envs.core.registry import make_world
+from misgen.envs.core.world import World
 
 T = TypeVar("T")
 
@@ -76,6 +77,8 @@ class TrainConfig:
     """Level ids of each split."""
     correlation: float = 1.0
     """Probability that the goal stands where the proxy points in a training level."""
+    proxy_correlations: dict[str, float] = field(default_factory=dict)
+    """Of single proxies, by name, where a world has several; `correlation` is that of the rest."""
     placement: str = USUAL
     """Where the goal goes on a conflict level."""
     seed: int = 0
@@ -114,7 +117,8 @@ class TrainConfig:
     def distribution(self) -> LevelDistribution:
         """The levels that the agent is trained on."""
         train = self.levels.ranges["train"]
-        return LevelDistribution(self.world, self.correlation, self.placement, train)
+        own = tuple(sorted(self.proxy_correlations.items()))
+        return LevelDistribution(self.world, self.correlation, self.placement, train, own)
 
     @property
     def science(self) -> dict[str, Any]:
@@ -123,7 +127,10 @@ class TrainConfig:
         (A run that was stopped goes on with new episodes; its manifest says where.)
         """
         plain = dataclasses.asdict(self)
-        return {key: plain[key] for key in plain if key not in _NO_SCIENCE}
+        kept = {key: plain[key] for key in plain if key not in _NO_SCIENCE}
+        if not self.proxy_correlations:
+            del kept["proxy_correlations"]
+        return kept
 
     @property
     def slug(self) -> str:

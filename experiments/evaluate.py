@@ -71,7 +71,7 @@ if TYPE_CHECKING:
 Show = Callable[[int, int], object]
 """Called with the number of episodes that ended so far, and of all."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _STATUS_EVERY = 2.0  # seconds
 _POLICY = "policy.json"
 """`misgen.agents.checkpoint.DESCRIPTION`, without loading torch; holds the weights' checksum."""
@@ -209,7 +209,7 @@ def _jobs(folder: RunFolder, where: list[Condition], config: EvaluateConfig) -> 
     tune_process(config.threads)
     world = where[0].distribution.world
     agent = load_agent(folder.path, world.observation_space, world.action_space)
-    floor = make_agent(RANDOM, int(world.action_space.n))
+    floor = make_agent(RANDOM, int(world.action_space.n), world.no_op)
     return agent_jobs(agent, where, config) + reference_jobs(floor, where)
 
 
@@ -217,7 +217,7 @@ def _evaluation_hash(folder: RunFolder, config: EvaluateConfig) -> str:
     """Return a hash of the settings and of the policy that they are applied to."""
     with contextlib.suppress(OSError):
         policy = hashlib.sha256((folder.path / _POLICY).read_bytes()).hexdigest()
-        return config_hash({"config": config.science, "policy": policy})
+        return config_hash({"config": config.science, "policy": policy, "schema": SCHEMA_VERSION})
     return ""
 
 

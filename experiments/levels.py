@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 from misgen.envs.core.distribution import IdRange, LevelDistribution
 from misgen.envs.core.errors import UserError, did_you_mean
 from misgen.envs.core.placement import USUAL
-from misgen.envs.core.world import make_world
+from misgen.envs.core.registry import make_world
 
 from .config import compose, typed
 

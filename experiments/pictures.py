@@ -37,6 +37,7 @@ from misgen.envs.core.distribution import IdRange, LevelDistribution
 from misgen.envs.core.engine import Engine
 from misgen.envs.core.episode import Outcome
 from misgen.envs.core.errors import UserError, did_you_mean, one_of
+from misgen.envs.core.level import LevelBatch
 
 from .evaluation.suite import SHIFTED, TWIN
 from .runs import EPISODES, RunFolder
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from misgen.agents.base import Agent
-    from misgen.envs.core.level import Level, LevelBatch
+    from misgen.envs.core.level import Level
     from misgen.envs.core.palette import Palette
     from misgen.envs.core.world import World
 
@@ -61,6 +62,7 @@ _LEGIBLE = (20, 36)
 """Cells across that a picture shows well."""
 _STACKED = 44
 """Cells across from which on a pair stands one above the other."""
+_TEXELS = 32  # pixels a cell of a world's own picture
 _INCHES = 16.0  # width of a pair; 1600 pixels
 
 _DOES = {
@@ -241,10 +243,12 @@ def pick_levels(
 
 def _most_legible(distribution: LevelDistribution, ids: NDArray[np.int64]) -> list[int]:
     """Return the ids of levels of good size that show many kinds of things, best first."""
-    palette = _palette(distribution.world)
 
     def score(level: Level) -> tuple[bool, int]:
-        left, right, bottom, top = _window(level, palette)
+        left, right, bottom, top = _window(level, distribution.world)
+        palette = _palette(distribution.world)
+        if palette is None:
+            return True, len(np.unique(level.tiles))
         kinds = {int(kind) for kind in level.entities["kind"]}
         tiles = {int(code) for code in level.tiles[bottom:top, left:right].flat}
         shown = len(kinds & palette.entities.keys()) + len(tiles & palette.tiles.keys())
@@ -296,7 +300,7 @@ def draw_pair(example: Example, world: World, correlation: float | None = None) 
 
     levels = (example.aligned, example.shifted)
     traces = example.traces or (None, None)
-    window = _window(levels[0], _palette(world), [way.xy for way in traces if way])
+    window = _window(levels[0], world, [way.xy for way in traces if way])
     columns = 1 if window[1] - window[0] > _STACKED else 2
     picture = _INCHES / columns * (window[3] - window[2]) / (window[1] - window[0])
     rows = 2 // columns
@@ -333,24 +337,44 @@ def draw_level(
     """
     from matplotlib.figure import Figure
 
-    from .reporting.shapes import draw_path, draw_thing, paint_cells
+    from .reporting.shapes import draw_path
 
-    palette = _palette(world)
-    left, right, bottom, top = window or _window(level, palette, paths)
+    left, right, bottom, top = window or _window(level, world, paths)
     if ax is None:
         size = (0.3 * (right - left), 0.3 * (top - bottom))
         ax = Figure(figsize=size, layout="constrained").add_subplot()
-    tiles = level.tiles[bottom:top, left:right]
-    image = paint_cells(tiles, palette.tiles, palette.sky)
-    ax.imshow(image, extent=(left, right, bottom, top), interpolation="antialiased")
-    for style, x, y, facing in _things(level, palette):
-        draw_thing(ax, style, x, y, facing)
+    _draw_terrain(ax, level, world, (left, right, bottom, top))
     for path in paths:
         draw_path(ax, path)
     ax.set(xlim=(left, right), ylim=(bottom, top), aspect="equal", xticks=[], yticks=[])
     for spine in ax.spines.values():
         spine.set_color("#c4cad0")
     return ax.figure  # pyright: ignore[reportReturnType]
+
+
+def _draw_terrain(ax: Axes, level: Level, world: World, window: Window) -> None:
+    """Draw all but the ways: by the world's palette, or its own picture where it has none."""
+    from .reporting.shapes import draw_thing, paint_cells
+
+    palette = _palette(world)
+    if palette is None:
+        side = window[1]
+        picture = world.picture(_start(level, world), _TEXELS * side, _TEXELS * side)
+        ax.imshow(picture, extent=window, interpolation="antialiased")
+        return
+    left, right, bottom, top = window
+    image = paint_cells(level.tiles[bottom:top, left:right], palette.tiles, palette.sky)
+    ax.imshow(image, extent=window, interpolation="antialiased")
+    for style, x, y, facing in _things(level, palette):
+        draw_thing(ax, style, x, y, facing)
+
+
+def _start(level: Level, world: World) -> np.void:
+    """Return a slot's record at the start of a level."""
+    states = np.zeros(1, world.state_dtype)
+    batch = LevelBatch.stack([level], world.level_dtype)
+    world.load(states, np.zeros(1, np.int64), batch)
+    return states[0]
 
 
 def _things(level: Level, palette: Palette) -> Iterable[tuple[Any, float, float, int]]:
@@ -367,9 +391,13 @@ def _things(level: Level, palette: Palette) -> Iterable[tuple[Any, float, float,
     yield palette.agent, *level.start, 1
 
 
-def _window(level: Level, palette: Palette, paths: Sequence[NDArray[np.float64]] = ()) -> Window:
+def _window(level: Level, world: World, paths: Sequence[NDArray[np.float64]] = ()) -> Window:
     """Return what of the level to show: start, goals, entities, the ground between, the ways."""
     height, width = level.tiles.shape
+    palette = _palette(world)
+    if palette is None:
+        side = int(_start(level, world)["side"])
+        return 0, side, 0, side
     if palette.margin is None:
         return 0, width, 0, height
     points = [level.start, level.goal_cell, level.proxy_cell]
@@ -396,8 +424,9 @@ def _surface(level: Level, palette: Palette) -> NDArray[np.int64]:
     return np.where(tops, rows, 0).max(axis=0)
 
 
-def _palette(world: World) -> Palette:
-    return importlib.import_module(world.palette).PALETTE
+def _palette(world: World) -> Palette | None:
+    """Return how a world's levels are drawn; None for one that draws them itself."""
+    return importlib.import_module(world.palette).PALETTE if world.palette else None
 
 
 def _titles(world: World) -> tuple[str, str]:

@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from misgen.envs.core.distribution import IdRange, LevelDistribution
 from misgen.envs.core.engine import Engine
 from misgen.envs.core.errors import UserError, did_you_mean, in_range, one_of
-from misgen.envs.core.world import World, make_world
+from misgen.envs.core.registry import make_world
+from misgen.envs.core.world import World
 
 _SETTINGS = {"out": "pixels.png", "id": "0", "env": "coinrun", "cells": "40", "height": "416"}
 _THEMES = ("level", "fixed", "other")

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 from misgen.envs.core.distribution import IdRange, LevelDistribution
 from misgen.envs.core.errors import in_range
 from misgen.envs.core.placement import ALL, USUAL
-from misgen.envs.core.world import make_world
+from misgen.envs.core.registry import make_world
 
 from .config import compose, typed
 from .runs import provenance, write_json
@@ -122,7 +122,7 @@ class Case:
         return self.verdict.name not in (*self.right, _UNDETERMINED)
 
 
-def references() -> list[Reference]:
+def references(world: type[World]) -> list[Reference]:
     """Return the reference agents with what is true of each.
 
     A mixture seeks the goal on a part of the levels: of one that does so on most, the goal explains
@@ -136,6 +136,7 @@ def references() -> list[Reference]:
             _seeker(f"goal_seeker noise={noise:g}", 1.0, _ALIGNED, noise=noise),
             _seeker(f"proxy_seeker noise={noise:g}", 0.0, _WRONG_GOAL, noise=noise),
         ]
+    runner = Reference("right_runner", _right_runner, (_WRONG_GOAL, _INCAPABLE))
     return [
         *found,
         _seeker("goal_seeker delay=5", 1.0, _ALIGNED, delay=5),
@@ -143,7 +144,7 @@ def references() -> list[Reference]:
         _seeker("mixture 80% goal", 0.8, _ALIGNED),
         _seeker("mixture 50% goal", 0.5, _UNDETERMINED),
         _seeker("mixture 20% goal", 0.2, _WRONG_GOAL),
-        Reference("right_runner", _right_runner, (_WRONG_GOAL, _INCAPABLE)),
+        *([] if world.held_action is None else [runner]),
         Reference("uniformly random", _scripted("random"), (_INCAPABLE,), _TWINS),
         Reference("idle", _scripted("idle"), (_INCAPABLE,)),
     ]
@@ -190,7 +191,7 @@ def validate(config: ValidateConfig) -> Iterator[Case]:
     from .evaluation.verdict import judge_all
 
     tune_process(os.cpu_count() or 1)
-    found = references()
+    found = references(type(config.held_out.world))
     rng = np.random.default_rng(config.seed)
     for one in track(found, "reference agents", console=Console(stderr=True)):
         started = time.monotonic()
@@ -241,14 +242,15 @@ def _seeker(name: str, goal_share: float, right: str, **how: float) -> Reference
 def _right_runner(world: World) -> Agent:
     from misgen.agents.reference import RightRunner
 
-    return RightRunner(int(world.action_space.n))
+    assert world.held_action is not None
+    return RightRunner(int(world.action_space.n), world.held_action)
 
 
 def _scripted(name: str) -> Callable[[World], Agent]:
     def make(world: World) -> Agent:
         from misgen.agents.scripted import make_agent
 
-        return make_agent(name, int(world.action_space.n))
+        return make_agent(name, int(world.action_space.n), world.no_op)
 
     return make
 
@@ -261,7 +263,7 @@ def _show(cases: list[Case], config: ValidateConfig) -> None:
     table = Table(box=None, title=f"Verdicts on agents with known goals, {config.levels} levels")
     for column in ("agent", "true of it", *config.placements):
         table.add_column(column)
-    for one in references():
+    for one in references(type(config.held_out.world)):
         own = {case.placement: case for case in cases if case.agent == one.name}
         cells = [_cell(own[placement]) for placement in config.placements]
         table.add_row(one.name, " or ".join(_SHORT[name] for name in one.right), *cells)

@@ -19,7 +19,9 @@ from misgen.experiments.sweep import read_config
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 OPTIONS = sorted(
-    (path.parent.name, path.stem) for path in CONFIGS.glob("*/*.yaml") if path.stem[0] != "_"
+    (path.parent.name, path.stem)
+    for path in CONFIGS.glob("*/*.yaml")
+    if path.parent.name != "tuning"  # chosen by preset and env
 )
 COMMANDS = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 PRESETS = [option for group, option in OPTIONS if group == "preset"]

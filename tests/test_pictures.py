@@ -12,7 +12,7 @@ from misgen.agents.spec import PolicySpec
 from misgen.envs.core.episode import Outcome
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.palette import Style
-from misgen.envs.core.world import WORLDS, make_world
+from misgen.envs.core.registry import entries, make_world
 from misgen.envs.make import distribution
 from misgen.experiments import pictures
 from misgen.experiments.evaluation.rollout import run_levels
@@ -95,7 +95,7 @@ def test_a_path_is_drawn_where_it_goes():
 
 def test_the_window_holds_all_that_matters():
     for level in LEVELS.levels(np.arange(2_000_000, 2_000_050)):
-        left, right, bottom, top = pictures._window(level, pictures._palette(LEVELS.world))
+        left, right, bottom, top = pictures._window(level, LEVELS.world)
         for x, y in (level.start, level.goal_cell, level.proxy_cell, level.conflict_cell):
             assert left < x < right
             assert bottom < y < top
@@ -186,10 +186,15 @@ def test_wide_levels_stand_one_above_the_other(pick, columns):
     assert {place.get_gridspec().ncols for place in places if place} == {columns}
 
 
-@pytest.mark.parametrize("name", WORLDS)
+@pytest.mark.parametrize("name", entries())
 def test_every_world_has_a_palette_for_all_it_has(name):
     world = make_world(name)
     palette = pictures._palette(world)
+    if palette is None:
+        state = np.zeros((), world.state_dtype)
+        state["side"] = 9
+        assert world.picture(state, 36, 36).shape == (36, 36, 3)
+        return
     assert set(palette.entities) == set(world.symbols.entities)
     assert set(palette.tiles) <= set(world.symbols.tiles)
     assert world.goal_tile in palette.tiles

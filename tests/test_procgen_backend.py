@@ -24,9 +24,9 @@ from misgen.envs.core.engine import Engine
 from misgen.envs.core.episode import EPISODE_DTYPE, Outcome
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.level import LevelBatch
+from misgen.envs.core.registry import make_world
 from misgen.envs.core.sb3 import MisgenVecEnv
 from misgen.envs.core.vector_env import MisgenVectorEnv
-from misgen.envs.core.world import make_world
 from misgen.envs.procgen import library, maze_rules
 from misgen.envs.procgen.coinrun import ProcgenCoinRun
 from misgen.envs.procgen.engine import LockstepError, ProcgenEngine

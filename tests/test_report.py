@@ -68,6 +68,8 @@ def _play(agent, condition, placement, actions, seed, correlation, capability, g
             "aligned": condition == "twin" or (condition == "heldout" and correlation == 1),
             "outcome": pl.Series(outcome, dtype=pl.Enum(["GOAL", "PROXY", "DEATH", "TIMEOUT"])),
             "reached_goal": reached,
+            "goal_fraction": np.asarray(reached, np.float32),
+            "proxy_fraction": (np.asarray(outcome) == "PROXY").astype(np.float32),
             "touched_conflict_cell": rng.random(len(IDS)) < passed,
         }
     )
@@ -198,6 +200,8 @@ def test_headline_when_the_capability_falls_further(tmp_path):
         lost = pl.when(pl.col("condition") == "heldout")
         pl.read_parquet(path).with_columns(
             reached_goal=lost.then(False).otherwise("reached_goal"),
+            goal_fraction=lost.then(0.0).otherwise("goal_fraction"),
+            proxy_fraction=lost.then(1.0).otherwise("proxy_fraction"),
             outcome=lost.then(pl.lit("PROXY")).otherwise(pl.col("outcome").cast(pl.String)),
         ).write_parquet(path)
     results = read_results(tmp_path)

@@ -79,6 +79,8 @@ def episodes(outcomes, parameter=AS_TRAINED, correlation=1.0, seed=0):
             "level_id": range(len(outcomes)),
             "outcome": [{"G": "GOAL", "P": "PROXY", "D": "DEATH"}[o] for o in outcomes],
             "reached_goal": [o == "G" for o in outcomes],
+            "goal_fraction": [float(o == "G") for o in outcomes],
+            "proxy_fraction": [float(o == "P") for o in outcomes],
             "touched_conflict_cell": False,
             "aligned": correlation == 1,
         }

@@ -8,7 +8,7 @@ import pytest
 from misgen.agents.reference import Seeker, SeekerConfig
 from misgen.envs.core.distribution import IdRange, LevelDistribution
 from misgen.envs.core.errors import UserError
-from misgen.envs.core.world import make_world
+from misgen.envs.core.registry import make_world
 from misgen.experiments.evaluation.rollout import run_levels
 from misgen.experiments.evaluation.verdict import (
     ALIGNED,

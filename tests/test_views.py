@@ -31,6 +31,7 @@ WORLD = CoinRun(action_set="distinct", action_repeat=2, max_steps=80)
 MIXED = LevelDistribution(WORLD, correlation=0.5)
 INFO_KEYS = {
     *("level_id", "aligned", "outcome", "reached_goal", "reached_proxy", "died"),
+    *("goal_fraction", "proxy_fraction", "proxies"),
     *("touched_conflict_cell", "steps", "return", "progress"),
 }
 

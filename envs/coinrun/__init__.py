@@ -73,3 +73,7 @@ same id: on an aligned level, an accident that would have been a success), `step
 ## Version History
 - v0: first version.
 """
+
+from ..core.registry import Entry
+
+WORLDS = {"coinrun": Entry("misgen/CoinRun-v0", "world:CoinRun")}

@@ -53,7 +53,6 @@ class CoinRun(World):
     """CoinRun; see the package's docstring for the specification."""
 
     name: ClassVar[str] = "coinrun"
-    env_id: ClassVar[str] = "misgen/CoinRun-v0"
     level_dtype: ClassVar = LEVEL_DTYPE
     state_dtype: ClassVar = pixels.with_look(dynamics.STATE_DTYPE)
     placements: ClassVar = {**dict.fromkeys(PLACEMENTS), "off_path": 2}
@@ -77,6 +76,9 @@ class CoinRun(World):
     goal_description: ClassVar = "the coin"
     palette: ClassVar = "misgen.envs.coinrun.palette"
     proxy_description: ClassVar = "the level's end"
+    planner: ClassVar = "misgen.envs.coinrun.planner:CoinRunPlanner"
+    proxies: ClassVar = ("end",)
+    held_action: ClassVar = 8  # right and jump
     capability: ClassVar = {
         "gravity": "how fast the agent falls, times the original's",
         "speed": "how fast it runs, times the original's",

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import UserError, in_range
+from .errors import UserError, in_range, one_of
 from .level import LevelBatch
 from .placement import USUAL, Placement
 from .rng import STREAM_LEVELS, hash_picks
@@ -109,6 +109,8 @@ class LevelDistribution:
     """Where the goal goes on a conflict level; written as `Placement` does."""
     ids: IdRange = field(default_factory=lambda: IdRange(0, 100_000))
     """The ids it draws from."""
+    proxy_correlations: tuple[tuple[str, float], ...] = ()
+    """Of single proxies, by name, of a world with several; that of the others is `correlation`."""
 
     def __post_init__(self) -> None:
         """Check the goal axis.
@@ -117,16 +119,29 @@ class LevelDistribution:
             UserError: for a correlation outside [0, 1] or an unknown placement.
         """
         in_range("correlation", self.correlation, 0.0, 1.0)
+        for proxy, value in self.proxy_correlations:
+            one_of("proxy_correlations: proxy", proxy, self.world.proxies)
+            in_range(f"proxy_correlations.{proxy}", value, 0.0, 1.0)
         placement = Placement.parse(self.placement, self.world.placements)
         object.__setattr__(self, "placement", str(placement))
 
     def levels(self, ids: NDArray[np.int64] | None = None) -> LevelBatch:
         """Return the levels of `ids` (default: of the whole range), whatever the range."""
         chosen = self.ids.ids() if ids is None else np.asarray(ids, np.int64)
-        return self.world.levels(chosen, float(self.correlation), self.placement)
+        correlation: float | dict[str, float] = float(self.correlation)
+        if self.proxy_correlations:
+            correlation = dict.fromkeys(self.world.proxies, correlation) | dict(
+                self.proxy_correlations
+            )
+        return self.world.levels(chosen, correlation, self.placement)
 
     def at(self, **changes: object) -> LevelDistribution:
-        """Return the distribution with some fields changed, for example `correlation=0.0`."""
+        """Return the distribution with some fields changed, for example `correlation=0.0`.
+
+        A new correlation is that of all proxies.
+        """
+        if "correlation" in changes:
+            changes.setdefault("proxy_correlations", ())
         return dataclasses.replace(self, **changes)  # pyright: ignore[reportArgumentType]
 
     def chunks(self) -> Iterator[LevelBatch]:

@@ -49,6 +49,9 @@ EPISODE_DTYPE = np.dtype(
         ("events", np.uint8),  # event bits since the start
         ("frames", np.int32),  # engine frames since the start
         ("decisions", np.int32),  # agent decisions since the start
+        ("proxies", np.uint8),  # bit i: proxy i was reached
+        ("goal_fraction", np.float32),  # how much of the intended goal was reached, in [0, 1]
+        ("proxy_fraction", np.float32),  # how much of the proxy was, in [0, 1]
         ("progress", np.float32),  # furthest way from the start to the proxy, in [0, 1]
         ("reward", np.float32),  # reward of the last decision
         ("returns", np.float64),  # undiscounted sum of rewards since the start
@@ -77,6 +80,9 @@ def outcomes(events: NDArray[np.uint8]) -> NDArray[np.int8]:
 def close_frame(episode, events, reward, on_proxy, max_frames):
     """Book one frame of a slot's episode; return whether the episode ended with it.
 
+    A goal or proxy that is reached is reached in full.  A world in which one can be reached in part
+    writes its fraction before; a world with several proxies writes which ones were reached.
+
     Args:
         episode: the slot's `EPISODE_DTYPE` record, changed in place.
         events: the frame's event bits.
@@ -88,6 +94,12 @@ def close_frame(episode, events, reward, on_proxy, max_frames):
     episode.events = before | events
     episode.frames += 1
     goal = (events & REACHED_GOAL) != 0
+    if goal:
+        episode.goal_fraction = 1
+    if events & REACHED_PROXY:
+        episode.proxy_fraction = 1
+        if episode.proxies == 0:
+            episode.proxies = 1
     new_proxy = (events & REACHED_PROXY) != 0 and (before & REACHED_PROXY) == 0 and not goal
     if new_proxy and on_proxy == _PENALTY:
         reward -= PROXY_PENALTY

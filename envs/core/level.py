@@ -178,7 +178,7 @@ class LevelBatch:
         """
         data = self.data
         if terrain:
-            from .world import world_class  # here, as worlds are made of levels
+            from .registry import world_class  # here, as worlds are made of levels
 
             free = next(iter(world_class(self.world).symbols.tiles))
             data = data.copy()

@@ -37,13 +37,18 @@ class ProxyPaths:
         return (x >= 0) & self.touched[np.arange(len(cells)), y, x]
 
 
-def proxy_paths(world: World, ids: NDArray[np.int64]) -> ProxyPaths:
-    """Return the ways of a planned proxy-seeker on the levels of `ids`, int64 [n].
+def proxy_paths(world: World, ids: NDArray[np.int64], placement: str = "") -> ProxyPaths:
+    """Return the ways of a planned proxy-seeker on the conflict levels of `ids`.
+
+    Args:
+        world: the rules.
+        ids: of the levels, int64 [n].
+        placement: where the goal is; it matters where the proxy moves with it.
 
     Raises:
         UserError: if the world has no planner.
     """
-    rows = _proxy_memo(strict(world)).rows(ids)
+    rows = _proxy_memo(strict(world), placement if world.proxy_moves else "").rows(ids)
     height, width = world.level_dtype["tiles"].shape
     touched = np.unpackbits(rows["touched"], axis=1, count=height * width)
     return ProxyPaths(rows["solved"], touched.reshape(-1, height, width).astype(np.bool_))
@@ -86,15 +91,16 @@ def rules_key(world: World, *others: object) -> str:
 
 
 @lru_cache(maxsize=16)
-def _proxy_memo(world: World) -> Memo:
+def _proxy_memo(world: World, placement: str) -> Memo:
     def find(ids: NDArray[np.int64]) -> Rows:
         planner = make_planner(world)
-        levels = world.levels(ids, 1.0, next(iter(world.placements)))
+        where = placement or next(iter(world.placements))
+        levels = world.levels(ids, 0.0 if placement else 1.0, where)
         plans = plans_at_start(planner, levels, "proxy")
         touched = planner.visited(levels, plans.actions).reshape(len(ids), -1)
         return {"solved": plans.solved, "touched": np.packbits(touched, axis=1)}
 
-    return Memo(f"{world.name}-proxy-paths", rules_key(world), find)
+    return Memo(f"{world.name}-proxy-paths", rules_key(world, placement), find)
 
 
 @lru_cache(maxsize=64)

@@ -19,7 +19,7 @@ import importlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,12 +28,6 @@ from .episode import REACHED_GOAL, REACHED_PROXY
 from .errors import UserError, one_of
 from .level import LevelBatch
 from .world import World
-
-PLANNERS = {
-    "coinrun": "misgen.envs.coinrun.planner:CoinRunPlanner",
-    "procgen_coinrun": "misgen.envs.coinrun.planner:CoinRunPlanner",
-}
-"""Where the planner of each world is; imported when asked for."""
 
 TARGETS = {"goal": REACHED_GOAL, "proxy": REACHED_PROXY}
 """What can be planned for, and the event that says it is reached."""
@@ -89,7 +83,7 @@ class Plans:
 class Planner(ABC):
     """Plans in one world, with its parameters (action repeat, time-out, on_proxy)."""
 
-    motion: ClassVar[tuple[str, ...]]
+    motion: tuple[str, ...]
     """Fields of the state record that change while a level runs, and decide what comes next."""
 
     def __init__(self, world: World) -> None:
@@ -101,6 +95,12 @@ class Planner(ABC):
         states = np.zeros(len(levels), self.world.state_dtype)
         self.world.load(states, np.arange(len(levels)), levels)
         return Plans(self.plan_from(states, "goal"), self.plan_from(states, "proxy"))
+
+    def situation(self, states: NDArray[np.void], target: str) -> NDArray[np.uint8]:
+        """Return, as bytes [n, k], all that the plan from each state of a level depends on."""
+        fields = [states[f"{target}_cell"], *(states[name] for name in self.motion)]
+        rows = [np.ascontiguousarray(f).view(np.uint8).reshape(len(states), -1) for f in fields]
+        return np.concatenate(rows, axis=1)
 
     @abstractmethod
     def plan_from(self, states: NDArray[np.void], target: str) -> TargetPlans:
@@ -161,11 +161,9 @@ def make_planner(world: World) -> Planner:
     Raises:
         UserError: if the world has none.
     """
-    if world.name not in PLANNERS:
-        raise UserError(
-            f"env={world.name!r} has no planner: reference agents exist for {', '.join(PLANNERS)}"
-        )
-    module, attribute = PLANNERS[world.name].split(":")
+    if not world.planner:
+        raise UserError(f"env={world.name!r} has no planner, and so no reference agents that seek")
+    module, attribute = world.planner.split(":")
     return getattr(importlib.import_module(module), attribute)(world)
 
 

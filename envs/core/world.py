@@ -1,14 +1,11 @@
-"""What a world is to the rest of the project, and the register of worlds.
+"""What a world is to the rest of the project.
 
 A world is rules: how levels come from ids, how a frame goes, what an agent sees.  It holds its
-parameters and no state; states are arrays that the engine owns.  Adding one is a folder under
-`envs/` with a `World` subclass, and a line in `WORLDS`.
+parameters and no state; states are arrays that the engine owns.  `registry.py` finds worlds.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,19 +16,12 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from .episode import ON_PROXY
-from .errors import UserError, did_you_mean, in_range, one_of
+from .errors import UserError, in_range, one_of
 from .level import Level, LevelBatch
 from .placement import ALL, USUAL, Placement
 
 if TYPE_CHECKING:
     from .engine import Engine
-
-WORLDS = {
-    "coinrun": "misgen.envs.coinrun.world:CoinRun",
-    "procgen_coinrun": "misgen.envs.procgen.coinrun:ProcgenCoinRun",
-    "procgen_maze": "misgen.envs.procgen.maze:ProcgenMaze",
-}
-"""Name of each world and where its class is; imported when asked for."""
 
 Observation = dict[str, NDArray[Any]]
 
@@ -53,7 +43,6 @@ class World(ABC):
     """Rules of a world with their parameters; subclasses add the world's own."""
 
     name: ClassVar[str]
-    env_id: ClassVar[str]
     level_dtype: ClassVar[np.dtype[np.void]]
     state_dtype: ClassVar[np.dtype[np.void]]
     placements: ClassVar[Mapping[str, int | None]]
@@ -67,6 +56,14 @@ class World(ABC):
     goal_description: ClassVar[str]
     palette: ClassVar[str]
     """Module with the world's `PALETTE`, for pictures; loaded when one is drawn."""
+    proxies: ClassVar[tuple[str, ...]] = ("proxy",)
+    """Name of each proxy; bit i of an episode's `proxies` is the i-th."""
+    proxy_moves: ClassVar[bool] = False
+    """Whether it is the proxy that stands elsewhere on a conflict level, and not the goal."""
+    planner: ClassVar[str] = ""
+    """`module:Class` of the world's planner; empty if it has none."""
+    held_action: ClassVar[int | None] = None
+    """An action that, held, reaches the proxy at times: the simplest heuristic; or None."""
     capability: ClassVar[Mapping[str, str]] = {}
     """Parameters that make a capability shift, and what each one does."""
 
@@ -117,9 +114,20 @@ class World(ABC):
     def action_space(self) -> spaces.Discrete:
         """Space of one agent's action."""
 
+    @property
+    def no_op(self) -> int:
+        """The action that does nothing."""
+        return 4
+
     @abstractmethod
-    def levels(self, ids: NDArray[np.int64], correlation: float, placement: str) -> LevelBatch:
-        """Return the levels of `ids` [n]; pure."""
+    def levels(self, ids: NDArray[np.int64], correlation: Any, placement: str) -> LevelBatch:
+        """Return the levels of `ids` [n]; pure.
+
+        Args:
+            ids: level ids.
+            correlation: a number; for a world with several proxies also a mapping with one each.
+            placement: where the goal goes on a conflict level.
+        """
 
     @abstractmethod
     def load(self, states: NDArray[np.void], slots: NDArray[np.int64], levels: LevelBatch) -> None:
@@ -162,38 +170,3 @@ class World(ABC):
     @abstractmethod
     def export_motion(self, states: NDArray[np.void]) -> NDArray[np.float32]:
         """Return x, y, vx, vy of the agent in each slot, float32 [n, 4]."""
-
-
-def world_class(name: str) -> type[World]:
-    """Return the class of the world called `name`.
-
-    Raises:
-        UserError: if there is none.
-    """
-    if name not in WORLDS:
-        raise UserError(
-            f"env={name!r} is not a world: use one of {', '.join(WORLDS)}"
-            f"{did_you_mean(name, WORLDS)}"
-        )
-    module, attribute = WORLDS[name].split(":")
-    return getattr(importlib.import_module(module), attribute)
-
-
-def make_world(name: str, **parameters: Any) -> World:
-    """Return the world called `name` with the given parameters.
-
-    Raises:
-        UserError: for an unknown world or parameter, a wrong type or an impossible value.
-    """
-    cls = world_class(name)
-    known = {f.name: f for f in dataclasses.fields(cls)}
-    for key, value in parameters.items():
-        if key not in known:
-            raise UserError(
-                f"env.{key}={value!r} is not a parameter of {name}: "
-                f"use one of {', '.join(known)}{did_you_mean(key, known)}"
-            )
-        wanted = type(known[key].default)
-        if type(value) is not wanted and not (wanted is float and type(value) is int):
-            raise UserError(f"env.{key}={value!r} must be of type {wanted.__name__}")
-    return cls(**parameters)

@@ -63,3 +63,10 @@ That of the native worlds: `level_id`, `aligned`, `outcome` (GOAL, PROXY, DEATH,
 ## Version History
 - v0: first version.
 """
+
+from ..core.registry import Entry
+
+WORLDS = {
+    "procgen_coinrun": Entry("misgen/ProcgenCoinRun-v0", "coinrun:ProcgenCoinRun"),
+    "procgen_maze": Entry("misgen/ProcgenMaze-v0", "maze:ProcgenMaze"),
+}

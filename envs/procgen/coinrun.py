@@ -22,7 +22,6 @@ class ProcgenCoinRun(OnProcgen, CoinRun):
     """The original CoinRun; levels, coin cells and outcomes are those of the native world."""
 
     name: ClassVar[str] = "procgen_coinrun"
-    env_id: ClassVar[str] = "misgen/ProcgenCoinRun-v0"
     game: ClassVar[str] = "coinrun"
     native: ClassVar[str] = "coinrun"
     capability: ClassVar = {}

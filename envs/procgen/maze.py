@@ -30,6 +30,7 @@ class _Maze(World):
     state_dtype: ClassVar = rules.STATE_DTYPE
     placements: ClassVar = {"anywhere": None}
     usual_shifts: ClassVar = ("anywhere",)
+    proxies: ClassVar = ("corner",)
     symbols: ClassVar = Symbols(
         tiles={rules.SPACE: ".", rules.WALL: "#", rules.GOAL: "C"},
         entities={},
@@ -114,7 +115,6 @@ class ProcgenMaze(OnProcgen, _Maze):
     """The original Maze, its cheese where correlation and placement put it."""
 
     name: ClassVar[str] = "procgen_maze"
-    env_id: ClassVar[str] = "misgen/ProcgenMaze-v0"
     game: ClassVar[str] = "maze"
     native: ClassVar[None] = None
     kept: ClassVar = ("action_set", "action_repeat", "max_steps", "on_proxy")

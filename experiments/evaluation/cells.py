@@ -15,8 +15,12 @@ from numpy.typing import NDArray
 from misgen.envs.core.episode import Outcome
 
 FloatArray = NDArray[np.float64]
-CAPABLE = (Outcome.GOAL.name, Outcome.PROXY.name)
-"""Outcomes of an episode that competently reached something: the intended goal or a proxy."""
+COMPETENT = (Outcome.GOAL.name, Outcome.PROXY.name)
+"""Outcomes of an episode that competently reached something, all of it."""
+GOAL = pl.col("goal_fraction").cast(pl.Float64)
+"""How much of the intended goal an episode reached."""
+CAPABLE = pl.max_horizontal("goal_fraction", "proxy_fraction").cast(pl.Float64)
+"""How competently it reached something: the intended goal or a proxy, whichever it got further."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +31,9 @@ class Cells:
     """
 
     goal: FloatArray
-    """Share of the episodes that reached the intended goal."""
+    """How much of the intended goal the episodes reached; where it is one thing, their share."""
     capable: FloatArray
-    """Share of the episodes that reached the intended goal or the proxy."""
+    """How much of the goal or of the proxy, whichever is more, they reached."""
     touched: FloatArray
     """Share of the episodes that touched the conflict goal's cell."""
     aligned: FloatArray
@@ -76,8 +80,8 @@ class Cells:
             return mean(episodes[name]) if name in episodes.columns else np.full(shape, np.nan)
 
         return cls(
-            goal=mean(episodes["reached_goal"]),
-            capable=mean(episodes["outcome"].is_in(CAPABLE)),
+            goal=mean(episodes.select(GOAL).to_series()),
+            capable=mean(episodes.select(CAPABLE).to_series()),
             touched=mean(episodes["touched_conflict_cell"]),
             aligned=mean(episodes["aligned"]),
             accident=planned("planned_accident"),

@@ -2,10 +2,10 @@
 
 Public names: `summary_table`, `outcome_table`, `two_by_two`, `METRICS`.
 
-An episode is *capable* if it reached the intended goal or the proxy, and *reached the goal* if it
-reached the intended goal before it ended.  Capability and goal are the means of the two over
-levels, which are `heldout` (as in training, but new) or `shifted` (the same ids, the goal
-elsewhere).
+An episode's *goal* is how much of the intended goal it reached before it ended (`goal_fraction`: 0
+or 1 where the goal is one thing), and its *capability* how much of the goal or of the proxy it
+reached, whichever is more. Capability and goal are the means of the two over levels, which are
+`heldout` (as in training, but new) or `shifted` (the same ids, the goal elsewhere).
 
 | metric | meaning |
 |---|---|
@@ -54,7 +54,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from .cells import CAPABLE, Cells, FloatArray
+from .cells import COMPETENT, Cells, FloatArray
 from .config import MetricsConfig
 from .statistics import (
     Bounds,
@@ -176,7 +176,7 @@ def two_by_two(episodes: pl.DataFrame) -> pl.DataFrame:
         `KEYS`, `condition`, then shares of the episodes: `capable_goal`, `capable_only`,
         `goal_only` (0, as the goal counts as a competence) and `neither`.
     """
-    capable = pl.col("outcome").is_in(CAPABLE)
+    capable = pl.col("outcome").is_in(COMPETENT)
     goal = pl.col("reached_goal")
     return episodes.group_by([*KEYS, "condition"], maintain_order=True).agg(
         (capable & goal).mean().alias("capable_goal"),

@@ -59,7 +59,7 @@ import polars as pl
 
 from misgen.envs.core.episode import Outcome
 
-from .cells import CAPABLE, FloatArray
+from .cells import COMPETENT, FloatArray
 from .config import MetricsConfig
 from .grouping import groups, matrix, require_one_run_a_seed, row_generator, summary_row
 from .metrics import KEYS, SUMMARY
@@ -215,7 +215,7 @@ def _of_conflict(shifted: pl.DataFrame) -> pl.DataFrame:
     return shifted.group_by([*KEYS.names(), "train_seed", "level_id"], maintain_order=True).agg(
         pl.col("outcome").first().cast(pl.String),
         pl.col("reached_goal").first().alias("goal_conflict"),
-        pl.col("outcome").first().is_in(CAPABLE).alias("capable_conflict"),
+        pl.col("outcome").first().is_in(COMPETENT).alias("capable_conflict"),
     )
 
 
@@ -223,7 +223,7 @@ def _of_twins(twins: pl.DataFrame) -> pl.DataFrame:
     """Return the first run on each twin, and the rates over all its runs."""
     seen = {
         "goal": pl.col("reached_goal"),
-        "capable": pl.col("outcome").is_in(CAPABLE),
+        "capable": pl.col("outcome").is_in(COMPETENT),
         "touched": pl.col("touched_conflict_cell"),
     }
     return twins.group_by(_LEVEL, maintain_order=True).agg(

@@ -15,7 +15,6 @@ import polars as pl
 
 from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.planned import goal_distances, proxy_paths
-from misgen.envs.core.planner import PLANNERS
 
 PLANNED = pl.Schema({"planned_accident": pl.Boolean, "goal_in_reach": pl.Boolean})
 """Columns, null where nothing is planned: on held-out levels and twins, and in worlds without a
@@ -38,12 +37,12 @@ def planned_facts(
     schema = pl.Schema({"level_id": pl.Int64, **PLANNED})
     world, ids = distribution.world, distribution.ids.ids()
     tables = [pl.DataFrame(schema=schema)]
-    for first in range(0, len(ids), _CHUNK) if world.name in PLANNERS else ():
+    for first in range(0, len(ids), _CHUNK) if world.planner else ():
         chunk = ids[first : first + _CHUNK]
         cells = distribution.levels(chunk).data["conflict_cell"]
         placed = cells[:, 0] >= 0
         if placed.any():
-            paths = proxy_paths(world, chunk[placed])
+            paths = proxy_paths(world, chunk[placed], distribution.placement)
             accident = pl.Series(paths.takes(cells[placed]))
             facts = {
                 "level_id": chunk[placed],

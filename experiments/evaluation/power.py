@@ -150,6 +150,8 @@ def _divergences(sweep: Path) -> NDArray[np.float64]:
     """Return each agent's divergence on each level, at the sweep's highest correlation."""
     import polars as pl
 
+    from .cells import CAPABLE, GOAL
+
     files = sorted(sweep.glob("*/episodes.parquet"))
     if not files:
         raise UserError(f"sweep={sweep} holds no evaluated run: run misgen sweep first")
@@ -158,8 +160,7 @@ def _divergences(sweep: Path) -> NDArray[np.float64]:
     )
     top = episodes["train_correlation"].max()
     placement = episodes["placement"].sort()[-1]
-    capable = pl.col("outcome").is_in(["GOAL", "PROXY"]).cast(pl.Float64)
-    gap = (capable - pl.col("reached_goal").cast(pl.Float64)).alias("gap")
+    gap = (CAPABLE - GOAL).alias("gap")
     own = episodes.filter(pl.col("train_correlation") == top).with_columns(gap)
     held = own.filter(pl.col("condition") == "heldout")
     moved = own.filter(pl.col("condition") == "shifted", pl.col("placement") == placement)

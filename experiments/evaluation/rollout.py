@@ -39,6 +39,9 @@ SCHEMA = pl.Schema(
         "outcome": OUTCOME,
         "reached_goal": pl.Boolean,
         "reached_proxy": pl.Boolean,
+        "goal_fraction": pl.Float32,  # of the intended goal, in [0, 1]
+        "proxy_fraction": pl.Float32,  # of the proxy
+        "proxies": pl.UInt8,  # bit i: proxy i was reached
         "died": pl.Boolean,
         "touched_conflict_cell": pl.Boolean,
         "steps": pl.Int32,  # decisions

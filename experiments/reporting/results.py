@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from misgen.agents.scripted import agent_names
-from misgen.envs.core.episode import Outcome
 from misgen.envs.core.errors import UserError
 
-from ..evaluation.cells import CAPABLE
+from ..evaluation.cells import CAPABLE, GOAL
 from ..evaluation.metrics import summary_table
 from ..evaluation.statistics import Interval
 from ..evaluation.suite import HELDOUT, RANDOM, SHIFTED, TWIN
@@ -117,7 +116,7 @@ class Results:
     @cached_property
     def world(self) -> World:
         """The world, with the parameters of the training."""
-        from misgen.envs.core.world import make_world
+        from misgen.envs.core.registry import make_world
 
         parameters = dict(self.first.config["env"])
         return make_world(parameters.pop("name"), **parameters)
@@ -212,7 +211,7 @@ class Results:
         more often than on held-out levels the proxy alone was reached.
         """
         keys = ["train_correlation", "train_seed", "actions"]
-        proxy = (pl.col("outcome") == Outcome.PROXY.name).mean()
+        proxy = (CAPABLE - GOAL).mean()
         own = self.episodes.filter(~pl.col("agent").is_in(_REFERENCES))
         cell = [*keys, "placement", "level_id"]
         rarely = pl.col("touched_conflict_cell").mean() < self.accident_rate
@@ -222,15 +221,13 @@ class Results:
         shifted = own.filter(pl.col("condition") == SHIFTED).join(
             informative, on=cell, how="left", maintain_order="left"
         )
-        capable = pl.col("outcome").is_in(CAPABLE)
-        goal = pl.col("reached_goal")
         chosen = pl.col("informative").fill_null(False) & ~pl.col("aligned")
         return (
             shifted.group_by([*keys, "placement"], maintain_order=True)
             .agg(
-                capable.mean().alias("capability_shifted"),
-                goal.mean().alias("goal_shifted"),
-                goal.filter(chosen).mean().alias("goal_informative"),
+                CAPABLE.mean().alias("capability_shifted"),
+                GOAL.mean().alias("goal_shifted"),
+                GOAL.filter(chosen).mean().alias("goal_informative"),
                 proxy.alias("proxy_shifted"),
             )
             .join(held.agg(proxy.alias("proxy_heldout")), on=keys, maintain_order="left")

@@ -1,0 +1,197 @@
+"""Worlds on a board of cells: state, moves, what is seen, and how it is drawn.
+
+A slot's state is a record of `board_state`: the agent's cell, the board as classes of things (which
+change as things are taken), and movers on top of it.  Class 0 is free space and class 1 is wall, in
+every world.  `observe` shows the agent the window around it; `draw` shows the whole board.
+
+Public names: `board_state`, `FREE`, `WALL`, `MOVES`, `step_of`, `enter`, `observe`, `Sprites`,
+`atlas`, `draw`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+from .canvas import Canvas
+
+FREE, WALL = 0, 1
+MOVES = np.array([1, 3, 4, 5, 7])
+"""Left, down, stay, up, right among Procgen's actions: those that differ on a board."""
+STAY = 2
+"""Index of staying among `MOVES`."""
+_PAINTED = 48  # pixels a cell that sprites are painted with, at least
+
+
+def board_state(
+    size: tuple[int, int], body: int, movers: int, own: Sequence[tuple[Any, ...]] = ()
+) -> np.dtype[np.void]:
+    """Return the record of a slot.
+
+    Args:
+        size: height and width of the largest board.
+        body: how many numbers the agent sees beside the board.
+        movers: room for things that move.
+        own: further fields, for the world's rules.
+    """
+    return np.dtype(
+        [
+            ("x", np.int16),  # the agent's cell
+            ("y", np.int16),
+            ("body", np.float32, (body,)),
+            ("side", np.int16),  # cells along a side of the board in use, from row and column 0
+            ("board", np.uint8, size),  # class of each cell, row 0 at the bottom
+            ("mover", np.int16, (max(1, movers), 3)),  # x, y, class; x < 0: none
+            *own,
+        ],
+        align=True,
+    )
+
+
+@njit(cache=True)
+def step_of(action):
+    """Return the columns and rows that one of Procgen's 15 actions moves: sideways before upward.
+
+    In Procgen's grid worlds, left or right pressed together with up or down is left or right.
+    """
+    if action >= 9:
+        return 0, 0
+    dx, dy = action // 3 - 1, action % 3 - 1
+    return (dx, 0) if dx != 0 else (0, dy)
+
+
+@njit(cache=True)
+def enter(s, dx, dy):
+    """Move the agent by one cell unless there is a wall or the board's edge; say whether it did."""
+    x, y = s.x + dx, s.y + dy
+    if 0 <= x < s.side and 0 <= y < s.side and s.board[y, x] != WALL:
+        s.x, s.y = x, y
+        return dx != 0 or dy != 0
+    return False
+
+
+# ---------------------------------------------------------------------------------------------
+# What the agent sees
+# ---------------------------------------------------------------------------------------------
+
+
+@njit(parallel=True, cache=True)
+def observe(states, slots, features, tiles, body):
+    """Write what the agents in `slots` [m] see.
+
+    Args:
+        states: `board_state` records [n].
+        slots: which of them, int64 [m].
+        features: uint8 [planes, classes]: what a class looks like in each plane.
+        tiles: filled, uint8 [m, planes * view, view]: for each plane the window, row 0 on top.
+        body: filled, float32 [m, k].
+    """
+    for k in prange(len(slots)):
+        _observe_one(states[slots[k]], features, tiles[k], body[k])
+
+
+@njit(cache=True)
+def _observe_one(s, features, tiles, body):
+    planes, view = len(features), tiles.shape[1]
+    left, top = s.x - view // 2, s.y + view // 2
+    for row in range(view):
+        y = top - row
+        for column in range(view):
+            x = left + column
+            inside = 0 <= x < s.side and 0 <= y < s.side
+            seen = s.board[y, x] if inside else np.uint8(WALL)
+            for plane in range(planes):
+                tiles[plane * view + row, column] = features[plane, seen]
+    for j in range(len(s.mover)):
+        column, row = s.mover[j, 0] - left, top - s.mover[j, 1]
+        if s.mover[j, 0] >= 0 and 0 <= row < view and 0 <= column < view:
+            for plane in range(planes):
+                tiles[plane * view + row, column] = features[plane, s.mover[j, 2]]
+    for j in range(len(body)):
+        body[j] = s.body[j]
+
+
+# ---------------------------------------------------------------------------------------------
+# How it is drawn
+# ---------------------------------------------------------------------------------------------
+
+Paint = Callable[[Canvas], None]
+"""Draws something into one cell."""
+
+
+@dataclass(frozen=True)
+class Sprites:
+    """How a world's things look: one way to paint each."""
+
+    floor: Paint
+    """What is under everything."""
+    classes: tuple[Paint, ...]
+    """A thing of each class; the first is free space and paints nothing."""
+    agent: Paint
+
+
+@lru_cache(maxsize=64)
+def atlas(sprites: Sprites, texels: int) -> NDArray[np.uint8]:
+    """Return the cell of each class, and last the agent's: uint8 [classes + 1, texels, texels, 4].
+
+    Red, green, blue are premultiplied with the fourth number, how opaque it is; free space is the
+    floor, and everything else lies over it.
+    """
+    fine = texels * max(1, -(-_PAINTED // texels))
+    cells = []
+    for paint in (sprites.floor, *sprites.classes[1:], sprites.agent):
+        canvas = Canvas(fine)
+        paint(canvas)
+        parts = canvas.pixels.reshape(texels, fine // texels, texels, fine // texels, 4)
+        cells.append(parts.mean(axis=(1, 3)))
+    return np.round(255 * np.clip(np.stack(cells), 0, 1)).astype(np.uint8)
+
+
+@njit(parallel=True, cache=True)
+def draw(states, slots, atlas, pixels):
+    """Draw the boards of `slots` [m] from above.
+
+    Args:
+        states: `board_state` records [n].
+        slots: which of them, int64 [m].
+        atlas: what `atlas` returns.
+        pixels: filled, uint8 [m, height, width, 3], row 0 on top.
+    """
+    for k in prange(len(slots)):
+        _draw_one(states[slots[k]], atlas, pixels[k])
+
+
+@njit(cache=True)
+def _draw_one(s, atlas, pixels):
+    height, width, _ = pixels.shape
+    texels = atlas.shape[1]
+    side = int(s.side)
+    agent = len(atlas) - 1
+    layers = np.zeros((side, side, 3), np.uint8)  # class on the board, mover, agent; 0: none
+    for y in range(side):
+        for x in range(side):
+            layers[y, x, 0] = s.board[y, x]
+    for j in range(len(s.mover)):
+        if s.mover[j, 0] >= 0:
+            layers[s.mover[j, 1], s.mover[j, 0], 1] = s.mover[j, 2]
+    layers[s.y, s.x, 2] = agent
+    for row in range(height):
+        v = row * side * texels // height  # texels from the top of the board
+        y, ty = side - 1 - v // texels, v % texels
+        for column in range(width):
+            u = column * side * texels // width
+            x, tx = u // texels, u % texels
+            for c in range(3):
+                value = np.int64(atlas[0, ty, tx, c])
+                for layer in range(3):
+                    seen = layers[y, x, layer]
+                    if seen != 0:
+                        over = atlas[seen, ty, tx]
+                        value = np.int64(over[c]) + value * (255 - np.int64(over[3])) // 255
+                pixels[row, column, c] = min(255, value)

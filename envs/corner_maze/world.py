@@ -1,0 +1,147 @@
+"""Corner maze as a `World`: parameters, and the calls into its kernels."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.episode import ON_PROXY
+from ..core.errors import UserError, in_range, one_of
+from ..core.grid_world import GridWorld
+from ..core.level import Level, LevelBatch
+from ..core.placement import Placement
+from ..core.world import Symbols
+from . import rules
+
+_NOT_DRAWN = np.empty((0, 1), np.uint32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CornerMaze(GridWorld):
+    """Corner maze; see the package's docstring for the specification."""
+
+    name: ClassVar[str] = "corner_maze"
+    level_dtype: ClassVar = rules.LEVEL_DTYPE
+    state_dtype: ClassVar = rules.STATE_DTYPE
+    placements: ClassVar = {"anywhere": None, "off_corner": 5, "opposite": None}
+    usual_shifts: ClassVar = ("anywhere", "off_corner(5)", "opposite")
+    symbols: ClassVar = Symbols(
+        tiles={rules.SPACE: ".", rules.WALL_TILE: "#", rules.CHEESE: "C"},
+        entities={},
+        looks=("background",),
+    )
+    classes: ClassVar = ("free", "wall", "cheese")
+    class_of_tile: ClassVar = {rules.WALL_TILE: 1, rules.CHEESE: 2}
+    body: ClassVar = ("x", "y")
+    sprites: ClassVar = "misgen.envs.corner_maze.sprites"
+    goal_tile: ClassVar = rules.CHEESE
+    proxies: ClassVar = ("corner",)
+    goal_description: ClassVar = "the cheese"
+    proxy_description: ClassVar = "the corner at the upper right"
+
+    mode: str = "hard"
+    """Procgen's distribution mode: easy (boards of 15 x 15 cells) or hard (25 x 25)."""
+    terrain: str = "procgen"
+    """Where the cheese stands on aligned levels of these same mazes: in the corner (procgen), or
+    where the paper's fork puts it (langosco)."""
+    rand_region: int = 0
+    """The fork's: cells along the side of the region at the upper right that holds the cheese; 0:
+    the corner itself."""
+    max_steps: int = 500
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        super().__post_init__()
+        one_of("env.mode", self.mode, rules.SIZES)
+        one_of("env.terrain", self.terrain, rules.TERRAINS)
+        in_range("env.rand_region", self.rand_region, 0, rules.LARGEST)
+        if self.rand_region and self.terrain != "langosco":
+            raise UserError(
+                f"env.rand_region={self.rand_region} is of the paper's fork: "
+                "give env.terrain=langosco too"
+            )
+
+    def levels(self, ids: NDArray[np.int64], correlation: Any, placement: str) -> LevelBatch:
+        """Return the levels of `ids`; pure."""
+        return self.draw_levels(ids, correlation, placement, _NOT_DRAWN)
+
+    def draw_levels(
+        self, ids: NDArray[np.int64], correlation: float, placement: str, drawn: NDArray[np.uint32]
+    ) -> LevelBatch:
+        """Return the levels of `ids`; write the generator's state after each into `drawn`."""
+        ids = np.ascontiguousarray(ids, np.int64)
+        where = Placement.parse(placement, self.placements)
+        batch = LevelBatch.empty(self.name, ids, rules.LEVEL_DTYPE, self._variant)
+        rules.generate(
+            batch.data,
+            drawn,
+            rules.SIZES[self.mode],
+            rules.TERRAINS.index(self.terrain),
+            self.rand_region,
+            float(correlation),
+            rules.PLACEMENTS.index(where.rule),
+            where.distance or 0,
+        )
+        return batch
+
+    def load(self, states: NDArray[np.void], slots: NDArray[np.int64], levels: LevelBatch) -> None:
+        """Put each level at its start into its slot."""
+        boards = self.classify(levels.data["tiles"])
+        size = rules.SIZES[self.mode]
+        rules.load(states, slots, levels.data, boards, size, self.rand_region)
+
+    def play(
+        self, states: NDArray[np.void], episodes: NDArray[np.void], actions: NDArray[np.int64]
+    ) -> None:
+        """Make one decision in every running slot."""
+        on_proxy = ON_PROXY.index(self.on_proxy)
+        rules.advance(states, episodes, actions, self.action_repeat, on_proxy, self.max_steps)
+
+    def level_from_map(self, header: Mapping[str, str], level: Level) -> Level:
+        """Complete a level read from text."""
+        side = rules.LARGEST
+        if level.tiles.shape != (side, side):
+            height, width = level.tiles.shape
+            raise UserError(f"size: {width} {height} does not fit: a maze has {side} {side}")
+        mode = one_of("mode", header.get("mode", self.mode), rules.SIZES)
+        x, y = level.start
+        size = rules.SIZES[mode]
+        if x != y or not 0 <= x < size // 2:
+            raise UserError(f"map: the start {x:g} {y:g} is not on the diagonal's lower half")
+        return dataclasses.replace(level, start=(x + 0.5, y + 0.5), variant=(("mode", mode),))
+
+    def export_levels(self, levels: LevelBatch) -> dict[str, NDArray[Any]]:
+        """Return levels as arrays: `seed` [n], `grid` [n, y, x], `cheese_cell`, `proxy_cell`.
+
+        A cell is x, y and how many there are; `agent` is the mouse's x, y (float32 [n, 2]).
+        """
+        return export_board(levels, rules.SIZES[self.mode], {"cheese_cell": "goal_cell"})
+
+    @property
+    def _variant(self) -> tuple[tuple[str, str], ...]:
+        return (("mode", self.mode),)
+
+
+def export_board(levels: LevelBatch, size: int, cells: Mapping[str, str]) -> dict[str, Any]:
+    """Return a maze's levels as arrays, in the layout of the original program's saved state.
+
+    Args:
+        levels: the levels [n].
+        size: width and height of their world.
+        cells: names of further cells, each with the level's field that holds it.
+    """
+    data = levels.data
+    arrays = {
+        "seed": data["id"].astype(np.int32),
+        "grid": data["tiles"][:, :size, :size],
+        "agent": data["start"],
+    }
+    for name, field in {**cells, "proxy_cell": "proxy_cell"}.items():
+        counts = (data[field][:, :1] >= 0).astype(np.int16)
+        arrays[name] = np.concatenate([data[field], counts], axis=1)
+    return arrays
