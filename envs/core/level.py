@@ -10,9 +10,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from .world import World
 
 NO_CELL = (-1, -1)
 
@@ -52,8 +56,8 @@ class Level:
 
     @property
     def aligned(self) -> bool:
-        """Whether the intended goal stands where the proxy points."""
-        return self.goal_cell == self.proxy_cell
+        """Whether the intended goal stands where the proxy points (`World.are_aligned`)."""
+        return bool(self._batch.aligned[0])
 
     @property
     def content_hash(self) -> str:
@@ -163,8 +167,8 @@ class LevelBatch:
 
     @property
     def aligned(self) -> NDArray[np.bool_]:
-        """Whether each level's goal stands where the proxy points, bool [n]."""
-        return np.all(self.data["goal_cell"] == self.data["proxy_cell"], axis=1)
+        """Whether goal and proxy coincide in each level, bool [n] (`World.are_aligned`)."""
+        return _world_class(self.world).are_aligned(self.data)
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_] | slice) -> LevelBatch:
         """Return the batch of the levels at `rows` (indices, a mask or a slice)."""
@@ -178,9 +182,7 @@ class LevelBatch:
         """
         data = self.data
         if terrain:
-            from .registry import world_class  # here, as worlds are made of levels
-
-            free = next(iter(world_class(self.world).symbols.tiles))
+            free = next(iter(_world_class(self.world).symbols.tiles))
             data = data.copy()
             rows = np.arange(len(data))
             for name in ("goal_cell", "proxy_cell", "conflict_cell"):
@@ -217,6 +219,12 @@ class LevelBatch:
             for name in ("tiles", "start", "goal_cell", "proxy_cell", "conflict_cell", "look"):
                 record[name] = getattr(level, name)
         return batch
+
+
+def _world_class(name: str) -> type[World]:
+    from .registry import world_class  # here, as worlds are made of levels
+
+    return world_class(name)
 
 
 def _cell(pair: NDArray[np.int16]) -> tuple[int, int]:

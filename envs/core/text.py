@@ -74,7 +74,8 @@ def level_from_text(text: str, world: World) -> Level:
     if goal is None or start is None:
         missing = f"start {_START}" if start is None else f"goal {_goal_char(world)}"
         raise UserError(f"map: there is no {missing}: every level needs a start and a goal")
-    proxy = reading.cells.get(_PROXY, goal)
+    proxy = reading.cells.get(_PROXY, _proxy_tile(reading.tiles, world) or goal)
+    moved = world.proxy_moves or proxy != goal
     level = Level(
         world=world.name,
         id=_numbers(parts.header.get("id", "-1"), "id", 1, (-1, MAX_ID - 1))[0],
@@ -83,7 +84,7 @@ def level_from_text(text: str, world: World) -> Level:
         start=(float(start[0]), float(start[1])),
         goal_cell=goal,
         proxy_cell=proxy,
-        conflict_cell=reading.cells.get(_CONFLICT, NO_CELL) if proxy == goal else goal,
+        conflict_cell=goal if moved else reading.cells.get(_CONFLICT, NO_CELL),
         look=_look(parts.header, world),
     )
     return world.level_from_map(parts.header, level)
@@ -181,9 +182,11 @@ def _rows(level: Level, world: World) -> list[str]:
         x, y = int(entity["x"]), int(entity["y"])
         if level.tiles[y, x] == space:
             grid[y][x] = symbols.entities[int(entity["kind"])][1 + _side(entity)]
+    x, y = level.proxy_cell
+    shown = int(level.tiles[y, x]) in world.proxy_tiles
     for char, (x, y) in (
         (_CONFLICT, level.conflict_cell),
-        (_PROXY, level.proxy_cell),
+        (_PROXY, NO_CELL if shown else level.proxy_cell),
         (_START, (int(level.start[0]), int(level.start[1]))),
         (_goal_char(world), level.goal_cell),
     ):
@@ -256,6 +259,14 @@ def _numbers(text: str, field_name: str, count: int, limits: tuple[int, int]) ->
             f"{field_name}: {text[:80]!r} should be {what} from {limits[0]} to {limits[1]}"
         )
     return numbers
+
+
+def _proxy_tile(tiles: NDArray[np.int16], world: World) -> tuple[int, int] | None:
+    """Return the cell of the first of the world's proxy tiles that a level has."""
+    for code in world.proxy_tiles:
+        for y, x in np.argwhere(tiles == code).tolist():
+            return x, y
+    return None
 
 
 def _goal_char(world: World) -> str:

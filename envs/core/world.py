@@ -51,6 +51,8 @@ class World(ABC):
     """Placements that a test uses unless others are asked for."""
     symbols: ClassVar[Symbols]
     goal_tile: ClassVar[int]
+    proxy_tiles: ClassVar[tuple[int, ...]] = ()
+    """Tile codes that are proxies themselves, the first that a level has being its proxy's cell."""
     entity_speeds: ClassVar[Mapping[int, float]]
     proxy_description: ClassVar[str]
     goal_description: ClassVar[str]
@@ -128,6 +130,14 @@ class World(ABC):
             correlation: a number; for a world with several proxies also a mapping with one each.
             placement: where the goal goes on a conflict level.
         """
+
+    @classmethod
+    def are_aligned(cls, data: NDArray[np.void]) -> NDArray[np.bool_]:
+        """Return in which levels (records [n]) goal and proxy coincide, bool [n].
+
+        Here: where the goal's cell is the proxy's.  A world whose goal is no cell says otherwise.
+        """
+        return np.all(data["goal_cell"] == data["proxy_cell"], axis=1)
 
     @abstractmethod
     def load(self, states: NDArray[np.void], slots: NDArray[np.int64], levels: LevelBatch) -> None:
