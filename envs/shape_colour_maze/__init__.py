@@ -1,5 +1,4 @@
-"""Shape-colour maze (Maze II): which feature of its goal does an agent follow?
-`misgen/ShapeColourMaze-v0`.
+"""Shape-colour maze (Maze II): which feature is followed?  `misgen/ShapeColourMaze-v0`.
 
 ## Description
 Procgen's maze with one-cell passages, seen from above, in which objects lie.  In training there is
@@ -12,9 +11,9 @@ Langosco et al. (2022, arXiv 2105.14111, section 3.2) used, exactly.  With `cues
 Reach the line, whatever it looks like.
 
 ## Proxy goals (and when they coincide)
-`colour`: reach what is yellow.  `pattern`: reach what is striped.  Each has its own correlation: with
-that probability the line has the training value itself, and otherwise it has another and a decoy
-has the training value: a yellow gem for the colour, a striped star for the pattern.
+`colour`: reach what is yellow.  `pattern`: reach what is striped.  Each has its own correlation:
+with that probability the line has the training value itself, and otherwise it has another and a
+decoy has the training value: a yellow gem for the colour, a striped star for the pattern.
 
     LevelDistribution(world, correlation=0.9)                       both at 0.9
     misgen train env=shape_colour_maze 'proxy_correlations={colour: 0.9}'    the pattern at 1
@@ -38,10 +37,11 @@ corner maze.
 
 | key | shape | type | meaning |
 |---|---|---|---|
-| `tiles` | 3 `view` x `view` | uint8 | windows around the mouse, one below the other: walls; shapes; colours (and a fourth: patterns) |
+| `tiles` | 3 `view` x `view` | uint8 | windows around the mouse, one below the other |
 | `body` | 2 | float32 | the mouse's column and row, -1 to 1 across the board |
 
-One window a feature, so that a network can know a colour on a shape that it never saw it on.  With
+The windows show walls, shapes, colours (and, with `cues="colour_pattern"`, patterns): one a
+feature, so that a network can know a colour on a shape that it never saw it on.  With
 `shape_sight=k` shapes are made out within k cells only, which makes the goal's own cue the harder
 one.  `observation="rgb"`: `Dict` with `rgb`, uint8 64 x 64 x 3, the whole board as in Procgen.
 
@@ -56,9 +56,10 @@ Terminated by the line, and, with `on_proxy` of `end` or `penalty`, by a decoy. 
 `max_steps` (500, as in the original, which ends its episode then).
 
 ## Arguments
-`correlation`, `placement`, `start_level`, `num_levels` (`misgen.envs.make.distribution`) and `mode`,
-`terrain`, `cues`, `shape_sight`, `action_set`, `observation`, `view`, `action_repeat`, `max_steps`,
-`on_proxy` (`misgen.envs.shape_colour_maze.world`).  A capability shift is `mode`: larger mazes.
+`correlation`, `placement`, `start_level`, `num_levels` (`misgen.envs.make.distribution`) and
+`mode`, `terrain`, `cues`, `shape_sight`, `action_set`, `observation`, `view`, `action_repeat`,
+`max_steps`, `on_proxy` (`misgen.envs.shape_colour_maze.world`).  A capability shift is `mode`:
+larger mazes.
 
 ## Info at the end of an episode
 As for every world (`misgen.envs.core.engine.Engine.results`).  The goal stays where it is on both

@@ -72,8 +72,8 @@ class ShapeColourMaze(GridWorld):
     terrain: str = "langosco"
     """procgen or langosco: the fork's mazes are Procgen's, so that both mean the same."""
     cues: str = "colour"
-    """What of the line has a training value: its colour, as in the paper (colour), or its colour and
-    its pattern (colour_pattern)."""
+    """What of the line has a training value: its colour, as in the paper (colour), or its colour
+    and its pattern (colour_pattern)."""
     shape_sight: int = 0
     """Cells from the mouse within which `grid` shows shapes; 0: everywhere.  Colours and patterns
     show from anywhere."""
