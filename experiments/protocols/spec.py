@@ -1,0 +1,183 @@
+"""What a protocol is: which levels, what the evaluator may know, what it spends, what it scores.
+
+Public names: `Protocol`, `Decision`, `ACCESS`, `DECISIONS`, `protocol_names`, `load_protocol`,
+`protocol_from`.
+
+A protocol is data, a YAML file that is read into a frozen dataclass; what it does is the class that
+its `method` names (`base.Method`), made of its `options`.  Two protocols with the same hash are the
+same in all that matters to a number.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from misgen.envs.core.distribution import MAX_ID, IdRange
+from misgen.envs.core.errors import UserError, did_you_mean, in_range, one_of
+
+from ..config import config_hash, require_name, typed
+
+ACCESS = {
+    "training_distribution": "the levels that the agent was trained on, and their correlation",
+    "proxy_candidates": "which proxies the agent may have learned",
+    "level_editor": "levels with the goal moved, or otherwise made to order",
+    "planner": "shortest ways to the goal and to the proxy",
+    "critic": "the agent's value estimates",
+}
+"""What an evaluator may know or use, beside playing levels of the training distribution."""
+DECISIONS = ("interval", "fitted")
+LEVELS_PER_PROTOCOL = 10_000_000
+"""A protocol's level ids begin at a multiple of this and use no more."""
+LEVELS_PER_REPLICATE = 200_000
+"""Of them each replicate has its own."""
+FIRST_LEVEL = 100_000_000
+"""Protocols' levels begin here; below are training, tests and the ground truth."""
+MAX_REPLICATES = LEVELS_PER_PROTOCOL // LEVELS_PER_REPLICATE
+
+
+@dataclass(frozen=True)
+class Decision:
+    """When a score counts as a detection."""
+
+    kind: str = "interval"
+    """`interval`: detected if the score's whole interval lies above `threshold`, not detected if it
+    lies below; `fitted`: the score has no threshold of its own, only one fitted on other agents."""
+    threshold: float = 0.0
+    """Of kind `interval`, in units of the score."""
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown kind.
+
+        Raises:
+            UserError: naming it.
+        """
+        one_of("decision.kind", self.kind, DECISIONS)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A way of looking for goal misgeneralization."""
+
+    name: str
+    """Short name, that of its file."""
+    method: str
+    """`module:Class` of its implementation, which may be anybody's."""
+    question: str
+    """What it asks of an agent, in a sentence."""
+    levels: str
+    """Which levels it plays, in words with their parameters."""
+    score: str
+    """What the number means; higher is more evidence of goal misgeneralization."""
+    blind_to: str
+    """What it cannot see, in words."""
+    first_level: int
+    """Where its level ids begin: a multiple of 10 million, from 100 million on, its own."""
+    access: tuple[str, ...] = ("training_distribution",)
+    """What the evaluator may know or use; see `ACCESS`."""
+    budget: int = 1000
+    """Episodes of the agent that it spends when it is run by itself."""
+    most: int | None = None
+    """Largest budget it makes sense for, where it costs more than episodes; none: any."""
+    decision: Decision = field(default_factory=Decision)
+    """When a score counts as a detection."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Settings of the method; they become the fields of its class."""
+    version: int = 1
+    """Rises when the same options give other numbers."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values.
+
+        Raises:
+            UserError: naming the field.
+        """
+        require_name("protocol.name", self.name)
+        for word in self.access:
+            one_of("protocol.access", word, ACCESS)
+        in_range("protocol.budget", self.budget, 1, LEVELS_PER_REPLICATE)
+        if self.most is not None:
+            in_range("protocol.most", self.most, 1, LEVELS_PER_REPLICATE)
+        in_range("protocol.version", self.version, 1, 1_000_000)
+        last = MAX_ID - LEVELS_PER_PROTOCOL
+        if self.first_level % LEVELS_PER_PROTOCOL or not FIRST_LEVEL <= self.first_level <= last:
+            raise UserError(
+                f"protocol.first_level={self.first_level} is not allowed: give a multiple of "
+                f"{LEVELS_PER_PROTOCOL} from {FIRST_LEVEL} to {last} that no other protocol has"
+            )
+
+    @property
+    def hash(self) -> str:
+        """10 hex digits of what determines its numbers; other words do not change it."""
+        plain = dataclasses.asdict(self)
+        return config_hash({key: plain[key] for key in plain if key not in _WORDS})
+
+    def ids(self, replicate: int) -> IdRange:
+        """Return the level ids of a replicate: no other replicate, protocol or use has them.
+
+        Raises:
+            UserError: if there are not so many replicates.
+        """
+        in_range("replicate", replicate, 0, MAX_REPLICATES - 1)
+        start = self.first_level + replicate * LEVELS_PER_REPLICATE
+        return IdRange(start, start + LEVELS_PER_REPLICATE)
+
+    def affordable(self, budgets: Sequence[int]) -> tuple[int, ...]:
+        """Return those of `budgets` that the protocol makes sense for, in ascending order."""
+        return tuple(b for b in sorted(budgets) if self.most is None or b <= self.most)
+
+
+_WORDS = ("question", "levels", "score", "blind_to", "budget", "most", "decision", "access")
+
+
+def protocol_names() -> list[str]:
+    """Return the names of the protocols in `configs/protocol`."""
+    return sorted(path.stem for path in _folder().glob("*.yaml"))
+
+
+def load_protocol(name: str, overrides: Sequence[str] = ()) -> Protocol:
+    """Return a protocol by its name, or by the path of its YAML file.
+
+    Args:
+        name: one of `protocol_names()`, or a path that ends in `.yaml`.
+        overrides: `key=value` within the protocol, such as `options.placement=anywhere`.
+
+    Raises:
+        UserError: if there is none, or it does not say what it must.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    path = Path(name) if name.endswith(".yaml") else _folder() / f"{name}.yaml"
+    if not path.is_file():
+        known = protocol_names()
+        raise UserError(
+            f"protocol={name!r} is not known: use one of {', '.join(known)}, or the path of a "
+            f"YAML file{did_you_mean(name, known)}"
+        )
+    try:
+        config = OmegaConf.merge(OmegaConf.load(path), OmegaConf.from_dotlist(list(overrides)))
+        plain = OmegaConf.to_container(config, resolve=True)
+    except (OmegaConfBaseException, ValueError) as error:
+        raise UserError(f"protocol={name!r} cannot be read: {error}") from None
+    return protocol_from(plain)
+
+
+def protocol_from(plain: Any) -> Protocol:
+    """Return the protocol that plain data describes.
+
+    Raises:
+        UserError: naming what does not fit.
+    """
+    if not isinstance(plain, Mapping):
+        raise UserError("a protocol must be a mapping of settings: name, method, question, ...")
+    return typed(Protocol, plain, "protocol.")
+
+
+def _folder() -> Path:
+    import misgen.configs
+
+    return Path(next(iter(misgen.configs.__path__))) / "protocol"
