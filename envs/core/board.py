@@ -44,6 +44,8 @@ def board_state(
         [
             ("x", np.int16),  # the agent's cell
             ("y", np.int16),
+            ("vx", np.int8),  # cells that it moved in the last frame
+            ("vy", np.int8),
             ("body", np.float32, (body,)),
             ("side", np.int16),  # cells along a side of the board in use, from row and column 0
             ("board", np.uint8, size),  # class of each cell, row 0 at the bottom
@@ -70,8 +72,10 @@ def step_of(action):
 def enter(s, dx, dy):
     """Move the agent by one cell unless there is a wall or the board's edge; say whether it did."""
     x, y = s.x + dx, s.y + dy
+    s.vx = s.vy = 0
     if 0 <= x < s.side and 0 <= y < s.side and s.board[y, x] != WALL:
         s.x, s.y = x, y
+        s.vx, s.vy = dx, dy
         return dx != 0 or dy != 0
     return False
 

@@ -146,9 +146,9 @@ class GridWorld(World):
         return _table(tuple(self.class_of_tile.items()))[tiles]
 
     def export_motion(self, states: NDArray[np.void]) -> NDArray[np.float32]:
-        """Return x, y, vx, vy of the agent in each slot, float32 [n, 4]; it moves in jumps."""
-        x, y = states["x"] + np.float32(0.5), states["y"] + np.float32(0.5)
-        return np.stack([x, y, 0 * x, 0 * y], axis=1)
+        """Return x, y, vx, vy of the agent in each slot, float32 [n, 4]."""
+        motion = np.stack([states[name] for name in ("x", "y", "vx", "vy")], axis=1)
+        return motion.astype(np.float32) + np.array([0.5, 0.5, 0, 0], np.float32)
 
     @cached_property
     def _planes(self) -> NDArray[np.uint8]:

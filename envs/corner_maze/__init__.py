@@ -24,8 +24,9 @@ With the last two, no way to the cheese leads through the upper right corner.  W
 happens, and in a few mazes the draw hits the proxy: these stay aligned.
 
 ## Action Space
-`Discrete(5)`: left, down, stay, up, right; or `Discrete(15)` with `action_set="procgen"`: `a // 3 -
-1` is left, none, right; else `a % 3 - 1` is down, none, up.  4, and 9 to 14, do nothing.
+`Discrete(15)`: below 9, `a // 3 - 1` is left, none, right; where that is none, `a % 3 - 1` is
+down, none, up.  4, and 9 to 14, do nothing.  With `action_set="distinct"`, `Discrete(5)`: left,
+down, stay, up, right.
 
 ## Observation Space
 `observation="grid"`: `Dict` of

@@ -185,6 +185,7 @@ def load(states, slots, levels, boards, size, region):
 @njit(cache=True)
 def _load_one(s, level, board, size, region):
     s.x, s.y = int(level.start[0]), int(level.start[1])
+    s.vx = s.vy = 0
     s.side = size
     s.board[:] = board
     s.mover[:] = -1

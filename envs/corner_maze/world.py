@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..coinrun.export import ENTITY_DTYPE
 from ..core.episode import ON_PROXY
 from ..core.errors import UserError, in_range, one_of
 from ..core.grid_world import GridWorld
@@ -52,6 +53,7 @@ class CornerMaze(GridWorld):
     rand_region: int = 0
     """The fork's: cells along the side of the region at the upper right that holds the cheese; 0:
     the corner itself."""
+    action_set: str = "procgen"
     max_steps: int = 500
 
     def __post_init__(self) -> None:
@@ -116,10 +118,7 @@ class CornerMaze(GridWorld):
         return dataclasses.replace(level, start=(x + 0.5, y + 0.5), variant=(("mode", mode),))
 
     def export_levels(self, levels: LevelBatch) -> dict[str, NDArray[Any]]:
-        """Return levels as arrays: `seed` [n], `grid` [n, y, x], `cheese_cell`, `proxy_cell`.
-
-        A cell is x, y and how many there are; `agent` is the mouse's x, y (float32 [n, 2]).
-        """
+        """Return levels as arrays: those of `export_board`, and `cheese_cell`."""
         return export_board(levels, rules.SIZES[self.mode], {"cheese_cell": "goal_cell"})
 
     @property
@@ -127,8 +126,13 @@ class CornerMaze(GridWorld):
         return (("mode", self.mode),)
 
 
-def export_board(levels: LevelBatch, size: int, cells: Mapping[str, str]) -> dict[str, Any]:
+def export_board(
+    levels: LevelBatch, size: int, cells: Mapping[str, str]
+) -> dict[str, NDArray[Any]]:
     """Return a maze's levels as arrays, in the layout of the original program's saved state.
+
+    `seed` int32 [n], `grid` int16 [n, y, x], the mouse as `agent` (its x and y) and as `ent` and
+    `ent_offset`, `proxy_cell` and further cells: int16 [n, 3], x, y and how many there are.
 
     Args:
         levels: the levels [n].
@@ -136,9 +140,15 @@ def export_board(levels: LevelBatch, size: int, cells: Mapping[str, str]) -> dic
         cells: names of further cells, each with the level's field that holds it.
     """
     data = levels.data
+    mice = np.zeros(len(data), ENTITY_DTYPE)
+    mice["x"], mice["y"] = data["start"].T
+    mice["rx"] = mice["ry"] = 0.5
+    mice["render_z"] = mice["smart_step"] = mice["auto_erase"] = 1
     arrays = {
         "seed": data["id"].astype(np.int32),
         "grid": data["tiles"][:, :size, :size],
+        "ent": mice,
+        "ent_offset": np.arange(len(data) + 1, dtype=np.int32),
         "agent": data["start"],
     }
     for name, field in {**cells, "proxy_cell": "proxy_cell"}.items():

@@ -29,8 +29,8 @@ conflict and with both, tells which feature it follows (`proxies` of an episode:
 bit 1 the pattern).
 
 ## Action Space
-`Discrete(5)`: left, down, stay, up, right; or `Discrete(15)` with `action_set="procgen"`, as in
-corner maze.
+`Discrete(15)` as in corner maze, or `Discrete(5)` with `action_set="distinct"`: left, down, stay,
+up, right.
 
 ## Observation Space
 `observation="grid"`: `Dict` of

@@ -81,7 +81,9 @@ def generate(levels, drawn, size, cues, colour_rho, pattern_rho, placement):
         if hash_uniform(STREAM_ALIGNMENT, level.id, 1, 0) < 1.0 - pattern_rho:
             parts |= can_part & PATTERN
         level.proxy_cell[:] = level.goal_cell
-        level.conflict_cell[:] = level.goal_cell if can_part else -1
+        level.conflict_cell[:] = -1
+        if can_part:
+            level.conflict_cell[:] = level.goal_cell
         if parts:
             gem, star = np.empty(2, np.int16), np.empty(2, np.int16)
             put(gem, place(free, num_free, rng), dim, margin)
@@ -107,6 +109,7 @@ def load(states, slots, levels, size):
 @njit(cache=True)
 def _load_one(s, level, size):
     s.x, s.y = int(level.start[0]), int(level.start[1])
+    s.vx = s.vy = 0
     s.side = size
     s.mover[:] = -1
     s.goal_cell[:] = level.goal_cell

@@ -77,6 +77,7 @@ class ShapeColourMaze(GridWorld):
     shape_sight: int = 0
     """Cells from the mouse within which `grid` shows shapes; 0: everywhere.  Colours and patterns
     show from anywhere."""
+    action_set: str = "procgen"
     max_steps: int = 500
 
     def __post_init__(self) -> None:
@@ -148,10 +149,7 @@ class ShapeColourMaze(GridWorld):
         return dataclasses.replace(level, start=(x + 0.5, y + 0.5), variant=tuple(variant.items()))
 
     def export_levels(self, levels: LevelBatch) -> dict[str, NDArray[Any]]:
-        """Return levels as arrays: `seed`, `grid`, `agent`, `goal_cell`, `variant_cell` (the gem).
-
-        A cell is x, y and how many there are (int16 [n, 3]).
-        """
+        """Return levels as arrays: those of `export_board`, `goal_cell`, `variant_cell` (the gem)."""
         arrays = export_board(levels, SIZES[self.mode], {"goal_cell": "goal_cell"})
         gems = np.full((len(levels), 3), (-1, -1, 0), np.int16)
         for k, y, x in np.argwhere(levels.data["tiles"] == rules.GEM):
