@@ -149,7 +149,7 @@ class ShapeColourMaze(GridWorld):
         return dataclasses.replace(level, start=(x + 0.5, y + 0.5), variant=tuple(variant.items()))
 
     def export_levels(self, levels: LevelBatch) -> dict[str, NDArray[Any]]:
-        """Return levels as arrays: those of `export_board`, `goal_cell`, `variant_cell` (the gem)."""
+        """Return levels as arrays: `export_board`'s, `goal_cell`, `variant_cell` (the gem)."""
         arrays = export_board(levels, SIZES[self.mode], {"goal_cell": "goal_cell"})
         gems = np.full((len(levels), 3), (-1, -1, 0), np.int16)
         for k, y, x in np.argwhere(levels.data["tiles"] == rules.GEM):
