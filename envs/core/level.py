@@ -178,17 +178,9 @@ class LevelBatch:
         """Return 16 bytes for each level that tell its content, not its id nor its look.
 
         Args:
-            terrain: leave out where the goal is, here and on the twin: its cells count as free.
+            terrain: leave out what differs between twins (`World.terrain`).
         """
-        data = self.data
-        if terrain:
-            free = next(iter(_world_class(self.world).symbols.tiles))
-            data = data.copy()
-            rows = np.arange(len(data))
-            for name in ("goal_cell", "proxy_cell", "conflict_cell"):
-                x, y = data[name].T
-                inside = x >= 0
-                data["tiles"][rows[inside], y[inside], x[inside]] = free
+        data = _world_class(self.world).terrain(self.data) if terrain else self.data
         cells = ("proxy_cell",) if terrain else ("goal_cell", "proxy_cell")
         variant = repr(self.variant).encode()
         return [_digest(record, cells, variant) for record in data]

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from .episode import REACHED_GOAL
 from .level import LevelBatch
 from .memo import Memo, Rows, source_digest
 from .planner import Planner, TargetPlans, make_planner
@@ -30,6 +31,8 @@ class ProxyPaths:
     """[n] whether there is a way."""
     touched: NDArray[np.bool_]
     """[n, height, width] cells that the body touches on it; row 0 at the bottom."""
+    reached_goal: NDArray[np.bool_]
+    """[n] whether it reaches the goal all the same; for where that is no cell."""
 
     def takes(self, cells: NDArray[np.int16]) -> NDArray[np.bool_]:
         """Return whether each path touches the level's cell x, y [n, 2]; False for none."""
@@ -51,7 +54,8 @@ def proxy_paths(world: World, ids: NDArray[np.int64], placement: str = "") -> Pr
     rows = _proxy_memo(strict(world), placement if world.proxy_moves else "").rows(ids)
     height, width = world.level_dtype["tiles"].shape
     touched = np.unpackbits(rows["touched"], axis=1, count=height * width)
-    return ProxyPaths(rows["solved"], touched.reshape(-1, height, width).astype(np.bool_))
+    touched = touched.reshape(-1, height, width).astype(np.bool_)
+    return ProxyPaths(rows["solved"], touched, rows["reached_goal"])
 
 
 def goal_distances(world: World, placement: str, ids: NDArray[np.int64]) -> NDArray[np.int32]:
@@ -98,7 +102,11 @@ def _proxy_memo(world: World, placement: str) -> Memo:
         levels = world.levels(ids, 0.0 if placement else 1.0, where)
         plans = plans_at_start(planner, levels, "proxy")
         touched = planner.visited(levels, plans.actions).reshape(len(ids), -1)
-        return {"solved": plans.solved, "touched": np.packbits(touched, axis=1)}
+        return {
+            "solved": plans.solved,
+            "touched": np.packbits(touched, axis=1),
+            "reached_goal": (plans.events & REACHED_GOAL) != 0,
+        }
 
     return Memo(f"{world.name}-proxy-paths", rules_key(world, placement), find)
 

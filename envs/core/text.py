@@ -157,9 +157,9 @@ def _read_map(rows: list[str], world: World) -> _Reading:
         char = rows[height - 1 - y][x]
         mark = _GOAL if char == goal_char else char
         if mark in (_START, _PROXY, _CONFLICT, _GOAL):
-            if mark in reading.cells:
+            if mark in reading.cells and (mark != _GOAL or world.goal_is_cell):
                 raise UserError(f"map: {char!r} stands more than once (column {x}, row {y})")
-            reading.cells[mark] = (x, y)
+            reading.cells.setdefault(mark, (x, y))
         if char in line_of:
             name, side = line_of[char]
             reading.entities.append(f"{name} {x} {y} {_SIDES[side]} 0")

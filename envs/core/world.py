@@ -62,6 +62,9 @@ class World(ABC):
     """Name of each proxy; bit i of an episode's `proxies` is the i-th."""
     proxy_moves: ClassVar[bool] = False
     """Whether it is the proxy that stands elsewhere on a conflict level, and not the goal."""
+    goal_is_cell: ClassVar[bool] = True
+    """Whether the goal is to be in a cell.  Where it is several things, `goal_cell` is one of them,
+    and whether a planned proxy-seeker reaches the goal by accident is read off its events."""
     planner: ClassVar[str] = ""
     """`module:Class` of the world's planner; empty if it has none."""
     held_action: ClassVar[int | None] = None
@@ -138,6 +141,23 @@ class World(ABC):
         Here: where the goal's cell is the proxy's.  A world whose goal is no cell says otherwise.
         """
         return np.all(data["goal_cell"] == data["proxy_cell"], axis=1)
+
+    @classmethod
+    def terrain(cls, data: NDArray[np.void]) -> NDArray[np.void]:
+        """Return copies of levels (records [n]) without what differs between twins.
+
+        Here: where the goal is, on the level and on its twin; these cells are free.
+        """
+        free = next(iter(cls.symbols.tiles))
+        bare = data.copy()
+        rows = np.arange(len(bare))
+        for name in ("goal_cell", "proxy_cell", "conflict_cell"):
+            x, y = bare[name].T
+            inside = x >= 0
+            bare["tiles"][rows[inside], y[inside], x[inside]] = free
+        if cls.proxy_moves:
+            bare["proxy_cell"] = bare["goal_cell"]
+        return bare
 
     @abstractmethod
     def load(self, states: NDArray[np.void], slots: NDArray[np.int64], levels: LevelBatch) -> None:

@@ -43,7 +43,8 @@ def planned_facts(
         placed = cells[:, 0] >= 0
         if placed.any():
             paths = proxy_paths(world, chunk[placed], distribution.placement)
-            accident = pl.Series(paths.takes(cells[placed]))
+            taken = paths.takes(cells[placed]) if world.goal_is_cell else paths.reached_goal
+            accident = pl.Series(taken)
             facts = {
                 "level_id": chunk[placed],
                 "planned_accident": accident.set(pl.Series(~paths.solved), None),
