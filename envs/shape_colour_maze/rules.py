@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..core.board import board_state, enter, step_of
 from ..core.episode import REACHED_GOAL, REACHED_PROXY, close_frame
 from ..core.level import level_dtype
-from ..core.mazes import distances, place
+from ..core.mazes import NOWHERE, distances, place
 from ..core.rng import MT_WORDS, STREAM_ALIGNMENT, hash_uniform
 from ..corner_maze.rules import LARGEST, WALL_TILE, begin_maze, is_at, look_around, put
 
@@ -45,7 +45,7 @@ STATE_DTYPE = board_state(
     movers=0,
     own=[
         ("goal_cell", np.int16, 2),
-        ("proxy_cell", np.int16, 2),
+        ("proxy_cell", np.int16, 2),  # of a decoy, or of the line if there is none
         ("decoy", np.int16, (2, 2)),  # cells of gem and star; -1: none
         ("shown", np.uint8),  # bits of the cues that the goal itself shows
         ("farthest", np.int16),  # steps from the start to the proxy
@@ -70,33 +70,36 @@ def generate(levels, drawn, size, cues, colour_rho, pattern_rho, placement):
     rng = np.empty(MT_WORDS + 1, np.uint32)
     for k in range(len(levels)):
         level = levels[k]
-        free = np.empty(LARGEST * LARGEST, np.int64)
-        num_free, dim = begin_maze(level, rng, free, size)
-        margin = (size - dim) // 2
-        put(level.goal_cell, place(free, num_free, rng), dim, margin)
-        can_part = cues & ((COLOUR | PATTERN) if placement == 0 else placement)
+        can_part = cues if placement == 0 else cues & placement  # 1: the colour; 2: the pattern
         parts = 0
         if hash_uniform(STREAM_ALIGNMENT, level.id, 0, 0) < 1.0 - colour_rho:
             parts |= can_part & COLOUR
         if hash_uniform(STREAM_ALIGNMENT, level.id, 1, 0) < 1.0 - pattern_rho:
             parts |= can_part & PATTERN
-        level.proxy_cell[:] = level.goal_cell
-        level.conflict_cell[:] = -1
-        if can_part:
-            level.conflict_cell[:] = level.goal_cell
-        if parts:
-            gem, star = np.empty(2, np.int16), np.empty(2, np.int16)
-            put(gem, place(free, num_free, rng), dim, margin)
-            if parts & PATTERN:
-                put(star, place(free, num_free, rng), dim, margin)
-                level.tiles[star[1], star[0]] = STAR
-                level.proxy_cell[:] = star
-            if parts & COLOUR:
-                level.tiles[gem[1], gem[0]] = GEM
-                level.proxy_cell[:] = gem
-        level.tiles[level.goal_cell[1], level.goal_cell[0]] = LINE
+        _generate_one(level, rng, size, parts)
         if len(drawn):
             drawn[k] = rng
+
+
+@njit(cache=True)
+def _generate_one(level, rng, size, parts):
+    free = np.empty(LARGEST * LARGEST, np.int64)
+    num_free, dim = begin_maze(level, rng, free, size)
+    margin = (size - dim) // 2
+    put(level.goal_cell, place(free, num_free, rng), dim, margin)
+    level.proxy_cell[:] = level.goal_cell
+    level.conflict_cell[:] = level.goal_cell
+    decoy = np.empty(2, np.int16)
+    gem = place(free, num_free, rng) if parts else NOWHERE  # drawn for a star alone too
+    if parts & PATTERN:
+        put(decoy, place(free, num_free, rng), dim, margin)
+        level.tiles[decoy[1], decoy[0]] = STAR
+        level.proxy_cell[:] = decoy
+    if parts & COLOUR:
+        put(decoy, gem, dim, margin)
+        level.tiles[decoy[1], decoy[0]] = GEM
+        level.proxy_cell[:] = decoy
+    level.tiles[level.goal_cell[1], level.goal_cell[0]] = LINE
 
 
 @njit(cache=True)
@@ -181,6 +184,6 @@ def frame(s, action):
         proxies |= COLOUR
     if is_at(s, s.decoy[1]):
         proxies |= PATTERN
-    if proxies:
+    if is_at(s, s.proxy_cell) or is_at(s, s.decoy[0]) or is_at(s, s.decoy[1]):
         events |= REACHED_PROXY
     return events, proxies

@@ -15,7 +15,7 @@ from ..core.episode import ON_PROXY
 from ..core.errors import UserError, in_range, one_of
 from ..core.grid_world import GridWorld
 from ..core.level import Level, LevelBatch
-from ..core.placement import USUAL, Placement
+from ..core.placement import ALL, USUAL, Placement
 from ..core.world import Observation, Symbols
 from ..corner_maze.rules import LARGEST, SIZES, SPACE, TERRAINS, WALL_TILE
 from ..corner_maze.world import export_board
@@ -90,8 +90,9 @@ class ShapeColourMaze(GridWorld):
 
     def shifts(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return placements as they are written in results; without patterns only colours part."""
-        usual = self.usual_shifts if self.cues == "colour_pattern" else ("colour",)
-        return super().shifts([one for n in names for one in (usual if n == USUAL else (n,))])
+        if self.cues == "colour_pattern":
+            return super().shifts(names)
+        return super().shifts(["colour" if name in (USUAL, ALL) else name for name in names])
 
     def levels(self, ids: NDArray[np.int64], correlation: Any, placement: str) -> LevelBatch:
         """Return the levels of `ids`; pure."""
@@ -106,6 +107,8 @@ class ShapeColourMaze(GridWorld):
         if not isinstance(correlation, Mapping):
             correlation = dict.fromkeys(self.proxies, correlation)
         both = self.cues == "colour_pattern"
+        if where.rule == "pattern" and not both:
+            raise UserError("placement=pattern needs patterns: give env.cues=colour_pattern too")
         batch = LevelBatch.empty(self.name, ids, rules.LEVEL_DTYPE, self._variant)
         rules.generate(
             batch.data,
