@@ -178,9 +178,9 @@ class LevelBatch:
         """Return 16 bytes for each level that tell its content, not its id nor its look.
 
         Args:
-            terrain: leave out what differs between twins (`World.terrain`).
+            terrain: leave out what differs between twins (`World.bare`).
         """
-        data = _world_class(self.world).terrain(self.data) if terrain else self.data
+        data = _world_class(self.world).bare(self.data) if terrain else self.data
         cells = ("proxy_cell",) if terrain else ("goal_cell", "proxy_cell")
         variant = repr(self.variant).encode()
         return [_digest(record, cells, variant) for record in data]

@@ -143,7 +143,7 @@ class World(ABC):
         return np.all(data["goal_cell"] == data["proxy_cell"], axis=1)
 
     @classmethod
-    def terrain(cls, data: NDArray[np.void]) -> NDArray[np.void]:
+    def bare(cls, data: NDArray[np.void]) -> NDArray[np.void]:
         """Return copies of levels (records [n]) without what differs between twins.
 
         Here: where the goal is, on the level and on its twin; these cells are free.
