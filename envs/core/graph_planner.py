@@ -3,7 +3,7 @@
 States are copied and stepped by the world's own `advance`, so the planner knows no world's rules.
 It needs a world whose frames leave nothing to chance and whose `motion` fields take few values.
 
-Public name: `GraphPlanner`.
+Public names: `GraphPlanner`, `BoardPlanner`.
 """
 
 from __future__ import annotations
@@ -27,14 +27,79 @@ _CHUNK = 64  # levels searched together: what bounds the memory
 _DEAD, _REACHED = -1, -2  # in place of a successor: the episode ended, with the target reached
 
 
-class GraphPlanner(Planner):
-    """Shortest ways by value iteration over the states that can be reached."""
+class BoardPlanner(Planner):
+    """What planners on boards share: copies of states, stepped by the world's own rules."""
 
     def __init__(self, world: World) -> None:
         """Plan in `world`, which is a `GridWorld`."""
         super().__init__(world)
         self._grid = cast(GridWorld, world)
         self.motion = self._grid.motion
+
+    def visited(self, levels: LevelBatch, actions: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return which cells the agent enters in each level [n, height, width]; see `Planner`."""
+        states = self._grid.without_goal(self._at_start(levels))
+        height, width = self.world.level_dtype["tiles"].shape
+        out = np.zeros((len(states), height, width), np.bool_)
+        rows = np.arange(len(states))
+        out[rows, states["y"], states["x"]] = True
+        for _, now, _ in self._replay(states, actions, after=True):
+            out[rows, now["y"], now["x"]] = True
+        return out
+
+    @property
+    def _num_actions(self) -> int:
+        return int(self.world.action_space.n)
+
+    def _at_start(self, levels: LevelBatch) -> NDArray[np.void]:
+        states = np.zeros(len(levels), self.world.state_dtype)
+        self.world.load(states, np.arange(len(levels)), levels)
+        return states
+
+    def _seen(self, states: NDArray[np.void], target: str) -> NDArray[np.void]:
+        """Return the states as one who plans for `target` sees them."""
+        return states if target == "goal" else self._grid.without_goal(states)
+
+    def _step(
+        self, states: NDArray[np.void], action: int | NDArray[np.int64]
+    ) -> tuple[NDArray[np.void], NDArray[np.void]]:
+        """Return copies of states after one decision (one for all, or [n]), and how it went."""
+        after = states.copy()
+        episodes = np.zeros(len(after), EPISODE_DTYPE)
+        start_episodes(episodes, np.arange(len(after)))
+        self.world.advance(after, episodes, np.broadcast_to(action, len(after)).astype(np.int64))
+        return after, episodes
+
+    def _replay(
+        self, states: NDArray[np.void], actions: NDArray[Any], *, after: bool = False
+    ) -> Iterator[tuple[int, NDArray[np.void], NDArray[np.bool_]]]:
+        """Yield decision, states before (or `after`) it, and which of them made it.
+
+        Whatever happens, a walk goes on to its last action.
+        """
+        states = states.copy()
+        episodes = np.zeros(len(states), EPISODE_DTYPE)
+        for t in range(actions.shape[1]):
+            running = actions[:, t] != NOTHING
+            if not after:
+                yield t, states, running
+            start_episodes(episodes, np.arange(len(states)))
+            episodes["running"] = running
+            self.world.advance(states, episodes, np.where(running, actions[:, t], 0))
+            self._last = episodes
+            if after:
+                yield t, states, running
+
+    def _events(self, states: NDArray[np.void], actions: NDArray[np.int8]) -> NDArray[np.uint8]:
+        """Return the event bits met on each way."""
+        events = np.zeros(len(states), np.uint8)
+        for _ in self._replay(states, actions, after=True):
+            events |= self._last["events"]
+        return events
+
+
+class GraphPlanner(BoardPlanner):
+    """Shortest ways by value iteration over the states that can be reached."""
 
     def plan_from(self, states: NDArray[np.void], target: str) -> TargetPlans:
         """Return the shortest way to `target` from each of the states [n]; see `Planner`."""
@@ -82,30 +147,6 @@ class GraphPlanner(Planner):
                 out[chunk][running, t] = graph.q[nodes][:, self._grid.representatives]
         return out
 
-    def visited(self, levels: LevelBatch, actions: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return which cells the agent enters in each level [n, height, width]; see `Planner`."""
-        states = self._grid.without_goal(self._at_start(levels))
-        height, width = self.world.level_dtype["tiles"].shape
-        out = np.zeros((len(states), height, width), np.bool_)
-        rows = np.arange(len(states))
-        out[rows, states["y"], states["x"]] = True
-        for _, now, _ in self._replay(states, actions, after=True):
-            out[rows, now["y"], now["x"]] = True
-        return out
-
-    @property
-    def _num_actions(self) -> int:
-        return int(self.world.action_space.n)
-
-    def _at_start(self, levels: LevelBatch) -> NDArray[np.void]:
-        states = np.zeros(len(levels), self.world.state_dtype)
-        self.world.load(states, np.arange(len(levels)), levels)
-        return states
-
-    def _seen(self, states: NDArray[np.void], target: str) -> NDArray[np.void]:
-        """Return the states as one who plans for `target` sees them."""
-        return states if target == "goal" else self._grid.without_goal(states)
-
     def _explore(self, states: NDArray[np.void], target: str) -> _Graph:
         """Return the graph of all states that can be reached from each of `states`."""
         bit = target_event(target)
@@ -122,43 +163,6 @@ class GraphPlanner(Planner):
             nodes, states = np.arange(before, graph.count), np.concatenate(found)
         graph.solve(complete=not len(nodes))
         return graph
-
-    def _step(
-        self, states: NDArray[np.void], action: int
-    ) -> tuple[NDArray[np.void], NDArray[np.void]]:
-        """Return copies of states after one decision, and how it went."""
-        after = states.copy()
-        episodes = np.zeros(len(after), EPISODE_DTYPE)
-        start_episodes(episodes, np.arange(len(after)))
-        self.world.advance(after, episodes, np.full(len(after), action))
-        return after, episodes
-
-    def _replay(
-        self, states: NDArray[np.void], actions: NDArray[Any], *, after: bool = False
-    ) -> Iterator[tuple[int, NDArray[np.void], NDArray[np.bool_]]]:
-        """Yield decision, states before (or `after`) it, and which of them made it.
-
-        Whatever happens, a walk goes on to its last action.
-        """
-        states = states.copy()
-        episodes = np.zeros(len(states), EPISODE_DTYPE)
-        for t in range(actions.shape[1]):
-            running = actions[:, t] != NOTHING
-            if not after:
-                yield t, states, running
-            start_episodes(episodes, np.arange(len(states)))
-            episodes["running"] = running
-            self.world.advance(states, episodes, np.where(running, actions[:, t], 0))
-            self._last = episodes
-            if after:
-                yield t, states, running
-
-    def _events(self, states: NDArray[np.void], actions: NDArray[np.int8]) -> NDArray[np.uint8]:
-        """Return the event bits met on each way."""
-        events = np.zeros(len(states), np.uint8)
-        for _ in self._replay(states, actions, after=True):
-            events |= self._last["events"]
-        return events
 
 
 class _Graph:
