@@ -129,7 +129,7 @@ class GraphPlanner(BoardPlanner):
         q = [np.zeros((0, self._num_actions), np.float32)]
         for first in range(0, len(states), _CHUNK):
             graph = self._explore(states[first : first + _CHUNK], target)
-            q.append(graph.q[graph.starts][:, self._grid.representatives])
+            q.append(graph.q[graph.starts][:, self._columns])
         return np.concatenate(q)
 
     def q_along(
@@ -144,8 +144,13 @@ class GraphPlanner(BoardPlanner):
             graph = self._explore(starts, target)
             for t, states, running in self._replay(starts, actions[chunk]):
                 nodes = graph.find(self._seen(states, target), running)
-                out[chunk][running, t] = graph.q[nodes][:, self._grid.representatives]
+                out[chunk][running, t] = graph.q[nodes][:, self._columns]
         return out
+
+    @property
+    def _columns(self) -> NDArray[np.int64]:
+        """Return each action's column in a graph, which has one for those that do the same."""
+        return np.unique(self._grid.representatives, return_inverse=True)[1]
 
     def _explore(self, states: NDArray[np.void], target: str) -> _Graph:
         """Return the graph of all states that can be reached from each of `states`."""
