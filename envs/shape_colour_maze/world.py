@@ -94,6 +94,13 @@ class ShapeColourMaze(GridWorld):
             return super().shifts(names)
         return super().shifts(["colour" if name in (USUAL, ALL) else name for name in names])
 
+    @classmethod
+    def bare(cls, data: NDArray[np.void]) -> NDArray[np.void]:
+        """Return copies of levels (records [n]) without what differs between twins: decoys too."""
+        bare = super().bare(data)
+        bare["tiles"][np.isin(bare["tiles"], cls.proxy_tiles)] = SPACE
+        return bare
+
     def levels(self, ids: NDArray[np.int64], correlation: Any, placement: str) -> LevelBatch:
         """Return the levels of `ids`; pure."""
         return self.draw_levels(ids, correlation, placement, _NOT_DRAWN)
