@@ -1,7 +1,7 @@
 """What a critic tracks, from its values in the scenes of `critic`: numbers, intervals and a word.
 
-Public names: `critic_table`, `critic_profiles`, `judge_critic`, `CriticConfig`, `Tracking`,
-`METRICS`, `PROFILES`.
+Public names: `critic_table`, `critic_profiles`, `judge_critic`, `by_level`, `CriticConfig`,
+`Tracking`, `METRICS`, `PROFILES`.
 
 | metric | mean over levels of the critic's value |
 |---|---|
@@ -147,7 +147,7 @@ def critic_table(states: pl.DataFrame, config: CriticConfig | None = None) -> pl
     require_one_run_a_seed(states)
     rows: list[dict[str, Any]] = []
     for keys, own in groups(states):
-        levels = _by_level(own, config.window)
+        levels = by_level(own, config.window)
         for metric in METRICS:
             rng = row_generator(keys, metric, config.interval_seed)
             found = _interval(matrix(levels, levels[metric]), rng, config)
@@ -206,7 +206,7 @@ def judge_critic(
         yield keys, Tracking(_word(*by_view), _word(*by_walk), tuple(reasons))
 
 
-def _by_level(own: pl.DataFrame, window: int) -> pl.DataFrame:
+def by_level(own: pl.DataFrame, window: int) -> pl.DataFrame:
     """Return every metric of each training seed and level; null where there is nothing."""
     each = ["train_seed", "level_id"]
     before = own.filter(pl.col("after_end") < 0)

@@ -75,7 +75,7 @@ class Point:
     episodes: int = 0
     """Episodes of the agent that were spent; at most `budget`."""
     seconds: float = 0.0
-    """Time of one thread that it took, whatever else was counted."""
+    """CPU time that it took."""
     note: str = ""
     """What the reader must know."""
 
@@ -244,9 +244,9 @@ class Sampled(ABC):
         if reason:
             return not_applicable(subject, protocol, replicate, reason)
         ids = protocol.ids(replicate).ids()
-        started = time.perf_counter()
+        started = time.process_time()
         rows = self.play(subject, ids, max(budgets), seed, progress or (lambda _: None))
-        each = (time.perf_counter() - started) / max(1, len(rows))
+        each = (time.process_time() - started) / max(1, len(rows))
         points = []
         for budget in sorted(budgets):
             own = rows.filter(pl.col("order") < budget)
