@@ -1,7 +1,7 @@
 """Save a trained policy, and load one without executing anything from its files.
 
-Public names: `save_policy`, `load_agent`, `build_policy`, `replace_files`, `WEIGHTS`,
-`DESCRIPTION`.
+Public names: `save_policy`, `load_agent`, `load_policy`, `build_policy`, `replace_files`,
+`WEIGHTS`, `DESCRIPTION`.
 
 A policy is a folder with two files: `policy.json`, a `PolicySpec`, and `policy.safetensors`, plain
 tensors.  Neither format can hold code (a pickle can, and is never opened).
@@ -28,11 +28,9 @@ from misgen.envs.core.errors import UserError
 
 from .networks import EncoderPolicy, inference_kwargs, make_spaces
 from .policy import PolicyAgent
-from .spec import PolicySpec
+from .spec import DESCRIPTION, MAX_DESCRIPTION_BYTES, PolicySpec
 
 WEIGHTS = "policy.safetensors"
-DESCRIPTION = "policy.json"
-_MAX_DESCRIPTION_BYTES = 1 << 20
 _MAX_HEADER_BYTES = 1 << 20
 
 
@@ -82,8 +80,25 @@ def load_agent(
     Raises:
         UserError: if a file is missing, damaged, or not what it should be, or the spaces differ.
     """
+    policy, spec, _ = load_policy(folder, observation_space, action_space)
+    return PolicyAgent(policy.to(device), spec, name)
+
+
+def load_policy(
+    folder: str | Path, observation_space: gymnasium.Space, action_space: gymnasium.Space
+) -> tuple[EncoderPolicy, PolicySpec, str]:
+    """Load a saved policy's network, its specification, and the SHA-256 of its weights.
+
+    Args:
+        folder: what `save_policy` wrote.
+        observation_space: of the environment it is to play in, of a single slot.
+        action_space: of the environment, of a single slot.
+
+    Raises:
+        UserError: if a file is missing, damaged, or not what it should be, or the spaces differ.
+    """
     folder = Path(folder)
-    text = _read(folder / DESCRIPTION, _MAX_DESCRIPTION_BYTES)
+    text = _read(folder / DESCRIPTION, MAX_DESCRIPTION_BYTES)
     spec, checksum = PolicySpec.from_json(text, str(folder / DESCRIPTION))
     spec.require_spaces(observation_space, action_space)
     tensors = _read_weights(folder / WEIGHTS, expected_shapes(spec), checksum)
@@ -91,7 +106,7 @@ def load_agent(
     with torch.no_grad():
         for key, parameter in policy.named_parameters():
             parameter.copy_(tensors[key])
-    return PolicyAgent(policy.to(device), spec, name)
+    return policy, spec, checksum
 
 
 def build_policy(spec: PolicySpec) -> EncoderPolicy:

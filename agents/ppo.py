@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import LinearSchedule
@@ -44,6 +45,9 @@ def train_ppo(
     seed: int,
     callback: ProgressCallback | None = None,
     continuation: Continuation | None = None,
+    *,
+    initial: Mapping[str, torch.Tensor] | None = None,
+    snapshot: Callable[[PPO], object] | None = None,
 ) -> PPO:
     """Train a policy.
 
@@ -59,6 +63,8 @@ def train_ppo(
         callback: called after each rollout with a record (keys: see `_Reporter`); training ends
             early if it returns False.
         continuation: keeps the run's state in a file, and goes on from it where there is one.
+        initial: weights to start from, by name, as `initial.initial_weights` returns them.
+        snapshot: called with the model before the first rollout and after each one's update.
 
     Returns:
         stable-baselines3's model; `model.policy` is what `save_policy` takes.
@@ -90,7 +96,9 @@ def train_ppo(
     )
     if config.compile and config.encoder in PIXEL_ENCODERS and model.device.type == "cuda":
         model.policy.features_extractor.compile()  # in place: the weights keep their names
-    reporter = _Reporter(callback, continuation)
+    if initial is not None:
+        _start_from(model, initial)
+    reporter = _Reporter(callback, continuation, snapshot)
     if continuation is not None:
         continuation.take_up(model, reporter)
     left = config.total_steps - model.num_timesteps
@@ -133,9 +141,15 @@ class _Reporter(BaseCallback):
     if none has finished; and stable-baselines3's losses of the update as `train/...`.
     """
 
-    def __init__(self, report: ProgressCallback | None, continuation: Continuation | None) -> None:
+    def __init__(
+        self,
+        report: ProgressCallback | None,
+        continuation: Continuation | None,
+        snapshot: Callable[[PPO], object] | None = None,
+    ) -> None:
         super().__init__()
         self._report = report
+        self._snapshot = snapshot
         self._continuation = continuation
         self._episodes = 0
         self._seconds = 0.0  # before this process
@@ -146,6 +160,7 @@ class _Reporter(BaseCallback):
         self._last_time = time.perf_counter()
         self._begin = self._last_time - self._seconds
         self._first_steps = self._last_steps = self.num_timesteps
+        self._take_snapshot()
 
     def _on_step(self) -> bool:
         infos = self.locals["infos"]
@@ -164,7 +179,12 @@ class _Reporter(BaseCallback):
         if self._going_on:
             self._send()
 
+    def _take_snapshot(self) -> None:
+        if self._snapshot is not None:
+            self._snapshot(self.model)  # pyright: ignore[reportArgumentType]
+
     def _send(self) -> None:
+        self._take_snapshot()
         if self._report is not None:
             self._going_on = self._report(self._record()) is not False
 
@@ -214,6 +234,13 @@ def _explain_divergence(model: PPO, error: Exception) -> None:
             f"training diverged before step {model.num_timesteps} (weights became NaN): "
             f"lower learning_rate={model.lr_schedule(1.0):g} or max_grad_norm"
         ) from error
+
+
+def _start_from(model: PPO, initial: Mapping[str, torch.Tensor]) -> None:
+    """Put weights into a model that has not trained yet."""
+    with torch.no_grad():
+        for name, parameter in model.policy.named_parameters():
+            parameter.copy_(initial[name])
 
 
 def _schedule(config: PPOConfig) -> float | LinearSchedule:

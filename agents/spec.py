@@ -1,6 +1,7 @@
 """What a saved policy is: its network, what it sees and does, and where it comes from.
 
-Public names: `PolicySpec`, `SCHEMA_VERSION`, `require_encoder`.  Imports no torch.
+Public names: `PolicySpec`, `SCHEMA_VERSION`, `DESCRIPTION`, `require_encoder`, `weights_checksum`.
+Imports no torch.
 
 `policy.json` is this record.  It is read field by field, as something a stranger may have written:
 nothing in it names a class, a module or a file.
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -30,6 +32,8 @@ from .config import (
 
 SCHEMA_VERSION = 1
 FORMAT = "misgen-policy"
+DESCRIPTION = "policy.json"
+MAX_DESCRIPTION_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -183,6 +187,23 @@ class PolicySpec:
         _require_same("a tile window of {} cells", _by(self.tile_shape), _by(given["tile_shape"]))
         _require_same("{} tile classes", self.tile_classes, given["tile_classes"])
         _require_same("{} body numbers", self.body_size, given["body_size"])
+
+
+def weights_checksum(folder: str | Path) -> str:
+    """Return the SHA-256 of a saved policy's weights, as its description has it.
+
+    Raises:
+        UserError: if there is no description, or it is damaged.
+    """
+    path = Path(folder) / DESCRIPTION
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_DESCRIPTION_BYTES)
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read ({error.strerror}): give the folder of a trained policy"
+        ) from None
+    return PolicySpec.from_json(text, str(path))[1]
 
 
 def require_encoder(encoder: str, observation_space: gymnasium.Space[Any]) -> None:

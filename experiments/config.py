@@ -19,6 +19,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from misgen.agents.config import PPOConfig
+from misgen.agents.spec import weights_checksum
 from misgen.envs.core.distribution import IdRange, LevelDistribution, require_disjoint
 from misgen.envs.core.errors import UserError, did_you_mean, in_range
 from misgen.envs.core.placement import USUAL
@@ -93,6 +94,12 @@ class TrainConfig:
     """Minutes between two writes of the state that a killed run continues from."""
     stop_after: float | None = None
     """Minutes after which to stop with the state written; the same command then continues."""
+    init: str | None = None
+    """Folder of a trained policy whose weights the training starts from; none: fresh weights."""
+    init_policy: str | None = None
+    """SHA-256 of those weights: noted when the run is set up, and held to."""
+    snapshots: tuple[int, ...] = ()
+    """Decisions after which the policy is kept too, in `snapshots/`, at the next rollout's end."""
 
     def __post_init__(self) -> None:
         """Check what no field can check alone.
@@ -105,6 +112,10 @@ class TrainConfig:
         in_range("save_every", self.save_every, 0, 1e6)
         if self.stop_after is not None:
             in_range("stop_after", self.stop_after, 0, 1e6)
+        for steps in self.snapshots:
+            in_range("snapshots", steps, 0, self.agent.total_steps)
+        if self.init is not None and self.init_policy is None:
+            object.__setattr__(self, "init_policy", weights_checksum(self.init))
         object.__setattr__(self, "placement", self.distribution.placement)
 
     @cached_property
@@ -128,21 +139,23 @@ class TrainConfig:
         """
         plain = dataclasses.asdict(self)
         kept = {key: plain[key] for key in plain if key not in _NO_SCIENCE}
-        if not self.proxy_correlations:
-            del kept["proxy_correlations"]
-        return kept
+        unused = [key for key in _OPTIONAL if not kept[key]]
+        return {key: value for key, value in kept.items() if key not in unused}
 
     @property
     def slug(self) -> str:
         """Short name of the run for people."""
-        return f"{self.world.name}-rho{self.correlation:g}-seed{self.seed}"
+        tuned = "-tuned" if self.init_policy else ""
+        return f"{self.world.name}-rho{self.correlation:g}-seed{self.seed}{tuned}"
 
     @property
     def hash(self) -> str:
-        """Short hash of `science`."""
-        return config_hash(self.science)
+        """Short hash of `science`, wherever the weights it starts from lie."""
+        return config_hash({key: value for key, value in self.science.items() if key != "init"})
 
 
+_OPTIONAL = ("proxy_correlations", "init", "init_policy", "snapshots")
+"""Settings that are left out of `science` where they are not used."""
 _NO_SCIENCE = ("runs", "name", "logger", "save_every", "stop_after")
 
 

@@ -35,6 +35,7 @@ DONE, EVALUATED = "DONE", "EVALUATED"
 MANIFEST, LEARNING, EPISODES = "manifest.json", "learning.parquet", "episodes.parquet"
 SUMMARY, STATUS = "summary.json", "status.json"
 STATE = "state.safetensors"
+SNAPSHOTS = "snapshots"
 _PACKAGES = ("misgen", "numpy", "numba", "gymnasium", "stable-baselines3", "torch", "polars")
 
 

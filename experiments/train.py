@@ -10,6 +10,7 @@ Examples:
   misgen train preset=smoke                              under a minute, to see that it works
   misgen train env.mode=hard placement=anywhere agent.total_steps=10e6 name=mine
   misgen train -m correlation=1,0.9 seed=0,1             hydra's multirun, one after the other
+  misgen train correlation=0.5 init=runs/single/coinrun-rho1-seed0-0123456789   fine-tuning
   misgen train logger=wandb                              also to W&B (offline without a key)
   misgen train preset=smoke env.observation=rgb agent.encoder=impala     from pixels
   until misgen train preset=paper stop_after=10; do :; done              on a GPU, in short runs
@@ -18,6 +19,10 @@ Settings (misgen train --cfg prints them all with their values)
   correlation   0 to 1: how often goal and proxy coincide in training
   placement     where the goal goes when they do not: section_start (the paper's), anywhere
   seed          training seed: weights, actions and the order of levels
+  init          folder of a trained policy whose weights training starts from (the optimiser starts
+                anew); the manifest holds their SHA-256, and other weights make another run
+  snapshots     decisions after which the policy is kept too: snapshots=[0,65536] leaves
+                snapshots/000000000/ and snapshots/000065536/ in the run's folder
   preset        smoke (CI), lab (minutes on a CPU), paper (the paper's, from pixels, for a GPU)
   env           coinrun; env.mode, env.terrain, env.action_repeat, ...
   agent         ppo; agent.total_steps, agent.learning_rate, agent.encoder=mlp|cnn|impala|nature
@@ -42,6 +47,7 @@ from .runs import (
     EVALUATED,
     LEARNING,
     MANIFEST,
+    SNAPSHOTS,
     STATE,
     RunFolder,
     now,
@@ -51,6 +57,8 @@ from .runs import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from misgen.agents.spec import PolicySpec
 
 NOT_DONE = 75
 """Exit status of a run that `stop_after` stopped (EX_TEMPFAIL of sysexits.h: try again)."""
@@ -147,7 +155,15 @@ def _train(
 
     from .sinks import open_sinks
 
+    world = config.world
     env = MisgenVecEnv(config.distribution, config.agent.num_envs, config.seed)
+    spec = PolicySpec.of(
+        config.agent,
+        world.observation_space,
+        world.action_space,
+        str(dataclasses.asdict(world).get("action_set", "")),
+        {"config": config.science},
+    )
     with open_sinks(config.logger, folder.path, config.slug, config.name, config.science) as log:
         curve = _Curve(config, folder, log, show)
         continuation = Continuation(
@@ -159,19 +175,19 @@ def _train(
             curve.take_up,
         )
         try:
-            model = train_ppo(env, config.agent, config.seed, curve.add, continuation)
+            model = train_ppo(
+                env,
+                config.agent,
+                config.seed,
+                curve.add,
+                continuation,
+                initial=_initial(config),
+                snapshot=_Snapshots(config, folder, spec),
+            )
         finally:
             curve.write()
     if continuation.stopped:
         return {"status": "stopped", "continued_at": continuation.cuts}
-    world = config.world
-    spec = PolicySpec.of(
-        config.agent,
-        world.observation_space,
-        world.action_space,
-        str(dataclasses.asdict(world).get("action_set", "")),
-        {"config": config.science},
-    )
     spec = dataclasses.replace(spec, reward_scale=reward_scale(model))
     save_policy(folder.path, model.policy, spec)  # pyright: ignore[reportArgumentType]
     return {
@@ -181,6 +197,41 @@ def _train(
         "parameters": sum(p.numel() for p in model.policy.parameters()),
         "training_levels": config.distribution.describe(),
     }
+
+
+def _initial(config: TrainConfig) -> Any:
+    """Return the weights to start from, or None."""
+    from misgen.agents.initial import initial_weights
+
+    if config.init is None:
+        return None
+    spaces = config.world.observation_space, config.world.action_space
+    return initial_weights(config.init, config.agent, *spaces, config.init_policy)
+
+
+class _Snapshots:
+    """Keeps the policy as it was after certain numbers of decisions."""
+
+    def __init__(self, config: TrainConfig, folder: RunFolder, spec: PolicySpec) -> None:
+        self._due = sorted(config.snapshots, reverse=True)
+        self._folder = folder.path / SNAPSHOTS
+        self._spec = spec
+        self._started = False
+
+    def __call__(self, model: Any) -> None:
+        """Keep the policy if a snapshot is due; a run that goes on has the earlier ones."""
+        from misgen.agents.checkpoint import save_policy
+        from misgen.agents.ppo import reward_scale
+
+        steps = model.num_timesteps
+        goes_on = steps > 0 and not self._started
+        self._started = True
+        passed = [due for due in self._due if due <= steps]
+        del self._due[len(self._due) - len(passed) :]
+        if goes_on or not passed:
+            return
+        spec = dataclasses.replace(self._spec, reward_scale=reward_scale(model))
+        save_policy(self._folder / f"{model.num_timesteps:09d}", model.policy, spec)
 
 
 class _Curve:
