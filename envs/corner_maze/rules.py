@@ -62,13 +62,14 @@ STATE_DTYPE = board_state(
 
 
 @njit(cache=True)
-def generate(levels, drawn, size, terrain, region, correlation, placement, distance):
+def generate(levels, drawn, size, maze_size, terrain, region, correlation, placement, distance):
     """Fill `LEVEL_DTYPE` records [n] whose ids are set.
 
     Args:
         levels: filled in place.
         drawn: uint32 [n, 625] at least, or with no rows: the generator's state at the end.
         size: width and height of the world, one of `SIZES`.
+        maze_size: of every maze, odd; 0: drawn, as in the original.
         terrain: index into `TERRAINS`.
         region: the fork's `rand_region`; 0 in Procgen's terrain.
         correlation: probability, in [0, 1], that a level is aligned.
@@ -77,15 +78,17 @@ def generate(levels, drawn, size, terrain, region, correlation, placement, dista
     """
     rng = np.empty(MT_WORDS + 1, np.uint32)
     for k in range(len(levels)):
-        _generate_one(levels[k], rng, size, terrain, region, correlation, placement, distance)
+        _generate_one(
+            levels[k], rng, size, maze_size, terrain, region, correlation, placement, distance
+        )
         if len(drawn):
             drawn[k] = rng
 
 
 @njit(cache=True)
-def _generate_one(level, rng, size, terrain, region, correlation, placement, distance):
+def _generate_one(level, rng, size, maze_size, terrain, region, correlation, placement, distance):
     free = np.empty(LARGEST * LARGEST, np.int64)
-    num_free, dim = begin_maze(level, rng, free, size)
+    num_free, dim = begin_maze(level, rng, free, size, maze_size)
     margin = (size - dim) // 2
     after = rng.copy()
     conflict = _conflict(level, after, free.copy(), num_free, dim, placement, distance)
@@ -108,7 +111,7 @@ def _generate_one(level, rng, size, terrain, region, correlation, placement, dis
 
 
 @njit(cache=True)
-def begin_maze(level, rng, free, size):
+def begin_maze(level, rng, free, size, maze_size):
     """Dig a level's maze, as all of Procgen's mazes begin; return its free cells and its size.
 
     Args:
@@ -116,11 +119,13 @@ def begin_maze(level, rng, free, size):
         rng: seeded with the level's id here.
         free: filled with the cells that are free, as they were dug.
         size: width and height of the world.
+        maze_size: of the maze, odd; 0: drawn.
     """
     mt_seed(rng, level.id)
     mt_next(rng)  # background offset
     level.look[0] = mt_randn(rng, BACKGROUNDS)
-    dim = mt_randn(rng, (size - 1) // 2) * 2 + 3
+    drawn = mt_randn(rng, (size - 1) // 2) * 2 + 3
+    dim = maze_size if maze_size else drawn
     margin = (size - dim) // 2
     open_cells = np.zeros((LARGEST, LARGEST), np.bool_)
     num_free = dig(open_cells, free, rng, dim)

@@ -18,7 +18,7 @@ from ..core.level import Level, LevelBatch
 from ..core.placement import ALL, USUAL, Placement
 from ..core.world import Observation, Symbols
 from ..corner_maze.rules import LARGEST, SIZES, SPACE, TERRAINS, WALL_TILE
-from ..corner_maze.world import export_board
+from ..corner_maze.world import check_size, export_board
 from . import rules
 
 _NOT_DRAWN = np.empty((0, 1), np.uint32)
@@ -43,6 +43,7 @@ class ShapeColourMaze(GridWorld):
     proxy_tiles: ClassVar = (rules.GEM, rules.STAR)
     proxy_moves: ClassVar = True
     proxies: ClassVar = ("colour", "pattern")
+    capability: ClassVar = {"maze_size": "cells along the side of mazes"}
     classes: ClassVar = (
         "free",
         "wall",
@@ -69,6 +70,8 @@ class ShapeColourMaze(GridWorld):
 
     mode: str = "hard"
     """Procgen's distribution mode: easy (boards of 15 x 15 cells) or hard (25 x 25)."""
+    maze_size: int = 0
+    """Cells along the side of every maze, odd; 0: drawn for each level, as in the original."""
     terrain: str = "langosco"
     """procgen or langosco: the fork's mazes are Procgen's, so that both mean the same."""
     cues: str = "colour"
@@ -83,7 +86,7 @@ class ShapeColourMaze(GridWorld):
     def __post_init__(self) -> None:
         """Check the parameters."""
         super().__post_init__()
-        one_of("env.mode", self.mode, SIZES)
+        check_size(self.mode, self.maze_size)
         one_of("env.terrain", self.terrain, TERRAINS)
         one_of("env.cues", self.cues, rules.CUES)
         in_range("env.shape_sight", self.shape_sight, 0, LARGEST)
@@ -121,6 +124,7 @@ class ShapeColourMaze(GridWorld):
             batch.data,
             drawn,
             SIZES[self.mode],
+            self.maze_size,
             rules.COLOUR | (rules.PATTERN if both else 0),
             float(correlation["colour"]),
             float(correlation["pattern"]),
