@@ -19,6 +19,9 @@ Examples:
   misgen evaluate run=... backend=procgen                the same agent in the original Procgen
   misgen evaluate power difference=0.1                   how many seeds and levels that needs
   misgen evaluate run=... accident_repeats=50            tell accidents from purpose more finely
+  misgen evaluate protocol=counterfactual_pairs run=...  one protocol of configs/protocol, or
+                     protocol=/path/mine.yaml; writes protocol-<name>.json into the run's folder
+  misgen evaluate protocol=iid run=... budgets=[100,1000] comparison=runs/comparison-coinrun
 
 Settings (misgen evaluate run=... --cfg prints them all with their values)
   run                a finished run's folder, as misgen train prints it
@@ -86,6 +89,10 @@ def main(argv: list[str]) -> int:
         from .evaluation.power import main as power
 
         return power(argv[1:])
+    if any(word.startswith("protocol=") for word in argv):
+        from .protocols.command import main as with_protocol
+
+        return with_protocol(argv)
     if is_multirun(argv):
         return multirun("evaluate", "misgen.experiments.evaluate:run_job", argv)
     if "--cfg" in argv:

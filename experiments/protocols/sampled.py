@@ -228,7 +228,8 @@ class CueConflict(Shifted):
         world = subject.training.world
         if len(world.proxies) > 1:
             return ""
-        return f"{world.name} has one proxy ({world.proxies[0]}): there are no cues to set apart"
+        names = ", ".join(world.proxies)
+        return f"{world.name} has one proxy ({names}): there are no cues to set apart"
 
     def play(
         self, subject: Subject, ids: NDArray[np.int64], budget: int, seed: int, progress: Progress

@@ -1,0 +1,112 @@
+"""Agents made of other agents: less competent ones, and mixtures of two.
+
+Public names: `Altered`, `AlteredValued`, `Mixture`.
+
+They share an agent's aim or mix two, so that what they are after is known wherever that of the
+original is; noise and delay take competence away and leave the aim.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from misgen.envs.core.errors import in_range
+from misgen.envs.core.rng import STREAM_ACTIONS, hash_uniforms
+
+from .base import Agent, ValuedAgent
+
+if TYPE_CHECKING:
+    from misgen.envs.core.level import LevelBatch
+    from misgen.envs.core.world import Observation
+
+_MIXTURE_SALT = 104_729  # keeps the mixture's draws apart from the evaluator's and the seekers'
+
+
+class Altered:
+    """An agent some of whose decisions are random, and that starts late."""
+
+    def __init__(
+        self, agent: Agent, name: str, *, noise: float = 0.0, delay: int = 0, no_op: int = 4
+    ) -> None:
+        """Alter an agent.
+
+        Args:
+            agent: the original.
+            name: what tables call the altered one.
+            noise: probability that a decision is a uniformly random action.
+            delay: decisions at an episode's start in which it does nothing.
+            no_op: the action that does nothing.
+
+        Raises:
+            UserError: for an impossible noise or delay.
+        """
+        self.name = name
+        self._agent = agent
+        self._noise = in_range("agent.noise", noise, 0.0, 1.0)
+        self._delay = int(in_range("agent.delay", delay, 0, 10_000))
+        self._no_op = no_op
+
+    def start(self, slots: NDArray[np.int64], levels: LevelBatch) -> None:
+        """Tell the original."""
+        self._agent.start(slots, levels)
+
+    def probabilities(self, observation: Observation, engine: Any) -> NDArray[np.float64]:
+        """Return the original's probabilities, mixed with noise: float64 [n, num_actions]."""
+        p = self._agent.probabilities(observation, engine)
+        p = (1.0 - self._noise) * p + self._noise / p.shape[1]
+        if self._delay:
+            running = np.flatnonzero(engine.episodes["running"])
+            waiting = engine.episodes["decisions"][running] < self._delay
+            p[waiting] = np.eye(p.shape[1])[self._no_op]
+        return p
+
+
+class Mixture:
+    """Acts as one agent on some levels, and as another on the others."""
+
+    def __init__(self, first: Agent, second: Agent, name: str, share: float) -> None:
+        """Mix two agents.
+
+        Args:
+            first: who acts on a share of the levels.
+            second: who acts on the others.
+            name: what tables call the mixture.
+            share: of the levels, in [0, 1]; which they are depends on their ids alone.
+
+        Raises:
+            UserError: for an impossible share.
+        """
+        self.name = name
+        self._agents = (first, second)
+        self._share = in_range("agent.share", share, 0.0, 1.0)
+        self._first = np.zeros(0, np.bool_)  # by slot
+
+    def start(self, slots: NDArray[np.int64], levels: LevelBatch) -> None:
+        """Choose who acts in each new episode; both learn that it begins."""
+        missing = int(slots.max(initial=-1)) + 1 - len(self._first)
+        self._first = np.append(self._first, np.zeros(max(0, missing), np.bool_))
+        u = hash_uniforms(STREAM_ACTIONS, _MIXTURE_SALT, levels.ids, np.zeros_like(levels.ids))
+        self._first[slots] = u < self._share
+        for agent in self._agents:
+            agent.start(slots, levels)
+
+    def probabilities(self, observation: Observation, engine: Any) -> NDArray[np.float64]:
+        """Return the chosen agent's probabilities in each slot: float64 [n, num_actions]."""
+        running = np.flatnonzero(engine.episodes["running"])
+        one, other = (agent.probabilities(observation, engine) for agent in self._agents)
+        return np.where(self._first[running, None], one, other)
+
+
+class AlteredValued(Altered):
+    """An altered agent that keeps the original's critic."""
+
+    def __init__(self, agent: ValuedAgent, name: str, **options: Any) -> None:
+        super().__init__(agent, name, **options)
+        self._critic = agent
+
+    def value(self, observation: Observation) -> NDArray[np.float64]:
+        """Return the original's value, float64 [n]."""
+        return self._critic.value(observation)
