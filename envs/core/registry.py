@@ -78,7 +78,8 @@ def make_world(name: str, **parameters: Any) -> World:
                 f"env.{key}={value!r} is not a parameter of {name}: "
                 f"use one of {', '.join(known)}{did_you_mean(key, known)}"
             )
-        wanted = type(known[key].default)
-        if type(value) is not wanted and not (wanted is float and type(value) is int):
-            raise UserError(f"env.{key}={value!r} must be of type {wanted.__name__}")
+        wanted = known[key].metadata.get("types", (type(known[key].default),))
+        if type(value) not in wanted and not (float in wanted and type(value) is int):
+            names = " or ".join(one.__name__ for one in wanted)
+            raise UserError(f"env.{key}={value!r} must be of type {names}")
     return cls(**parameters)
