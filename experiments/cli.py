@@ -19,6 +19,7 @@ COMMANDS = {
     "report": ("misgen.experiments.report", "write the report of a sweep again"),
     "validate": ("misgen.experiments.validate", "check the evaluator on agents with known goals"),
     "probe": ("misgen.experiments.probe", "what actor and critic go for, on pairs of levels"),
+    "supply-chain": ("misgen.experiments.supply_chain", "what fine-tuning leaves of a base's goal"),
     "levels": ("misgen.experiments.levels", "show, export or replay levels by their ids"),
 }
 
@@ -97,7 +98,7 @@ def _fail(who: str, message: str) -> int:
 
 
 def _command_list() -> str:
-    return "\n".join(f"  {name:<10}{line}" for name, (_, line) in COMMANDS.items())
+    return "\n".join(f"  {name:<14}{line}" for name, (_, line) in COMMANDS.items())
 
 
 if __name__ == "__main__":
