@@ -1,6 +1,6 @@
 """Play a list of levels, each exactly once, and write down how every episode went.
 
-Public names: `run_levels`, `Actions`, `Record`, `SCHEMA`, `OUTCOME`.
+Public names: `run_levels`, `run_batch`, `Actions`, `Record`, `SCHEMA`, `OUTCOME`.
 
 Slots are refilled from the list as they become free, so a fast episode only makes room for the next
 level and is never counted more than once.  Whatever is left to chance (sampled actions) comes from
@@ -23,6 +23,7 @@ from misgen.envs.core.engine import Engine
 from misgen.envs.core.episode import Outcome
 from misgen.envs.core.level import LevelBatch
 from misgen.envs.core.rng import STREAM_ACTIONS, hash_uniforms
+from misgen.envs.core.world import World
 
 Actions = Literal["sampled", "greedy"]
 """Actions drawn from the agent's probabilities, or always the most probable one."""
@@ -100,14 +101,45 @@ def run_levels(
     queue = _Queue(distribution, ids, repeats, first_repeat)
     if not len(queue):
         return pl.DataFrame(schema=SCHEMA)
-    slots = min(num_slots, len(queue))
-    play = _Play(agent, distribution.world.make_engine(slots), queue, record)
-    pick = _greedy if actions == "greedy" else _Sampler(seed)
-    play.fill(np.arange(slots))
-    while (ended := play.step(pick)) is not None:
-        if len(ended) and progress is not None:
-            progress(len(ended))
+    play = _Play(agent, _engine(distribution.world, num_slots, queue), queue, record)
+    _play_all(play, _greedy if actions == "greedy" else _Sampler(seed), progress)
     return queue.table()
+
+
+def run_batch(
+    agent: Agent,
+    world: World,
+    levels: LevelBatch,
+    *,
+    actions: Actions,
+    seed: int,
+    discount: float,
+    num_slots: int = 512,
+    progress: Callable[[int], object] | None = None,
+) -> pl.DataFrame:
+    """Play levels that are given themselves, each once, whatever their ids mean.
+
+    Args:
+        agent: who plays; see `run_levels`.
+        world: by which rules.
+        levels: what to play [n].  Their ids choose the random numbers; a level that comes from no
+            id has a negative one, different from all others'.
+        actions: as in `run_levels`.
+        seed: as in `run_levels`.
+        discount: of a decision: what decision t (from 0) pays counts discount**t.
+        num_slots: levels played side by side.
+        progress: as in `run_levels`.
+
+    Returns:
+        `SCHEMA` and `discounted` (Float64, the sum of the discounted rewards): one row a level, in
+        their order.
+    """
+    queue = _Batch(levels)
+    if not len(queue):
+        return pl.DataFrame(schema={**SCHEMA, "discounted": pl.Float64})
+    play = _Discounted(agent, _engine(world, num_slots, queue), queue, discount)
+    _play_all(play, _greedy if actions == "greedy" else _Sampler(seed), progress)
+    return queue.table().with_columns(discounted=pl.Series(play.sums, dtype=pl.Float64))
 
 
 class _Queue:
@@ -178,6 +210,24 @@ class _Queue:
         return self._levels
 
 
+class _Batch(_Queue):
+    """One episode on each of some given levels."""
+
+    def __init__(self, levels: LevelBatch) -> None:
+        self._ids = levels.ids
+        self._given = levels
+        self._repeats = 1
+        self._first_repeat = 0
+        self._next = 0
+        self._columns: dict[str, NDArray[Any]] = {}
+
+    def take(self, count: int) -> tuple[NDArray[np.int64], LevelBatch]:
+        """Return 1 to `count` of the episodes left: their numbers and levels."""
+        numbers = np.arange(self._next, min(self._next + count, len(self)))
+        self._next += len(numbers)
+        return numbers, self._given.take(numbers)
+
+
 class _Play:
     """Slots of an engine that play episodes from a queue until it is empty."""
 
@@ -188,6 +238,11 @@ class _Play:
         self._record = record
         self._numbers = np.zeros(engine.num_slots, np.int64)  # episode in each slot
         self._actions = np.zeros(engine.num_slots, np.int64)
+
+    @property
+    def num_slots(self) -> int:
+        """How many levels are played side by side."""
+        return self._engine.num_slots
 
     def fill(self, slots: NDArray[np.int64]) -> None:
         """Start the next episodes of the queue in `slots`; what finds none stays idle."""
@@ -217,10 +272,38 @@ class _Play:
             self._record(self._numbers[slots], decision, picked)
         self._actions[slots] = picked
         ended = engine.step(self._actions)
+        self._paid(slots, decision)
         if len(ended):
             self._queue.record(self._numbers[ended], engine.results(ended))
             self.fill(ended)
         return ended
+
+    def _paid(self, slots: NDArray[np.int64], decision: NDArray[np.int32]) -> None:
+        """Learn that `slots` made the decisions of these numbers; their rewards are known."""
+
+
+class _Discounted(_Play):
+    """Slots that also add up discounted rewards."""
+
+    def __init__(self, agent: Agent, engine: Engine, queue: _Queue, discount: float) -> None:
+        super().__init__(agent, engine, queue, None)
+        self.sums = np.zeros(len(queue))  # of each episode
+        self._discount = discount
+
+    def _paid(self, slots: NDArray[np.int64], decision: NDArray[np.int32]) -> None:
+        rewards = self._engine.episodes["reward"][slots].astype(np.float64)
+        self.sums[self._numbers[slots]] += rewards * self._discount**decision
+
+
+def _engine(world: World, num_slots: int, queue: _Queue) -> Engine:
+    return world.make_engine(min(num_slots, len(queue)))
+
+
+def _play_all(play: _Play, pick: _Pick, progress: Callable[[int], object] | None) -> None:
+    play.fill(np.arange(play.num_slots))
+    while (ended := play.step(pick)) is not None:
+        if len(ended) and progress is not None:
+            progress(len(ended))
 
 
 _Pick = Callable[
