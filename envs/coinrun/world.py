@@ -70,6 +70,14 @@ class CoinRun(World):
         },
         entities={SAW: ("saw", "s", "s"), ENEMY: ("enemy", "<", ">"), CRATE: ("crate", "B", "B")},
         looks=("agent", "ground", "background"),
+        names={
+            WALL_MID: "wall",
+            WALL_TOP: "wall, its top",
+            LAVA_MID: "lava",
+            LAVA_TOP: "lava, its top",
+            BARRIER: "where enemies turn round",
+            INVISIBLE_GOAL: "the coin that nobody sees, of terrain langosco",
+        },
     )
     goal_tile: ClassVar = GOAL
     entity_speeds: ClassVar = {ENEMY: ENEMY_SPEED}

@@ -20,13 +20,17 @@ where the coin is elsewhere, `c` the place that the coin takes on the level's co
 line shorter than the level is continued with its last character, `xN` after two spaces stands for
 N equal lines.  `entities` lists, in the order that the rules run through, name, cell, direction
 and theme; a file without that list takes the entities from the map, row by row from the bottom.
-Lines there that begin with `#` are skipped.
+Before the map and among the entities, lines that begin with `#` are skipped.  An error names the
+line and, where there is one, the column of the file, both from 1.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,20 +42,30 @@ from .level import ENTITY_DTYPE, NO_CELL, Level
 from .world import World
 
 FORMAT = "misgen level 1"
-_START, _PROXY, _CONFLICT, _GOAL = "A", "X", "c", "goal"
+START, PROXY, CONFLICT = "A", "X", "c"
+"""Signs that mean the same in every world."""
+_GOAL = "goal"
 _SIDES = ("left", "right")
 _HEADER = ("world", "id", "look", "size")
 _WIDEST = 512
 _MOST_THEMES = 2**15 - 1
 
 
-def level_to_text(level: Level, world: World) -> str:
-    """Return the level as text; `level_from_text` gives back an equal level."""
+def level_to_text(level: Level, world: World, notes: tuple[str, ...] = ()) -> str:
+    """Return the level as text; `level_from_text` gives back an equal level.
+
+    Args:
+        level: the level.
+        world: its world.
+        notes: lines for people, put as comments before the map.
+    """
     header = {"world": level.world, "id": level.id, **dict(level.variant)}
     header["look"] = " ".join(map(str, level.look))
     height, width = level.tiles.shape
     header["size"] = f"{width} {height}"
-    lines = [FORMAT, *(f"{key}: {value}" for key, value in header.items()), "map:"]
+    lines = [FORMAT, *(f"{key}: {value}" for key, value in header.items())]
+    lines += [f"# {note}".rstrip() for note in notes]
+    lines.append("map:")
     for row, group in itertools.groupby(_rows(level, world)):
         count = len(list(group))
         lines.append(_shorten(row) + (f"  x{count}" if count > 1 else ""))
@@ -67,27 +81,37 @@ def level_from_text(text: str, world: World) -> Level:
         UserError: naming the line that cannot be read and what is allowed there.
     """
     parts = _split(text)
-    _require_known(parts.header, world)
-    width, height = _numbers(parts.header.get("size", "64 64"), "size", 2, (1, _WIDEST))
-    reading = _read_map(_characters(parts.map, width, height), world)
-    goal, start = reading.cells.get(_GOAL), reading.cells.get(_START)
-    if goal is None or start is None:
-        missing = f"start {_START}" if start is None else f"goal {_goal_char(world)}"
-        raise UserError(f"map: there is no {missing}: every level needs a start and a goal")
-    proxy = reading.cells.get(_PROXY, _proxy_tile(reading.tiles, world) or goal)
-    moved = world.proxy_moves or proxy != goal
-    level = Level(
-        world=world.name,
-        id=_numbers(parts.header.get("id", "-1"), "id", 1, (-1, MAX_ID - 1))[0],
-        tiles=reading.tiles,
-        entities=_entities(parts.entities or reading.entities, world, (width, height)),
-        start=(float(start[0]), float(start[1])),
-        goal_cell=goal,
-        proxy_cell=proxy,
-        conflict_cell=goal if moved else reading.cells.get(_CONFLICT, NO_CELL),
-        look=_look(parts.header, world),
-    )
-    return world.level_from_map(parts.header, level)
+    with parts.named():
+        _require_known(parts.header, world)
+        width, height = _numbers(parts.header.get("size", "64 64"), "size", 2, (1, _WIDEST))
+        reading = _read_map(_characters(parts, width, height), world)
+        goal, start = reading.cells.get(_GOAL), reading.cells.get(START)
+        if goal is None or start is None:
+            missing = f"start {START}" if start is None else f"goal {goal_sign(world)}"
+            raise UserError(f"map: there is no {missing}: every level needs a start and a goal")
+        proxy = reading.cells.get(PROXY, _proxy_tile(reading.tiles, world) or goal)
+        moved = world.proxy_moves or proxy != goal
+        level = Level(
+            world=world.name,
+            id=_numbers(parts.header.get("id", "-1"), "id", 1, (-1, MAX_ID - 1))[0],
+            tiles=reading.tiles,
+            entities=_entities(parts, reading.entities, world, (width, height)),
+            start=(float(start[0]), float(start[1])),
+            goal_cell=goal,
+            proxy_cell=proxy,
+            conflict_cell=goal if moved else reading.cells.get(CONFLICT, NO_CELL),
+            look=_look(parts.header, world),
+        )
+        return world.level_from_map(parts.header, level)
+
+
+def header_of(text: str) -> dict[str, str]:
+    """Return the header of a level's text, as it stands there.
+
+    Raises:
+        UserError: if this is no level's text.
+    """
+    return _split(text).header
 
 
 @dataclass
@@ -95,6 +119,22 @@ class _Parts:
     header: dict[str, str] = field(default_factory=dict)
     map: list[str] = field(default_factory=list)
     entities: list[str] = field(default_factory=list)
+    line_of: dict[str, int] = field(default_factory=dict)
+    """Line of the file on which a header's key stands, or a section begins."""
+    entity_lines: list[int] = field(default_factory=list)
+    """Line of the file that each entity stands on."""
+
+    @contextlib.contextmanager
+    def named(self) -> Iterator[None]:
+        """Name the line of what an error is about, where the error does not yet."""
+        try:
+            yield
+        except UserError as error:
+            word = re.match(r"\w+", str(error))
+            line = self.line_of.get(word[0]) if word else None
+            if line is None:
+                raise
+            raise UserError(f"line {line}: {error}") from None
 
 
 @dataclass
@@ -113,62 +153,77 @@ def _split(text: str) -> _Parts:
     for number, line in enumerate(lines[1:], start=2):
         if line.rstrip() in ("map:", "entities:"):
             section = line.rstrip()[:-1]
+            parts.line_of.setdefault(section, number)
         elif section == "map":
             parts.map.append(line)
-        elif section == "entities" and line.strip() and not line.startswith("#"):
+        elif not line.strip() or line.startswith("#"):
+            continue
+        elif section == "entities":
             parts.entities.append(line)
-        elif section == "header" and line.strip():
+            parts.entity_lines.append(number)
+        else:
             key, colon, value = line.partition(":")
             if not colon:
                 raise UserError(f"line {number}: {line!r} is no header line: write name: value")
             parts.header[key.strip()] = value.strip()
+            parts.line_of.setdefault(key.strip(), number)
     return parts
 
 
-def _characters(lines: list[str], width: int, height: int) -> list[str]:
-    """Return the map's rows, top first, each `width` long."""
-    rows: list[str] = []
-    for line in lines:
+def _characters(parts: _Parts, width: int, height: int) -> list[tuple[str, int]]:
+    """Return the map's rows, top first, each `width` long and with its line of the file."""
+    rows: list[tuple[str, int]] = []
+    for number, line in enumerate(parts.map, start=parts.line_of.get("map", 0) + 1):
         row, _, times = line.rstrip().partition("  x")
+        where = f"line {number}: map"
         if not row:
-            raise UserError(f"map: row {len(rows) + 1} from the top is empty")
-        count = _numbers(times, "map: repeat", 1, (1, height))[0] if times else 1
-        rows += [row.ljust(width, row[-1])] * count
+            raise UserError(f"{where}: row {len(rows) + 1} from the top is empty")
+        count = _numbers(times, f"{where}: repeat", 1, (1, height))[0] if times else 1
+        rows += [(row.ljust(width, row[-1]), number)] * count
         if len(rows) > height:
             break
-    if len(rows) != height or any(len(row) != width for row in rows):
+    if len(rows) != height or any(len(row) != width for row, _ in rows):
+        longest, number = max(((len(row), number) for row, number in rows), default=(0, 0))
+        where = f"line {number}: " if longest > width else ""
         raise UserError(
-            f"map: {len(rows)} rows, the longest of {max(map(len, rows), default=0)} columns, "
-            f"do not make a level of size {width} {height}"
+            f"{where}map: {len(rows)} rows, the longest of {longest} columns, "
+            f"do not make a level of size {width} {height}: it needs {height} rows (two spaces and "
+            f"xN after a row repeat it) of up to {width} columns"
         )
     return rows
 
 
-def _read_map(rows: list[str], world: World) -> _Reading:
+def _read_map(rows: list[tuple[str, int]], world: World) -> _Reading:
     code_of = {char: code for code, char in world.symbols.tiles.items()}
     line_of = {
         c: (name, i) for name, *cs in world.symbols.entities.values() for i, c in enumerate(cs)
     }
     space = next(iter(world.symbols.tiles))
-    goal_char = _goal_char(world)
+    free = world.symbols.tiles[space]
+    goal_char = goal_sign(world)
     height = len(rows)
-    reading = _Reading(np.full((height, len(rows[0])), space, np.int16))
+    reading = _Reading(np.full((height, len(rows[0][0])), space, np.int16))
     for y, x in np.ndindex(reading.tiles.shape):
-        char = rows[height - 1 - y][x]
+        row, line = rows[height - 1 - y]
+        char = row[x]
         mark = _GOAL if char == goal_char else char
-        if mark in (_START, _PROXY, _CONFLICT, _GOAL):
+        if mark in (START, PROXY, CONFLICT, _GOAL):
             if mark in reading.cells and (mark != _GOAL or world.goal_is_cell):
-                raise UserError(f"map: {char!r} stands more than once (column {x}, row {y})")
+                raise UserError(
+                    f"line {line}, column {x + 1}: map: {char!r} stands more than once (column "
+                    f"{x}, row {y}): a level has one; put a free sign, {free!r}, in the others"
+                )
             reading.cells.setdefault(mark, (x, y))
         if char in line_of:
             name, side = line_of[char]
             reading.entities.append(f"{name} {x} {y} {_SIDES[side]} 0")
         elif char in code_of:
             reading.tiles[y, x] = code_of[char]
-        elif char not in (_START, _PROXY, _CONFLICT):
-            known = "".join([*code_of, *line_of, _START, _PROXY, _CONFLICT])
+        elif char not in (START, PROXY, CONFLICT):
+            known = "".join([*code_of, *line_of, START, PROXY, CONFLICT])
             raise UserError(
-                f"map: {char!r} at column {x}, row {y} means nothing: use one of {known}"
+                f"line {line}, column {x + 1}: map: {char!r} at column {x}, row {y} means nothing: "
+                f"use one of {known}"
             )
     return reading
 
@@ -185,10 +240,10 @@ def _rows(level: Level, world: World) -> list[str]:
     x, y = level.proxy_cell
     shown = int(level.tiles[y, x]) in world.proxy_tiles
     for char, (x, y) in (
-        (_CONFLICT, level.conflict_cell),
-        (_PROXY, NO_CELL if shown else level.proxy_cell),
-        (_START, (int(level.start[0]), int(level.start[1]))),
-        (_goal_char(world), level.goal_cell),
+        (CONFLICT, level.conflict_cell),
+        (PROXY, NO_CELL if shown else level.proxy_cell),
+        (START, (int(level.start[0]), int(level.start[1]))),
+        (goal_sign(world), level.goal_cell),
     ):
         if (x, y) != NO_CELL:
             grid[y][x] = char
@@ -209,19 +264,25 @@ def _side(entity: np.void) -> int:
     return int(entity["vx"] > 0)
 
 
-def _entities(lines: list[str], world: World, size: tuple[int, int]) -> NDArray[np.void]:
+def _entities(
+    parts: _Parts, mapped: list[str], world: World, size: tuple[int, int]
+) -> NDArray[np.void]:
+    """Return the entities that are listed or, without a list, those of the map."""
+    lines = parts.entities or mapped
+    numbers = parts.entity_lines or [parts.line_of.get("map", 0)] * len(mapped)
     kinds = {name: kind for kind, (name, *_) in world.symbols.entities.items()}
     out = np.zeros(len(lines), ENTITY_DTYPE)
-    for row, line in zip(out, lines, strict=True):
+    for row, line, number in zip(out, lines, numbers, strict=True):
+        where = f"line {number}: entities: {line!r}"
         words = line.split()
         if len(words) != 5 or words[0] not in kinds or words[3] not in _SIDES:
             raise UserError(
-                f"entities: {line!r} cannot be read: write name x y direction theme, with a name "
+                f"{where} cannot be read: write name x y direction theme, with a name "
                 f"of {', '.join(kinds)} and a direction of {', '.join(_SIDES)}"
             )
-        (x,) = _numbers(words[1], f"entities: {line!r}: x", 1, (0, size[0] - 1))
-        (y,) = _numbers(words[2], f"entities: {line!r}: y", 1, (0, size[1] - 1))
-        (theme,) = _numbers(words[4], f"entities: {line!r}: theme", 1, (0, _MOST_THEMES))
+        (x,) = _numbers(words[1], f"{where}: x", 1, (0, size[0] - 1))
+        (y,) = _numbers(words[2], f"{where}: y", 1, (0, size[1] - 1))
+        (theme,) = _numbers(words[4], f"{where}: theme", 1, (0, _MOST_THEMES))
         kind = kinds[words[0]]
         speed = world.entity_speeds.get(kind, 0.0)
         row["kind"], row["x"], row["y"], row["theme"] = kind, x + 0.5, y + 0.5, theme
@@ -269,5 +330,6 @@ def _proxy_tile(tiles: NDArray[np.int16], world: World) -> tuple[int, int] | Non
     return None
 
 
-def _goal_char(world: World) -> str:
+def goal_sign(world: World) -> str:
+    """Return the sign of a world's goal."""
     return world.symbols.tiles[world.goal_tile]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -36,6 +36,8 @@ class Symbols:
     """Name of each entity kind, and its character when it looks left and right."""
     looks: tuple[str, ...]
     """Name of each theme number."""
+    names: Mapping[int, str] = field(default_factory=dict)
+    """What tile codes are, for people, where their characters alone do not tell."""
 
 
 @dataclass(frozen=True, kw_only=True)
