@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .board import MOVES
 from .graph_planner import BoardPlanner
 from .level import LevelBatch
 from .planner import NOTHING, PlanStatus, TargetPlans, target_event
@@ -26,6 +27,12 @@ class GuidedPlanner(BoardPlanner):
     @abstractmethod
     def guide(self, states: NDArray[np.void], target: str) -> NDArray[np.int64]:
         """Return what to do next in each state, int64 [n]; `NOTHING` where no way is left."""
+
+    def actions_of(self, moves: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the world's actions that are these moves: indices into `MOVES`, or `NOTHING`."""
+        if self._grid.action_set == "distinct":
+            return moves
+        return np.where(moves == NOTHING, NOTHING, MOVES[moves])
 
     def plan_from(self, states: NDArray[np.void], target: str) -> TargetPlans:
         """Return the guide's way to `target` from each of the states [n]; see `Planner`."""
