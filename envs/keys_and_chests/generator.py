@@ -98,12 +98,10 @@ def _generate_one(level, rng, size, ratio, correlation, placement, distance):
                 level.tiles[off_y + y, off_x + x] = SPACE
     level.start[0] = np.float32(off_x + start % dim) + _HALF
     level.start[1] = np.float32(off_y + start // dim) + _HALF
-    if placement == _APART:
-        rate = max(ratio, 1.0 / ratio)
-    else:
-        rate = np.float64(distance)
+    apart = placement == _APART
+    rate = max(ratio, 1.0 / ratio) if apart else np.float64(distance)
     other, other_chests = _conflict(
-        open_cells, forks, order, start, base, rate, level.id, placement == _APART, distance
+        open_cells, forks, order, start, base, rate, level.id, apart, distance
     )
     level.conflict_cell[0] = level.conflict_cell[1] = -1
     if other_chests > 0:
@@ -134,7 +132,7 @@ def counts(base, ratio, level_id, most):
     rarer = min(base, most // 2)
     exact = rarer * max(ratio, 1.0 / ratio)
     u = hash_uniform(STREAM_TERRAIN, level_id, _ROUNDING, 0)
-    other = min(int(math.floor(exact + u)), most - rarer)
+    other = min(math.floor(exact + u), most - rarer)
     if ratio < 1.0:
         return other, rarer
     return rarer, other
@@ -294,24 +292,29 @@ def _extended(order, forks, start, count, level_id):
 
 @njit(cache=True)
 def _apart(open_cells, objects, keys, start, count, distance, level_id):
-    """Return up to `count` free cells that are at least `distance` off the way to all keys."""
+    """Return up to `count` free cells off the way to all keys.
+
+    They are `distance` steps off it at least; where there are too few of these, nearer ones too.
+    """
     dim = len(open_cells)
     steps = _steps_from(open_cells, way_to_all(open_cells, keys, start))
     left = np.empty(dim * dim, np.int64)
-    num_left = 0
-    for cell in range(dim * dim):
-        away = steps[cell // dim, cell % dim] >= distance
-        if away and not _among(cell, objects) and not _among(cell, keys):
-            left[num_left] = cell
-            num_left += 1
-    count = min(count, num_left)
+    num_left = picked = 0
     found = np.empty(count, np.int64)
-    for i in range(count):
-        n = hash_below(num_left, STREAM_PLACEMENT, level_id, _CHESTS, i)
-        found[i] = left[n]
-        num_left -= 1
-        left[n] = left[num_left]
-    return found
+    for nearest in range(distance, 0, -1):
+        for cell in range(dim * dim):
+            off = steps[cell // dim, cell % dim]
+            new = off >= distance if nearest == distance else off == nearest
+            if new and not _among(cell, objects) and not _among(cell, keys):
+                left[num_left] = cell
+                num_left += 1
+        while picked < count and num_left > 0:
+            n = hash_below(num_left, STREAM_PLACEMENT, level_id, _CHESTS, picked)
+            found[picked] = left[n]
+            picked += 1
+            num_left -= 1
+            left[n] = left[num_left]
+    return found[:picked]
 
 
 @njit(cache=True)

@@ -358,6 +358,6 @@ def _in_wall(s, x, y):
 
 @njit(cache=True)
 def _is_wall(s, x, y):
-    column, row = int(math.floor(x)), int(math.floor(y))
+    column, row = math.floor(x), math.floor(y)
     inside = 0 <= column < s.side and 0 <= row < s.side
     return not inside or s.board[row, column] == WALL
