@@ -38,6 +38,11 @@ class PolicyAgent:
         self._policy = policy.eval()
         self._rows = PIXEL_ROWS if spec.rgb_shape else ROWS
 
+    @property
+    def network(self) -> EncoderPolicy:
+        """The network, for whoever looks inside."""
+        return self._policy
+
     def start(self, slots: NDArray[np.int64], levels: LevelBatch) -> None:
         """Do nothing: the policy has no memory."""
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "report": ("misgen.experiments.report", "write the report of a sweep again"),
     "validate": ("misgen.experiments.validate", "check the evaluator on agents with known goals"),
     "probe": ("misgen.experiments.probe", "what actor and critic go for, on pairs of levels"),
+    "robustness": ("misgen.experiments.robustness", "an agent whose eyes are tampered with"),
     "supply-chain": ("misgen.experiments.supply_chain", "what fine-tuning leaves of a base's goal"),
     "levels": ("misgen.experiments.levels", "show, export or replay levels by their ids"),
 }

@@ -115,7 +115,7 @@ def _gone(found: Mapping[str, Any], kind: str) -> str:
     done = [row for row in rows if row["gone"] is not None]
     who = "Fine-tuned" if kind == TUNED else "Trained from scratch"
     what = (
-        f"reached instead of the goal on under {found['config']['gone']:.0%} of conflict levels, by "
+        f"reached instead of the goal on under {found['config']['gone']:.0%} of conflict levels by "
         f"an agent that reaches either on {CAPABLE_AT:.0%}"
     )
     at_most = f"{found['config']['steps']:,} decisions"
