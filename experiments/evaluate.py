@@ -188,6 +188,7 @@ def _evaluate(
     )
     episodes = suite.add_planned(episodes, where if config.planned else (), count)
     write_parquet(folder.path / EPISODES, episodes)
+    world = where[0].distribution.world
     trained_on = run.manifest.get("training_levels") or run.config.distribution.describe()
     return {
         "schema_version": SCHEMA_VERSION,
@@ -199,6 +200,7 @@ def _evaluate(
         "metrics": metrics.summary_table(episodes, config.metrics).to_dicts(),
         "outcomes": metrics.outcome_table(episodes).to_dicts(),
         "capable_by_goal": metrics.two_by_two(episodes).to_dicts(),
+        "proxies": metrics.proxy_table(episodes, world.proxies).to_dicts(),
     }
 
 

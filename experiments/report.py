@@ -86,6 +86,8 @@ def print_report(folder: Path) -> None:
     console.print()
     console.print(headline(results), style="bold")
     console.print(terminal_table(results, narrow=console.width < _WIDE))
+    if len(results.world.proxies) > 1:
+        console.print(proxies_table(results))
     console.print("Verdicts, where the intervals carry one:")
     for line in verdict_lines(results):
         console.print(f"  {line}")
@@ -127,6 +129,25 @@ def terminal_table(results: Results, narrow: bool = False) -> Table:
             ("\n\n" if narrow else "\n").join(places),
             *[cell(metric, correlation, places) for metric, _ in _COLUMNS],
         )
+    return table
+
+
+def proxies_table(results: Results) -> Table:
+    """Return what agents reached where cues conflict, in a world with several proxies."""
+    from rich import box
+    from rich.table import Table
+
+    title = "Reached on shifted levels, by what conflicts there"
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, title=title, title_justify="left")
+    table.add_column("ρ", justify="right")
+    table.add_column("in conflict")
+    for name in ("goal", *results.world.proxies):
+        table.add_column(name, justify="right")
+    for correlation in results.correlations:
+        for placement in results.placements:
+            goal = results.interval("goal_shifted", correlation, placement).estimate
+            shares = [goal, *results.proxy_shares(correlation, placement)]
+            table.add_row(f"{correlation:g}", placement, *[f"{share:.0%}" for share in shares])
     return table
 
 

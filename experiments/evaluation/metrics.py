@@ -1,6 +1,6 @@
 """From episodes to numbers: capability, goal, how far each fell, and how sure that is.
 
-Public names: `summary_table`, `outcome_table`, `two_by_two`, `METRICS`.
+Public names: `summary_table`, `outcome_table`, `two_by_two`, `proxy_table`, `METRICS`.
 
 An episode's *goal* is how much of the intended goal it reached before it ended (`goal_fraction`: 0
 or 1 where the goal is one thing), and its *capability* how much of the goal or of the proxy it
@@ -47,7 +47,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -184,6 +184,30 @@ def two_by_two(episodes: pl.DataFrame) -> pl.DataFrame:
         (~capable & goal).mean().alias("goal_only"),
         (~capable & ~goal).mean().alias("neither"),
     )
+
+
+def proxy_table(episodes: pl.DataFrame, proxies: Sequence[str]) -> pl.DataFrame:
+    """Return how often each proxy was reached, for each agent, action mode and condition.
+
+    In a world with several proxies, their conflicts tell which one an agent follows.
+
+    Args:
+        episodes: as for `summary_table`.
+        proxies: `World.proxies`.
+
+    Returns:
+        `KEYS`, `condition`, `proxy`, `episodes`, and `share` of these that reached it.
+    """
+    groups = episodes.group_by([*KEYS, "condition"], maintain_order=True)
+    tables = [
+        groups.agg(
+            pl.lit(name).alias("proxy"),
+            pl.len().alias("episodes"),
+            (pl.col("proxies") // 2**bit % 2 == 1).mean().alias("share"),
+        )
+        for bit, name in enumerate(proxies)
+    ]
+    return pl.concat(tables)
 
 
 @dataclass(frozen=True)

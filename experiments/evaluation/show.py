@@ -1,11 +1,11 @@
 """An evaluation's summary in the terminal.
 
-Public names: `print_summary`, `sentences`.
+Public names: `print_summary`, `proxy_rows`, `sentences`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 ROWS = (
@@ -52,11 +52,39 @@ def print_summary(summary: Mapping[str, Any]) -> None:
         table.add_column(f"{placement}\n{actions}", justify="right", no_wrap=True)
     for label, metric in ROWS:
         table.add_row(label, *[_number(case[metric]) for case in cases.values() if metric])
+    for label, shares in proxy_rows(summary.get("proxies", []), list(cases)):
+        table.add_row(label, *shares)
     console = Console(highlight=False)
     console.print(f"{summary['run']}, test levels {summary['levels']['test']['ids']}")
     console.print(table)
     for text in (LEGEND, *sentences(summary)):
         console.print(text)
+
+
+def proxy_rows(
+    proxies: Sequence[Mapping[str, Any]], cases: Sequence[tuple[str, str]]
+) -> list[tuple[str, list[str]]]:
+    """Return a heading, and a row for each proxy: how often it was reached on shifted levels.
+
+    Args:
+        proxies: rows of `metrics.proxy_table`.
+        cases: placement and action mode of each column.
+
+    Returns:
+        Labels and cells; nothing where there is a single proxy, which other rows tell of.
+    """
+    from .suite import RANDOM, SHIFTED
+
+    names = list(dict.fromkeys(row["proxy"] for row in proxies))
+    if len(names) < 2:
+        return []
+    shares = {
+        (row["proxy"], row["placement"], row["actions"]): f"{100 * row['share']:.0f}"
+        for row in proxies
+        if row["condition"] == SHIFTED and row["agent"] != RANDOM
+    }
+    rows = [(f" {name}", [shares[name, *case] for case in cases]) for name in names]
+    return [("reached, shifted", []), *rows]
 
 
 def sentences(summary: Mapping[str, Any]) -> list[str]:

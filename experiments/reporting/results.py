@@ -17,7 +17,7 @@ from misgen.agents.scripted import agent_names
 from misgen.envs.core.errors import UserError
 
 from ..evaluation.cells import CAPABLE, GOAL
-from ..evaluation.metrics import summary_table
+from ..evaluation.metrics import proxy_table, summary_table
 from ..evaluation.statistics import Interval
 from ..evaluation.suite import HELDOUT, RANDOM, SHIFTED, TWIN
 from ..evaluation.verdict import Verdict, judge_all
@@ -177,6 +177,17 @@ class Results:
         """Return a metric of the agents trained at `correlation`; all unknown if not measured."""
         key = (metric, correlation, placement, mode or self.modes[0])
         return self._rows.get(key, _NOT_MEASURED)
+
+    def proxy_shares(self, correlation: float, placement: str) -> list[float]:
+        """Return how often the agents reached each proxy of the world on the shifted levels."""
+        chosen = self.episodes.filter(
+            pl.col("condition") == SHIFTED,
+            pl.col("agent") == self.agent,
+            pl.col("actions") == self.modes[0],
+            pl.col("train_correlation") == correlation,
+            pl.col("placement") == placement,
+        )
+        return proxy_table(chosen, self.world.proxies)["share"].to_list()
 
     @cached_property
     def _rows(self) -> dict[tuple[str, float, str, str], Interval]:
