@@ -8,14 +8,12 @@ touches another.  That is a few frames longer than need be.
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from ..core.guided_planner import GuidedPlanner
-from ..core.planner import NOTHING, PlanStatus, TargetPlans
+from ..core.planner import NOTHING, PlanStatus, TargetPlans, target_event
 from . import rules, tours
 from .constants import LARGEST, MOST_OBJECTS, NO_OP
 from .world import KeysAndChests
@@ -38,24 +36,38 @@ class KeysAndChestsPlanner(GuidedPlanner):
 
     def guide(self, states: NDArray[np.void], target: str) -> NDArray[np.int64]:
         """Return what to do next in each state, int64 [n]; `NOTHING` where no way is left."""
-        actions, status, _ = self._walk(states, target, 1)
-        return np.where(status == _UNSOLVABLE, NOTHING, actions[:, 0])
+        actions, _, _ = self._walk(self._seen(states, target), target, 1)
+        return actions[:, 0].astype(np.int64)
 
     def plan_from(self, states: NDArray[np.void], target: str) -> TargetPlans:
         """Return the way to `target` from each of the states [n]; see `Planner`."""
-        plans = super().plan_from(states, target)
-        world = self.world
-        if world.moves == "smooth" or world.action_repeat > 1:
-            return plans
-        _, _, exact = self._walk(self._seen(states, target), target, 1)
-        return dataclasses.replace(plans, shortest=plans.solved & exact)
+        target_event(target)
+        world, seen = self.world, self._seen(states, target)
+        actions, status, shortest = self._walk(seen, target, self._horizon)
+        solved = status == PlanStatus.SOLVED
+        actions[~solved] = NOTHING
+        decisions = (actions != NOTHING).sum(axis=1)
+        actions = actions[:, : max(decisions, default=0)]
+        exact = world.moves == "cells" and world.action_repeat == 1
+        return TargetPlans(
+            target=target,
+            status=status,
+            decisions=np.where(solved, decisions, NOTHING).astype(np.int32),
+            actions=actions,
+            shortest=solved & shortest & exact,
+            events=self._events(states, actions),
+            nodes=decisions.astype(np.int64),
+        )
 
     def _follow(
         self, states: NDArray[np.void], target: str
     ) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-        world = self.world
-        actions, status, _ = self._walk(states, target, -(-world.max_steps // world.action_repeat))
+        actions, status, _ = self._walk(states, target, self._horizon)
         return actions, status
+
+    @property
+    def _horizon(self) -> int:
+        return -(-self.world.max_steps // self.world.action_repeat)
 
     def _walk(
         self, states: NDArray[np.void], target: str, horizon: int
