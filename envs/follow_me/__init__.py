@@ -59,8 +59,9 @@ following the leader to the end without the goal.
 
 ## Starting State
 Agent, leader and beacons are in different cells, drawn uniformly.  They are drawn again, up to 100
-times, until a way leads from each beacon to the others, and from the two to each, that enters no
-third beacon.  In the layouts `edges` and `tree` there may be none; then ways lead across beacons.
+times, until a way leads from each beacon to the others, and from the two to each, around all other
+beacons and the leader.  In the layouts `edges` and `tree` there may be none; then ways lead across
+beacons.
 
 ## Episode End
 Terminated when all beacons are lit, and, with `on_proxy` of `end` or `penalty`, when the leader was

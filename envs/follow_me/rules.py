@@ -133,14 +133,17 @@ def _place(walls, level_id, beacons):
 
 @njit(cache=True)
 def _apart(walls, cells, beacons):
-    """Return whether each beacon can be reached from all other cells without entering a third."""
+    """Return whether each beacon can be reached from all other cells past the rest of them.
+
+    Cells are the beacons', the agent's, and the leader's; the agent is in nobody's way.
+    """
     steps = np.empty(walls.shape, np.int64)
     for k in range(beacons):
         for j in range(len(cells)):
             if j != k:
                 blocked = walls.copy()
-                for i in range(beacons):
-                    if i != k and i != j:
+                for i in range(len(cells)):
+                    if i != k and i != j and i != beacons:
                         blocked[cells[i, 1], cells[i, 0]] = True
                 distances(steps, blocked, cells[k, 0], cells[k, 1])
                 if steps[cells[j, 1], cells[j, 0]] < 0:
@@ -343,7 +346,7 @@ def _downhill(steps, x, y):
 
 @njit(parallel=True, cache=True)
 def guide(states, goal, out):
-    """Write the next moves, indices into `MOVES`, into `out` [n]: to the goal, or with the leader."""
+    """Write the next moves, indices into `MOVES`, into `out` [n]: to the goal or the proxy."""
     for i in prange(len(states)):
         out[i] = _guide_to_goal(states[i]) if goal else _guide_to_proxy(states[i])
 

@@ -1,0 +1,170 @@
+"""Monster world as a `World`: parameters, and the calls into its kernels."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.episode import ON_PROXY
+from ..core.errors import UserError, in_range, one_of
+from ..core.grid_world import GridWorld
+from ..core.layouts import LAYOUTS
+from ..core.level import Level, LevelBatch
+from ..core.placement import Placement
+from ..core.world import Symbols
+from . import rules
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonsterWorld(GridWorld):
+    """Monster world; see the package's docstring for the specification."""
+
+    name: ClassVar[str] = "monster_world"
+    level_dtype: ClassVar = rules.LEVEL_DTYPE
+    state_dtype: ClassVar = rules.STATE_DTYPE
+    placements: ClassVar = {"calm": None, "few": 2}
+    usual_shifts: ClassVar = ("calm", "few(2)")
+    symbols: ClassVar = Symbols(
+        tiles={
+            rules.SPACE: ".",
+            rules.WALL_TILE: "#",
+            rules.APPLE_TILE: "a",
+            rules.SHIELD_TILE: "s",
+        },
+        entities={rules.MONSTER: ("monster", "M", "M")},
+        looks=("plain",),
+    )
+    goal_tile: ClassVar = rules.APPLE_TILE
+    proxy_tiles: ClassVar = (rules.SHIELD_TILE,)
+    proxy_moves: ClassVar = True
+    goal_is_cell: ClassVar = False
+    proxies: ClassVar = ("shields",)
+    classes: ClassVar = ("free", "wall", "apple", "shield", "monster")
+    class_of_tile: ClassVar = {
+        rules.WALL_TILE: 1,
+        rules.APPLE_TILE: rules.APPLE,
+        rules.SHIELD_TILE: rules.SHIELD,
+    }
+    body: ClassVar = ("x", "y", "shields in hand")
+    motion: ClassVar = ("x", "y", "board", "mover", "step", "in_hand")
+    sprites: ClassVar = "misgen.envs.monster_world.sprites"
+    planner: ClassVar = "misgen.envs.monster_world.planner:MonsterWorldPlanner"
+    goal_description: ClassVar = "all apples"
+    proxy_description: ClassVar = "all shields"
+    capability: ClassVar = {
+        "side": "size of the board, in cells; odd",
+        "chase": "how probably a monster steps towards the agent",
+        "apples": "how many apples there are",
+    }
+
+    side: int = 13
+    """Cells along a side of the board, its border of walls included; odd."""
+    layout: str = "open"
+    """Walls on the board: none (open), single ones (blocks), passages (edges), a maze (tree)."""
+    apples: int = 5
+    """How many apples there are."""
+    shields: int = 5
+    """How many shields there are."""
+    monsters: int = 5
+    """How many monsters there are on an aligned level; as many as shields, or more."""
+    chase: float = 0.95
+    """Probability that a monster steps towards the agent; else it goes anywhere, or stays."""
+    short_steps: int = 25
+    """Time-out on aligned levels, in frames."""
+    view: int = 25
+    max_steps: int = 200
+    """Time-out on conflict levels, in frames."""
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        super().__post_init__()
+        in_range("env.side", self.side, 7, rules.LARGEST)
+        if self.side % 2 == 0:
+            raise UserError(f"env.side={self.side} is even: give an odd number of cells")
+        one_of("env.layout", self.layout, LAYOUTS)
+        in_range("env.apples", self.apples, 1, 5)
+        in_range("env.shields", self.shields, 1, 5)
+        in_range("env.monsters", self.monsters, self.shields, rules.MOST_MONSTERS)
+        in_range("env.chase", self.chase, 0.0, 1.0)
+        in_range("env.short_steps", self.short_steps, 1, 1_000_000)
+
+    def levels(self, ids: NDArray[np.int64], correlation: Any, placement: str) -> LevelBatch:
+        """Return the levels of `ids`; pure."""
+        ids = np.ascontiguousarray(ids, np.int64)
+        where = Placement.parse(placement, self.placements)
+        batch = LevelBatch.empty(self.name, ids, rules.LEVEL_DTYPE, ())
+        rules.generate(
+            batch.data,
+            self.side,
+            LAYOUTS.index(self.layout),
+            np.array([self.apples, self.shields, self.monsters]),
+            float(correlation),
+            rules.PLACEMENTS.index(where.rule),
+            where.distance or 0,
+        )
+        return batch
+
+    @classmethod
+    def are_aligned(cls, data: NDArray[np.void]) -> NDArray[np.bool_]:
+        """Return in which levels there is a monster for each shield, bool [n]."""
+        shields = (data["tiles"] == rules.SHIELD_TILE).sum(axis=(1, 2))
+        return data["entity_count"] >= shields
+
+    @classmethod
+    def bare(cls, data: NDArray[np.void]) -> NDArray[np.void]:
+        """Return copies of levels without monsters, in which twins differ."""
+        bare = data.copy()
+        bare["entity_count"] = 0
+        return bare
+
+    def load(self, states: NDArray[np.void], slots: NDArray[np.int64], levels: LevelBatch) -> None:
+        """Put each level at its start into its slot."""
+        boards = self.classify(levels.data["tiles"])
+        rules.load(states, slots, levels.data, boards, self.short_steps, self.max_steps)
+
+    def play(
+        self, states: NDArray[np.void], episodes: NDArray[np.void], actions: NDArray[np.int64]
+    ) -> None:
+        """Make one decision in every running slot."""
+        on_proxy = ON_PROXY.index(self.on_proxy)
+        rules.advance(states, episodes, actions, self.action_repeat, on_proxy, self.chase)
+
+    def level_from_map(self, header: Mapping[str, str], level: Level) -> Level:
+        """Complete a level read from text: it needs a shield, an apple and a border of walls."""
+        side = rules.LARGEST
+        if level.tiles.shape != (side, side):
+            height, width = level.tiles.shape
+            raise UserError(f"size: {width} {height} does not fit: a board has {side} {side}")
+        if not (level.tiles == rules.SHIELD_TILE).any():
+            raise UserError("map: there is no shield s: a level needs one or more")
+        border = (level.tiles[0], level.tiles[-1], level.tiles[:, 0], level.tiles[:, -1])
+        if any((line != rules.WALL_TILE).any() for line in border):
+            raise UserError("map: the outermost rows and columns must be walls #")
+        if len(level.entities) > rules.MOST_MONSTERS:
+            raise UserError(
+                f"entities: {len(level.entities)} monsters are too many: "
+                f"give at most {rules.MOST_MONSTERS}"
+            )
+        x, y = level.start
+        return dataclasses.replace(level, start=(x + 0.5, y + 0.5))
+
+    def export_levels(self, levels: LevelBatch) -> dict[str, NDArray[Any]]:
+        """Return levels as arrays: `seed` [n], `grid` [n, y, x], `agent` and `monsters`.
+
+        `agent` is x, y (float32 [n, 2]); `monsters` are too (float32 [n, 10, 2]), NaN after the
+        last.
+        """
+        data = levels.data
+        monsters = np.stack([data["entity_x"], data["entity_y"]], axis=2)
+        monsters[np.arange(rules.MOST_MONSTERS) >= data["entity_count"][:, None]] = np.nan
+        return {
+            "seed": data["id"].astype(np.int32),
+            "grid": data["tiles"][:, : self.side, : self.side],
+            "agent": data["start"],
+            "monsters": monsters,
+        }
