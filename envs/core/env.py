@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .distribution import LevelDistribution, LevelStream
 from .errors import UserError, in_range, one_of
-from .vector_env import level_ids_option, require_reset
+from .vector_env import chosen_levels, require_reset
 from .world import Observation
 
 _SLOT = np.zeros(1, np.int64)
@@ -20,7 +20,8 @@ class MisgenEnv(gymnasium.Env[Any, np.int64]):
     """One slot of a level distribution, without autoreset.
 
     Where the episode ends, `info` tells how it went (see `Engine.results`).
-    `reset(options={"level_ids": [17]})` starts exactly that level.
+    `reset(options={"level_ids": [17]})` starts exactly that level, `reset(options={"levels":
+    ["level.txt"]})` one made by hand (`misgen.envs.core.hand_made`).
     """
 
     metadata: ClassVar = {"render_modes": ["rgb_array"], "render_fps": 15}
@@ -57,9 +58,8 @@ class MisgenEnv(gymnasium.Env[Any, np.int64]):
         if seed is not None or self._stream is None:
             drawn = int(self.np_random.integers(2**31)) if seed is None else seed
             self._stream = LevelStream(self.distribution, 1, drawn)
-        ids = level_ids_option(options, 1)
-        levels = self._stream.next(_SLOT) if ids is None else self.distribution.levels(ids)
-        self.engine.load(_SLOT, levels)
+        levels = chosen_levels(options, self.distribution, 1)
+        self.engine.load(_SLOT, self._stream.next(_SLOT) if levels is None else levels)
         return self._observation(), {"level_id": int(self.engine.level_ids[0])}
 
     def step(self, action: np.int64) -> tuple[Observation, float, bool, bool, dict[str, Any]]:

@@ -74,6 +74,11 @@ class GridWorld(World):
         return spaces.Discrete(NUM_ACTIONS[self.action_set])
 
     @property
+    def action_codes(self) -> NDArray[np.int64]:
+        """Which of Procgen's 15 actions each action is, int64 [actions]."""
+        return board.MOVES if self.action_set == "distinct" else super().action_codes
+
+    @property
     def observation_space(self) -> spaces.Dict:
         """Classes around the agent and its numbers, or the board's pixels."""
         if self.observation == "rgb":

@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from .distribution import LevelDistribution, LevelStream
 from .errors import UserError
-from .vector_env import require_reset
+from .vector_env import chosen_levels, require_reset
 from .world import Observation
 
 
@@ -20,6 +20,10 @@ class MisgenVecEnv(VecEnv):
 
     Where an episode ends, its info holds `terminal_observation`, `TimeLimit.truncated`, `episode`
     (`r`, `l`) and how it went (see `Engine.results`); all other infos are empty.
+
+    `set_options({"levels": [...]})` or `set_options({"level_ids": [...]})`, one a slot, chooses the
+    levels of the next `reset`, as the other views' options do; a list of such options, one a slot,
+    gives each slot its own.
     """
 
     def __init__(self, distribution: LevelDistribution, num_envs: int, seed: int = 0) -> None:
@@ -58,11 +62,25 @@ class MisgenVecEnv(VecEnv):
         return [seed] * self.num_envs
 
     def reset(self) -> Observation:
-        """Start a level in every slot."""
-        self.engine.load(self._slots, self._require_stream().next(self._slots))
+        """Start a level in every slot: the next ones, or those that `set_options` chose.
+
+        Raises:
+            UserError: for unknown options, or ids or levels that do not fit.
+        """
+        levels = chosen_levels(self._chosen_options(), self.distribution, self.num_envs)
+        stream = self._require_stream()
+        self.engine.load(self._slots, stream.next(self._slots) if levels is None else levels)
         self._reset_seeds()
         self._reset_options()
         return self.engine.observe()
+
+    def _chosen_options(self) -> dict[str, Any]:
+        """Return the options of all slots as one."""
+        first = self._options[0]
+        if all(one is first for one in self._options):  # as `set_options` leaves a dictionary
+            return first
+        names = {name for one in self._options for name in one}
+        return {name: [i for one in self._options for i in one.get(name, ())] for name in names}
 
     def step_async(self, actions: NDArray[np.int64]) -> None:
         """Take the actions of the next decision."""

@@ -10,8 +10,12 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from .distribution import MAX_ID, LevelDistribution, LevelStream
-from .errors import UserError
+from .errors import UserError, one_of
+from .hand_made import levels_option
+from .level import LevelBatch
 from .world import Observation
+
+_OPTIONS = ("level_ids", "levels")
 
 
 class MisgenVectorEnv(VectorEnv):
@@ -21,7 +25,9 @@ class MisgenVectorEnv(VectorEnv):
     `infos["final_info"]` how it went (see `Engine.results`), each with a mask `_final_...`; the
     observation returned is the first of the slot's next level.
 
-    `reset(options={"level_ids": [...]})` puts exactly these levels in the slots.
+    `reset(options={"level_ids": [...]})` puts exactly these levels in the slots, and
+    `reset(options={"levels": [...]})` ones made by hand: `Level`s, their texts, or paths of files
+    (`misgen.envs.core.hand_made`).  What a slot runs after its first level is drawn as ever.
     """
 
     metadata: ClassVar = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
@@ -47,19 +53,18 @@ class MisgenVectorEnv(VectorEnv):
 
         Args:
             seed: seed of the level stream; a list's first entry is taken.
-            options: `level_ids`, one id a slot, to choose the first levels.
+            options: `level_ids` or `levels`, one a slot, to choose the first levels.
 
         Raises:
-            UserError: for unknown options, or ids that do not fit the slots.
+            UserError: for unknown options, or ids or levels that do not fit.
         """
         first = seed[0] if isinstance(seed, list) else seed
         super().reset(seed=first)
         if first is not None or self._stream is None:
             drawn = int(self.np_random.integers(2**31)) if first is None else first
             self._stream = LevelStream(self.distribution, self.num_envs, drawn)
-        ids = level_ids_option(options, self.num_envs)
-        levels = self._stream.next(self._slots) if ids is None else self.distribution.levels(ids)
-        self.engine.load(self._slots, levels)
+        levels = chosen_levels(options, self.distribution, self.num_envs)
+        self.engine.load(self._slots, self._stream.next(self._slots) if levels is None else levels)
         return self.engine.observe(), {"level_id": self.engine.level_ids.copy()}
 
     def step(
@@ -99,16 +104,32 @@ class MisgenVectorEnv(VectorEnv):
         }
 
 
-def level_ids_option(options: dict[str, Any] | None, count: int) -> NDArray[np.int64] | None:
-    """Return `options["level_ids"]` as int64 [count], or None where it is not given.
+def chosen_levels(
+    options: dict[str, Any] | None, distribution: LevelDistribution, count: int
+) -> LevelBatch | None:
+    """Return the levels that a reset's options choose, or None where they choose none.
+
+    Args:
+        options: `level_ids` or `levels`, `count` of them; or nothing.
+        distribution: which level an id means; its world runs the levels.
+        count: how many slots there are.
 
     Raises:
-        UserError: for unknown options, or ids that do not fit.
+        UserError: for unknown options, or ids or levels that do not fit.
     """
     options = options or {}
-    unknown = set(options) - {"level_ids"}
-    if unknown:
-        raise UserError(f"reset option {sorted(unknown)[0]!r} is not known: use level_ids")
+    for name in options:
+        one_of("reset option", name, _OPTIONS)
+    if len(options) > 1:
+        raise UserError("reset options level_ids and levels exclude each other: give one of them")
+    if "levels" in options:
+        return levels_option(options, distribution.world, count)
+    ids = _level_ids(options, count)
+    return None if ids is None else distribution.levels(ids)
+
+
+def _level_ids(options: dict[str, Any], count: int) -> NDArray[np.int64] | None:
+    """Return `options["level_ids"]` as int64 [count], or None where it is not given."""
     if "level_ids" not in options:
         return None
     given = np.asarray(options["level_ids"]).reshape(-1)

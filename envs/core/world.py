@@ -73,6 +73,8 @@ class World(ABC):
     """An action that, held, reaches the proxy at times: the simplest heuristic; or None."""
     capability: ClassVar[Mapping[str, str]] = {}
     """Parameters that make a capability shift, and what each one does."""
+    runs_any_level: ClassVar[bool] = True
+    """Whether it runs levels that no generator made."""
 
     action_repeat: int = 1
     """Frames that a decision lasts (1: the original)."""
@@ -125,6 +127,11 @@ class World(ABC):
     def no_op(self) -> int:
         """The action that does nothing."""
         return 4
+
+    @property
+    def action_codes(self) -> NDArray[np.int64]:
+        """Which of Procgen's 15 actions each action is, int64 [actions]."""
+        return np.arange(int(self.action_space.n))
 
     @abstractmethod
     def levels(self, ids: NDArray[np.int64], correlation: Any, placement: str) -> LevelBatch:

@@ -58,6 +58,7 @@ class OnProcgen(World):
     """Name of the native world with the same levels, if there is one."""
     kept: ClassVar[tuple[str, ...]]
     """Parameters of the twin that can be chosen; the others stay as in the original."""
+    runs_any_level: ClassVar[bool] = False
     goal_moves_always: ClassVar[bool] = False
     """Whether the goal of an aligned level stands elsewhere than in the original, too."""
 

@@ -1,41 +1,18 @@
-"""Levels by their ids: misgen levels show | export | replay | verify [key=value ...].
+"""Levels and trajectories as arrays in .npz files: export, replay, verify.
 
-  misgen levels show id=17 correlation=0
-      prints one level as text: its map, where the coin and the level's end are, its entities
-  misgen levels export env=coinrun env.terrain=langosco correlation=0 ids=0:500 out=levels.npz
-      writes levels as arrays: seed, grid[id, y, x], ent, ent_offset, coin_cell, proxy_cell
-  misgen levels replay correlation=1 ids=0:50 actions=actions.npz out=trajectories.npz
-      runs action[id, t] (the original's 15-action code) and writes agent[id, t] = x, y, vx, vy
-      (float32; t = 0 is the start, NaN after the end), reward, done, length
-  misgen levels verify env=procgen_coinrun ids=0:1000
-      runs the original Procgen and the native engine side by side on each level, to the end, with
-      random actions and with actions to the right, and compares the level and, in every frame, all
-      floats, the reward and the end; exit status 1 if anything differs
-
-Settings
-  env            coinrun, procgen_coinrun, procgen_maze; env.mode=easy|hard,
-                 env.terrain=procgen|langosco|langosco_aisc, ...
-  correlation    0 to 1; the terrain of an id never depends on it, only where the goal stands
-  placement      where the goal goes on a conflict level: section_start | anywhere | behind |
-                 off_path (2 cells off a proxy-seeker's way; 'off_path(3)' needs quotes)
-  id, ids        one level id; a range start:stop
-  actions, out   .npz files to read and to write
+Public names: `export`, `replay`, `verify`, `run_actions`, `read_actions`.
 """
 
 from __future__ import annotations
 
 import io
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from misgen.envs.core.distribution import IdRange, LevelDistribution
-from misgen.envs.core.errors import UserError, did_you_mean
-from misgen.envs.core.placement import USUAL
-from misgen.envs.core.registry import make_world
+from misgen.envs.core.distribution import LevelDistribution
+from misgen.envs.core.errors import UserError
 
-from .config import compose, typed
+from .settings import LevelsCommand
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,59 +22,6 @@ _MOST_LEVELS = 50_000
 """Levels of one file: half a gigabyte of memory."""
 _MOST_SHOWN = 20
 """Differences that `verify` prints."""
-
-
-@dataclass(frozen=True)
-class LevelsCommand:
-    """What a `misgen levels` command works on."""
-
-    env: dict[str, Any]
-    """World name and its parameters."""
-    correlation: float = 1.0
-    """Probability that a level is aligned."""
-    placement: str = USUAL
-    """Where the goal goes on a conflict level."""
-    id: int = 0
-    """The level to show."""
-    ids: str = "0:500"
-    """The levels to export or replay."""
-    out: str | None = None
-    """File to write."""
-    actions: str | None = None
-    """File with the actions to replay."""
-
-    def distribution(self, ids: str | int) -> LevelDistribution:
-        """Return the levels of `ids`."""
-        parameters = dict(self.env)
-        world = make_world(parameters.pop("name", "coinrun"), **parameters)
-        return LevelDistribution(world, self.correlation, self.placement, IdRange.parse(ids))
-
-
-def main(argv: list[str]) -> int:
-    """Run the command."""
-    actions = {"show": show, "export": export, "replay": replay, "verify": verify}
-    if not argv or argv[0] not in actions:
-        given = argv[0] if argv else ""
-        raise UserError(
-            f"say what to do: misgen levels {' | '.join(actions)}, not {given!r}"
-            f"{did_you_mean(given, actions)}"
-        )
-    return actions[argv[0]](typed(LevelsCommand, compose("levels", argv[1:])))
-
-
-def show(config: LevelsCommand) -> int:
-    """Print one level as text."""
-    from misgen.envs.core.text import level_to_text
-
-    distribution = config.distribution(config.id)
-    level = distribution.levels()[0]
-    print(level_to_text(level, distribution.world), end="")
-    side = "aligned" if level.aligned else "in conflict"
-    print(
-        f"# {side}: goal at {level.goal_cell}, proxy at {level.proxy_cell}, "
-        f"content {level.content_hash}"
-    )
-    return 0
 
 
 def export(config: LevelsCommand) -> int:
@@ -128,7 +52,7 @@ def verify(config: LevelsCommand) -> int:
     """Compare the native engine with the original Procgen; return 1 if they differ."""
     from misgen.envs.procgen.lockstep import verify as compare
 
-    from .progress import counter, episode_progress
+    from ..progress import counter, episode_progress
 
     distribution = config.distribution(config.ids)
     with episode_progress("levels") as show:
@@ -228,14 +152,8 @@ def _require_out(out: str | None) -> Path:
 def _save(out: Path, arrays: dict[str, NDArray[Any]]) -> None:
     import numpy as np
 
-    from .runs import write_with
+    from ..runs import write_with
 
     buffer = io.BytesIO()  # an archive that could not be finished complains once more
     np.savez_compressed(buffer, **arrays)
     write_with(out, lambda file: file.write(buffer.getbuffer()))
-
-
-if __name__ == "__main__":
-    from .command import run_module
-
-    sys.exit(run_module("levels", main))

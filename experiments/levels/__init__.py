@@ -1,0 +1,79 @@
+"""Levels, by their ids or made by hand: misgen levels <what> [key=value ...].
+
+  misgen levels list
+      the worlds: names, goals, proxies, where the goal goes when they part, capability parameters
+  misgen levels show id=17 correlation=0
+      prints one level as text: its map, where goal and proxy are, its entities
+  misgen levels edit env=corner_maze id=3 correlation=0 out=level.txt
+      writes a level as text, with what its signs mean; opens it in $EDITOR (on a terminal, or with
+      open=true), and checks what you made of it; a file that is there already is opened as it is
+  misgen levels check file=level.txt
+      reads a level file: a mistake is named by line and column, with what to write instead; then
+      whether the world's planner finds a way to the goal and to the proxy, whether the level is
+      aligned or in conflict, and its hash; exit status 1 if it cannot be read, or not be solved
+  misgen levels play file=level.txt agent=goal_seeker
+      plays a level, from a file or by env and id, and prints what happened; out=play.gif also
+      draws it.  Without agent and actions, on a terminal, you play: arrow keys, x to leave
+  misgen levels play file=level.txt actions=RRUUL
+      plays these: L left, R right, U up (CoinRun: jump), D down, . nothing; two at once by where
+      they are on a keyboard: Q left up, E right up, Z left down, C right down; R*20 is 20 times R
+  misgen levels export env=coinrun env.terrain=langosco correlation=0 ids=0:500 out=levels.npz
+      writes levels as arrays: seed, grid[id, y, x], and what else there is in the world's levels
+  misgen levels replay correlation=1 ids=0:50 actions=actions.npz out=trajectories.npz
+      runs action[id, t] (the original's 15-action code) and writes agent[id, t] = x, y, vx, vy
+      (float32; t = 0 is the start, NaN after the end), reward, done, length
+  misgen levels verify env=procgen_coinrun ids=0:1000
+      runs the original Procgen and the native engine side by side on each level, to the end, with
+      random actions and with actions to the right, and compares the level and, in every frame, all
+      floats, the reward and the end; exit status 1 if anything differs
+
+Settings
+  env            the world (misgen levels list), and its parameters: env.mode=easy, ...; with file,
+                 the file says which world, and what of it the level was made for
+  correlation    0 to 1; the terrain of an id never depends on it, only where the goal stands
+  placement      where the goal goes on a conflict level (misgen levels list); one with a distance
+                 needs quotes: placement='off_path(3)'
+  id, ids        one level id; a range start:stop
+  file           a level file, as edit writes it; {"levels": ["level.txt"]} as an option of reset
+                 runs it in an environment
+  agent          goal_seeker, proxy_seeker, random, idle, or a run's folder; seed, greedy=true
+  out            file to write: .txt (edit), .gif (play; scale=384 pixels), .npz (export, replay)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from misgen.envs.core.errors import UserError, did_you_mean
+
+from ..config import compose, typed
+from .arrays import export, read_actions, replay, run_actions, verify
+from .catalogue import list_worlds
+from .files import check, edit, overrides_of, show
+from .playing import play
+from .settings import LevelsCommand
+
+__all__ = ["LevelsCommand", "main", "read_actions", "run_actions"]
+
+_COMMANDS: dict[str, Callable[[LevelsCommand], int]] = {
+    "list": list_worlds,
+    "show": show,
+    "edit": edit,
+    "check": check,
+    "play": play,
+    "export": export,
+    "replay": replay,
+    "verify": verify,
+}
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    if not argv or argv[0] not in _COMMANDS:
+        given = argv[0] if argv else ""
+        raise UserError(
+            f"say what to do: misgen levels {' | '.join(_COMMANDS)}, not {given!r}"
+            f"{did_you_mean(given, _COMMANDS)}"
+        )
+    settings = overrides_of(argv[1:]) + argv[1:]
+    return _COMMANDS[argv[0]](typed(LevelsCommand, compose("levels", settings)))
