@@ -20,7 +20,9 @@ COMMANDS = {
     "validate": ("misgen.experiments.validate", "check the evaluator on agents with known goals"),
     "probe": ("misgen.experiments.probe", "what actor and critic go for, on pairs of levels"),
     "robustness": ("misgen.experiments.robustness", "an agent whose eyes are tampered with"),
+    "card": ("misgen.experiments.card.command", "what is known of an agent, and what is not"),
     "supply-chain": ("misgen.experiments.supply_chain", "what fine-tuning leaves of a base's goal"),
+    "compare": ("misgen.experiments.protocols.compare", "which protocol detects it, at what cost"),
     "levels": ("misgen.experiments.levels", "show, export or replay levels by their ids"),
 }
 

@@ -1,0 +1,82 @@
+"""A card as Markdown and as HTML, for people.
+
+Public names: `markdown`, `html`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from ..evaluation.statistics import Interval
+from ..reporting.numbers import large, listed, points, rate
+from .build import NOT_MEASURED
+
+_METRICS = {
+    "capability_heldout": "capability, levels as in training",
+    "goal_heldout": "goal, levels as in training",
+    "capability_shifted": "capability, goal moved",
+    "goal_shifted": "goal, goal moved",
+    "divergence": "divergence: points that goal fell further than capability",
+    "informative_share": "moved goals that are off the agent's usual way",
+    "capability_informative": "capability on these",
+    "goal_informative": "goal on these",
+    "proxy_minus_goal_informative": "proxy instead of goal, minus goal, on these",
+    "goal_off_way": "goal where it is off a planned proxy-seeker's way",
+    "random_goal_shifted": "goal, a random agent",
+}
+_POINTS = ("divergence", "proxy_minus_goal_informative")
+
+
+def markdown(card: Mapping[str, Any]) -> str:
+    """Return the card as Markdown."""
+    return _environment(False).get_template("card.md.j2").render(card=card)
+
+
+def html(card: Mapping[str, Any]) -> str:
+    """Return the card as one HTML file that needs no other."""
+    return _environment(True).get_template("card.html.j2").render(card=card)
+
+
+def result(row: Mapping[str, Any]) -> str:
+    """Return a result with its interval, in percent or points."""
+    ends = [math.nan if row[k] is None else row[k] for k in ("estimate", "low", "high")]
+    return (points if row["metric"] in _POINTS else rate)(Interval(*ends))
+
+
+def power(value: Any) -> str:
+    """Return a measured detection power, or that it was not measured."""
+    if value is None or value == NOT_MEASURED or value["power"] is None:
+        return NOT_MEASURED
+    ends = [math.nan if value[k] is None else value[k] for k in ("power", "low", "high")]
+    return f"{rate(Interval(*ends))} at {value['budget']:,} episodes"
+
+
+def reached(mode: Mapping[str, Any]) -> str:
+    """Return what reaches a mode, with its power."""
+    told = [f"{one['by']} (power {power(one['power'])})" for one in mode["reached_by"]]
+    return listed(told) or "nothing that was run"
+
+
+def flops(value: float) -> str:
+    """Return a number of operations: `3.1e12`."""
+    return f"{value:.2g}".replace("e+", "e")
+
+
+def _environment(escape: bool) -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent.parent / "templates"),
+        autoescape=escape,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        result=result, power=power, reached=reached, flops=flops, large=large, listed=listed
+    )
+    environment.globals["metrics"] = _METRICS
+    return environment
