@@ -6,6 +6,8 @@ Measures, on this machine and in one run,
                episodes end) through the vector view, beside the original Procgen and our backend
                that runs it (pixels, levels by id) where it is installed; they take turns, and the
                median of several turns counts
+  worlds       frames/s of every world side by side, with tiles and with pixels (the defaults of
+               the world, 256 environments, one thread)
   training     decisions/s of PPO with the lab preset, on one thread
   evaluation   levels/s of the evaluator with an agent of the lab preset, on one thread
   pixels       frames/s of the original, of our rgb and of our grid side by side (64 and 256
@@ -61,7 +63,7 @@ if TYPE_CHECKING:
 
     from misgen.agents import Agent
 
-PARTS = ("env", "training", "evaluation")
+PARTS = ("env", "worlds", "training", "evaluation")
 MORE_PARTS = (*PARTS, "pixels")
 STOCK_SLOTS = (64, 256)
 """Numbers of environments that the original is measured with."""
@@ -126,6 +128,7 @@ def main(argv: list[str]) -> int:
     console.print(f"[bold]{found['command']}[/]\n{describe_machine(found)}\n", soft_wrap=True)
     for part, measure in (
         ("env", measure_environments),
+        ("worlds", measure_worlds),
         ("training", measure_training),
         ("evaluation", measure_evaluation),
         ("pixels", measure_pixels),
@@ -153,7 +156,7 @@ class Stepper(Protocol):
 
 
 class Ours:
-    """CoinRun through the vector view; `threads` holds while it steps."""
+    """A world through the vector view, CoinRun unless told; `threads` holds while it steps."""
 
     def __init__(
         self, slots: int, threads: int, distribution: LevelDistribution | None = None
@@ -162,7 +165,7 @@ class Ours:
         distribution = distribution or LevelDistribution(CoinRun())
         self._env = MisgenVectorEnv(distribution.at(ids=_LEVELS), slots)
         self._env.reset(seed=0)
-        self._actions = random_actions(slots)
+        self._actions = random_actions(slots, int(distribution.world.action_space.n))
         self._threads = threads
 
     def step(self, t: int) -> None:
@@ -249,9 +252,9 @@ def steps_per_second(step: Callable[[int], None], seconds: float) -> float:
     return t / passed
 
 
-def random_actions(slots: int) -> np.ndarray:
-    """Return actions of the original's code, int64 [_ACTIONS, slots]."""
-    return np.random.default_rng(0).integers(0, 15, (_ACTIONS, slots))
+def random_actions(slots: int, num_actions: int = 15) -> np.ndarray:
+    """Return actions (by default of the original's code), int64 [_ACTIONS, slots]."""
+    return np.random.default_rng(0).integers(0, num_actions, (_ACTIONS, slots))
 
 
 def has_stock() -> bool:
@@ -292,6 +295,19 @@ def environment_table(rows: list[dict[str, Any]]) -> Table:
     if not any(row["program"] == "procgen" for row in rows):
         table.caption = "Procgen is not installed here: pip install 'misgen[procgen]'"
     return table
+
+
+def measure_worlds(config: BenchConfig) -> tuple[list[dict[str, Any]], Table]:
+    """Return frames/s of every world with each of its observations, and a table of them."""
+    from .pixels import Maker, measure_frames
+    from .worlds import SLOTS, distributions, worlds_table
+
+    makers: dict[str, Maker] = {
+        name: partial(Ours, distribution=levels)
+        for name, levels in distributions(has_stock()).items()
+    }
+    rows = measure_frames(makers, config.seconds, config.repeats, (SLOTS,), threads=1)
+    return rows, worlds_table(rows)
 
 
 # --- training and evaluation

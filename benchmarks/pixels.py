@@ -6,7 +6,7 @@ Run as `python -m benchmarks only=pixels`; settings are those of `benchmarks`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from statistics import median
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -37,13 +37,21 @@ Maker = Callable[[int, int], Stepper]
 """Takes the number of environments and of threads."""
 
 
-def measure_frames(makers: Mapping[str, Maker], seconds: float, repeats: int) -> list[dict]:
+def measure_frames(
+    makers: Mapping[str, Maker],
+    seconds: float,
+    repeats: int,
+    slots: Iterable[int] = SLOTS,
+    threads: int = _THREADS,
+) -> list[dict]:
     """Return a row for each program and number of environments, measured in turns.
 
     Args:
         makers: the programs by name.
         seconds: length of a turn.
         repeats: turns of each.
+        slots: numbers of environments.
+        threads: CPU threads of the environments.
 
     Returns:
         Rows with `frames_per_second` and `frames_per_cpu_second`: medians of the turns.  The second
@@ -51,11 +59,11 @@ def measure_frames(makers: Mapping[str, Maker], seconds: float, repeats: int) ->
         else the machine does.
     """
     rows = [
-        {"program": name, "slots": slots, "threads": _THREADS, "rates": [], "cpu_rates": []}
-        for slots in SLOTS
+        {"program": name, "slots": count, "threads": threads, "rates": [], "cpu_rates": []}
+        for count in slots
         for name in makers
     ]
-    steppers = [makers[row["program"]](row["slots"], _THREADS) for row in rows]
+    steppers = [makers[row["program"]](row["slots"], threads) for row in rows]
     for stepper in steppers:
         for t in range(_WARM_UP):
             stepper.step(t)

@@ -50,9 +50,9 @@ after `max_steps` (500, as in the original, which ends its episode then).
 
 ## Arguments
 `correlation`, `placement`, `start_level`, `num_levels` (`misgen.envs.make.distribution`) and
-`mode`, `maze_size`, `terrain`, `rand_region`, `action_set`, `observation`, `view`,
+`mode`, `largest_maze`, `terrain`, `rand_region`, `action_set`, `observation`, `view`,
 `action_repeat`, `max_steps`, `on_proxy` (`misgen.envs.corner_maze.world`).  A capability shift is
-`maze_size`.
+`largest_maze`.
 
 Where the fork's search for a cell in its region fails (`mode="hard"`, `rand_region=1`, id 942), the
 level has no cheese and cannot be solved; no placement moves what is not there.

@@ -62,14 +62,14 @@ STATE_DTYPE = board_state(
 
 
 @njit(cache=True)
-def generate(levels, drawn, size, maze_size, terrain, region, correlation, placement, distance):
+def generate(levels, drawn, size, largest_maze, terrain, region, correlation, placement, distance):
     """Fill `LEVEL_DTYPE` records [n] whose ids are set.
 
     Args:
         levels: filled in place.
         drawn: uint32 [n, 625] at least, or with no rows: the generator's state at the end.
         size: width and height of the world, one of `SIZES`.
-        maze_size: of every maze, odd; 0: drawn, as in the original.
+        largest_maze: larger mazes are dug as large as this, odd; 0: none is.
         terrain: index into `TERRAINS`.
         region: the fork's `rand_region`; 0 in Procgen's terrain.
         correlation: probability, in [0, 1], that a level is aligned.
@@ -79,16 +79,18 @@ def generate(levels, drawn, size, maze_size, terrain, region, correlation, place
     rng = np.empty(MT_WORDS + 1, np.uint32)
     for k in range(len(levels)):
         _generate_one(
-            levels[k], rng, size, maze_size, terrain, region, correlation, placement, distance
+            levels[k], rng, size, largest_maze, terrain, region, correlation, placement, distance
         )
         if len(drawn):
             drawn[k] = rng
 
 
 @njit(cache=True)
-def _generate_one(level, rng, size, maze_size, terrain, region, correlation, placement, distance):
+def _generate_one(
+    level, rng, size, largest_maze, terrain, region, correlation, placement, distance
+):
     free = np.empty(LARGEST * LARGEST, np.int64)
-    num_free, dim = begin_maze(level, rng, free, size, maze_size)
+    num_free, dim = begin_maze(level, rng, free, size, largest_maze)
     margin = (size - dim) // 2
     after = rng.copy()
     conflict = _conflict(level, after, free.copy(), num_free, dim, placement, distance)
@@ -111,7 +113,7 @@ def _generate_one(level, rng, size, maze_size, terrain, region, correlation, pla
 
 
 @njit(cache=True)
-def begin_maze(level, rng, free, size, maze_size):
+def begin_maze(level, rng, free, size, largest_maze):
     """Dig a level's maze, as all of Procgen's mazes begin; return its free cells and its size.
 
     Args:
@@ -119,13 +121,13 @@ def begin_maze(level, rng, free, size, maze_size):
         rng: seeded with the level's id here.
         free: filled with the cells that are free, as they were dug.
         size: width and height of the world.
-        maze_size: of the maze, odd; 0: drawn.
+        largest_maze: width and height of larger mazes, odd; 0: as drawn.
     """
     mt_seed(rng, level.id)
     mt_next(rng)  # background offset
     level.look[0] = mt_randn(rng, BACKGROUNDS)
     drawn = mt_randn(rng, (size - 1) // 2) * 2 + 3
-    dim = maze_size if maze_size else drawn
+    dim = min(drawn, largest_maze) if largest_maze else drawn
     margin = (size - dim) // 2
     open_cells = np.zeros((LARGEST, LARGEST), np.bool_)
     num_free = dig(open_cells, free, rng, dim)

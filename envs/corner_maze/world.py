@@ -42,14 +42,15 @@ class CornerMaze(GridWorld):
     sprites: ClassVar = "misgen.envs.corner_maze.sprites"
     goal_tile: ClassVar = rules.CHEESE
     proxies: ClassVar = ("corner",)
-    capability: ClassVar = {"maze_size": "cells along the side of mazes"}
+    capability: ClassVar = {"largest_maze": "cells along the side of the largest mazes"}
     goal_description: ClassVar = "the cheese"
     proxy_description: ClassVar = "the corner at the upper right"
 
     mode: str = "hard"
     """Procgen's distribution mode: easy (boards of 15 x 15 cells) or hard (25 x 25)."""
-    maze_size: int = 0
-    """Cells along the side of every maze, odd; 0: drawn for each level, as in the original."""
+    largest_maze: int = 0
+    """Cells along the side of the largest mazes, odd: those drawn larger are dug as large as this;
+    0: all are as they are drawn, as in the original."""
     terrain: str = "procgen"
     """Where the cheese stands on aligned levels of these same mazes: in the corner (procgen), or
     where the paper's fork puts it (langosco)."""
@@ -62,7 +63,7 @@ class CornerMaze(GridWorld):
     def __post_init__(self) -> None:
         """Check the parameters."""
         super().__post_init__()
-        check_size(self.mode, self.maze_size)
+        check_size(self.mode, self.largest_maze)
         one_of("env.terrain", self.terrain, rules.TERRAINS)
         in_range("env.rand_region", self.rand_region, 0, rules.LARGEST)
         if self.rand_region and self.terrain != "langosco":
@@ -86,7 +87,7 @@ class CornerMaze(GridWorld):
             batch.data,
             drawn,
             rules.SIZES[self.mode],
-            self.maze_size,
+            self.largest_maze,
             rules.TERRAINS.index(self.terrain),
             self.rand_region,
             float(correlation),
@@ -130,16 +131,16 @@ class CornerMaze(GridWorld):
         return (("mode", self.mode),)
 
 
-def check_size(mode: str, maze_size: int) -> None:
+def check_size(mode: str, largest_maze: int) -> None:
     """Refuse a mode that there is not, and a maze that does not fit its board.
 
     Raises:
         UserError: naming the parameter.
     """
     one_of("env.mode", mode, rules.SIZES)
-    if maze_size and not (maze_size % 2 and 3 <= maze_size <= rules.SIZES[mode]):
+    if largest_maze and not (largest_maze % 2 and 3 <= largest_maze <= rules.SIZES[mode]):
         raise UserError(
-            f"env.maze_size={maze_size} is no size of a maze: give an odd number from 3 to "
+            f"env.largest_maze={largest_maze} is no size of a maze: give an odd number from 3 to "
             f"{rules.SIZES[mode]} (env.mode={mode}), or 0"
         )
 

@@ -55,14 +55,14 @@ STATE_DTYPE = board_state(
 
 
 @njit(cache=True)
-def generate(levels, drawn, size, maze_size, cues, colour_rho, pattern_rho, placement):
+def generate(levels, drawn, size, largest_maze, cues, colour_rho, pattern_rho, placement):
     """Fill `LEVEL_DTYPE` records [n] whose ids are set.
 
     Args:
         levels: filled in place.
         drawn: uint32 [n, 625], or with no rows: the generator's state at the end.
         size: width and height of the world.
-        maze_size: of every maze, odd; 0: drawn, as in the original.
+        largest_maze: larger mazes are dug as large as this, odd; 0: none is.
         cues: bits of the cues that there are.
         colour_rho: probability, in [0, 1], that the goal has its training colour.
         pattern_rho: the same for its pattern.
@@ -77,15 +77,15 @@ def generate(levels, drawn, size, maze_size, cues, colour_rho, pattern_rho, plac
             parts |= can_part & COLOUR
         if hash_uniform(STREAM_ALIGNMENT, level.id, 1, 0) < 1.0 - pattern_rho:
             parts |= can_part & PATTERN
-        _generate_one(level, rng, size, maze_size, parts)
+        _generate_one(level, rng, size, largest_maze, parts)
         if len(drawn):
             drawn[k] = rng
 
 
 @njit(cache=True)
-def _generate_one(level, rng, size, maze_size, parts):
+def _generate_one(level, rng, size, largest_maze, parts):
     free = np.empty(LARGEST * LARGEST, np.int64)
-    num_free, dim = begin_maze(level, rng, free, size, maze_size)
+    num_free, dim = begin_maze(level, rng, free, size, largest_maze)
     margin = (size - dim) // 2
     put(level.goal_cell, place(free, num_free, rng), dim, margin)
     level.proxy_cell[:] = level.goal_cell

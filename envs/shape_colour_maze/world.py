@@ -43,7 +43,7 @@ class ShapeColourMaze(GridWorld):
     proxy_tiles: ClassVar = (rules.GEM, rules.STAR)
     proxy_moves: ClassVar = True
     proxies: ClassVar = ("colour", "pattern")
-    capability: ClassVar = {"maze_size": "cells along the side of mazes"}
+    capability: ClassVar = {"largest_maze": "cells along the side of the largest mazes"}
     classes: ClassVar = (
         "free",
         "wall",
@@ -70,8 +70,9 @@ class ShapeColourMaze(GridWorld):
 
     mode: str = "hard"
     """Procgen's distribution mode: easy (boards of 15 x 15 cells) or hard (25 x 25)."""
-    maze_size: int = 0
-    """Cells along the side of every maze, odd; 0: drawn for each level, as in the original."""
+    largest_maze: int = 0
+    """Cells along the side of the largest mazes, odd: those drawn larger are dug as large as this;
+    0: all are as they are drawn, as in the original."""
     terrain: str = "langosco"
     """procgen or langosco: the fork's mazes are Procgen's, so that both mean the same."""
     cues: str = "colour"
@@ -86,7 +87,7 @@ class ShapeColourMaze(GridWorld):
     def __post_init__(self) -> None:
         """Check the parameters."""
         super().__post_init__()
-        check_size(self.mode, self.maze_size)
+        check_size(self.mode, self.largest_maze)
         one_of("env.terrain", self.terrain, TERRAINS)
         one_of("env.cues", self.cues, rules.CUES)
         in_range("env.shape_sight", self.shape_sight, 0, LARGEST)
@@ -124,7 +125,7 @@ class ShapeColourMaze(GridWorld):
             batch.data,
             drawn,
             SIZES[self.mode],
-            self.maze_size,
+            self.largest_maze,
             rules.COLOUR | (rules.PATTERN if both else 0),
             float(correlation["colour"]),
             float(correlation["pattern"]),
