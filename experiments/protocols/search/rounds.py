@@ -117,14 +117,14 @@ class Searched(ABC):
         reason = self.refuses(subject)
         if reason:
             return not_applicable(subject, protocol, replicate, reason)
-        started = time.perf_counter()
+        started = time.process_time()
         campaign = self.begin(subject, protocol, replicate, seed, progress or (lambda _: None))
         tables: list[pl.DataFrame] = []
         seconds: dict[int, float] = {}
         before = 0
         for end in round_ends(max(budgets)):
             tables += _play_round(campaign, end, end - before, self.confirm_most)
-            seconds[end], before = time.perf_counter() - started, end
+            seconds[end], before = time.process_time() - started, end
         rows = pl.concat(tables, how="diagonal") if tables else pl.DataFrame()
         rows = rows.select(pl.Series("order", np.arange(len(rows))), pl.all())
         points = []
