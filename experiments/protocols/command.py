@@ -196,8 +196,8 @@ def print_found(found: dict[str, Any], folder: Path) -> None:
     if found["measured"]:
         row = found["measured"]
         console.print(
-            f"detection power {row['power']:.0%} at {row['budget']} episodes, with 5% false alarms, "
-            f"over {row['agents']} agents of {found['comparison']}"
+            f"detection power {row['power']:.0%} at {row['budget']} episodes, "
+            f"with 5% false alarms, over {row['agents']} agents of {found['comparison']}"
         )
     console.print(f"score: {protocol['score']}")
     console.print("may know: " + "; ".join(ACCESS[word] for word in protocol["access"]))

@@ -1,0 +1,182 @@
+"""Compare protocols on agents with a known truth: misgen compare [key=value ...].
+
+Which evaluation notices that an agent misgeneralizes its goal?  Agents trained at several
+correlations, and reference agents whose goal is known, are first evaluated on far more levels than
+any protocol may use: that is the truth.  Then every protocol tests every agent within budgets of 10
+to 10,000 episodes, without knowing what it is.  Prints, and writes into runs/<name>/
+
+  comparison.csv   a row per protocol and budget: area under the ROC curve; detection power, the
+                   share of misgeneralizing agents detected when at most 5% of the others are called
+                   so; 95% intervals over agents; false alarms among aligned and among incapable
+                   agents; episodes and seconds; the threshold.  Thresholds are fitted on other
+                   agents than those they are applied to
+  scores.parquet   a row per protocol, agent, replicate and budget
+  agents.csv       each agent with its truth
+  power.png, .svg  detection power against budget
+
+What is there already, agents, truth or scores, is not repeated: a comparison that was stopped goes
+on.  Trainings that are missing are made by misgen sweep.
+
+Examples:
+  misgen compare                                    CoinRun, all protocols
+  misgen compare population.train=false             with the agents that are trained already
+  misgen compare protocols=[iid,counterfactual_pairs] budgets=[10,100]
+  misgen compare protocols=[iid,/path/to/mine.yaml] your own protocol beside one of ours
+  misgen compare agents=[rho1-,random] jobs=8
+  misgen compare size=smoke name=try                minutes, to see that it works
+  misgen compare env=shape_colour_maze placement=each steps=null truth.placements=[each]
+
+Settings (misgen compare --cfg prints them all with their values)
+  env, preset, placement, correlations, seeds, steps    how the population is trained
+  sweep             name of its sweep (default: population-<env>)
+  protocols         names of configs/protocol, or YAML files (default: all there are)
+  agents            only agents whose names hold one of these words
+  budgets           episodes that a protocol may spend on an agent
+  false_alarms      rate at which power is measured
+  planned_most      largest budget of planned agents, which are slow; scores are carried on
+  replicates        sets of levels that each protocol is run on
+  truth.*           the exhaustive evaluation: levels, placements, capable, ...
+  population.*      train, short_steps, references
+  jobs              one-thread processes side by side (default: one for each CPU core)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from misgen.envs.core.distribution import require_disjoint
+from misgen.envs.core.errors import UserError, in_range
+
+from ..config import compose, require_name, typed
+from ..runs import RunFolder, provenance, write_json
+from .population import PopulationConfig
+from .spec import MAX_REPLICATES, Protocol, load_protocol, protocol_names
+from .truth import TruthConfig
+
+_SWEEP_WORDS = ("env", "preset", "placement", "correlations", "seeds", "steps", "sweep", "runs")
+_EVALUATE = "evaluate.accident_repeats=3"  # the sweep's own evaluation is not what counts here
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """A comparison of protocols."""
+
+    population: PopulationConfig
+    """The agents."""
+    truth: TruthConfig
+    """How it is found what they are."""
+    folder: str
+    """Where results go."""
+    budgets: tuple[int, ...]
+    """Episodes that a protocol may spend on an agent."""
+    protocols: tuple[str, ...] | None = None
+    """Names, or paths of YAML files; none: all of `configs/protocol`."""
+    agents: tuple[str, ...] | None = None
+    """Only agents whose names hold one of these words; none: all."""
+    false_alarms: float = 0.05
+    """Share of agents that do not misgeneralize and may be called so."""
+    planned_most: int = 100
+    """Largest budget of agents that plan; their scores are carried on to larger ones."""
+    replicates: int = 1
+    """Sets of levels that each protocol is run on."""
+    seed: int = 0
+    """Seed of sampled actions."""
+    resamples: int = 500
+    """Bootstrap resamples of an interval over agents."""
+    jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
+    """One-thread processes side by side."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values.
+
+        Raises:
+            UserError: naming the field.
+        """
+        in_range("false_alarms", self.false_alarms, 0.0, 1.0)
+        in_range("planned_most", self.planned_most, 1, 1_000_000)
+        in_range("replicates", self.replicates, 1, MAX_REPLICATES)
+        in_range("seed", self.seed, 0, 2**31 - 1)
+        in_range("resamples", self.resamples, 10, 1_000_000)
+        in_range("jobs", self.jobs, 1, 1024)
+        if not self.budgets:
+            raise UserError("budgets=[] names none: give some, such as budgets=[10,100]")
+        for budget in self.budgets:
+            in_range("budgets", budget, 1, 200_000)
+
+    def specified(self) -> list[Protocol]:
+        """Return the protocols.
+
+        Raises:
+            UserError: if two have one name, or share level ids.
+        """
+        found = [load_protocol(name) for name in self.protocols or protocol_names()]
+        names = [protocol.name for protocol in found]
+        if len(set(names)) < len(names):
+            raise UserError(f"protocols={names} names one twice: each needs a name of its own")
+        require_disjoint({protocol.name: protocol.ids(0) for protocol in found})
+        return found
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    from ..command import print_config
+    from .figures import write_figures
+    from .scoring import score_all, write_tables
+    from .show import print_comparison
+
+    if "--cfg" in argv:
+        return print_config("compare", argv)
+    config = read_config(compose("compare", argv))
+    protocols = config.specified()
+    folder = Path(config.folder)
+    with RunFolder(folder).lock():
+        scores = score_all(config, protocols)
+        table, agents = write_tables(scores, config, protocols)
+        specified = [dataclasses.asdict(one) | {"hash": one.hash} for one in protocols]
+        used = {"config": dataclasses.asdict(config), "protocols": specified}
+        write_json(folder / "comparison.json", {**provenance(), **used})
+        write_figures(table, config.false_alarms, folder)
+    print_comparison(table, agents, config.false_alarms)
+    print(f"written: {folder}/comparison.csv, agents.csv, scores.parquet, power.png, power.svg")
+    return 0
+
+
+def read_config(plain: dict[str, Any]) -> CompareConfig:
+    """Return the comparison that a composed config describes.
+
+    Raises:
+        UserError: for an unknown setting or an impossible value.
+    """
+    own = {key: plain.pop(key) for key in _SWEEP_WORDS}
+    usual = own["preset"] == "lab"
+    suffix = own["env"] if usual else f"{own['env']}-{own['preset']}"
+    name = require_name("name", plain.pop("name") or f"comparison-{suffix}")
+    own["sweep"] = own["sweep"] or f"population-{suffix}"
+    plain["population"]["sweep"] = _sweep_words(own)
+    plain["folder"] = str(Path(own["runs"]) / name)
+    if plain["jobs"] is None:
+        del plain["jobs"]
+    return typed(CompareConfig, plain)
+
+
+def _sweep_words(own: dict[str, Any]) -> Sequence[str]:
+    """Return what stands after `misgen sweep` to train the population."""
+    listed = ",".join(map(str, own["correlations"]))
+    steps = [] if own["steps"] is None else [f"agent.total_steps={own['steps']}"]
+    return [
+        f"env={own['env']}", f"preset={own['preset']}", f"placement={own['placement']}", *steps,
+        f"correlations=[{listed}]", f"seeds={own['seeds']}", f"name={own['sweep']}",
+        f"runs={own['runs']}", _EVALUATE,
+    ]  # fmt: skip
+
+
+if __name__ == "__main__":
+    from ..command import run_module
+
+    sys.exit(run_module("protocols.compare", main))
