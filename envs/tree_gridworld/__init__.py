@@ -75,8 +75,8 @@ resets, for watching what training does to a forest; its levels cannot be evalua
 ## Arguments
 `correlation`, `placement`, `start_level`, `num_levels` (`misgen.envs.make.distribution`) and
 `side`, `trees`, `r_min`, `r_max`, `plenty`, `quota`, `action_set`, `observation`, `view`,
-`action_repeat`, `max_steps`, `on_proxy` (`misgen.envs.tree_gridworld.world`).  A capability shift is `side`: longer
-ways between trees; or `trees`: fewer are farther apart.
+`action_repeat`, `max_steps`, `on_proxy` (`misgen.envs.tree_gridworld.world`).  A capability shift
+is `side`: longer ways between trees; or `trees`: fewer are farther apart.
 
 ## Info at the end of an episode
 As for every world (`misgen.envs.core.engine.Engine.results`): `return` is the number of trees
