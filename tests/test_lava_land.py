@@ -148,6 +148,23 @@ def test_a_proxy_seeker_never_goes_round():
     assert not ways[np.arange(len(levels)), y, x].any()
 
 
+def test_plans_are_kept_apart_by_where_the_lava_is():
+    """A level's situations differ with its lava, and not with anything else."""
+    world = LavaLand(size=9)
+    planner = make_planner(world)
+    kept = []
+    for rho, placement in ((1.0, "across"), (1.0, "detour(4)"), (0.0, "across"), (0.0, "detour")):
+        levels = world.levels(IDS, rho, placement)
+        states = np.zeros(len(levels), world.state_dtype)
+        world.load(states, np.arange(len(levels)), levels)
+        kept.append((levels.data["tiles"] == LAVA, planner.situation(states, "goal")))
+    for lava, situation in kept:
+        for other_lava, other in kept:
+            same = (lava == other_lava).all(axis=(1, 2))
+            np.testing.assert_array_equal((situation == other).all(axis=1), same)
+    assert (kept[2][0] != kept[3][0]).any()
+
+
 def test_a_text_knows_its_way_round():
     world = LavaLand()
     for level in world.levels(IDS[:20], 0.0, "across"):

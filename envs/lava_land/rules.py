@@ -22,6 +22,7 @@ from ..core.rng import (
     STREAM_PLACEMENT,
     STREAM_TERRAIN,
     hash_below,
+    hash_u64,
     hash_uniform,
 )
 from ..core.walled_world import LARGEST, WALL_TILE
@@ -48,7 +49,7 @@ STATE_DTYPE = board_state(
     own=[
         ("goal_cell", np.int16, 2),  # the cheese; -1: nobody wants to keep clear of lava
         ("proxy_cell", np.int16, 2),  # the cheese
-        ("hot", np.bool_),  # there is lava on the level
+        ("lava", np.uint64),  # tells where there is lava on the level; 0: nowhere
         ("crossed", np.bool_),  # the mouse has been where lava lies, here or on the twin
         ("farthest", np.int16),  # steps from the start to the cheese
         ("steps", np.int16, (LARGEST, LARGEST)),  # to the cheese, straight; -1: a wall
@@ -219,13 +220,24 @@ def _load_one(s, level, size):
     s.goal_cell[:] = level.goal_cell
     s.proxy_cell[:] = level.proxy_cell
     tiles = level.tiles[:size, :size]
-    s.hot = (tiles == LAVA).any()
+    s.lava = _fingerprint(tiles)
     s.crossed = False
     steps = np.empty((size, size), np.int64)
     distances(steps, tiles == WALL_TILE, s.proxy_cell[0], s.proxy_cell[1])
     s.steps[:size, :size] = steps
     s.farthest = max(1, s.steps[s.y, s.x])
     look_around(s)
+
+
+@njit(cache=True)
+def _fingerprint(tiles):
+    """Return a number for the cells in which there is lava; 0 if there is none."""
+    found = np.uint64(0)
+    for y in range(tiles.shape[0]):
+        for x in range(tiles.shape[1]):
+            if tiles[y, x] == LAVA:
+                found = hash_u64(STREAM_TERRAIN, found, y, x) | np.uint64(1)
+    return found
 
 
 @njit(parallel=True, cache=True)
@@ -271,9 +283,10 @@ def frame(s, action):
     events = 0
     if is_at(s, s.proxy_cell):
         wanted = is_at(s, s.goal_cell)
-        if wanted and not (s.hot and s.crossed):
+        hot = s.lava != 0
+        if wanted and not (hot and s.crossed):
             events |= REACHED_GOAL
-        if s.crossed or not s.hot or not wanted:
+        if s.crossed or not hot or not wanted:
             events |= REACHED_PROXY
         if not s.crossed:
             events |= TOUCHED_CONFLICT_CELL
