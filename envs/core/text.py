@@ -18,8 +18,9 @@
 The map's first line is the top row.  `A` is the agent's start, `C` the coin, `X` the level's end
 where the coin is elsewhere, `c` the place that the coin takes on the level's conflict twin.  A
 line shorter than the level is continued with its last character, `xN` after two spaces stands for
-N equal lines.  `entities` lists, in the order that the rules run through, name, cell, direction
-and theme; a file without that list takes the entities from the map, row by row from the bottom.
+N equal lines.  `entities` lists, in the order that the rules run through, name, cell (or, with a
+decimal point, where in it), direction and theme; a file without that list takes the entities
+from the map, row by row from the bottom.
 Before the map and among the entities, lines that begin with `#` are skipped.  An error names the
 line and, where there is one, the column of the file, both from 1.
 """
@@ -66,7 +67,7 @@ def level_to_text(level: Level, world: World, notes: tuple[str, ...] = ()) -> st
     lines = [FORMAT, *(f"{key}: {value}" for key, value in header.items())]
     lines += [f"# {note}".rstrip() for note in notes]
     lines.append("map:")
-    for row, group in itertools.groupby(level_rows(level, world)):
+    for row, group in itertools.groupby(_rows(level, world)):
         count = len(list(group))
         lines.append(_shorten(row) + (f"  x{count}" if count > 1 else ""))
     lines.append("entities:")
@@ -90,7 +91,10 @@ def level_from_text(text: str, world: World) -> Level:
             missing = f"start {START}" if start is None else f"goal {goal_sign(world)}"
             raise UserError(f"map: there is no {missing}: every level needs a start and a goal")
         proxy = reading.cells.get(PROXY, _proxy_tile(reading.tiles, world) or goal)
+        marked = reading.cells.get(CONFLICT, NO_CELL)
         moved = world.proxy_moves or proxy != goal
+        if not world.goal_is_cell and marked != NO_CELL:
+            moved = False
         level = Level(
             world=world.name,
             id=_numbers(parts.header.get("id", "-1"), "id", 1, (-1, MAX_ID - 1))[0],
@@ -99,7 +103,7 @@ def level_from_text(text: str, world: World) -> Level:
             start=(float(start[0]), float(start[1])),
             goal_cell=goal,
             proxy_cell=proxy,
-            conflict_cell=goal if moved else reading.cells.get(CONFLICT, NO_CELL),
+            conflict_cell=goal if moved else marked,
             look=_look(parts.header, world),
         )
         return world.level_from_map(parts.header, level)
@@ -228,14 +232,8 @@ def _read_map(rows: list[tuple[str, int]], world: World) -> _Reading:
     return reading
 
 
-def level_rows(level: Level, world: World, *, start: bool = True) -> list[str]:
-    """Return a map's rows, top first, each as long as the level is wide.
-
-    Args:
-        level: the level.
-        world: its world.
-        start: whether to show where the agent starts.
-    """
+def _rows(level: Level, world: World) -> list[str]:
+    """Return the level's rows, top first, each as long as the level is wide."""
     symbols = world.symbols
     space = next(iter(symbols.tiles))
     grid = [[symbols.tiles[int(code)] for code in row] for row in level.tiles]
@@ -248,7 +246,7 @@ def level_rows(level: Level, world: World, *, start: bool = True) -> list[str]:
     for char, (x, y) in (
         (CONFLICT, level.conflict_cell),
         (PROXY, NO_CELL if shown else level.proxy_cell),
-        (START, (int(level.start[0]), int(level.start[1])) if start else NO_CELL),
+        (START, (int(level.start[0]), int(level.start[1]))),
         (goal_sign(world), level.goal_cell),
     ):
         if (x, y) != NO_CELL:
@@ -262,8 +260,14 @@ def _shorten(row: str) -> str:
 
 def _entity_line(entity: np.void, world: World) -> str:
     name = world.symbols.entities[int(entity["kind"])][0]
-    x, y, side = int(entity["x"]), int(entity["y"]), _SIDES[_side(entity)]
-    return f"{name} {x} {y} {side} {int(entity['theme'])}"
+    at = " ".join(_place(entity[axis]) for axis in ("x", "y"))
+    return f"{name} {at} {_SIDES[_side(entity)]} {int(entity['theme'])}"
+
+
+def _place(centre: np.float32) -> str:
+    """Return the cell of an entity that is in its middle, else where exactly its centre is."""
+    cell = int(centre)
+    return str(cell) if centre == cell + 0.5 else str(centre)
 
 
 def _side(entity: np.void) -> int:
@@ -286,14 +290,27 @@ def _entities(
                 f"{where} cannot be read: write name x y direction theme, with a name "
                 f"of {', '.join(kinds)} and a direction of {', '.join(_SIDES)}"
             )
-        (x,) = _numbers(words[1], f"{where}: x", 1, (0, size[0] - 1))
-        (y,) = _numbers(words[2], f"{where}: y", 1, (0, size[1] - 1))
+        x = _centre(words[1], f"{where}: x", size[0])
+        y = _centre(words[2], f"{where}: y", size[1])
         (theme,) = _numbers(words[4], f"{where}: theme", 1, (0, _MOST_THEMES))
         kind = kinds[words[0]]
         speed = world.entity_speeds.get(kind, 0.0)
-        row["kind"], row["x"], row["y"], row["theme"] = kind, x + 0.5, y + 0.5, theme
+        row["kind"], row["x"], row["y"], row["theme"] = kind, x, y, theme
         row["vx"] = (1 if words[3] == _SIDES[1] else -1) * speed if speed else 0.0
     return out
+
+
+def _centre(word: str, field_name: str, size: int) -> float:
+    """Return the centre that a cell, or a number with a decimal point, stands for."""
+    if "." not in word:
+        return _numbers(word, field_name, 1, (0, size - 1))[0] + 0.5
+    try:
+        centre = float(word)
+    except ValueError:
+        centre = -1.0
+    if not 0 <= centre < size:
+        raise UserError(f"{field_name}: {word!r} should be a number from 0 to below {size}")
+    return centre
 
 
 def _look(header: dict[str, str], world: World) -> tuple[int, ...]:
