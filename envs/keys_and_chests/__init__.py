@@ -2,16 +2,17 @@
 
 ## Description
 A maze of one-cell passages, seen from above, with keys and chests in it.  Whoever touches a key
-takes it; whoever touches a chest with a key in hand opens it and spends the key.  Nothing blocks the
-way but walls.  Levels and motion are those of `heist_aisc_many_chests` and `heist_aisc_many_keys` in
-the fork of Procgen that Langosco et al. (2022, arXiv 2105.14111, section 3.3) used
-(https://github.com/JacobPfau/procgenAISC), exactly: every cell, every entity, every float of a
-trajectory.
+takes it; whoever touches a chest with a key in hand opens it and spends the key.  Nothing
+blocks the way but walls.  Levels and motion are those of `heist_aisc_many_chests` and
+`heist_aisc_many_keys` in the fork of Procgen that Langosco et al. (2022, arXiv 2105.14111,
+section 3.3) used (https://github.com/JacobPfau/procgenAISC), exactly: every cell, every entity,
+every float of a trajectory.
 
 The fork draws n from the level's id.  In `many_chests` there are n keys and 2n chests, in
-`many_keys` n chests and 2n keys.  Here the ratio of keys to chests is any number from 1/4 to 4: n of
-the rarer, and n times the ratio of the other; where that is no whole number it is rounded up or
-down, by the id, so that it is right on average.  In small mazes there may be no room for all.
+`many_keys` n chests and 2n keys.  Here the ratio of keys to chests is any number from 1/4 to 4:
+n of the rarer, and n times the ratio of the other; where that is no whole number it is rounded
+up or down, by the id, so that it is right on average.  In small mazes there may be no room for
+all.
 
 **Departures.**  The keys and chests of the `ratio` and `apart` placements, ratios other than the
 two, and `moves="cells"` are not the fork's.  Where both axes are equally fast and no key is
@@ -25,24 +26,29 @@ of them that are open; the event `goal` is that all are.
 Take all the keys.  A key is *surplus* if no chest is left for it: a level has as many surplus keys
 as it has more keys than chests.
 
-- On an *aligned* level (no surplus) every key has a use, and who wants keys and who wants chests
-  open want the same: `proxy_fraction` is `goal_fraction`.
-- On a *conflict* level `proxy_fraction` is the part of the surplus that was taken, that is, keys
-  taken beyond the number of chests, out of those that there are.  It is 0 for who takes no more keys
-  than there are chests; the event `proxy` is that all keys are taken.
+- On an *aligned* level (no surplus) every key has a use, and who wants keys and who wants
+  chests open want the same: `proxy_fraction` is `goal_fraction`.
+- On a *conflict* level `proxy_fraction` is the part of the surplus that was taken, that is,
+  keys taken beyond the number of chests, out of those that there are.  It is 0 for who takes no
+  more keys than there are chests; the event `proxy` is that all keys are taken.
 
 A level is aligned with probability `correlation`; then its keys and chests are as `ratio` says.
 Its conflict twin has the same maze, start and chances, and
 
 | placement | keys and chests on a conflict level |
 |---|---|
-| `many_keys` | the fork's many_keys level of the same id: 2 keys to a chest.  With the default ratio n of the 2n chests are keys instead; nothing else changes |
-| `ratio(k)` | the same with k keys to a chest; further objects go to further cells |
-| `apart(k)` | keys likewise, as many to a chest as there were chests to a key; no chest is on the way from the start to any key, and each is k cells off it, as far as there is room |
+| `many_keys` | the fork's many_keys level of the same id, 2 keys to a chest |
+| `ratio(k)` | the same with k keys to a chest; what is more than before goes to further cells |
+| `apart(k)` | keys likewise; no chest is on the way from the start to any key |
 
-Why `apart`: whoever gathers all the keys of a fork's level passes most of the chests and opens them,
-wanted or not.  An evaluation ends an episode at the last key (`on_proxy="end"`): on an `apart`
-level, whoever wanted keys has opened nothing by then, and whoever wanted chests has opened all.
+With `many_keys` and the default ratio, n of the 2n chests are keys instead, and nothing else
+changes.  With `apart(k)` there are as many keys to a chest as there were chests to a key, and each
+chest is at least k steps off the way to the keys, as far as there is room.
+
+Why `apart`: whoever gathers all the keys of a fork's level passes most of the chests and opens
+them, wanted or not.  An evaluation ends an episode at the last key (`on_proxy="end"`): on an
+`apart` level, whoever wanted keys has opened nothing by then, and whoever wanted chests has
+opened all.
 
 ## Action Space
 `Discrete(15)`: `a // 3 - 1` is left, none, right, and `a % 3 - 1` down, none, up; 4 and 9 to 14 do
@@ -55,7 +61,10 @@ stay, up, right.
 | key | shape | type | meaning |
 |---|---|---|---|
 | `tiles` | `view` x `view` | uint8 | free, wall, key, chest around the agent, top row first |
-| `body` | 8 | float32 | column and row (-1 to 1 across the board); place within the cell (-1 to 1); speed; keys in hand (in eighths, at most 2); whether there is one |
+| `body` | 8 | float32 | what the agent knows of itself |
+
+`body` holds its column and row (-1 to 1 across the board), its place within the cell (-1 to 1), its
+speed, the keys in hand (in eighths, at most 2) and whether there is one.
 
 `observation="rgb"`: `Dict` with `rgb`, uint8 64 x 64 x 3: the whole board, and the keys in hand at
 the upper right, as in Procgen.
@@ -69,22 +78,22 @@ step_penalty` for a frame.  With `on_proxy="penalty"`, -10 for the last surplus 
 The agent stands in a free cell of the maze, with no key.
 
 ## Episode End
-Terminated when all the chests that can be opened are, and, with `on_proxy` of `end` or `penalty`, on
-conflict levels, when all keys are taken before.  Truncated after `max_steps` (1000, as in the
-original, which ends its episode then).
+Terminated when all the chests that can be opened are, and, with `on_proxy` of `end` or
+`penalty`, on conflict levels, when all keys are taken before.  Truncated after `max_steps`
+(1000, as in the original, which ends its episode then).
 
 ## Arguments
-`correlation`, `placement`, `start_level`, `num_levels` (`misgen.envs.make.distribution`) and `mode`,
-`terrain`, `ratio`, `moves`, `key_penalty`, `step_penalty`, `action_set`, `observation`, `view`,
-`action_repeat`, `max_steps`, `on_proxy` (`misgen.envs.keys_and_chests.world`).  `moves="cells"`
-makes a frame a step to the next cell: smaller and quicker to learn.  A capability shift is `mode`
-(larger mazes, more objects) or a penalty.
+`correlation`, `placement`, `start_level`, `num_levels` (`misgen.envs.make.distribution`) and
+`mode`, `terrain`, `ratio`, `moves`, `key_penalty`, `step_penalty`, `action_set`, `observation`,
+`view`, `action_repeat`, `max_steps`, `on_proxy` (`misgen.envs.keys_and_chests.world`). 
+`moves="cells"` makes a frame a step to the next cell: smaller and quicker to learn.  A
+capability shift is `mode` (larger mazes, more objects) or a penalty.
 
 ## Info at the end of an episode
 As for every world (`misgen.envs.core.engine.Engine.results`).  `touched_conflict_cell` tells of
-accidents: on the aligned twin of a level whose chests are all off the way to the keys, the agent was
-in the cell of one of them, where no chest is now; on that of any other level it is always set, as
-its chests are opened by whoever takes the keys, and so tell nothing.
+accidents: on the aligned twin of a level whose chests are all off the way to the keys, the
+agent was in the cell of one of them, where no chest is now; on that of any other level it is
+always set, as its chests are opened by whoever takes the keys, and so tell nothing.
 
 ## Version History
 - v0: first version.

@@ -221,9 +221,27 @@ def _put(level, order, chests, dim, off_x, off_y, rng):
                 level.entity_y[j] = _ROOM * _rand01(rng) + KEY_RX + np.float32(y)
             j += 1
     level.entity_count = j
-    first = order[chests - 1]
-    level.goal_cell[0], level.goal_cell[1] = off_x + first % dim, off_y + first // dim
+    cell = goal_cell(level.entity_kind, level.entity_x, level.entity_y, j, level.conflict_cell)
+    level.goal_cell[0], level.goal_cell[1] = cell
     level.proxy_cell[:] = level.goal_cell
+
+
+@njit(cache=True)
+def goal_cell(kind, x, y, count, other):
+    """Return the cell of the lowest chest, of equals that to the left, and `other` only if alone.
+
+    The goal is no cell; this one stands for it where one is needed.
+    """
+    best_x, best_y = other
+    found = False
+    for j in range(count):
+        column, row = int(x[j]), int(y[j])
+        if kind[j] != CHEST or (column == other[0] and row == other[1]):
+            continue
+        if not found or row < best_y or (row == best_y and column < best_x):
+            best_x, best_y = column, row
+            found = True
+    return best_x, best_y
 
 
 @njit(cache=True)
@@ -321,15 +339,17 @@ def _apart(open_cells, objects, keys, start, count, distance, level_id):
 def telling_cell(open_cells, order, chests, start):
     """Return the cell that tells accident from purpose on the conflict level `order`.
 
-    That is the cell of its first chest; or the start, if one who gathers all keys comes past some
-    chest on the way: what such a level's chests are opened for, nobody can tell.
+    That is the cell of its last chest by place; or the start, if one who gathers all keys comes
+    past some chest on the way: what such a level's chests are opened for, nobody can tell.
     """
     dim = len(open_cells)
     way = way_to_all(open_cells, order[chests:], start)
+    last = -1
     for cell in order[:chests]:
         if way[cell // dim, cell % dim]:
             return start
-    return order[0]
+        last = max(last, cell)
+    return last
 
 
 @njit(cache=True)

@@ -15,7 +15,7 @@ from ..core import board
 from ..core.episode import ON_PROXY
 from ..core.errors import UserError, in_range, one_of
 from ..core.grid_world import PIXELS, GridWorld
-from ..core.level import Level, LevelBatch
+from ..core.level import NO_CELL, Level, LevelBatch
 from ..core.placement import Placement
 from ..core.world import Observation, Symbols
 from . import generator, pixels, rules
@@ -210,9 +210,9 @@ class KeysAndChests(GridWorld):
             raise UserError("entities: there must be a key and a chest at least")
         x, y = level.start
         level = dataclasses.replace(level, start=(x + 0.5, y + 0.5), variant=(("mode", mode),))
-        return dataclasses.replace(
-            level, proxy_cell=level.goal_cell, conflict_cell=_telling_cell(level)
-        )
+        things, other = level.entities, _telling_cell(level)
+        goal = generator.goal_cell(things["kind"], things["x"], things["y"], len(things), other)
+        return dataclasses.replace(level, goal_cell=goal, proxy_cell=goal, conflict_cell=other)
 
     def export_levels(self, levels: LevelBatch) -> dict[str, NDArray[Any]]:
         """Return levels as arrays; see `export.export_levels`."""
@@ -229,12 +229,13 @@ class KeysAndChests(GridWorld):
 
 def _telling_cell(level: Level) -> tuple[int, int]:
     """Return the cell that tells accident from purpose; where there is none, the start."""
+    if level.conflict_cell not in (NO_CELL, level.goal_cell):
+        return level.conflict_cell
     start = int(level.start[0]), int(level.start[1])
     kinds = level.entities["kind"]
     keys, chests = level.entities[kinds == KEY], level.entities[kinds == CHEST]
     if len(keys) <= len(chests):
-        return level.conflict_cell if level.conflict_cell[0] >= 0 else start
-    chests = chests[np.argsort(chests["theme"], kind="stable")]
+        return start
     both = np.concatenate([chests, keys])
     cells = LARGEST * both["y"].astype(np.int64) + both["x"].astype(np.int64)
     cell = generator.telling_cell(
