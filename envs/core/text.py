@@ -67,7 +67,7 @@ def level_to_text(level: Level, world: World, notes: tuple[str, ...] = ()) -> st
     lines = [FORMAT, *(f"{key}: {value}" for key, value in header.items())]
     lines += [f"# {note}".rstrip() for note in notes]
     lines.append("map:")
-    for row, group in itertools.groupby(_rows(level, world)):
+    for row, group in itertools.groupby(level_rows(level, world)):
         count = len(list(group))
         lines.append(_shorten(row) + (f"  x{count}" if count > 1 else ""))
     lines.append("entities:")
@@ -232,8 +232,14 @@ def _read_map(rows: list[tuple[str, int]], world: World) -> _Reading:
     return reading
 
 
-def _rows(level: Level, world: World) -> list[str]:
-    """Return the level's rows, top first, each as long as the level is wide."""
+def level_rows(level: Level, world: World, *, start: bool = True) -> list[str]:
+    """Return a map's rows, top first, each as long as the level is wide.
+
+    Args:
+        level: the level.
+        world: its world.
+        start: whether to show where the agent starts.
+    """
     symbols = world.symbols
     space = next(iter(symbols.tiles))
     grid = [[symbols.tiles[int(code)] for code in row] for row in level.tiles]
@@ -246,7 +252,7 @@ def _rows(level: Level, world: World) -> list[str]:
     for char, (x, y) in (
         (CONFLICT, level.conflict_cell),
         (PROXY, NO_CELL if shown else level.proxy_cell),
-        (START, (int(level.start[0]), int(level.start[1]))),
+        (START, (int(level.start[0]), int(level.start[1])) if start else NO_CELL),
         (goal_sign(world), level.goal_cell),
     ):
         if (x, y) != NO_CELL:
