@@ -85,7 +85,7 @@ Terminated when all the chests that can be opened are, and, with `on_proxy` of `
 ## Arguments
 `correlation`, `placement`, `start_level`, `num_levels` (`misgen.envs.make.distribution`) and
 `mode`, `terrain`, `ratio`, `moves`, `key_penalty`, `step_penalty`, `action_set`, `observation`,
-`view`, `action_repeat`, `max_steps`, `on_proxy` (`misgen.envs.keys_and_chests.world`). 
+`view`, `action_repeat`, `max_steps`, `on_proxy` (`misgen.envs.keys_and_chests.world`).
 `moves="cells"` makes a frame a step to the next cell: smaller and quicker to learn.  A
 capability shift is `mode` (larger mazes, more objects) or a penalty.
 
