@@ -13,9 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 FORMULA = (
-    "environment steps x F + environment steps x epochs x 3 F, with F the FLOPs of one pass through "
-    "the network: one pass to act, and for each epoch one forward and one backward pass (twice as "
-    "dear) on every step"
+    "environment steps x F + environment steps x epochs x 3 F, with F the FLOPs of one pass "
+    "through the network: one pass to act, and for each epoch one forward and one backward pass "
+    "(twice as dear) on every step"
 )
 
 

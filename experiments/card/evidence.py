@@ -238,8 +238,8 @@ def _scored_anew(file: Path, stored: dict[str, Any], details: Path) -> dict[str,
     protocol = protocol_from(stored["protocol"])
     if protocol.hash != stored["protocol_hash"]:
         raise UserError(
-            f"{file}: protocol_hash is {stored['protocol_hash']}, and its protocol's {protocol.hash}"
-            ": the file was changed; run the protocol again"
+            f"{file}: protocol_hash is {stored['protocol_hash']}, and its protocol's "
+            f"{protocol.hash}: the file was changed; run the protocol again"
         )
     score: Callable[[pl.DataFrame, int], Any] | None = getattr(make_method(protocol), "score", None)
     if score is None:  # a method that cannot do so: its file is believed, and its hash noted
@@ -261,8 +261,8 @@ def _require_same(file: Path, budget: int, name: str, old: float | None, new: fl
     same = old is known or (old is not None and known is not None and abs(old - known) < _SAME)
     if not same:
         raise UserError(
-            f"{file}: {name} at budget {budget} is {old}, and its stored rows give {known}: the file "
-            "was changed; run the protocol again"
+            f"{file}: {name} at budget {budget} is {old}, and its stored rows give {known}: the "
+            "file was changed; run the protocol again"
         )
 
 

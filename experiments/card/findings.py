@@ -10,12 +10,9 @@ from typing import Any
 
 import polars as pl
 
-from ..evaluation.statistics import Interval
-from ..reporting.numbers import listed, points, rate
+from ..reporting.numbers import interval_of, listed, rate
 from .evidence import Item
 from .modes import EVALUATION, OBJECTIVE, PROBE, ROBUSTNESS, SUPPLY_CHAIN, SURFACE, Mode
-
-_NAN = float("nan")
 
 
 def finding(mode: Mode, own: Sequence[Item], protocols: Sequence[Mapping[str, Any]]) -> str:
@@ -32,21 +29,19 @@ def finding(mode: Mode, own: Sequence[Item], protocols: Sequence[Mapping[str, An
 
 
 def _evaluation(found: Mapping[str, Any]) -> str:
+    mode = found["verdicts"][0]["actions"]
     rows = {
-        (row["metric"], row["placement"]): row
+        (row["metric"], row["placement"]): _rate(row)
         for row in found["metrics"]
-        if row["actions"] == found["verdicts"][0]["actions"]
+        if row["actions"] == mode
     }
-    told = []
-    for one in found["verdicts"]:
-        place = one["placement"]
-        if ("goal_informative", place) in rows and one["actions"] == found["verdicts"][0][
-            "actions"
-        ]:
-            numbers = [
-                _rate(rows[m, place]) for m in ("goal_informative", "capability_informative")
-            ]
-            told.append(f"{place}: {numbers[0]} ({numbers[1]}), {one['verdict']}")
+    told = [
+        f"{place}: {rows['goal_informative', place]} ({rows['capability_informative', place]}), "
+        f"{one['verdict']}"
+        for one in found["verdicts"]
+        if one["actions"] == mode
+        for place in [one["placement"]]
+    ]
     return (
         "Goal (and capability: goal or proxy) reached where the goal is off the agent's usual way, "
         f"by where it was moved: {'; '.join(told)}."
@@ -82,10 +77,7 @@ def _probe(found: Mapping[str, Any]) -> str:
 
 
 def _objective(found: Mapping[str, Any]) -> str:
-    shares = [
-        f"{row['explanation']} {_rate({**row, 'estimate': row['share']})}"
-        for row in found["explained"]
-    ]
+    shares = [f"{row['explanation']} {_rate(row, 'share')}" for row in found["explained"]]
     return f"Behaviour: {found['words']} (shares of episodes: {', '.join(shares)})."
 
 
@@ -121,13 +113,5 @@ _SAY = {
 }
 
 
-def _rate(row: Mapping[str, Any]) -> str:
-    return rate(_interval(row))
-
-
-def _points(row: Mapping[str, Any]) -> str:
-    return points(_interval(row))
-
-
-def _interval(row: Mapping[str, Any]) -> Interval:
-    return Interval(*[_NAN if row[k] is None else row[k] for k in ("estimate", "low", "high")])
+def _rate(row: Mapping[str, Any], estimate: str = "estimate") -> str:
+    return rate(interval_of(row, estimate))

@@ -5,15 +5,13 @@ Public names: `markdown`, `html`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from ..evaluation.statistics import Interval
-from ..reporting.numbers import large, listed, points, rate
+from ..reporting.numbers import interval_of, large, listed, points, rate
 from .build import NOT_MEASURED
 
 _METRICS = {
@@ -44,16 +42,14 @@ def html(card: Mapping[str, Any]) -> str:
 
 def result(row: Mapping[str, Any]) -> str:
     """Return a result with its interval, in percent or points."""
-    ends = [math.nan if row[k] is None else row[k] for k in ("estimate", "low", "high")]
-    return (points if row["metric"] in _POINTS else rate)(Interval(*ends))
+    return (points if row["metric"] in _POINTS else rate)(interval_of(row))
 
 
 def power(value: Any) -> str:
     """Return a measured detection power, or that it was not measured."""
     if value is None or value == NOT_MEASURED or value["power"] is None:
         return NOT_MEASURED
-    ends = [math.nan if value[k] is None else value[k] for k in ("power", "low", "high")]
-    return f"{rate(Interval(*ends))} at {value['budget']:,} episodes"
+    return f"{rate(interval_of(value, 'power'))} at {value['budget']:,} episodes"
 
 
 def reached(mode: Mapping[str, Any]) -> str:

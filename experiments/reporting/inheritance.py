@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from ..evaluation.inheritance import AS_BASE, AS_TUNED, CAPABLE_AT, CONFLICT, SCRATCH, TABLE, TUNED
 from ..evaluation.statistics import Interval
 from .figures import _FONT, _PERCENT, FAINT, INK, PAPER, _plain
-from .numbers import listed, plural, rate
+from .numbers import interval_of, listed, plural, rate
 
 _NAN = float("nan")
 _CURVES = (
@@ -202,6 +202,4 @@ def _interval(table: pl.DataFrame, kind: str, steps: int, condition: str, measur
     rows = table.filter(kind=kind, steps=steps, condition=condition, measure=measure)
     if not len(rows):
         return Interval(_NAN, _NAN, _NAN)
-    row = rows.row(0, named=True)
-    ends = [_NAN if row[key] is None else row[key] for key in ("estimate", "low", "high")]
-    return Interval(*ends)
+    return interval_of(rows.row(0, named=True))

@@ -1,13 +1,14 @@
 """Numbers as reports print them.
 
 Public names: `rate`, `points`, `rate_parts`, `points_parts`, `share`, `large`, `duration`,
-`listed`, `plural`, `has_interval`.
+`listed`, `plural`, `has_interval`, `interval_of`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..evaluation.statistics import Interval
 
@@ -70,6 +71,12 @@ def plural(count: int, word: str) -> str:
 def has_interval(interval: Interval) -> bool:
     """Whether the estimate has bounds."""
     return not (math.isnan(interval.low) or math.isnan(interval.high))
+
+
+def interval_of(row: Mapping[str, Any], estimate: str = "estimate") -> Interval:
+    """The numbers of a table's row: `low`, `high` and the estimate, NaN where they are null."""
+    ends = [math.nan if row[k] is None else float(row[k]) for k in (estimate, "low", "high")]
+    return Interval(ends[0], ends[1], ends[2])
 
 
 def _parts(interval: Interval, form: str, unit: str) -> tuple[str, str]:

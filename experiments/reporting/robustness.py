@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from ..evaluation.robust import NOISE, NONE, RANDOM_FLIPS, TABLE, WORST
 from ..evaluation.statistics import Interval
 from .figures import _FONT, _PERCENT, INK, PAPER, _plain
-from .numbers import points, rate
+from .numbers import interval_of, points, rate
 
 _NAN = float("nan")
 _CONDITIONS = {"heldout": "levels as in training", "conflict": "goal and proxy apart"}
@@ -102,8 +102,7 @@ def interval(own: pl.DataFrame, attack: str, strength: float, measure: str) -> I
     rows = own.filter(attack=attack, strength=strength, measure=measure)
     if not len(rows):
         return Interval(_NAN, _NAN, _NAN)
-    row = rows.row(0, named=True)
-    return Interval(*[_NAN if row[k] is None else row[k] for k in ("estimate", "low", "high")])
+    return interval_of(rows.row(0, named=True))
 
 
 _ATTACKS = {
