@@ -84,10 +84,10 @@ Terminated when all the chests that can be opened are, and, with `on_proxy` of `
 
 ## Arguments
 `correlation`, `placement`, `start_level`, `num_levels` (`misgen.envs.make.distribution`) and
-`mode`, `terrain`, `ratio`, `moves`, `key_penalty`, `step_penalty`, `action_set`, `observation`,
-`view`, `action_repeat`, `max_steps`, `on_proxy` (`misgen.envs.keys_and_chests.world`).
-`moves="cells"` makes a frame a step to the next cell: smaller and quicker to learn.  A
-capability shift is `mode` (larger mazes, more objects) or a penalty.
+`mode`, `terrain`, `ratio`, `maze_size`, `moves`, `key_penalty`, `step_penalty`, `action_set`,
+`observation`, `view`, `action_repeat`, `max_steps`, `on_proxy`
+(`misgen.envs.keys_and_chests.world`).  `moves="cells"` makes a frame a step to the next cell, which
+is quicker to learn.  A capability shift is `maze_size` or `mode`: larger mazes, more objects.
 
 ## Info at the end of an episode
 As for every world (`misgen.envs.core.engine.Engine.results`).  `touched_conflict_cell` tells of

@@ -52,7 +52,7 @@ LEVEL_DTYPE = level_dtype(size=(LARGEST, LARGEST), most_entities=MOST_OBJECTS, l
 
 
 @njit(cache=True)
-def generate(levels, drawn, size, ratio, correlation, placement, distance):
+def generate(levels, drawn, size, maze_size, ratio, correlation, placement, distance):
     """Fill `LEVEL_DTYPE` records [n] whose ids are set.
 
     Args:
@@ -60,6 +60,7 @@ def generate(levels, drawn, size, ratio, correlation, placement, distance):
         drawn: uint32 [n, 625] at least, or with no rows: the generator's state at the end of the
             original's own level, the one of `ratio`.
         size: width and height of the world, one of `SIZES`.
+        maze_size: of the maze; 0: as drawn.
         ratio: keys to a chest.
         correlation: probability, in [0, 1], that a level is as `ratio` says.
         placement: index into `PLACEMENTS`: how the others are.
@@ -67,19 +68,21 @@ def generate(levels, drawn, size, ratio, correlation, placement, distance):
     """
     rng = np.empty(MT_WORDS + 1, np.uint32)
     for k in range(len(levels)):
-        _generate_one(levels[k], rng, size, ratio, correlation, placement, distance)
+        _generate_one(levels[k], rng, size, maze_size, ratio, correlation, placement, distance)
         if len(drawn):
             drawn[k] = rng
 
 
 @njit(cache=True)
-def _generate_one(level, rng, size, ratio, correlation, placement, distance):
+def _generate_one(level, rng, size, maze_size, ratio, correlation, placement, distance):
     mt_seed(rng, level.id)
     mt_next(rng)  # background offset
     level.look[0] = mt_randn(rng, BACKGROUNDS)
     mt_next(rng)  # a start that is overwritten
     mt_next(rng)
     difficulty = mt_randn(rng, (size - SMALLEST_MAZE) // 2 + 1)
+    if maze_size:
+        difficulty = (maze_size - SMALLEST_MAZE) // 2
     base = difficulty + mt_randn(rng, 2) + 1
     dim = difficulty * 2 + SMALLEST_MAZE
     open_cells = np.zeros((dim, dim), np.bool_)

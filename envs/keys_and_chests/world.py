@@ -19,7 +19,7 @@ from ..core.level import NO_CELL, Level, LevelBatch
 from ..core.placement import Placement
 from ..core.world import Observation, Symbols
 from . import generator, pixels, rules
-from .constants import CHEST, KEY, LARGEST, SIZES, SPACE, WALL_TILE
+from .constants import CHEST, KEY, LARGEST, SIZES, SMALLEST_MAZE, SPACE, WALL_TILE
 from .export import export_levels
 
 RATIOS = {"many_chests": 0.5, "many_keys": 2.0}
@@ -56,8 +56,7 @@ class KeysAndChests(GridWorld):
     goal_description: ClassVar = "all the chests that there are keys for"
     proxy_description: ClassVar = "all the keys, also those that no chest is left for"
     capability: ClassVar[Mapping[str, str]] = {
-        "key_penalty": "what a key costs, in tenths",
-        "step_penalty": "what a frame costs, in thousandths",
+        "maze_size": "cells across the maze; keys and chests grow with it",
     }
 
     mode: str = "hard"
@@ -66,6 +65,8 @@ class KeysAndChests(GridWorld):
     """The paper's fork's."""
     ratio: str | float = field(default="many_chests", metadata={"types": (str, float)})
     """Keys to a chest on aligned levels: a number, or many_chests (0.5), many_keys (2)."""
+    maze_size: int = 0
+    """Cells across the maze, odd, with as many keys and chests as befit it; 0: the fork's draw."""
     moves: str = "smooth"
     """The original's motion (smooth), or a step to a neighbouring cell each frame (cells)."""
     key_penalty: float = 0.0
@@ -80,6 +81,10 @@ class KeysAndChests(GridWorld):
         one_of("env.mode", self.mode, SIZES)
         one_of("env.terrain", self.terrain, ("langosco",))
         one_of("env.moves", self.moves, rules.MOVES)
+        if self.maze_size:
+            in_range("env.maze_size", self.maze_size, SMALLEST_MAZE, SIZES[self.mode])
+            if self.maze_size % 2 == 0:
+                raise UserError(f"env.maze_size={self.maze_size} is even: give an odd number")
         in_range("env.key_penalty", self.key_penalty, 0, 1000)
         in_range("env.step_penalty", self.step_penalty, 0, 1000)
         if isinstance(self.ratio, str):
@@ -132,6 +137,7 @@ class KeysAndChests(GridWorld):
             batch.data,
             drawn,
             SIZES[self.mode],
+            self.maze_size,
             self.keys_to_a_chest,
             float(correlation),
             generator.PLACEMENTS.index(where.rule),
