@@ -187,7 +187,29 @@ def render(results: Results, figure: Figure | None = None) -> str:
         curves=figures.inline_svg(figures.learning_curves(results), "Learning curves"),
         picture=_picture(results),
         facts=_facts(results),
+        cards=_cards(results),
     )
+
+
+def _cards(results: Results) -> list[dict[str, str]]:
+    """Return the evaluation cards that runs have: name, verdict, what nothing reaches, file."""
+    from .card.command import HTML as CARD
+    from .card.command import JSON
+    from .runs import read_json
+
+    found = []
+    for run in results.runs:
+        if (run.folder.path / JSON).is_file() and (run.folder.path / CARD).is_file():
+            card = read_json(run.folder.path / JSON, "make the card again")
+            found.append(
+                {
+                    "run": run.name,
+                    "verdict": str(card["verdict"]["name"]),
+                    "open": ", ".join(card["nothing_reaches"]).lower() or "nothing",
+                    "file": f"{run.name}/{CARD}",
+                }
+            )
+    return found
 
 
 def _picture(results: Results) -> dict[str, str]:

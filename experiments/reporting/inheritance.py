@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from ..evaluation.inheritance import AS_BASE, AS_TUNED, CAPABLE_AT, CONFLICT, SCRATCH, TABLE, TUNED
 from ..evaluation.statistics import Interval
 from .figures import _FONT, _PERCENT, FAINT, INK, PAPER, _plain
-from .numbers import interval_of, listed, plural, rate
+from .numbers import interval_of, listed, plural, points, rate
 
 _NAN = float("nan")
 _CURVES = (
@@ -50,7 +50,9 @@ def words(found: Mapping[str, Any]) -> list[str]:
     kinds = (TUNED, SCRATCH) if config["scratch"] else (TUNED,)
     lines += [_gone(found, kind) for kind in kinds]
     lines += [_excess(table, steps)] if config["scratch"] else []
-    lines += [_shown(table, steps, test, text) for test, text in _TEST_NAMES.items()]
+    for test, text in _TEST_NAMES.items():
+        lines += [_deficit(table, steps, test, text)] if config["scratch"] else []
+        lines += [_shown(table, steps, test)]
     return lines
 
 
@@ -149,16 +151,31 @@ def _excess(table: pl.DataFrame, steps: list[int]) -> str:
     )
 
 
-def _shown(table: pl.DataFrame, steps: list[int], test: str, text: str) -> str:
+def _deficit(table: pl.DataFrame, steps: list[int], test: str, text: str) -> str:
+    found = {s: _interval(table, TUNED, s, test, "goal_deficit") for s in steps}
+    seen = [s for s in steps if found[s].low > 0]
+    last = f"at the end by {points(found[steps[-1]])} points"
+    if not seen:
+        return (
+            f"A test on levels {text} sees the fine-tuned agents reach the goal less often than "
+            f"those from scratch at no snapshot ({last})."
+        )
+    return (
+        f"A test on levels {text} sees the fine-tuned agents reach the goal less often than those "
+        f"from scratch after {listed([f'{s:,}' for s in seen])} decisions ({last})."
+    )
+
+
+def _shown(table: pl.DataFrame, steps: list[int], test: str) -> str:
     seen = [s for s in steps[:-1] if _interval(table, TUNED, s, test, "goal_to_come").low > 0]
     if not seen:
-        return f"A test on levels {text} shows at no snapshot that anything is still missing."
+        return "It shows at no snapshot less of the goal than at the last one."
     largest = max(
         (_interval(table, TUNED, s, test, "goal_to_come") for s in seen), key=lambda i: i.estimate
     )
     return (
-        f"A test on levels {text} shows that the goal is still missed after "
-        f"{listed([f'{s:,}' for s in seen])} decisions, by {rate(largest)} of levels at most."
+        f"It shows less of the goal than at the last snapshot after "
+        f"{listed([f'{s:,}' for s in seen])} decisions, by {points(largest)} points at most."
     )
 
 
