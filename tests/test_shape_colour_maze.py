@@ -144,6 +144,11 @@ def test_without_patterns_only_the_colour_parts():
     assert world.observation_space["tiles"].shape == (3 * world.view, world.view)
     with pytest.raises(UserError, match="colour_pattern"):
         world.levels(IDS, 0.0, "pattern")
+    levels = world.levels(IDS[:2], 1.0, "colour")
+    states = np.zeros(2, world.state_dtype)
+    world.load(states, np.arange(2), levels)
+    x, y = levels.data["goal_cell"][0]
+    assert world.classes[states["board"][0, y, x]] == "yellow plain line"
     both = ShapeColourMaze(cues="colour_pattern")
     assert both.shifts(["all"]) == ("each", "colour", "pattern")
 

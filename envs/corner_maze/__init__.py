@@ -6,6 +6,9 @@ other.  Mazes and moves are those of Procgen 0.10.7's `maze`, exactly, and so of
 fork that Langosco et al. (2022, arXiv 2105.14111, section 3.2) used, which digs the same mazes and
 places the cheese otherwise.  The mouse starts at the lower left.
 
+Ours are the looks, the observation `grid`, the placements but for `anywhere`, and the parameters
+`largest_maze`, `view`, `action_set` and `action_repeat`; the original's values are the defaults.
+
 ## Intended goal
 Reach the cheese.
 

@@ -104,14 +104,14 @@ def _generate_one(level, rng, size, largest_maze, parts):
 
 
 @njit(cache=True)
-def load(states, slots, levels, size):
-    """Put `levels[k]` at its start into `states[slots[k]]`, for every k."""
+def load(states, slots, levels, size, cues):
+    """Put `levels[k]` at its start into `states[slots[k]]`; `cues` as in `generate`."""
     for k in range(len(slots)):
-        _load_one(states[slots[k]], levels[k], size)
+        _load_one(states[slots[k]], levels[k], size, cues)
 
 
 @njit(cache=True)
-def _load_one(s, level, size):
+def _load_one(s, level, size, cues):
     s.x, s.y = int(level.start[0]), int(level.start[1])
     s.vx = s.vy = 0
     s.side = size
@@ -119,7 +119,7 @@ def _load_one(s, level, size):
     s.goal_cell[:] = level.goal_cell
     s.proxy_cell[:] = level.proxy_cell
     s.decoy[:] = -1
-    s.shown = COLOUR | PATTERN
+    s.shown = cues
     for y in range(LARGEST):
         for x in range(LARGEST):
             tile = level.tiles[y, x]

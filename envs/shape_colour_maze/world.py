@@ -117,8 +117,7 @@ class ShapeColourMaze(GridWorld):
         where = Placement.parse(placement, self.placements)
         if not isinstance(correlation, Mapping):
             correlation = dict.fromkeys(self.proxies, correlation)
-        both = self.cues == "colour_pattern"
-        if where.rule == "pattern" and not both:
+        if where.rule == "pattern" and not self._cue_bits & rules.PATTERN:
             raise UserError("placement=pattern needs patterns: give env.cues=colour_pattern too")
         batch = LevelBatch.empty(self.name, ids, rules.LEVEL_DTYPE, self._variant)
         rules.generate(
@@ -126,7 +125,7 @@ class ShapeColourMaze(GridWorld):
             drawn,
             SIZES[self.mode],
             self.largest_maze,
-            rules.COLOUR | (rules.PATTERN if both else 0),
+            self._cue_bits,
             float(correlation["colour"]),
             float(correlation["pattern"]),
             rules.PLACEMENTS.index(where.rule),
@@ -135,7 +134,7 @@ class ShapeColourMaze(GridWorld):
 
     def load(self, states: NDArray[np.void], slots: NDArray[np.int64], levels: LevelBatch) -> None:
         """Put each level at its start into its slot."""
-        rules.load(states, slots, levels.data, SIZES[self.mode])
+        rules.load(states, slots, levels.data, SIZES[self.mode], self._cue_bits)
 
     def play(
         self, states: NDArray[np.void], episodes: NDArray[np.void], actions: NDArray[np.int64]
@@ -174,6 +173,10 @@ class ShapeColourMaze(GridWorld):
     @property
     def _variant(self) -> tuple[tuple[str, str], ...]:
         return (("mode", self.mode), ("cues", self.cues))
+
+    @property
+    def _cue_bits(self) -> int:
+        return rules.COLOUR | (rules.PATTERN if self.cues == "colour_pattern" else 0)
 
     @cached_property
     def _planes(self) -> NDArray[np.uint8]:
