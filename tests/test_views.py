@@ -169,7 +169,7 @@ def test_options_choose_the_levels():
     ("options", "message"),
     [
         ({"level_ids": [1, 2]}, "has 2 ids for 3 slots"),
-        ({"levels": [1, 2, 3]}, "reset option 'levels' is not known"),
+        ({"level": [1, 2, 3]}, "reset option='level' is not known: use one of level_ids, levels"),
         ({"level_ids": [1, 2, -1]}, "are no level ids"),
         ({"level_ids": [1, 2, 2**31]}, "are no level ids"),
         ({"level_ids": [1, 2, 2.5]}, "are no level ids"),

@@ -42,6 +42,7 @@ Settings
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from misgen.envs.core.errors import UserError, did_you_mean
@@ -75,5 +76,7 @@ def main(argv: list[str]) -> int:
             f"say what to do: misgen levels {' | '.join(_COMMANDS)}, not {given!r}"
             f"{did_you_mean(given, _COMMANDS)}"
         )
-    settings = overrides_of(argv[1:]) + argv[1:]
+    # hydra would look for agent=... in its group of that name
+    own = [re.sub("^agent=", "player=", word) for word in argv[1:]]
+    settings = overrides_of(argv[1:]) + own
     return _COMMANDS[argv[0]](typed(LevelsCommand, compose("levels", settings)))

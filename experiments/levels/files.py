@@ -10,11 +10,13 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.hand_made import level_batch, read_level, read_text
+from misgen.envs.core.registry import world_class
 from misgen.envs.core.text import header_of, level_from_text, level_to_text
 
 from ..trained import TrainedRun, one_run
@@ -49,11 +51,16 @@ def overrides_of(argv: list[str]) -> list[str]:
     file = given.get("file") or given.get("out", "")
     if "file" in given or (file.endswith(".txt") and Path(file).exists()):
         header = header_of(read_text(file))
-        found |= {key: value for key, value in header.items() if key not in _RESERVED}
-        if "world" in header:
-            found["name"] = header["world"]
+        found |= _parameters(header)
     world = [f"env={found.pop('name')}"] if "name" in found and "env" not in given else []
     return world + [f"env.{key}={value}" for key, value in found.items() if key != "name"]
+
+
+def _parameters(header: Mapping[str, str]) -> dict[str, str]:
+    """Return the world, as `name`, and its parameters of a level's header."""
+    name = header.get("world", "coinrun")
+    known = {f.name for f in dataclasses.fields(world_class(name))} - set(_RESERVED)
+    return {"name": name, **{key: value for key, value in header.items() if key in known}}
 
 
 def show(config: LevelsCommand) -> int:

@@ -97,11 +97,11 @@ def _player(
 ) -> Choose:
     """Return what chooses the actions: given ones, an agent, or the one at the keyboard."""
     if config.actions is not None:
-        if config.agent is not None:
+        if config.player is not None:
             raise UserError("agent and actions exclude each other: give one of them")
         given = iter(read_keys(config.actions, world))
         return lambda: next(given, None)
-    if config.agent is not None:
+    if config.player is not None:
         return _by_agent(_make_agent(config, world), config, engine, levels)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UserError(
@@ -113,7 +113,7 @@ def _player(
 
 
 def _make_agent(config: LevelsCommand, world: World) -> Agent:
-    name = config.agent or ""
+    name = config.player or ""
     if name in _SEEKERS:
         from misgen.agents.reference import Seeker, SeekerConfig
 

@@ -33,8 +33,9 @@ class LevelsCommand:
     """replay: the file with the actions; play: the actions themselves."""
     file: str | None = None
     """The level file to check or to play."""
-    agent: str | None = None
-    """Who plays: an agent's name, or a run's folder; None: who is at the keys."""
+    player: str | None = None
+    """Who plays: an agent's name, or a run's folder; None: who is at the keys.  It is written
+    `agent=...`, which hydra would look for in its group of that name."""
     seed: int = 0
     """Seed of a playing agent's sampled actions."""
     greedy: bool = False
