@@ -23,7 +23,7 @@ COMMANDS = {
     "card": ("misgen.experiments.card.command", "what is known of an agent, and what is not"),
     "supply-chain": ("misgen.experiments.supply_chain", "what fine-tuning leaves of a base's goal"),
     "compare": ("misgen.experiments.protocols.compare", "which protocol detects it, at what cost"),
-    "levels": ("misgen.experiments.levels", "show, export or replay levels by their ids"),
+    "levels": ("misgen.experiments.levels", "list worlds; show, edit, check, play, export levels"),
 }
 
 HELP = """\
