@@ -391,7 +391,8 @@ def test_no_verdict_is_wrong(subject: Subject, monkeypatch):
     monkeypatch.setattr(
         validate, "references", lambda world: [r for r in known(world) if r.name in CHOSEN]
     )
-    config = validate.ValidateConfig(subject.small, LEVELS, placements=(USUAL,))
+    first = subject.strict.shifts([USUAL])[:1]
+    config = validate.ValidateConfig(subject.small, LEVELS, placements=first)
     cases = list(validate.validate(config))
     assert {case.agent for case in cases} == set(CHOSEN)
     wrong = [(c.agent, c.placement, c.verdict.name, c.verdict.reasons) for c in cases if c.wrong]
