@@ -4,10 +4,10 @@
 
 Both play the same world on boards of the same size with as many environments side by side, random
 actions and observations of all cells as classes, on the same CPU cores, in turns; the median of the
-turns counts.  What a step does differs: ours generates a new level when an episode ends, where
-jaxgmg starts the same level again; jaxgmg runs its steps in one compiled loop, where ours returns to
-Python after each; and ours shows the board in a window around the mouse, which takes four times the
-cells of jaxgmg's board to show all of it.
+turns counts.  What a step does differs: ours makes a new level when an episode ends, where
+jaxgmg starts the same level again; jaxgmg runs its steps in one compiled loop, where ours returns
+to Python after each; and ours shows the board in a window around the mouse, which takes four times
+the cells of the board to show all of it.
 
 jaxgmg (https://github.com/matomatical/jaxgmg) runs in a Python of its own, as JAX wants other
 packages than we do:
