@@ -166,6 +166,7 @@ class Member:
         if kind == "held":
             return RightRunner(actions, world.held_action or 0)
         if kind == "seeker":
+            world = dataclasses.replace(world, on_proxy="end")  # plans that hold under any rule
             return Seeker(
                 world, SeekerConfig(reference.share, reference.noise, reference.delay), name
             )

@@ -8,11 +8,12 @@ the hash of all that it depends on, so that a second start goes on where the fir
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,13 +58,16 @@ SCORES = pl.Schema(
 """Columns of scores.parquet."""
 AGENTS, TABLE, ALL_SCORES = "agents.csv", "comparison.csv", "scores.parquet"
 _JOBS = "jobs"
-_ENVIRONMENT = {
-    name: "1"
-    for name in (
-        "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS",
+_ONE_THREAD = dict.fromkeys(
+    (
+        "OMP_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "NUMBA_NUM_THREADS",
         "POLARS_MAX_THREADS",
-    )
-}  # fmt: skip
+    ),
+    "1",
+)
 
 
 @dataclass(frozen=True)
@@ -90,12 +94,16 @@ class Job:
         return f"{kind}-{what}-{self.member.key}.json"
 
     @property
-    def work(self) -> float:
+    def work(self) -> int:
         """About how long it takes, in arbitrary units: the longest begin first."""
+        weight = 100 if self.member.is_planned else 1
         if self.truth:
-            return 20_000.0
-        weight = 40.0 if self.member.is_planned else 1.0
-        return weight * max(self.budgets, default=0)
+            levels = self.truth.planned_levels if self.member.is_planned else self.truth.levels
+            return 13 * weight * levels
+        assert self.protocol is not None
+        if self.protocol.most is not None:  # it costs more than episodes
+            weight = 100
+        return weight * max(self.budgets)
 
 
 def score_all(config: CompareConfig, protocols: list[Protocol]) -> pl.DataFrame:
@@ -113,7 +121,6 @@ def score_all(config: CompareConfig, protocols: list[Protocol]) -> pl.DataFrame:
     for member in agents:
         _require_new_levels(member, config, protocols)
     folder = Path(config.folder)
-    (folder / _JOBS).mkdir(parents=True, exist_ok=True)
     jobs = list(_jobs(agents, config, protocols))
     _run([job for job in jobs if not (folder / _JOBS / job.file).is_file()], folder, config.jobs)
     results = [(job, read_json(folder / _JOBS / job.file, "start again")) for job in jobs]
@@ -246,36 +253,58 @@ def _affordable(member: Member, protocol: Protocol, config: CompareConfig) -> tu
 
 
 def _run(jobs: list[Job], folder: Path, processes: int) -> None:
-    """Do jobs side by side, each in a process with one thread.
+    """Do jobs, the longest first.
 
     Raises:
         UserError: if one failed; what the others found is kept.
     """
-    from ..progress import episode_progress
+    from ..progress import counter, episode_progress
 
     if not jobs:
         return
+    (folder / _JOBS).mkdir(parents=True, exist_ok=True)
     ordered = sorted(jobs, key=lambda job: -job.work)
-    total, done = sum(job.work for job in jobs), 0.0
-    before = {name: os.environ.get(name) for name in _ENVIRONMENT}
-    os.environ.update(_ENVIRONMENT)  # for the processes to start with
-    spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(processes, len(jobs)), mp_context=spawn, initializer=_one_thread)
-    try:
-        with episode_progress(f"{len(jobs)} jobs") as show:
-            show(0, round(total))
-            waiting = {pool.submit(_do, job, str(folder / _JOBS)): job for job in ordered}
+    with episode_progress(f"{len(jobs)} jobs") as show:
+        count = counter(show, sum(job.work for job in jobs))
+        count(0)
+        for job, error in _done(ordered, str(folder / _JOBS), min(processes, len(jobs))):
+            if error is not None:
+                raise UserError(
+                    f"{job.file} failed ({error!r}): what is done is kept, and the same command "
+                    "goes on from here"
+                ) from error
+            count(job.work)
+
+
+def _done(
+    jobs: list[Job], folder: str, processes: int
+) -> Iterator[tuple[Job, BaseException | None]]:
+    """Do jobs side by side, each in a process with one thread; yield those that ended."""
+    if processes == 1:
+        _one_thread()
+        for job in jobs:
+            _do(job, folder)
+            yield job, None
+        return
+    with _environment(_ONE_THREAD):  # for the processes to start with
+        spawn = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(processes, mp_context=spawn, initializer=_one_thread)
+        try:
+            waiting = {pool.submit(_do, job, folder): job for job in jobs}
             for future in as_completed(waiting):
-                error = future.exception()
-                if error is not None:
-                    raise UserError(
-                        f"{waiting[future].file} failed ({error!r}): what is done is kept, and the "
-                        "same command goes on from here"
-                    ) from error
-                done += waiting[future].work
-                show(round(done), round(total))
+                yield waiting[future], future.exception()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _environment(values: Mapping[Any, str]) -> Iterator[None]:
+    """Set environment variables for a while."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)
