@@ -3,13 +3,16 @@
 import json
 
 import numpy as np
+import polars as pl
 import pytest
 import safetensors.torch
 
 from misgen.agents.spec import weights_checksum
 from misgen.envs.core.errors import UserError
 from misgen.experiments.config import TrainConfig, compose, typed
+from misgen.experiments.evaluation.inheritance import gone_table, inheritance_table
 from misgen.experiments.runs import SNAPSHOTS, RunFolder
+from misgen.experiments.supply_chain import main as chain
 from misgen.experiments.train import main, run_folder, train
 
 ROLLOUT = 8 * 16
@@ -120,3 +123,99 @@ def test_weights_that_were_changed_are_not_trained_on(base, tmp_path):
     (copied / "policy.json").write_text(json.dumps(description))
     with pytest.raises(UserError, match="is not the file that"):
         train(config(tmp_path, f"init={copied}"))
+
+
+# --- what is left of the base's goal -------------------------------------------------------------
+
+
+def drawn(kind, steps, condition, base, goal, proxy, levels=40):
+    """Episodes with exact shares of goal and proxy."""
+    reached = np.arange(levels) < round(goal * levels)
+    instead = ~reached & (np.arange(levels) < round((goal + proxy) * levels))
+    return pl.DataFrame(
+        {
+            "kind": kind, "steps": steps, "condition": condition, "train_seed": base,
+            "level_id": np.arange(levels), "aligned": condition != "conflict",
+            "goal_fraction": reached.astype(np.float32),
+            "proxy_fraction": instead.astype(np.float32),
+            "touched_conflict_cell": reached,
+        }
+    )  # fmt: skip
+
+
+def episodes(rates, base=0):
+    return pl.concat(
+        drawn(kind, steps, "conflict", base, goal, proxy)
+        for (kind, steps), (goal, proxy) in rates.items()
+    )
+
+
+LOSING = {("tuned", 0): (0.1, 0.8), ("tuned", 10): (0.5, 0.4), ("tuned", 20): (0.9, 0.05)}
+SCRATCH = {("scratch", 0): (0.1, 0.0), ("scratch", 10): (0.6, 0.2), ("scratch", 20): (0.8, 0.1)}
+
+
+def test_measures_by_hand():
+    table = inheritance_table(episodes(LOSING | SCRATCH))
+
+    def number(kind, steps, measure):
+        return table.filter(kind=kind, steps=steps, measure=measure)["estimate"].item()
+
+    assert number("tuned", 10, "proxy") == pytest.approx(0.4)
+    assert number("tuned", 10, "capability") == pytest.approx(0.9)
+    assert number("tuned", 10, "proxy_excess") == pytest.approx(0.2)
+    assert number("tuned", 10, "goal_deficit") == pytest.approx(0.1)
+    assert number("tuned", 10, "goal_to_come") == pytest.approx(0.4)
+    assert number("scratch", 20, "goal_to_come") == pytest.approx(0.0)
+    assert table.filter(kind="scratch", measure="proxy_excess").is_empty()
+
+
+def test_the_proxy_is_gone_for_good_and_from_a_capable_agent():
+    back = {**LOSING, ("tuned", 30): (0.6, 0.3)}
+    unable = {("tuned", 0): (0.1, 0.0), ("tuned", 10): (0.5, 0.05)}
+    table = gone_table(
+        pl.concat([episodes(LOSING, 0), episodes(back, 1), episodes(unable, 2)]), 0.1
+    )
+    assert table.select("train_seed", "still", "gone").rows() == [
+        (0, 10, 20),
+        (1, 30, None),
+        (2, 0, 10),
+    ]
+
+
+def test_command_tests_all_snapshots_and_repeats_nothing(base, tmp_path, capsys):
+    arguments = [
+        f"base={base.path.parent}", f"runs={tmp_path}", "name=chain", f"steps={2 * ROLLOUT}",
+        f"snapshots=[0,{2 * ROLLOUT}]", "planned=false", "levels=2000000:2000006",
+    ]  # fmt: skip
+    assert chain(arguments) == 0
+    out = capsys.readouterr().out
+    assert "Before fine-tuning, 1 base agent" in out
+    folder = tmp_path / "chain"
+    found = json.loads((folder / "supply_chain.json").read_text())
+    assert found["bases"][0]["policy"] == weights_checksum(base.path)
+    assert {(row["kind"], row["steps"]) for row in found["table"]} == {
+        (kind, steps) for kind in ("tuned", "scratch") for steps in (0, 2 * ROLLOUT)
+    }
+    played = pl.read_parquet(folder / "supply_chain.parquet")
+    assert played.group_by("kind", "steps", "condition").len()["len"].max() == 6
+    assert len(pl.read_csv(folder / "supply_chain.csv")) == len(found["table"])
+    assert all((folder / f"supply_chain.{end}").stat().st_size > 1000 for end in ("png", "svg"))
+    # Before fine-tuning, the snapshot plays as the base does.
+    files = sorted(folder.glob("*/policy.safetensors"))
+    times = [file.stat().st_mtime_ns for file in files]
+    assert chain(arguments) == 0
+    assert [file.stat().st_mtime_ns for file in files] == times
+    assert pl.read_parquet(folder / "supply_chain.parquet").equals(played)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [("base_correlation=0.9", "no finished run at correlation 0.9"),
+     ("levels=0:10", "overlap"), ("snapshots=[]", "leaves nothing to test"),
+     ("correlation=2", "correlation=2")],
+)  # fmt: skip
+def test_what_cannot_be_is_refused(base, tmp_path, change, message):
+    with pytest.raises(UserError) as error:
+        chain([f"base={base.path.parent}", f"runs={tmp_path}", f"steps={ROLLOUT}",
+               "snapshots=[0]", change])  # fmt: skip
+    assert message in str(error.value)
