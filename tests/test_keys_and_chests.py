@@ -290,6 +290,18 @@ def search(world: KeysAndChests, level: LevelBatch, target: str) -> int:
     return NOTHING
 
 
+def test_twins_are_different_situations():
+    world = KeysAndChests()
+    seen = []
+    for placement in PLACEMENTS:
+        levels = world.levels(IDS, 0.0, placement)
+        states = np.zeros(len(IDS), world.state_dtype)
+        world.load(states, np.arange(len(IDS)), levels)
+        seen.append(make_planner(world).situation(states, "goal"))
+    for one, other in itertools.combinations(seen, 2):
+        assert (one != other).any(axis=1).mean() > 0.95  # else the same level
+
+
 @pytest.mark.parametrize("repeat", [1, 2])
 def test_smooth_plans_arrive(repeat):
     world = KeysAndChests(action_repeat=repeat, on_proxy="end")

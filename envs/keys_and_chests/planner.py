@@ -39,6 +39,13 @@ class KeysAndChestsPlanner(GuidedPlanner):
         actions, _, _ = self._walk(self._seen(states, target), target, 1)
         return actions[:, 0].astype(np.int64)
 
+    def situation(self, states: NDArray[np.void], target: str) -> NDArray[np.uint8]:
+        """Return all that a plan depends on, the keys and chests of the level's twins included."""
+        rows = [super().situation(states, target)]
+        for name in ("kind", "ex", "ey"):
+            rows.append(np.ascontiguousarray(states[name]).view(np.uint8))
+        return np.concatenate(rows, axis=1)
+
     def plan_from(self, states: NDArray[np.void], target: str) -> TargetPlans:
         """Return the way to `target` from each of the states [n]; see `Planner`."""
         target_event(target)

@@ -213,9 +213,10 @@ def frame(s, action, key_penalty, step_penalty):
 def _events(s):
     events = 0
     all_open = s.opened > 0 and s.opened == usable(s)
+    surplus = s.keys > s.chests
     if all_open and s.goal_cell[0] >= 0:
         events |= REACHED_GOAL
-    if s.collected == s.keys if s.keys > s.chests else all_open:
+    if (surplus and s.collected == s.keys) or (all_open and not surplus):
         events |= REACHED_PROXY
     at_cell = s.accident == _AT_CELL and s.x == s.conflict_cell[0] and s.y == s.conflict_cell[1]
     if at_cell or s.accident == _ALWAYS:
