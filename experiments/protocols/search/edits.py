@@ -25,7 +25,7 @@ from .planning import Plan, Solver
 _MOST_EDITS = 3  # of one child
 _AROUND = 4  # cells beyond start and goal that edits reach
 _PATCH = 3  # largest patch, in cells
-_HOP = 3  # cells that an entity moves
+_HOP = 3  # cells that an entity or the goal moves
 _GOAL_EDITS = 0.5  # share of the edits that move the goal, where that is allowed
 _CELLS = ("goal_cell", "proxy_cell", "conflict_cell")
 
@@ -44,7 +44,7 @@ class Editor:
         Raises:
             UserError: if the world has no planner.
         """
-        self.solver = Solver(world)
+        self.solver = Solver(world, quick=True)
         self._world = world
         self._rng = rng
         self._move_goals = move_goals and world.goal_is_cell
@@ -139,11 +139,12 @@ class Editor:
                 record["entity_count"] = max(count, at + 1)
 
     def _move_goal(self, record: np.void) -> None:
-        """Put the goal in a free cell; where proxies move, one that is at the goal comes along."""
-        x, y = self._cell_near_the_way(record)
+        """Put the goal in a free cell nearby; where proxies move, one at the goal comes along."""
+        tiles, goal = record["tiles"], record["goal_cell"]
+        hop_x, hop_y = self._rng.integers(-_HOP, _HOP + 1, 2).tolist()
+        x, y = int(goal[0]) + hop_x, int(goal[1]) + hop_y
         if not self._is_free(record, x, y):
             return
-        tiles, goal = record["tiles"], record["goal_cell"]
         was = bool((goal == record["proxy_cell"]).all())
         tiles[goal[1], goal[0]], tiles[y, x] = self._free, tiles[goal[1], goal[0]]
         goal[:] = x, y
