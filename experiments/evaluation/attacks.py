@@ -39,7 +39,7 @@ from torch.nn import functional
 
 from misgen.agents.base import Agent
 from misgen.agents.networks import CnnEncoder, EncoderPolicy, MlpEncoder
-from misgen.agents.policy import ROWS, PolicyAgent
+from misgen.agents.policy import PolicyAgent
 from misgen.envs.core.errors import UserError, one_of
 from misgen.envs.core.rng import hash_below, hash_uniform
 
@@ -51,6 +51,8 @@ TARGETS = ("action", "value", "random")
 PER = ("decision", "level")
 _STREAM_NOISE = 101  # of `hash_u64`; apart from those in `core.rng`
 _STREAM_FLIPS = 102
+_ROWS = 32
+"""Windows of every pass of the search, so that none depends on how many there are."""
 
 
 class NoisyEyes:
@@ -173,8 +175,8 @@ class TileFlips:
         """Return changed windows, and by how much each lowers the target."""
         tiles, body = observation["tiles"], observation["body"]
         changed, gain = tiles.copy(), np.zeros(len(tiles))
-        for first in range(0, len(tiles), ROWS):  # as many rows as the agent's own passes have
-            rows = slice(first, first + ROWS)
+        for first in range(0, len(tiles), _ROWS):
+            rows = slice(first, first + _ROWS)
             found, lower = self._search_rows(_padded(tiles[rows]), _padded(body[rows]), flips)
             count = len(tiles[rows])
             changed[rows] = found[:count].reshape(changed[rows].shape)
@@ -252,7 +254,7 @@ def _slopes(
 
 
 def _padded(rows: NDArray[Any]) -> NDArray[Any]:
-    full = np.zeros((ROWS, *rows.shape[1:]), rows.dtype)
+    full = np.zeros((_ROWS, *rows.shape[1:]), rows.dtype)
     full[: len(rows)] = rows
     return full
 
