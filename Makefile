@@ -16,13 +16,13 @@ SWEEP = $(call given,SEEDS,seeds=$(SEEDS)) \
 	$(call given,NAME,name=$(NAME))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep report test test-all check bench clean
+.PHONY: help setup sweep report compare test test-all check bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make sweep SEEDS=5 CORRELATIONS=1,0.99 JOBS=8 WORLD=coinrun PRESET=lab NAME=mine"
-	@echo "  ARGS=\"...\" is passed on by sweep, report, test, test-all and bench;"
+	@echo "  ARGS=\"...\" is passed on by sweep, report, compare, test, test-all and bench;"
 	@echo "  PYTHON=python3.12 and PIP_ARGS=\"...\" are read by setup."
 
 setup: $(READY) ## Make .venv with the tested versions (once; the others do it too)
@@ -33,6 +33,10 @@ sweep: $(READY) ## Train at several correlations, evaluate, and write runs/<swee
 
 report: $(READY) ## Write the report of a sweep again
 	@$(BIN)/misgen report $(ARGS)
+
+compare: $(READY) ## Which protocol detects goal misgeneralization, at what cost
+	@$(BIN)/misgen compare $(call given,JOBS,jobs=$(JOBS)) $(call given,WORLD,env=$(WORLD)) \
+		$(call given,NAME,name=$(NAME)) $(ARGS)
 
 test: $(READY) ## Run the tests (minutes)
 	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile $(ARGS)
