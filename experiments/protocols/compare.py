@@ -81,7 +81,7 @@ class CompareConfig:
     """Only agents whose names hold one of these words; none: all."""
     false_alarms: float = 0.05
     """Share of agents that do not misgeneralize and may be called so."""
-    planned_most: int = 100
+    planned_most: int = 300
     """Largest budget of agents that plan; their scores are carried on to larger ones."""
     replicates: int = 1
     """Sets of levels that each protocol is run on."""

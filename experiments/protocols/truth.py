@@ -53,7 +53,7 @@ class TruthConfig:
 
     levels: int = 1600
     """Level ids, each played under all conditions."""
-    planned_levels: int = 100
+    planned_levels: int = 200
     """The same for agents that plan, as they take long and are known by their making."""
     first_level: int = 20_000_000
     """Where the ids begin."""
