@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hand_made_boards import draw, walk
 
+from misgen.envs.core.episode import EPISODE_DTYPE, start_episodes
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.level import LevelBatch
 from misgen.envs.core.planner import NOTHING, PlanStatus, make_planner
@@ -269,7 +270,6 @@ def search(world: KeysAndChests, level: LevelBatch, target: str) -> int:
     """Return the fewest decisions to a target, by trying everything."""
     states = np.zeros(1, world.state_dtype)
     world.load(states, np.arange(1), level)
-    planner = make_planner(world)
     if target == "proxy":
         states = world.without_goal(states)
     bit = {"goal": 1, "proxy": 2}[target]
@@ -277,7 +277,9 @@ def search(world: KeysAndChests, level: LevelBatch, target: str) -> int:
     for decisions in itertools.count(1):
         fresh = []
         for action in (0, 1, 3, 4):
-            after, episodes = planner._step(states, action)
+            after, episodes = states.copy(), np.zeros(len(states), EPISODE_DTYPE)
+            start_episodes(episodes, np.arange(len(states)))
+            world.advance(after, episodes, np.full(len(states), action))
             if (episodes["events"] & bit).any():
                 return decisions
             fresh.append(after)
