@@ -146,7 +146,7 @@ class Pool:
         """
         rows = self._free(within)
         while look and len(rows) < count and len(self._left):
-            self._look()
+            self.look()
             rows = self._free(within)
         self._used[rows[:count]] = True
         return rows[:count]
@@ -154,7 +154,17 @@ class Pool:
     def refill(self, count: int) -> None:
         """See to it that `count` levels have been looked at and not taken, if the ids last."""
         while len(self._free(None)) < count and len(self._left):
-            self._look()
+            self.look()
+
+    def look(self) -> None:
+        """Look at the next ids, if there are any."""
+        if not len(self._left):
+            return
+        ids, self._left = self._left[:_CHUNK], self._left[_CHUNK:]
+        found = self.classes.members(self._describe(self.draw(ids)))
+        self.ids = np.concatenate([self.ids, ids])
+        self.members = np.concatenate([self.members, found])
+        self._used = np.concatenate([self._used, np.zeros(len(ids), np.bool_)])
 
     def levels(self, rows: NDArray[np.int64]) -> LevelBatch:
         """Return the levels of some rows."""
@@ -163,10 +173,3 @@ class Pool:
     def _free(self, within: int | None) -> NDArray[np.int64]:
         free = ~self._used
         return np.flatnonzero(free if within is None else free & self.members[:, within])
-
-    def _look(self) -> None:
-        ids, self._left = self._left[:_CHUNK], self._left[_CHUNK:]
-        found = self.classes.members(self._describe(self.draw(ids)))
-        self.ids = np.concatenate([self.ids, ids])
-        self.members = np.concatenate([self.members, found])
-        self._used = np.concatenate([self._used, np.zeros(len(ids), np.bool_)])

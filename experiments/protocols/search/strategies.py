@@ -36,6 +36,7 @@ STRATEGIES = ("random", "bandit", "evolution")
 _STRENGTH = 4.0  # episodes that the prior is worth
 _POPULATION = 128  # levels that evolution keeps
 _CHOICE = 8  # levels that a bandit looks at for each that it plays, at least
+_LOOKS = 2  # times that it looks at more levels, where it finds none of a class
 _TRIES = 3  # rounds of edits until there are as many children as asked for
 _FROM_POOL = -1  # in place of a parent's number
 
@@ -141,9 +142,13 @@ class Bandit(Random):
     def propose(self, count: int) -> Proposal:
         """Return a level of each of the classes drawn by Thompson sampling."""
         self.pool.refill(_CHOICE * count)
-        rows = np.zeros(0, np.int64)
+        rows, looks = np.zeros(0, np.int64), _LOOKS
         for chosen in self._sample(self._sums, self._counts, count).tolist():
             row = self.pool.take(1, within=chosen, look=False)
+            if not len(row) and looks:
+                self.pool.look()
+                looks -= 1
+                row = self.pool.take(1, within=chosen, look=False)
             rows = np.append(rows, row if len(row) else self.pool.take(1))
         return self._of(rows)
 
