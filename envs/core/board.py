@@ -104,14 +104,16 @@ def observe(states, slots, features, tiles, body):
 def _observe_one(s, features, tiles, body):
     planes, view = len(features), tiles.shape[1]
     left, top = s.x - view // 2, s.y + view // 2
-    for row in range(view):
-        y = top - row
-        for column in range(view):
-            x = left + column
-            inside = 0 <= x < s.side and 0 <= y < s.side
-            seen = s.board[y, x] if inside else np.uint8(WALL)
-            for plane in range(planes):
-                tiles[plane * view + row, column] = features[plane, seen]
+    first, last = max(0, -left), min(view, s.side - left)  # columns that are on the board
+    for plane in range(planes):
+        looks = features[plane]
+        for row in range(view):
+            out, y = tiles[plane * view + row], top - row
+            out[:] = looks[WALL]
+            if 0 <= y < s.side:
+                cells = s.board[y]
+                for column in range(first, last):
+                    out[column] = looks[cells[left + column]]
     for j in range(len(s.mover)):
         column, row = s.mover[j, 0] - left, top - s.mover[j, 1]
         if s.mover[j, 0] >= 0 and 0 <= row < view and 0 <= column < view:
@@ -157,8 +159,12 @@ def atlas(sprites: Sprites, texels: int) -> NDArray[np.uint8]:
     return np.round(255 * np.clip(np.stack(cells), 0, 1)).astype(np.uint8)
 
 
-@njit(parallel=True, cache=True)
-def draw(states, slots, atlas, pixels):
+def draw(
+    states: NDArray[np.void],
+    slots: NDArray[np.int64],
+    atlas: NDArray[np.uint8],
+    pixels: NDArray[np.uint8],
+) -> None:
     """Draw the boards of `slots` [m] from above.
 
     Args:
@@ -167,35 +173,50 @@ def draw(states, slots, atlas, pixels):
         atlas: what `atlas` returns.
         pixels: filled, uint8 [m, height, width, 3], row 0 on top.
     """
+    opaque, through = atlas[..., :3].astype(np.int64), 255 - atlas[..., 3:].astype(np.int64)
+    still = np.minimum(255, opaque + opaque[0] * through // 255)  # each thing on the floor
+    still[0] = opaque[0]
+    _draw(states, slots, still.astype(np.uint8), atlas, pixels)
+
+
+@njit(parallel=True, cache=True)
+def _draw(states, slots, still, atlas, pixels):
     for k in prange(len(slots)):
-        _draw_one(states[slots[k]], atlas, pixels[k])
+        _draw_one(states[slots[k]], still, atlas, pixels[k])
 
 
 @njit(cache=True)
-def _draw_one(s, atlas, pixels):
+def _draw_one(s, still, atlas, pixels):
     height, width, _ = pixels.shape
-    texels = atlas.shape[1]
-    side = int(s.side)
-    agent = len(atlas) - 1
-    layers = np.zeros((side, side, 3), np.uint8)  # class on the board, mover, agent; 0: none
-    for y in range(side):
-        for x in range(side):
-            layers[y, x, 0] = s.board[y, x]
+    texels, side = atlas.shape[1], int(s.side)
+    xs, txs = np.empty(width, np.int64), np.empty(width, np.int64)
+    for column in range(width):
+        u = column * side * texels // width  # texels from the left edge of the board
+        xs[column], txs[column] = u // texels, u % texels
+    for row in range(height):
+        v = row * side * texels // height
+        cells, ty = s.board[side - 1 - v // texels], v % texels
+        for column in range(width):
+            texel = still[cells[xs[column]], ty, txs[column]]
+            pixels[row, column, 0] = texel[0]
+            pixels[row, column, 1] = texel[1]
+            pixels[row, column, 2] = texel[2]
     for j in range(len(s.mover)):
         if s.mover[j, 0] >= 0:
-            layers[s.mover[j, 1], s.mover[j, 0], 1] = s.mover[j, 2]
-    layers[s.y, s.x, 2] = agent
-    for row in range(height):
-        v = row * side * texels // height  # texels from the top of the board
-        y, ty = side - 1 - v // texels, v % texels
-        for column in range(width):
-            u = column * side * texels // width
-            x, tx = u // texels, u % texels
+            _lay(pixels, atlas[s.mover[j, 2]], s.mover[j, 0], s.mover[j, 1], side)
+    _lay(pixels, atlas[len(atlas) - 1], s.x, s.y, side)
+
+
+@njit(cache=True)
+def _lay(pixels, sprite, x, y, side):
+    """Lay a thing over what is drawn in a cell."""
+    height, width, _ = pixels.shape
+    texels = len(sprite)
+    top = side - 1 - y
+    for row in range(-(-top * height // side), -(-(top + 1) * height // side)):
+        ty = row * side * texels // height - top * texels
+        for column in range(-(-x * width // side), -(-(x + 1) * width // side)):
+            over = sprite[ty, column * side * texels // width - x * texels]
             for c in range(3):
-                value = np.int64(atlas[0, ty, tx, c])
-                for layer in range(3):
-                    seen = layers[y, x, layer]
-                    if seen != 0:
-                        over = atlas[seen, ty, tx]
-                        value = np.int64(over[c]) + value * (255 - np.int64(over[3])) // 255
+                value = over[c] + pixels[row, column, c] * (255 - np.int64(over[3])) // 255
                 pixels[row, column, c] = min(255, value)
