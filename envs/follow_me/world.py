@@ -58,7 +58,7 @@ class FollowMe(GridWorld):
         **dict.fromkeys((*rules.BEACONS, rules.LAST), rules.DARK),
     }
     body: ClassVar = ("x", "y", "lit")
-    motion: ClassVar = ("x", "y", "mover", "lit", "red", "followed")
+    motion: ClassVar = ("x", "y", "mover", "lit", "red", "followed", "stop")
     sprites: ClassVar = "misgen.envs.follow_me.sprites"
     planner: ClassVar = "misgen.envs.follow_me.planner:FollowMePlanner"
     goal_description: ClassVar = "all beacons, in the right order"

@@ -67,7 +67,7 @@ Agent, apples, shields and monsters are in different cells, drawn uniformly.
 
 ## Episode End
 Terminated by the last apple, and, with `on_proxy` of `end` or `penalty`, by the last shield.
-Truncated after `short_steps` on aligned levels and `max_steps` on conflict levels.
+Truncated after `max_steps`, on aligned levels after `short_steps` already.
 
 ## Arguments
 `correlation`, `placement`, `start_level`, `num_levels` (`misgen.envs.make.distribution`) and

@@ -165,7 +165,9 @@ def _load_one(s, level, board, short_steps, max_steps):
     for k in range(level.entity_count):
         s.mover[k, 0], s.mover[k, 1] = int(level.entity_x[k]), int(level.entity_y[k])
         s.mover[k, 2] = MONSTER_CLASS
-    s.horizon = short_steps if level.entity_count >= s.shields else max_steps
+    s.horizon = max_steps
+    if level.entity_count >= s.shields:
+        s.horizon = min(short_steps, max_steps)
     _look_around(s)
 
 

@@ -78,7 +78,7 @@ class MonsterWorld(GridWorld):
     """Time-out on aligned levels, in frames."""
     view: int = 25
     max_steps: int = 200
-    """Time-out on conflict levels, in frames."""
+    """Time-out, in frames, of conflict levels; aligned levels have the shorter of the two."""
 
     def __post_init__(self) -> None:
         """Check the parameters."""
