@@ -109,7 +109,7 @@ def ours(name: str, settings: dict[str, Any]) -> tuple[float, float]:
     world = make_world(name, size=size, view=2 * size - 3)  # all within the border is seen
     env = MisgenVectorEnv(LevelDistribution(world, 0.5), slots)
     env.reset(seed=0)
-    actions = np.random.default_rng(0).integers(0, env.single_action_space.n, (_STEPS, slots))
+    actions = np.random.default_rng(0).integers(0, int(world.action_space.n), (_STEPS, slots))
 
     def step() -> int:
         for row in actions:

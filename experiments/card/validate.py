@@ -68,7 +68,7 @@ def differences(card: Any, known: Any, path: str = "") -> Iterator[str]:
         if len(card) != len(known):
             yield (
                 f"{path} has {len(card)} entries in the card, and the stored files give "
-                f"{len(known)}: {_names(card, known)}."
+                f"{len(known)}: {_names(list(card), list(known))}."
             )
             return
         for number, (one, other) in enumerate(zip(card, known, strict=True)):

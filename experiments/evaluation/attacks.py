@@ -195,7 +195,7 @@ class TileFlips:
             wanted = _outputs(network, now, bodies, shape)[0].argmax(dim=1)
             start = best = self._lowered(*_outputs(network, now, bodies, shape), wanted)
         for _ in range(flips):
-            slope = _slopes(network, now, bodies, shape, lambda *out: self._lowered(*out, wanted))
+            slope = _slopes(network, now, bodies, shape, lambda a, v: self._lowered(a, v, wanted))
             with torch.no_grad():
                 first_order = slope - slope.gather(2, now[:, :, None])
                 first_order[~free] = torch.inf
