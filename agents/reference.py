@@ -72,13 +72,16 @@ class Seeker:
         self._planner: Planner = make_planner(world)
         self._slots: _Slots | None = None
         self._seeks: dict[int, str] = {}
+        self._contents: dict[int, bytes] = {}  # digest of the level in each slot
         self._fresh: list[int] = []  # slots with a new episode since the last decision
 
     def start(self, slots: NDArray[np.int64], levels: LevelBatch) -> None:
         """Choose a target for each new episode; the way there is planned when it is needed."""
         u = hash_uniforms(STREAM_ACTIONS, _MIXTURE_SALT, levels.ids, np.zeros_like(levels.ids))
-        for slot, draw in zip(slots.tolist(), u.tolist(), strict=True):
+        contents = levels.digests()
+        for slot, draw, content in zip(slots.tolist(), u.tolist(), contents, strict=True):
             self._seeks[slot] = GOAL if draw < self._config.goal_share else PROXY
+            self._contents[slot] = content
             self._fresh.append(slot)
 
     def probabilities(self, observation: Observation, engine: Engine) -> NDArray[np.float64]:
@@ -105,22 +108,22 @@ class Seeker:
         for target in _TARGETS:
             chosen = lost[[self._seeks[slot] == target for slot in lost.tolist()]]
             if len(chosen):
-                plans = self._plans(target, engine.level_ids[chosen], engine.states[chosen])
+                contents = [self._contents[slot] for slot in chosen.tolist()]
+                plans = self._plans(target, contents, engine.states[chosen])
                 memory.keep(chosen, engine.states[chosen], plans)
 
     def _plans(
-        self, target: str, ids: NDArray[np.int64], states: NDArray[np.void]
+        self, target: str, contents: list[bytes], states: NDArray[np.void]
     ) -> list[NDArray[np.int8]]:
         """Return the shortest plan from each state; the same state is planned for once."""
         known = _known_plans(self._world)
-        keys = list(zip(ids.tolist(), self._situations(target, states), strict=True))
-        missing = [k for k, key in enumerate(keys) if key[0] < 0 or key not in known]
-        found: dict[int, NDArray[np.int8]] = {}
+        keys = list(zip(contents, self._situations(target, states), strict=True))
+        missing = [k for k, key in enumerate(keys) if key not in known]
         if missing:
             rows = self._planner.plan_from(states[missing], target).actions
-            found = {k: row[row != NOTHING] for k, row in zip(missing, rows, strict=True)}
-            known.update((keys[k], plan) for k, plan in found.items())
-        return [found[k] if k in found else known[key] for k, key in enumerate(keys)]
+            for k, row in zip(missing, rows, strict=True):
+                known[keys[k]] = row[row != NOTHING]
+        return [known[key] for key in keys]
 
     def _situations(self, target: str, states: NDArray[np.void]) -> list[bytes]:
         """Return what the plan from each state of a level depends on."""
@@ -195,6 +198,6 @@ class _Slots:
 
 
 @lru_cache(maxsize=4)
-def _known_plans(world: World) -> dict[tuple[int, bytes], NDArray[np.int8]]:
-    """Return the plans that were found in a world, by level id and situation."""
+def _known_plans(world: World) -> dict[tuple[bytes, bytes], NDArray[np.int8]]:
+    """Return the plans that were found in a world, by what the level holds and the situation."""
     return {}

@@ -58,7 +58,8 @@ def test_the_default_population_has_forty_agents():
 def test_members_are_made_of_what_is_trained(config):
     found = {member.name: member for member in members(config.population)}
     assert list(found)[:2] == ["rho1-seed0", "rho0.5-seed0"]
-    assert {"random", "idle", "runner", "half and half"} < set(found)
+    assert {"random", "idle", "half and half"} < set(found)
+    assert "runner" not in found  # no action that is held reaches the proxy in this world
     assert found["half and half"].unit == "rho1-seed0"  # it is no evidence of its own
     assert len({member.key for member in found.values()}) == len(found)
     for member in found.values():

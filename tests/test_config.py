@@ -15,21 +15,28 @@ from misgen.experiments import cli
 from misgen.experiments.config import TrainConfig, compose, config_hash, require_name, typed
 from misgen.experiments.evaluation.config import EvaluateConfig
 from misgen.experiments.levels import LevelsCommand
+from misgen.experiments.protocols.compare import read_config as read_comparison
 from misgen.experiments.sweep import read_config
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 OPTIONS = sorted(
     (path.parent.name, path.stem)
     for path in CONFIGS.glob("*/*.yaml")
-    if path.parent.name != "tuning"  # chosen by preset and env
+    if path.parent.name not in ("tuning", "protocol")  # by preset and env; read by load_protocol
 )
 COMMANDS = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+MODULE = {  # of the commands that are no module of their name in experiments/
+    "compare": "protocols/compare.py",
+    "evaluate_protocol": "protocols/command.py",
+    "levels": "levels/__init__.py",
+}
 PRESETS = [option for group, option in OPTIONS if group == "preset"]
 READERS = {
     "train": lambda plain, argv: typed(TrainConfig, plain),
     "sweep": read_config,
     "evaluate": lambda plain, argv: typed(EvaluateConfig, plain),
     "levels": lambda plain, argv: typed(LevelsCommand, plain),
+    "compare": lambda plain, argv: read_comparison(plain),
 }
 USED_IN = {  # group: the commands that know it, and how an option of it is asked for
     "env": ({"train", "sweep", "levels"}, "env"),
@@ -39,6 +46,7 @@ USED_IN = {  # group: the commands that know it, and how an option of it is aske
     "launcher": ({"train", "evaluate", "sweep"}, "launcher"),
     "shift": ({"evaluate"}, "shift"),
     "experiment": ({"train", "sweep"}, "+experiment"),
+    "size": ({"compare"}, "size"),
 }
 ALWAYS = {"evaluate": ["run=x"]}
 
@@ -58,7 +66,7 @@ def test_nothing_is_left_out():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_primary_config_belongs_to_a_command_and_composes(command):
-    assert (CONFIGS.parent / "experiments" / f"{command}.py").exists()
+    assert (CONFIGS.parent / "experiments" / MODULE.get(command, f"{command}.py")).exists()
     assert compose(command, ALWAYS.get(command, []))
 
 
@@ -137,13 +145,13 @@ MISTAKES = {
         (["correlation=null"], "correlation=None must be a number"),
         (["seed=1.5"], "seed=1.5 must be a whole number"),
         (["seed=-1"], "seed=-1 is out of range: give a number from 0 to 2147483647"),
-        (["env=coinrnu"], "env=coinrnu is not known: use one of coinrun, "),
+        (["env=coinrnu"], "env=coinrnu is not known: use one of cheese_on_a_dish, coinrun, "),
         (
             ["preset=lba"],
             "preset=lba is not known: use one of lab, none, paper, smoke; did you mean 'lab'?",
         ),
         (["logger=wandbb"], "logger=wandbb is not known: use one of none, tensorboard, wandb"),
-        (["env.name=maze3d"], "env='maze3d' is not a world: use one of coinrun"),
+        (["env.name=maze3d"], "env='maze3d' is not a world: use one of cheese_on_a_dish, coinrun"),
         (
             ["env.mode=hrad"],
             "env.mode='hrad' is not known: use one of easy, hard; did you mean 'hard'",
@@ -200,7 +208,7 @@ MISTAKES = {
         (["evaluate.shift.correlation=7"], "shift.correlation=7.0 is out of range"),
     ],
     "levels": [
-        ([], "say what to do: misgen levels show | export | replay"),
+        ([], "say what to do: misgen levels list | show"),
         (["shwo"], "did you mean 'show'?"),
         (["show", "id=x"], "id='x' must be a whole number"),
         (["show", "id=-4"], "ids=-4"),
