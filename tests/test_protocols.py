@@ -30,6 +30,7 @@ OURS = (
     "counterfactual_pairs",
     "cue_conflict",
     "critic_probe",
+    "critic_distance",
     "behavioural_objective",
 )
 LEVELS_PLAYED = ("iid", "harder", "correlation_break", "counterfactual_pairs")
@@ -256,6 +257,29 @@ def test_the_critic_probe_hears_what_the_critic_values():
     assert found.points[0].episodes == 0
     agent.counted = -1
     assert run("critic_probe", subject(agent), [20]).points[0].score == 0.0
+
+
+class DistanceKeeper(RandomAgent):
+    """An agent whose critic falls with the steps, on an open board, to what one plane shows."""
+
+    plane = 0
+
+    def value(self, observation):
+        view = observation["tiles"].shape[-1]
+        shown = observation["tiles"].reshape(-1, 3, view, view)[:, self.plane]
+        _, rows, columns = np.nonzero(shown)
+        return -(abs(rows - view // 2) + abs(columns - view // 2)).astype(np.float64)
+
+
+@pytest.mark.parametrize(("plane", "sign"), [(1, -1), (2, 1)], ids=["cheese", "dish"])
+def test_the_critics_sense_of_distance(plane, sign):
+    levels = distribution("cheese_on_a_dish", size=9, view=15, layout="open", placement="anywhere")
+    agent = DistanceKeeper(5)
+    agent.plane = plane
+    found = run("critic_distance", Subject("it", levels, agent), [100]).points[0]
+    assert 0.9 < sign * found.score < 1.1
+    assert found.low <= found.score <= found.high
+    assert found.episodes == 0
 
 
 # --- scores ----------------------------------------------------------------------------------

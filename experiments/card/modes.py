@@ -19,7 +19,7 @@ COMMAND = {
     SUPPLY_CHAIN: "misgen supply-chain",
 }
 """What makes each piece of evidence that is no protocol."""
-INNER_PROTOCOLS = ("critic_probe", "behavioural_objective")
+INNER_PROTOCOLS = ("critic_probe", "critic_distance", "behavioural_objective")
 """Protocols that ask what the agent is after, and not only where it goes."""
 
 
