@@ -17,7 +17,7 @@ Examples:
   misgen evaluate shift=surface run=... shift.placements=[section_start,anywhere] shift.levels=1000
 
 Settings, beside those of misgen evaluate
-  shift.parameters     parameters of env that are varied, one at a time
+  shift.parameters     parameters of env that are varied, one at a time; all: those of the world
   shift.capability.X   values that parameter X takes, the others staying as in training
   shift.correlations   correlations of the test levels
   shift.placements     where the goal goes on conflict levels
@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from misgen.envs.core.distribution import IdRange, LevelDistribution
 from misgen.envs.core.errors import UserError, did_you_mean
+from misgen.envs.core.placement import ALL
 
 from .evaluation.config import EvaluateConfig, ShiftConfig
 from .runs import provenance, write_json, write_parquet
@@ -126,11 +127,25 @@ def crossings(levels: LevelDistribution, shift: ShiftConfig) -> Iterator[Crossin
         for placement in (placements if correlation < 1 else placements[:1])
     ]
     yield from (Crossing(AS_TRAINED, 0.0, one) for one in goals)
-    for parameter in shift.parameters:
+    for parameter in _varied(levels.world, shift):
         trained = _trained_value(levels.world, parameter)
         for value in sorted({*shift.capability[parameter]} - {trained}):
             world = _with(levels.world, parameter, value)
             yield from (Crossing(parameter, value, one.at(world=world)) for one in goals)
+
+
+def _varied(world: World, shift: ShiftConfig) -> list[str]:
+    """Return the parameters that are varied; `all`: those with values that the world has."""
+    if ALL not in shift.parameters:
+        return list(shift.parameters)
+    found = [name for name in shift.capability if name in world.capability]
+    if not found:
+        known = ", ".join(world.capability) or "none"
+        raise UserError(
+            f"shift.parameters=[{ALL}] finds nothing to vary in {world.name}, whose capability "
+            f"parameters are {known}: give values, +shift.capability.<name>=[...]"
+        )
+    return found
 
 
 def surface_table(episodes: pl.DataFrame, config: EvaluateConfig) -> pl.DataFrame:

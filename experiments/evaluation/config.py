@@ -12,7 +12,7 @@ from typing import Any
 from misgen.envs.core.distribution import IdRange
 from misgen.envs.core.episode import ON_PROXY
 from misgen.envs.core.errors import UserError, in_range, one_of
-from misgen.envs.core.placement import USUAL
+from misgen.envs.core.placement import ALL, USUAL
 
 ACTIONS = ("sampled", "greedy")
 BACKENDS = ("procgen",)
@@ -30,7 +30,7 @@ class ShiftConfig:
     capability: dict[str, list[float]] = field(default_factory=dict)
     """For a surface: parameters of the world and the values that each takes by itself."""
     parameters: tuple[str, ...] = ()
-    """For a surface: those of `capability` that are varied."""
+    """For a surface: those of `capability` that are varied; `all`: those that the world has."""
     correlations: tuple[float, ...] = (1.0, 0.5, 0.0)
     """For a surface: the correlations of its test levels."""
     levels: int = 0
@@ -48,7 +48,7 @@ class ShiftConfig:
             in_range("shift.correlations", correlation, 0.0, 1.0)
         in_range("shift.levels", self.levels, 0, 1_000_000)
         for name in self.parameters:
-            if not self.capability.get(name):
+            if name != ALL and not self.capability.get(name):
                 raise UserError(
                     f"shift.parameters names {name}, and shift.capability.{name} no value: give "
                     f"shift.capability.{name}=[...] one or more"
