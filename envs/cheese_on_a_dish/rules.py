@@ -6,11 +6,11 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from ..core.board import board_state, enter, step_of
+from ..core.board import board_state, come_nearer, enter, is_at, look_around, step_of
 from ..core.episode import REACHED_GOAL, REACHED_PROXY, TOUCHED_CONFLICT_CELL, close_frame
 from ..core.layouts import largest_region, lay_out
 from ..core.level import level_dtype
-from ..core.mazes import NOWHERE, distances
+from ..core.mazes import NOWHERE, distances, put
 from ..core.rng import (
     STREAM_ALIGNMENT,
     STREAM_PLACEMENT,
@@ -19,7 +19,6 @@ from ..core.rng import (
     hash_uniform,
 )
 from ..core.walled_world import FREE_TILE, LARGEST, WALL_TILE
-from ..corner_maze.rules import is_at, look_around, put
 
 CHEESE, DISH, CHEESE_ON_DISH = 2, 3, 4
 """Tile codes, which are the classes on the board; on a level's tiles all cheese is `CHEESE`."""
@@ -166,8 +165,7 @@ def _decide(s, episode, action, repeat, on_proxy, max_frames):
     episode.decisions += 1
     for _ in range(repeat):
         events = frame(s, action)
-        way = np.float32(1) - np.float32(s.steps[s.y, s.x]) / np.float32(s.farthest)
-        episode.progress = max(episode.progress, way)
+        come_nearer(s, episode)
         reward = GOAL_REWARD if events & REACHED_GOAL else 0.0
         if close_frame(episode, events, reward, on_proxy, max_frames):
             break

@@ -4,8 +4,8 @@ A slot's state is a record of `board_state`: the agent's cell, the board as clas
 change as things are taken), and movers on top of it.  Class 0 is free space and class 1 is wall, in
 every world.  `observe` shows the agent the window around it; `draw` shows the whole board.
 
-Public names: `board_state`, `FREE`, `WALL`, `MOVES`, `step_of`, `enter`, `observe`, `Sprites`,
-`atlas`, `draw`.
+Public names: `board_state`, `FREE`, `WALL`, `MOVES`, `step_of`, `enter`, `is_at`,
+`look_around`, `come_nearer`, `observe`, `Sprites`, `atlas`, `draw`.
 """
 
 from __future__ import annotations
@@ -78,6 +78,30 @@ def enter(s, dx, dy):
         s.vx, s.vy = dx, dy
         return dx != 0 or dy != 0
     return False
+
+
+@njit(cache=True)
+def is_at(s, cell):
+    """Return whether the agent is in a cell."""
+    return s.x == cell[0] and s.y == cell[1]
+
+
+@njit(cache=True)
+def look_around(s):
+    """Write where the agent is on the board, in [-1, 1]."""
+    middle = (s.side - 1) / 2
+    s.body[0] = (s.x - middle) / middle
+    s.body[1] = (s.y - middle) / middle
+
+
+@njit(cache=True)
+def come_nearer(s, episode):
+    """Book how far the agent has come: the part of the steps to the proxy that it has behind it.
+
+    For worlds whose state holds `steps` from each cell to the proxy, and the start's, `farthest`.
+    """
+    way = np.float32(1) - np.float32(s.steps[s.y, s.x]) / np.float32(s.farthest)
+    episode.progress = max(episode.progress, way)
 
 
 # ---------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ Source: `procgen/src/mazegen.cpp` of https://github.com/openai/procgen (Kruskal'
 cells of even coordinates) and of the fork https://github.com/JacobPfau/procgenAISC, which adds
 `deterministic_place`.
 
-Public names: `dig`, `place`, `place_in_corner`, `distances`, `NOWHERE`.
+Public names: `dig`, `place`, `place_in_corner`, `put`, `distances`, `NOWHERE`.
 """
 
 from __future__ import annotations
@@ -86,6 +86,14 @@ def place_in_corner(free, num_free, rng, dim, region):
             free[n] = NOWHERE
             return cell
     return NOWHERE
+
+
+@njit(cache=True)
+def put(cell, index, dim, margin):
+    """Write the column and row of a maze's cell `index`, or -1 twice for `NOWHERE`."""
+    cell[0] = cell[1] = -1
+    if index != NOWHERE:
+        cell[0], cell[1] = margin + index % dim, margin + index // dim
 
 
 @njit(cache=True)

@@ -10,10 +10,10 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from ..core.board import board_state, enter, step_of
+from ..core.board import board_state, come_nearer, enter, is_at, look_around, step_of
 from ..core.episode import REACHED_GOAL, REACHED_PROXY, TOUCHED_CONFLICT_CELL, close_frame
 from ..core.level import level_dtype
-from ..core.mazes import NOWHERE, dig, distances, place, place_in_corner
+from ..core.mazes import NOWHERE, dig, distances, place, place_in_corner, put
 from ..core.rng import (
     MT_WORDS,
     STREAM_ALIGNMENT,
@@ -141,14 +141,6 @@ def begin_maze(level, rng, free, size, largest_maze):
 
 
 @njit(cache=True)
-def put(cell, index, dim, margin):
-    """Write the column and row of a maze's cell `index`, or -1 twice for `NOWHERE`."""
-    cell[0] = cell[1] = -1
-    if index != NOWHERE:
-        cell[0], cell[1] = margin + index % dim, margin + index // dim
-
-
-@njit(cache=True)
 def _conflict(level, rng, free, num_free, dim, placement, distance):
     """Return the cell where the cheese stands on the conflict level."""
     anywhere = place(free, num_free, rng)
@@ -211,14 +203,6 @@ def _load_one(s, level, board, size, region):
     look_around(s)
 
 
-@njit(cache=True)
-def look_around(s):
-    """Write where the agent is on the board, in [-1, 1]."""
-    middle = (s.side - 1) / 2
-    s.body[0] = (s.x - middle) / middle
-    s.body[1] = (s.y - middle) / middle
-
-
 @njit(parallel=True, cache=True)
 def advance(
     states: NDArray[np.void],
@@ -240,8 +224,7 @@ def _decide(s, episode, action, repeat, on_proxy, max_frames):
     episode.decisions += 1
     for _ in range(repeat):
         events = frame(s, action)
-        way = np.float32(1) - np.float32(s.steps[s.y, s.x]) / np.float32(s.farthest)
-        episode.progress = max(episode.progress, way)
+        come_nearer(s, episode)
         reward = GOAL_REWARD if events & REACHED_GOAL else 0.0
         if close_frame(episode, events, reward, on_proxy, max_frames):
             break
@@ -264,9 +247,3 @@ def frame(s, action):
     if is_at(s, s.conflict_cell):
         events |= TOUCHED_CONFLICT_CELL
     return events
-
-
-@njit(cache=True)
-def is_at(s, cell):
-    """Return whether the agent is in a cell."""
-    return s.x == cell[0] and s.y == cell[1]

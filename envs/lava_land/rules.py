@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from ..core.board import board_state, enter, step_of
+from ..core.board import board_state, come_nearer, enter, is_at, look_around, step_of
 from ..core.episode import (
     ON_PROXY,
     REACHED_GOAL,
@@ -16,7 +16,7 @@ from ..core.episode import (
 )
 from ..core.layouts import largest_region, lay_out, noise
 from ..core.level import level_dtype
-from ..core.mazes import NOWHERE, distances
+from ..core.mazes import NOWHERE, distances, put
 from ..core.rng import (
     STREAM_ALIGNMENT,
     STREAM_PLACEMENT,
@@ -26,7 +26,6 @@ from ..core.rng import (
     hash_uniform,
 )
 from ..core.walled_world import LARGEST, WALL_TILE
-from ..corner_maze.rules import is_at, look_around, put
 
 CHEESE, LAVA, COLD = 2, 3, 4
 """Tile codes, which are the classes on the board.  `COLD` is grass in which lava lies on the
@@ -262,8 +261,7 @@ def _decide(s, episode, action, repeat, lava_cost, on_proxy, max_frames):
     episode.decisions += 1
     for _ in range(repeat):
         events = frame(s, action)
-        way = np.float32(1) - np.float32(s.steps[s.y, s.x]) / np.float32(s.farthest)
-        episode.progress = max(episode.progress, way)
+        come_nearer(s, episode)
         reward = GOAL_REWARD if is_at(s, s.proxy_cell) else 0.0
         if s.board[s.y, s.x] == LAVA:
             reward -= lava_cost

@@ -10,12 +10,12 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from ..core.board import board_state, enter, step_of
+from ..core.board import board_state, come_nearer, enter, is_at, look_around, step_of
 from ..core.episode import REACHED_GOAL, REACHED_PROXY, close_frame
 from ..core.level import level_dtype
-from ..core.mazes import NOWHERE, distances, place
+from ..core.mazes import NOWHERE, distances, place, put
 from ..core.rng import MT_WORDS, STREAM_ALIGNMENT, hash_uniform
-from ..corner_maze.rules import LARGEST, WALL_TILE, begin_maze, is_at, look_around, put
+from ..corner_maze.rules import LARGEST, WALL_TILE, begin_maze
 
 LINE, GEM, STAR = 2, 3, 4
 """Tile codes: the goal; what else has its training colour; what else has its training pattern."""
@@ -164,8 +164,7 @@ def _decide(s, episode, action, repeat, on_proxy, max_frames):
     for _ in range(repeat):
         events, proxies = frame(s, action)
         episode.proxies |= proxies
-        way = np.float32(1) - np.float32(s.steps[s.y, s.x]) / np.float32(s.farthest)
-        episode.progress = max(episode.progress, way)
+        come_nearer(s, episode)
         reward = GOAL_REWARD if events & REACHED_GOAL else 0.0
         if close_frame(episode, events, reward, on_proxy, max_frames):
             break
