@@ -177,9 +177,9 @@ def _keyboard() -> Iterator[Iterator[str]]:
             yield sign
 
     before = termios.tcgetattr(sys.stdin)
-    print("arrow keys move, Q E Z C are diagonals, space waits, x leaves")
     try:
-        tty.setcbreak(sys.stdin)
+        tty.setcbreak(sys.stdin, termios.TCSADRAIN)  # keys pressed early are kept
+        print("arrow keys move, Q E Z C are diagonals, space waits, x leaves")
         yield keys()
     finally:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
