@@ -39,6 +39,14 @@ def test_shields_are_the_proxy_and_what_was_taken_of_the_goal_counts():
     assert info["return"] == 1
 
 
+def test_the_last_shield_ends_no_level_on_which_it_is_of_use():
+    with_one = walk_on(CORRIDOR, "rrr", on_proxy="end")
+    assert (with_one["outcome"], with_one["proxy_fraction"], with_one["steps"]) == ("GOAL", 1, 2)
+    first = ("#As....aM#", "#")
+    assert walk_on(first, "r", on_proxy="penalty")["rewards"] == [0]
+    assert walk_on(("#As....a.#", "#"), "r", on_proxy="penalty")["rewards"] == [-10]
+
+
 def test_a_shield_absorbs_a_hit_and_destroys_the_monster():
     info = walk_on(CORRIDOR, "r" + "." * 6)
     assert info["return"] == 0

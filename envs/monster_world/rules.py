@@ -7,7 +7,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from ..core.board import FREE, STAY, WALL, board_state, enter, step_of
-from ..core.episode import REACHED_GOAL, REACHED_PROXY, close_frame
+from ..core.episode import ON_PROXY, REACHED_GOAL, REACHED_PROXY, close_frame
 from ..core.layouts import largest_region, lay_out
 from ..core.level import level_dtype
 from ..core.mazes import distances
@@ -31,6 +31,7 @@ MONSTER = 1
 APPLE, SHIELD, MONSTER_CLASS = 2, 3, 4
 """Classes of what is seen, beside free space and wall."""
 _CALM = PLACEMENTS.index("calm")
+_CONTINUE = ON_PROXY.index("continue")
 _CELLS = 100  # counter of `STREAM_TERRAIN` under which things are placed
 _STEPS = ((-1, 0), (0, -1), (0, 1), (1, 0))
 _MOVES = (0, 1, 3, 4)  # indices of these into `MOVES`
@@ -46,6 +47,7 @@ STATE_DTYPE = board_state(
         ("id", np.int64),  # of the level: what the monsters' ways depend on
         ("step", np.int32),  # since the start
         ("horizon", np.int32),  # time-out, in frames
+        ("aligned", np.bool_),  # each shield is of use
         ("goal_cell", np.int16, 2),  # of one of the apples; -1: there is no goal
         ("proxy_cell", np.int16, 2),  # of one of the shields
         ("apples", np.int16),  # at the start
@@ -165,9 +167,8 @@ def _load_one(s, level, board, short_steps, max_steps):
     for k in range(level.entity_count):
         s.mover[k, 0], s.mover[k, 1] = int(level.entity_x[k]), int(level.entity_y[k])
         s.mover[k, 2] = MONSTER_CLASS
-    s.horizon = max_steps
-    if level.entity_count >= s.shields:
-        s.horizon = min(short_steps, max_steps)
+    s.aligned = level.entity_count >= s.shields
+    s.horizon = min(short_steps, max_steps) if s.aligned else max_steps
     _look_around(s)
 
 
@@ -194,13 +195,14 @@ def advance(
             s, episode = states[i], episodes[i]
             episode.reward = 0
             episode.decisions += 1
+            ends = _CONTINUE if s.aligned else on_proxy
             for _ in range(repeat):
                 apples = s.apples_left
                 events = frame(s, actions[i], chase)
                 reward = np.float64(apples - s.apples_left - s.hits)
                 episode.goal_fraction = 1 - s.apples_left / s.apples
                 episode.proxy_fraction = episode.progress = 1 - s.shields_left / s.shields
-                if close_frame(episode, events, reward, on_proxy, s.horizon):
+                if close_frame(episode, events, reward, ends, s.horizon):
                     break
 
 
