@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -274,25 +275,25 @@ def test_play_at_the_keyboard(maze):
     """Up, up, space, a key that means nothing, x: on a terminal of our own."""
     ours, theirs = os.openpty()
     code = "import sys; from misgen.experiments.cli import main; sys.exit(main(sys.argv[1:]))"
-    with subprocess.Popen(
-        [sys.executable, "-c", code, "levels", "play", f"file={maze}"],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        close_fds=True,
-    ) as process:
-        os.write(ours, b"\x1b[A")  # before anything listens
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", code, "levels", "play", f"file={maze}"],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            close_fds=True,
+        ) as process,
+        open(ours, "r+b", buffering=0) as terminal,
+    ):
+        terminal.write(b"\x1b[A")  # before anything listens
         os.close(theirs)
         shown = b""
         while b"x leaves" not in shown:
-            shown += os.read(ours, 1024)
-        os.write(ours, b"\x1b[A mx")
-        try:
-            while chunk := os.read(ours, 1024):
+            shown += terminal.read(1024)
+        terminal.write(b"\x1b[A mx")
+        with contextlib.suppress(OSError):  # the other end is closed
+            while chunk := terminal.read(1024):
                 shown += chunk
-        except OSError:
-            pass  # the other end is closed
-        os.close(ours)
     assert process.returncode == 0, shown
     assert b"steps 3" in shown
     assert b"outcome none yet" in shown
