@@ -55,6 +55,10 @@ def test_the_default_population_has_forty_agents():
     assert len(sweep.runs) + short + len(plain.references) >= 40
 
 
+def test_jobs_count_for_trainings_too():
+    assert sweep_of(read_config(compose("compare", ["jobs=3"])).population).jobs == 3
+
+
 def test_members_are_made_of_what_is_trained(config):
     found = {member.name: member for member in members(config.population)}
     assert list(found)[:2] == ["rho1-seed0", "rho0.5-seed0"]

@@ -45,7 +45,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -158,14 +157,15 @@ def read_config(plain: dict[str, Any]) -> CompareConfig:
     suffix = own["env"] if usual else f"{own['env']}-{own['preset']}"
     name = require_name("name", plain.pop("name") or f"comparison-{suffix}")
     own["sweep"] = own["sweep"] or f"population-{suffix}"
-    plain["population"]["sweep"] = _sweep_words(own)
     plain["folder"] = str(Path(own["runs"]) / name)
-    if plain["jobs"] is None:
+    jobs = [] if plain["jobs"] is None else [f"jobs={plain['jobs']}"]
+    if not jobs:
         del plain["jobs"]
+    plain["population"]["sweep"] = [*_sweep_words(own), *jobs]
     return typed(CompareConfig, plain)
 
 
-def _sweep_words(own: dict[str, Any]) -> Sequence[str]:
+def _sweep_words(own: dict[str, Any]) -> list[str]:
     """Return what stands after `misgen sweep` to train the population."""
     listed = ",".join(map(str, own["correlations"]))
     steps = [] if own["steps"] is None else [f"agent.total_steps={own['steps']}"]
