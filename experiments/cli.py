@@ -7,6 +7,7 @@ is imported before it runs: its help is read from its source, so that it is quic
 import ast
 import difflib
 import importlib
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -80,6 +81,9 @@ def _run(command: str, argv: list[str]) -> int:
     except KeyboardInterrupt:
         print(f"misgen {command}: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # who read the output has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except ValueError as error:
         from misgen.envs.core.errors import UserError  # here, as it loads the engine
 

@@ -9,9 +9,16 @@ prints the table of results, and writes into the sweep's folder
 Without a folder, the sweep in runs/ that was written to last is taken.  Runs that are not finished
 are named in the report and left out of its numbers.
 
+Several folders are set side by side, each with the usual placement of its world: a table in the
+terminal, and beside the first folder
+
+  side_by_side.png   goal and capability of each sweep, also as .svg
+  side_by_side.md    the table, as Markdown
+
 Examples:
   misgen report
   misgen report runs/coinrun-lab
+  misgen report runs/follow_me-lab runs/lava_land-lab
 """
 
 from __future__ import annotations
@@ -43,8 +50,11 @@ _WIDE = 106
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print and write the report of a sweep."""
-    folder = _folder(argv)
+    """Print and write the report of a sweep, or set several side by side."""
+    folders = _folders(argv)
+    if len(folders) > 1:
+        return _compare(folders)
+    (folder,) = folders
     path = write_report(folder)
     print_report(folder)
     print(f"report: {path}")
@@ -270,22 +280,42 @@ def _facts(results: Results) -> list[tuple[str, str]]:
     ]  # fmt: skip
 
 
-def _folder(argv: Sequence[str]) -> Path:
-    """Return the sweep that the command line names, or the newest.
+def _compare(folders: Sequence[Path]) -> int:
+    """Set sweeps side by side."""
+    from rich.console import Console
+
+    from .reporting.figures import png_bytes, svg_bytes
+    from .reporting.results import read_results
+    from .reporting.side_by_side import markdown, side_by_side, side_by_side_table
+    from .runs import write_text, write_with
+
+    sweeps = [read_results(folder) for folder in folders]
+    Console(highlight=False).print(side_by_side_table(sweeps))
+    figure = side_by_side(sweeps)
+    stem = folders[0].parent / "side_by_side"
+    write_with(stem.with_suffix(".png"), lambda file: file.write(png_bytes(figure, dpi=110)))
+    write_with(stem.with_suffix(".svg"), lambda file: file.write(svg_bytes(figure)))
+    write_text(stem.with_suffix(".md"), markdown(sweeps))
+    print(f"written: {stem}.png, .svg, .md")
+    return 0
+
+
+def _folders(argv: Sequence[str]) -> list[Path]:
+    """Return the sweeps that the command line names, or the newest.
 
     Raises:
-        UserError: for more than one word, or a setting.
+        UserError: for a setting.
     """
-    if len(argv) > 1 or any("=" in word or word.startswith("-") for word in argv):
+    if any("=" in word or word.startswith("-") for word in argv):
         raise UserError(
-            f"misgen report {' '.join(argv)} is not understood: give one folder, as in "
+            f"misgen report {' '.join(argv)} is not understood: give folders, as in "
             "misgen report runs/coinrun-lab, or none for the newest sweep in runs"
         )
     if argv:
-        return Path(argv[0])
+        return [Path(word) for word in argv]
     from .reporting.results import newest_sweep
 
-    return newest_sweep(Path("runs"))
+    return [newest_sweep(Path("runs"))]
 
 
 if __name__ == "__main__":

@@ -109,6 +109,17 @@ def test_other_errors_keep_their_traceback(command):
         cli.main(["train"])
 
 
+def test_a_reader_that_leaves_is_no_error():
+    """As in `misgen levels show | head -1`: no traceback."""
+    code = "import sys; from misgen.experiments.cli import main; sys.exit(main(sys.argv[1:]))"
+    argv = [sys.executable, "-u", "-c", code, "levels", "show", "id=0"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        _, said = process.communicate()
+    assert (process.returncode, said) == (1, b"")
+
+
 def test_interrupt(command, capsys):
     command("def main(argv):\n    raise KeyboardInterrupt")
     assert cli.main(["train"]) == 130

@@ -282,14 +282,30 @@ def test_newest_sweep_is_the_default(tmp_path, monkeypatch, capsys):
     assert not (old / "report.html").exists()
 
 
+def test_sweeps_are_set_side_by_side(sweep, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    small_sweep(tmp_path / "other", {1.0: 0.4})
+    assert report.main([str(tmp_path / "other"), str(sweep)]) == 0
+    out = capsys.readouterr().out
+    assert "…" not in out
+    table = (tmp_path / "side_by_side.md").read_text().splitlines()
+    assert [line.split(" | ")[1] for line in table[2:]] == ["1", "1", "0.5"]
+    results = read_results(sweep)
+    found = results.interval("divergence", 1.0, results.placements[0])
+    assert points(found) in table[3]
+    assert points(found).split()[0] in out
+    assert (tmp_path / "side_by_side.png").read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in (tmp_path / "side_by_side.svg").read_bytes()
+
+
 @pytest.mark.parametrize(
     ("argv", "hint"),
     [
         (["nowhere"], "does not exist: give a sweep's folder, or run misgen sweep first"),
         (["."], "holds no run: run misgen sweep"),
         ([], "holds no sweep: run misgen sweep first"),
-        (["a", "b"], "give one folder"),
-        (["name=x"], "give one folder"),
+        (["a", "b"], "does not exist: give a sweep's folder"),
+        (["name=x"], "give folders"),
     ],
 )
 def test_mistakes_are_explained(argv, hint, tmp_path, monkeypatch):

@@ -3,13 +3,15 @@
 Colours are of Okabe and Ito (2008), told apart with any kind of colour vision; each series has its
 own marker too.
 
-Public names: `goal_and_capability`, `learning_curves`, `inline_svg`, `png_bytes`.
+Public names: `goal_and_capability`, `learning_curves`, `rates`, `inline_svg`, `png_bytes`,
+`svg_bytes`.
 """
 
 from __future__ import annotations
 
 import io
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
 
 INK, FAINT, PAPER = "#22262b", "#8b929b", "#fefefe"
 """Text, helping lines, and what is left open; `inline_svg` makes them follow the page."""
-_PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.0f}%")
-_FONT: Any = {
+PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.0f}%")
+FONT: Any = {
     "font.size": 10.5,
     "axes.titlesize": 11.5,
     "axes.titleweight": "bold",
@@ -68,11 +70,12 @@ def goal_and_capability(results: Results) -> Figure:
     panels = len(results.placements) + 1
     columns = 2 if panels == 4 else min(panels, _MOST_COLUMNS)  # no row for one panel
     rows = -(-panels // columns)
-    with matplotlib.rc_context(_FONT):
+    with matplotlib.rc_context(FONT):
         figure = Figure(figsize=(10.6, 3.45 * rows + 0.75), layout="constrained")
         axes = list(figure.subplots(rows, columns, squeeze=False).ravel())
         for ax, placement in zip(axes, results.placements, strict=False):
-            _rates(ax, results, placement)
+            rates(ax, results, placement)
+            ax.set_title(f"goal moved to {placement}")
         _divergence(axes[panels - 1], results)
         for ax in axes[panels:]:
             ax.remove()
@@ -86,7 +89,7 @@ def goal_and_capability(results: Results) -> Figure:
 
 def learning_curves(results: Results) -> Figure:
     """Return the share of training episodes that reached the goal, over training."""
-    with matplotlib.rc_context(_FONT):
+    with matplotlib.rc_context(FONT):
         figure = Figure(figsize=(5.2, 2.9), layout="constrained")
         ax = figure.subplots()
         colours = matplotlib.colormaps["viridis"](np.linspace(0.3, 0.8, len(results.correlations)))
@@ -101,10 +104,10 @@ def learning_curves(results: Results) -> Figure:
         ax.set(xlabel="decisions in training", ylim=(0, 1))
         ax.set_ylabel(f"training episodes\nthat reach {results.world.goal_description}")
         ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: _in_millions(v, ax.get_xlim()[1])))
-        ax.yaxis.set_major_formatter(_PERCENT)
+        ax.yaxis.set_major_formatter(PERCENT)
         if ax.lines:
             ax.legend(frameon=False, fontsize=9.5, labelcolor=INK, loc="lower right", ncols=2)
-        _plain(ax)
+        plain(ax)
         return figure
 
 
@@ -126,13 +129,19 @@ def png_bytes(figure: Figure, dpi: int = 160) -> bytes:
 
 def svg_bytes(figure: Figure) -> bytes:
     """Return a figure as a free-standing SVG, the same for the same numbers."""
-    with matplotlib.rc_context(_FONT):
+    with matplotlib.rc_context(FONT):
         return _saved(figure, "svg", metadata=_NO_METADATA)
 
 
-def _rates(ax: Axes, results: Results, placement: str) -> None:
-    """Draw the rates after a shift with one placement."""
-    names = {"goal": results.world.goal_description, "proxy": results.world.proxy_description}
+def rates(
+    ax: Axes, results: Results, placement: str, names: Mapping[str, str] | None = None
+) -> None:
+    """Draw the rates after a shift with one placement.
+
+    `names` are of goal and proxy; None: the world's own.
+    """
+    world = results.world
+    names = names or {"goal": world.goal_description, "proxy": world.proxy_description}
     for series in SERIES:
         _series(ax, results, placement, series, series.label.format(**names))
     ax.plot(
@@ -143,8 +152,8 @@ def _rates(ax: Axes, results: Results, placement: str) -> None:
     random = results.interval("random_goal_shifted", results.correlations[0], placement)
     line = {"color": FAINT, "linestyle": ":", "linewidth": 1.6}
     ax.axhline(random.estimate, label="goal, random agent", **line)
-    ax.set(title=f"goal moved to {placement}", ylim=(0, 1.02))
-    ax.yaxis.set_major_formatter(_PERCENT)
+    ax.set_ylim(0, 1.02)
+    ax.yaxis.set_major_formatter(PERCENT)
     ax.yaxis.set_major_locator(MultipleLocator(0.25))
     _correlation_axis(ax, results)
 
@@ -208,10 +217,10 @@ def _correlation_axis(ax: Axes, results: Results) -> None:
     count = len(results.correlations)
     ax.set_xticks(range(count), [f"{c:g}" for c in results.correlations])
     ax.set(xlim=(-0.5, count - 0.5), xlabel="correlation ρ in training")
-    _plain(ax)
+    plain(ax)
 
 
-def _plain(ax: Axes) -> None:
+def plain(ax: Axes) -> None:
     """Leave of the axes what helps reading."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color(FAINT)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from ..evaluation.inheritance import AS_BASE, AS_TUNED, CAPABLE_AT, CONFLICT, SCRATCH, TABLE, TUNED
 from ..evaluation.statistics import Interval
-from .figures import _FONT, _PERCENT, FAINT, INK, PAPER, _plain
+from .figures import FAINT, FONT, INK, PAPER, PERCENT, plain
 from .numbers import interval_of, listed, plural, points, rate
 
 _NAN = float("nan")
@@ -59,7 +59,7 @@ def words(found: Mapping[str, Any]) -> list[str]:
 def draw_inheritance(found: Mapping[str, Any]) -> Figure:
     """Return the curves over fine-tuning: what the agents go for, and what tests show."""
     table = _table(found)
-    with matplotlib.rc_context(_FONT):
+    with matplotlib.rc_context(FONT):
         figure = Figure(figsize=(10.6, 4.6), layout="constrained")
         left, right = figure.subplots(1, 2)
         rho, base = found["config"]["correlation"], found["config"]["base_correlation"]
@@ -70,7 +70,7 @@ def draw_inheritance(found: Mapping[str, Any]) -> Figure:
             for curve in curves:
                 _draw(ax, table, *curve)
             ax.set(title=title, ylim=(0, 1.02), xlabel="decisions of training so far")
-            ax.yaxis.set_major_formatter(_PERCENT)
+            ax.yaxis.set_major_formatter(PERCENT)
             _steps_axis(ax, sorted(table["steps"].unique()))
             ax.legend(
                 frameon=False, fontsize=9, labelcolor=INK, loc="upper center",
@@ -202,7 +202,7 @@ def _place(steps: int) -> float:
 
 def _steps_axis(ax: Axes, steps: list[int]) -> None:
     ax.set_xticks([_place(s) for s in steps], [_short(s) for s in steps], fontsize=9)
-    _plain(ax)
+    plain(ax)
 
 
 def _short(steps: int) -> str:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from ..evaluation.robust import NOISE, NONE, RANDOM_FLIPS, TABLE, WORST
 from ..evaluation.statistics import Interval
-from .figures import _FONT, _PERCENT, INK, PAPER, _plain
+from .figures import FONT, INK, PAPER, PERCENT, plain
 from .numbers import interval_of, points, rate
 
 _NAN = float("nan")
@@ -54,7 +54,7 @@ def draw_robustness(found: Mapping[str, Any]) -> Figure:
     table, config = pl.DataFrame(found["table"], TABLE), found["config"]
     correlations = table["train_correlation"].unique(maintain_order=True).to_list()
     rows = [(rho, condition) for rho in correlations for condition in _CONDITIONS]
-    with matplotlib.rc_context(_FONT):
+    with matplotlib.rc_context(FONT):
         figure = Figure(figsize=(10.6, 3.0 * len(rows) + 0.7), layout="constrained")
         axes = figure.subplots(len(rows), 2, squeeze=False, sharey=True)
         for (rho, condition), (left, right) in zip(rows, axes, strict=True):
@@ -67,7 +67,7 @@ def draw_robustness(found: Mapping[str, Any]) -> Figure:
             left.set(ylim=(0, 1.02), title=f"trained at ρ = {rho:g}: {_CONDITIONS[condition]}")
             left.set(xlabel="probability that a tile is replaced", ylabel="share of levels")
             right.set(xlabel=f"tiles changed per {config['per']}")
-            left.yaxis.set_major_formatter(_PERCENT)
+            left.yaxis.set_major_formatter(PERCENT)
             _ticks(left, own, NOISE)
             _ticks(right, own, WORST)
         for ax in axes[0]:
@@ -139,4 +139,4 @@ def _place(attack: str, strength: float) -> float:
 def _ticks(ax: Axes, own: pl.DataFrame, attack: str) -> None:
     strengths = [0.0, *own.filter(attack=attack)["strength"].unique().sort()]
     ax.set_xticks([_place(attack, s) for s in strengths], [f"{s:g}" for s in strengths])
-    _plain(ax)
+    plain(ax)

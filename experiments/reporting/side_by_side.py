@@ -1,0 +1,83 @@
+"""Several sweeps beside one another: a figure and a table.
+
+Of each sweep the first placement is shown, which is the usual one of its world: no placement is
+picked by its outcome.
+
+Public names: `side_by_side`, `markdown`, `side_by_side_table`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from .figures import FONT, INK, rates
+from .numbers import points, rate
+from .results import Results
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_MOST_COLUMNS = 4
+_ITS = {"goal": "the world's goal", "proxy": "its proxy"}
+_HEADINGS = ("world", "trained at ρ", "goal before", "goal moved to", "capability after",
+             "goal after", "divergence, points")  # fmt: skip
+
+
+def side_by_side(sweeps: Sequence[Results]) -> Figure:
+    """Return goal and capability after the shift against the correlation, a panel a sweep."""
+    columns = min(len(sweeps), _MOST_COLUMNS)
+    rows = -(-len(sweeps) // columns)
+    with matplotlib.rc_context(FONT):
+        figure = Figure(figsize=(3.2 * columns + 0.4, 3.0 * rows + 0.6), layout="constrained")
+        axes = list(figure.subplots(rows, columns, squeeze=False, sharey=True).ravel())
+        for ax, results in zip(axes, sweeps, strict=False):
+            place = results.placements[0]
+            rates(ax, results, place, _ITS)
+            ax.set_title(f"{results.world.name.replace('_', ' ')}\n{place}", fontsize=10.5)
+        for ax in axes[len(sweeps) :]:
+            ax.remove()
+        for row in range(rows):
+            axes[row * columns].set_ylabel("reached on shifted levels", color=INK)
+        figure.legend(
+            *axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=5,
+            frameon=False, fontsize=10, handlelength=2.4, columnspacing=1.8, labelcolor=INK,
+        )  # fmt: skip
+        return figure
+
+
+def markdown(sweeps: Sequence[Results]) -> str:
+    """Return the results as a Markdown table: a row for each sweep and correlation."""
+    lines = [_HEADINGS, ["---"] * len(_HEADINGS), *_rows(sweeps)]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def side_by_side_table(sweeps: Sequence[Results]) -> Table:
+    """Return the results as a table for a terminal, intervals under the estimates."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading in _HEADINGS:
+        table.add_column(heading.replace(" ", "\n", 1), no_wrap=True)
+    for cells in _rows(sweeps):
+        table.add_row(*(cell.replace(" [", "\n[") for cell in cells))
+    return table
+
+
+def _rows(sweeps: Sequence[Results]) -> Iterator[list[str]]:
+    for results in sweeps:
+        place = results.placements[0]
+        for number, correlation in enumerate(results.correlations):
+            before, capability, goal, divergence = (
+                results.interval(metric, correlation, place)
+                for metric in ("goal_heldout", "capability_shifted", "goal_shifted", "divergence")
+            )
+            name = results.world.name.replace("_", " ")
+            yield [
+                "" if number else name, f"{correlation:g}", rate(before), "" if number else place,
+                rate(capability), rate(goal), points(divergence),
+            ]  # fmt: skip
