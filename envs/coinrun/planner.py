@@ -46,10 +46,7 @@ class Resolution:
     vy: float
 
 
-COARSE = Resolution(x=8, y=8, vx=16, vy=10)
-"""For decisions of several frames."""
-FINE = COARSE
-"""For decisions of one frame, after which few states differ by much."""
+_USUAL = Resolution(x=8, y=8, vx=16, vy=10)
 
 
 @dataclass(frozen=True)
@@ -76,9 +73,9 @@ class CoinRunPlanner(Planner):
     def __init__(
         self, world: World, resolution: Resolution | None = None, budget: Budget | None = None
     ) -> None:
-        """Plan in `world`; the default resolution depends on its action repeat."""
+        """Plan in `world`."""
         super().__init__(world)
-        self.resolution = resolution or (FINE if world.action_repeat == 1 else COARSE)
+        self.resolution = resolution or _USUAL
         self.budget = budget or Budget()
 
     def plan_from(self, states: NDArray[np.void], target: str) -> TargetPlans:
