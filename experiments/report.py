@@ -67,15 +67,14 @@ def write_report(folder: Path) -> Path:
     Raises:
         UserError: if the folder holds no finished run.
     """
-    from .reporting.figures import goal_and_capability, png_bytes, svg_bytes
+    from .reporting.figures import goal_and_capability, write_figure
     from .reporting.results import read_results
-    from .runs import write_text, write_with
+    from .runs import write_text
 
     folder = Path(folder)
     results = read_results(folder)
     figure = goal_and_capability(results)
-    write_with(folder / f"{FIGURE}.png", lambda file: file.write(png_bytes(figure)))
-    write_with(folder / f"{FIGURE}.svg", lambda file: file.write(svg_bytes(figure)))
+    write_figure(figure, folder / FIGURE)
     write_text(folder / HTML, render(results, figure))
     return folder / HTML
 
@@ -284,17 +283,15 @@ def _compare(folders: Sequence[Path]) -> int:
     """Set sweeps side by side."""
     from rich.console import Console
 
-    from .reporting.figures import png_bytes, svg_bytes
+    from .reporting.figures import write_figure
     from .reporting.results import read_results
     from .reporting.side_by_side import markdown, side_by_side, side_by_side_table
-    from .runs import write_text, write_with
+    from .runs import write_text
 
     sweeps = [read_results(folder) for folder in folders]
     Console(highlight=False).print(side_by_side_table(sweeps))
-    figure = side_by_side(sweeps)
     stem = folders[0].parent / "side_by_side"
-    write_with(stem.with_suffix(".png"), lambda file: file.write(png_bytes(figure, dpi=110)))
-    write_with(stem.with_suffix(".svg"), lambda file: file.write(svg_bytes(figure)))
+    write_figure(side_by_side(sweeps), stem, dpi=110)
     write_text(stem.with_suffix(".md"), markdown(sweeps))
     print(f"written: {stem}.png, .svg, .md")
     return 0

@@ -48,7 +48,7 @@ from misgen.envs.core.errors import in_range, one_of
 
 from .config import compose, config_hash, typed
 from .evaluation.config import ACTIONS
-from .runs import RunFolder, now, provenance, write_json, write_parquet, write_text, write_with
+from .runs import RunFolder, now, provenance, write_json, write_parquet, write_text
 from .trained import TrainedRun, run_or_sweep
 
 if TYPE_CHECKING:
@@ -280,14 +280,12 @@ def _write(found: dict[str, Any], episodes: pl.DataFrame, folder: Path) -> None:
     import polars as pl
 
     from .evaluation.robust import TABLE
-    from .reporting.figures import png_bytes, svg_bytes
+    from .reporting.figures import write_figure
     from .reporting.robustness import draw_robustness
 
     write_parquet(folder / EPISODES, episodes)
     write_text(folder / CSV, pl.DataFrame(found["table"], TABLE).write_csv())
-    figure = draw_robustness(found)
-    for end, data in (("png", png_bytes(figure)), ("svg", svg_bytes(figure))):
-        write_with(folder / f"{FIGURE}.{end}", lambda file, data=data: file.write(data))
+    write_figure(draw_robustness(found), folder / FIGURE)
     write_json(folder / JSON, found)
 
 

@@ -56,7 +56,6 @@ from .runs import (
     write_json,
     write_parquet,
     write_text,
-    write_with,
 )
 from .trained import TrainedRun, run_or_sweep
 
@@ -377,14 +376,12 @@ def _write(found: dict[str, Any], episodes: pl.DataFrame, folder: Path) -> None:
     import polars as pl
 
     from .evaluation.inheritance import TABLE
-    from .reporting.figures import png_bytes, svg_bytes
+    from .reporting.figures import write_figure
     from .reporting.inheritance import draw_inheritance
 
     write_parquet(folder / EPISODES, episodes)
     write_text(folder / CSV, pl.DataFrame(found["table"], TABLE).write_csv())
-    figure = draw_inheritance(found)
-    for end, data in (("png", png_bytes(figure)), ("svg", svg_bytes(figure))):
-        write_with(folder / f"{FIGURE}.{end}", lambda file, data=data: file.write(data))
+    write_figure(draw_inheritance(found), folder / FIGURE)
     write_json(folder / JSON, found)
 
 

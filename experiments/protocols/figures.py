@@ -13,8 +13,7 @@ import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from ..reporting.figures import FAINT, INK, png_bytes, svg_bytes
-from ..runs import write_with
+from ..reporting.figures import FAINT, INK, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,11 +24,7 @@ _COLOUR, _ALARM = "#0072B2", "#D55E00"
 
 def write_figures(table: pl.DataFrame, false_alarms: float, folder: Path) -> list[Path]:
     """Write power.png and power.svg."""
-    figure = draw_power(table, false_alarms)
-    written = {"power.png": png_bytes(figure), "power.svg": svg_bytes(figure)}
-    for name, data in written.items():
-        write_with(folder / name, lambda handle, data=data: handle.write(data))
-    return [folder / name for name in written]
+    return write_figure(draw_power(table, false_alarms), folder / "power")
 
 
 def draw_power(table: pl.DataFrame, false_alarms: float) -> Figure:

@@ -4,7 +4,7 @@ Colours are of Okabe and Ito (2008), told apart with any kind of colour vision; 
 own marker too.
 
 Public names: `goal_and_capability`, `learning_curves`, `rates`, `inline_svg`, `png_bytes`,
-`svg_bytes`.
+`write_figure`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib
@@ -21,6 +22,7 @@ import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
+from ..runs import write_with
 from .numbers import has_interval
 
 if TYPE_CHECKING:
@@ -127,10 +129,17 @@ def png_bytes(figure: Figure, dpi: int = 160) -> bytes:
     return _saved(figure, "png", dpi=dpi)
 
 
-def svg_bytes(figure: Figure) -> bytes:
-    """Return a figure as a free-standing SVG, the same for the same numbers."""
+def write_figure(figure: Figure, stem: Path, dpi: int = 160) -> list[Path]:
+    """Write a figure as `stem`.png and `stem`.svg, the same for the same numbers."""
     with matplotlib.rc_context(FONT):
-        return _saved(figure, "svg", metadata=_NO_METADATA)
+        svg = _saved(figure, "svg", metadata=_NO_METADATA)
+    pictures = {
+        stem.with_name(f"{stem.name}.png"): png_bytes(figure, dpi),
+        stem.with_name(f"{stem.name}.svg"): svg,
+    }
+    for path, content in pictures.items():
+        write_with(path, lambda file, content=content: file.write(content))
+    return list(pictures)
 
 
 def rates(

@@ -13,9 +13,9 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
-from ..runs import read_json, write_with
+from ..runs import read_json
 from ..surface import AS_TRAINED, MEASURES, SURFACE
-from .figures import INK, png_bytes, svg_bytes
+from .figures import INK, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,10 +36,7 @@ def write_figures(folder: Path) -> list[Path]:
     written: list[Path] = []
     for correlation in cells["train_correlation"].unique(maintain_order=True):
         figure = draw_surface(cells.filter(pl.col("train_correlation") == correlation))
-        for form, content in (("png", png_bytes(figure)), ("svg", svg_bytes(figure))):
-            path = folder / f"surface-rho{correlation:g}.{form}"
-            write_with(path, lambda handle, content=content: handle.write(content))
-            written.append(path)
+        written += write_figure(figure, folder / f"surface-rho{correlation:g}")
     return written
 
 
