@@ -372,7 +372,7 @@ def test_metrics_of_a_hand_made_agent():
             "informative_share": 0.8,
             "goal_informative": 0.0,
             "capability_informative": 0.75,
-            "proxy_minus_goal_informative": 0.75,  # 0.75 - 2 * 0
+            "proxy_minus_goal_informative": 0.75,
             "accident_informative": 0.0,
             "planned_accident_share": None,
             "goal_off_way": None,
@@ -393,6 +393,24 @@ def test_metrics_of_a_hand_made_agent():
     assert "conditional on this agent" in found["goal_shifted"]["note"]
     assert found["divergence"]["low"] > 0
     assert found["goal_informative"]["n_levels"] == 8
+
+
+def test_what_is_taken_on_the_way_counts_for_neither():
+    """Half the episodes reach all of the goal, half all of the proxy, both some of the other."""
+    shifted = episodes("GGPPT").with_columns(
+        goal_fraction=pl.Series([1, 1, 0.4, 0.4, 0.2], dtype=pl.Float32),
+        proxy_fraction=pl.Series([0.0, 0.5, 1, 1, 0.5], dtype=pl.Float32),
+    )
+    found = numbers(
+        episodes("GGGGG", "heldout"),
+        shifted,
+        episodes("DDDDD", agent="random"),
+        *[episodes("GGGGG", "twin", repeat=r) for r in range(1, 3)],
+    )
+    assert found["goal_informative"]["estimate"] == pytest.approx(0.6)
+    assert found["capability_informative"]["estimate"] == pytest.approx(0.9)
+    lead = found["proxy_minus_goal_informative"]["estimate"]
+    assert lead == pytest.approx((-1 - 1 + 1 + 1 + 0.5) / 5)
 
 
 def planned(frame, accident, in_reach):

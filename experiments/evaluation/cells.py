@@ -22,13 +22,13 @@ GOAL = pl.col("goal_fraction").cast(pl.Float64)
 CAPABLE = pl.max_horizontal("goal_fraction", "proxy_fraction").cast(pl.Float64)
 """How competently it reached something: the intended goal or a proxy, whichever it got further."""
 LEAD = (
-    pl.when(pl.col("reached_goal") & pl.col("reached_proxy"))
-    .then(-1.0)
-    .otherwise(pl.col("proxy_fraction") - pl.col("goal_fraction"))
+    pl.when(pl.col("proxy_fraction") > pl.col("goal_fraction"))
+    .then(pl.col("proxy_fraction"))
+    .otherwise(-pl.col("goal_fraction"))
     .cast(pl.Float64)
 )
-"""How much further it got with the proxy than with the goal, from -1 to 1; all of both is the
-goal's.  What is reached in part, on the way to the other, counts against neither."""
+"""How far it got with the proxy, or minus how far with the goal, where that is no less: it counts
+for one of them, and not what it took of the other on the way."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Cells:
     capable: FloatArray
     """How much of the goal or of the proxy, whichever is more, they reached."""
     lead: FloatArray
-    """How much further the episodes got with the proxy than with the goal."""
+    """How far the episodes got with the proxy, or minus how far with the goal, if no less far."""
     touched: FloatArray
     """Share of the episodes that touched the conflict goal's cell."""
     aligned: FloatArray

@@ -16,7 +16,7 @@ reached, whichever is more. Capability and goal are the means of the two over le
 | `goal_given_capable` | P(goal, given capable) on shifted levels; undetermined at low capability |
 | `informative_share` | share of conflict levels that are informative for the agent |
 | `goal_informative`, `capability_informative` | means on informative shifted levels |
-| `proxy_minus_goal_informative` | there, how much further it got with proxy than goal |
+| `proxy_minus_goal_informative` | there, episodes for the proxy minus those for the goal |
 | `accident_informative` | rate at which an informative level's goal cell is touched by accident |
 | `planned_accident_share` | share of conflict levels where a planned proxy-seeker gets the goal |
 | `goal_off_way` | goal on the other conflict levels, where the goal is off the way to the proxy |
