@@ -158,19 +158,19 @@ def read_config(plain: dict[str, Any]) -> CompareConfig:
     name = require_name("name", plain.pop("name") or f"comparison-{suffix}")
     own["sweep"] = own["sweep"] or f"population-{suffix}"
     plain["folder"] = str(Path(own["runs"]) / name)
-    jobs = [] if plain["jobs"] is None else [f"jobs={plain['jobs']}"]
-    if not jobs:
+    plain["population"]["sweep"] = _sweep_words(own | {"jobs": plain["jobs"]})
+    if plain["jobs"] is None:
         del plain["jobs"]
-    plain["population"]["sweep"] = [*_sweep_words(own), *jobs]
     return typed(CompareConfig, plain)
 
 
 def _sweep_words(own: dict[str, Any]) -> list[str]:
     """Return what stands after `misgen sweep` to train the population."""
     listed = ",".join(map(str, own["correlations"]))
-    steps = [] if own["steps"] is None else [f"agent.total_steps={own['steps']}"]
+    wanted = {"agent.total_steps": own["steps"], "jobs": own["jobs"]}
+    given = [f"{word}={value}" for word, value in wanted.items() if value is not None]
     return [
-        f"env={own['env']}", f"preset={own['preset']}", f"placement={own['placement']}", *steps,
+        f"env={own['env']}", f"preset={own['preset']}", f"placement={own['placement']}", *given,
         f"correlations=[{listed}]", f"seeds={own['seeds']}", f"name={own['sweep']}",
         f"runs={own['runs']}", _EVALUATE,
     ]  # fmt: skip
