@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from gymnasium.vector import AutoresetMode
+
 from .core.distribution import IdRange, LevelDistribution
 from .core.env import MisgenEnv
 from .core.placement import USUAL
@@ -43,6 +45,11 @@ def single(
     return MisgenEnv(distribution(world, **arguments), render_mode, render_size)
 
 
-def vector(num_envs: int, world: str, **arguments: Any) -> MisgenVectorEnv:
-    """Return the vector view with `num_envs` slots; arguments as for `distribution`."""
-    return MisgenVectorEnv(distribution(world, **arguments), num_envs)
+def vector(
+    num_envs: int,
+    world: str,
+    autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+    **arguments: Any,
+) -> MisgenVectorEnv:
+    """Return the vector view with `num_envs` slots; arguments as for it and `distribution`."""
+    return MisgenVectorEnv(distribution(world, **arguments), num_envs, autoreset_mode)

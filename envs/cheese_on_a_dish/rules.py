@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ..core.board import board_state, come_nearer, enter, is_at, look_around, step_of
 from ..core.episode import REACHED_GOAL, REACHED_PROXY, TOUCHED_CONFLICT_CELL, close_frame
+from ..core.kernels import LIGHT, parallel
 from ..core.layouts import largest_region, lay_out
 from ..core.level import level_dtype
 from ..core.mazes import NOWHERE, distances, put
@@ -144,7 +145,7 @@ def _load_one(s, level, size):
     look_around(s)
 
 
-@njit(parallel=True, cache=True)
+@parallel("actions", LIGHT)
 def advance(
     states: NDArray[np.void],
     episodes: NDArray[np.void],

@@ -27,6 +27,7 @@ from ..core.episode import (
     TOUCHED_CONFLICT_CELL,
     close_frame,
 )
+from ..core.kernels import LIGHT, parallel
 from .constants import (
     AGENT_RX,
     AGENT_RY,
@@ -120,7 +121,7 @@ def load(
         states[field][slots] = levels[source]
 
 
-@njit(parallel=True, cache=True)
+@parallel("actions", LIGHT)
 def advance(
     states: NDArray[np.void],
     episodes: NDArray[np.void],

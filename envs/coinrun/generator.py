@@ -16,6 +16,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from ..core.kernels import HEAVY, parallel
 from ..core.level import LevelBatch, level_dtype
 from ..core.rng import (
     MT_WORDS,
@@ -128,7 +129,7 @@ def _generate_all(
     return batch, rng
 
 
-@njit(parallel=True, cache=True)
+@parallel("levels", HEAVY)
 def _generate(levels, rng, rules, correlation):
     for k in prange(len(levels)):
         _generate_one(levels[k], rng[k], rules, correlation)

@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from ..core.kernels import LIGHT, parallel
 from .constants import (
     CRATE,
     ENEMY,
@@ -62,7 +63,7 @@ def _class_table() -> NDArray[np.uint8]:
 CLASS_OF_TILE = _class_table()
 
 
-@njit(parallel=True, cache=True)
+@parallel("slots", LIGHT)
 def observe(
     states: NDArray[np.void],
     slots: NDArray[np.int64],

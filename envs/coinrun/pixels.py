@@ -23,6 +23,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from ..core.kernels import HEAVY, parallel
 from . import sprites
 from .constants import (
     AGENT_RX,
@@ -235,7 +236,7 @@ def draw(
     return out
 
 
-@njit(parallel=True, cache=True)
+@parallel("slots", HEAVY)
 def _draw(states, slots, textures, dx, dy, out):
     for k in prange(len(slots)):
         _draw_one(states[slots[k]], textures, dx, dy, out[k])

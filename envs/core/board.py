@@ -20,6 +20,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from .canvas import Canvas
+from .kernels import HEAVY, LIGHT, parallel
 
 FREE, WALL = 0, 1
 MOVES = np.array([1, 3, 4, 5, 7])
@@ -109,7 +110,7 @@ def come_nearer(s, episode):
 # ---------------------------------------------------------------------------------------------
 
 
-@njit(parallel=True, cache=True)
+@parallel("slots", LIGHT)
 def observe(states, slots, features, tiles, body):
     """Write what the agents in `slots` [m] see.
 
@@ -203,7 +204,7 @@ def draw(
     _draw(states, slots, still.astype(np.uint8), atlas, pixels)
 
 
-@njit(parallel=True, cache=True)
+@parallel("slots", HEAVY)
 def _draw(states, slots, still, atlas, pixels):
     for k in prange(len(slots)):
         _draw_one(states[slots[k]], still, atlas, pixels[k])

@@ -22,7 +22,10 @@ from .episode import (
     outcomes,
     start_episodes,
 )
+from .errors import UserError
 from .level import LevelBatch
+from .registry import world_class
+from .slots import Actions, checked_slots, count_of_slots, shown
 from .world import Observation, World
 
 
@@ -39,7 +42,12 @@ class Engine:
     """
 
     def __init__(self, world: World, num_slots: int) -> None:
-        """Make room for `num_slots` levels; none runs yet."""
+        """Make room for `num_slots` levels; none runs yet.
+
+        Raises:
+            UserError: if `num_slots` is no number of slots.
+        """
+        num_slots = count_of_slots(num_slots)
         self.world = world
         self.num_slots = num_slots
         self.states = np.zeros(num_slots, world.state_dtype)
@@ -47,9 +55,16 @@ class Engine:
         self.level_ids = np.full(num_slots, -1, np.int64)
         self.aligned = np.zeros(num_slots, np.bool_)
         self._all = np.arange(num_slots)
+        self._actions = Actions(num_slots, int(world.action_space.n))
 
     def load(self, slots: NDArray[np.int64], levels: LevelBatch) -> None:
-        """Start `levels[k]` in `slots[k]`, for every k."""
+        """Start `levels[k]` in `slots[k]`, for every k.
+
+        Raises:
+            UserError: for slots that there are not, or levels that are not for them.
+        """
+        slots = checked_slots(slots, self.num_slots)
+        self._require_levels(slots, levels)
         self.world.load(self.states, slots, levels)
         self.level_ids[slots] = levels.ids
         self.aligned[slots] = levels.aligned
@@ -59,18 +74,21 @@ class Engine:
         """Make one decision in every slot that runs; return the slots whose episode it ended.
 
         Args:
-            actions: integer [num_slots]; ignored where nothing runs.
+            actions: integer [num_slots] or [num_slots, 1]; ignored where nothing runs.
+
+        Raises:
+            UserError: if they are anything else, before anything has moved.
         """
         episodes = self.episodes
         ran = episodes["running"].copy()
-        self.world.advance(self.states, episodes, np.asarray(actions, np.int64))
+        self.world.advance(self.states, episodes, self._actions.taken(actions, ran))
         ended = np.flatnonzero(ran & (episodes["terminated"] | episodes["truncated"]))
         episodes["running"][ended] = False
         return ended
 
     def observe(self, slots: NDArray[np.int64] | None = None) -> Observation:
         """Return what the agents in `slots` (default: all) see, in fresh arrays."""
-        return self.world.observe(self.states, self._all if slots is None else slots)
+        return self.world.observe(self.states, self._chosen(slots))
 
     def results(self, slots: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """Return how the episodes of `slots` went: one array [len(slots)] for each column."""
@@ -97,3 +115,26 @@ class Engine:
         columns = {name: column.tolist() for name, column in self.results(slots).items()}
         columns["outcome"] = [Outcome(code).name for code in columns["outcome"]]
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+    def _chosen(self, slots: NDArray[np.int64] | None) -> NDArray[np.int64]:
+        """Return slots to look at, all of them where none are named."""
+        return self._all if slots is None else checked_slots(slots, self.num_slots, distinct=False)
+
+    def _require_levels(self, slots: NDArray[np.int64], levels: LevelBatch) -> None:
+        """Refuse levels of another world, and more or fewer than there are slots for."""
+        if not isinstance(levels, LevelBatch):
+            raise UserError(
+                f"levels={shown(levels)} are no LevelBatch: give what LevelDistribution.levels or "
+                "hand_made.level_batch returns"
+            )
+        if levels.world != self.world.name and not isinstance(
+            self.world, world_class(levels.world)
+        ):
+            raise UserError(
+                f"levels of world {levels.world!r} do not run in {self.world.name!r}: give levels "
+                "of the engine's own world"
+            )
+        if len(levels) != len(slots):
+            raise UserError(
+                f"{len(levels)} levels were given for {len(slots)} slots: give one for each"
+            )

@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from .distribution import LevelDistribution, LevelStream
 from .errors import UserError
+from .slots import checked_seed, count_of_slots, shown
 from .vector_env import chosen_levels, require_reset
 from .world import Observation
 
@@ -27,13 +28,18 @@ class MisgenVecEnv(VecEnv):
     """
 
     def __init__(self, distribution: LevelDistribution, num_envs: int, seed: int = 0) -> None:
-        """Make the slots; call `reset` before `step`."""
+        """Make the slots; call `reset` before `step`.
+
+        Raises:
+            UserError: for a number of slots or a seed that is none.
+        """
+        num_envs = count_of_slots(num_envs, "num_envs")
         self.render_mode = None
         self.distribution = distribution
         self.engine = distribution.world.make_engine(num_envs)
         self._slots = np.arange(num_envs)
         self._stream: LevelStream | None = None
-        self._seed = seed
+        self._seed = checked_seed(seed) or 0
         self._actions: NDArray[np.int64] = np.zeros(num_envs, np.int64)
         world = distribution.world
         super().__init__(num_envs, world.observation_space, world.action_space)
@@ -57,8 +63,9 @@ class MisgenVecEnv(VecEnv):
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """Seed the level stream; takes effect at the next `reset`."""
-        if seed is not None:
-            self._seed, self._stream = seed, None
+        checked = checked_seed(seed)
+        if checked is not None:
+            self._seed, self._stream = checked, None
         return [seed] * self.num_envs
 
     def reset(self) -> Observation:
@@ -75,12 +82,26 @@ class MisgenVecEnv(VecEnv):
         return self.engine.observe()
 
     def _chosen_options(self) -> dict[str, Any]:
-        """Return the options of all slots as one."""
+        """Return the options of all slots as one.
+
+        Raises:
+            UserError: if they are no dictionaries, not one a slot, or not of the same names.
+        """
+        if len(self._options) != self.num_envs:
+            raise UserError(
+                f"set_options was given {len(self._options)} options for {self.num_envs} slots: "
+                "give one dictionary for all, or one for each"
+            )
         first = self._options[0]
         if all(one is first for one in self._options):  # as `set_options` leaves a dictionary
             return first
-        names = {name for one in self._options for name in one}
-        return {name: [i for one in self._options for i in one.get(name, ())] for name in names}
+        for slot, one in enumerate(self._options):
+            if not isinstance(one, dict) or set(one) != set(first):
+                raise UserError(
+                    f"the options of slot {slot} are {shown(one)}, those of slot 0 {shown(first)}: "
+                    "give each slot a dictionary of the same names"
+                )
+        return {name: [_only(name, one[name]) for one in self._options] for name in first}
 
     def step_async(self, actions: NDArray[np.int64]) -> None:
         """Take the actions of the next decision."""
@@ -135,3 +156,18 @@ class MisgenVecEnv(VecEnv):
 
     def _chosen(self, indices: int | Iterable[int] | None) -> list[int]:
         return list(self._get_indices(indices))
+
+
+def _only(name: str, given: Any) -> Any:
+    """Return what an option of one slot holds: an entry, or a list of one.
+
+    Raises:
+        UserError: if it holds several, or none.
+    """
+    if not isinstance(given, (list, tuple)) and np.ndim(given) == 0:
+        return given
+    if len(given) != 1:
+        raise UserError(
+            f"options[{name!r}]={shown(given)} has {len(given)} entries for one slot: give one"
+        )
+    return given[0]

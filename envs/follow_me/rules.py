@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ..core.board import STAY, WALL, board_state, enter, step_of
 from ..core.episode import REACHED_GOAL, REACHED_PROXY, close_frame
+from ..core.kernels import HEAVY, LIGHT, parallel
 from ..core.layouts import largest_region, lay_out
 from ..core.level import level_dtype
 from ..core.mazes import distances
@@ -65,7 +66,7 @@ STATE_DTYPE = board_state(
 # ---------------------------------------------------------------------------------------------
 
 
-@njit(parallel=True, cache=True)
+@parallel("levels", HEAVY)
 def generate(levels, side, layout, beacons, correlation, placement):
     """Fill `LEVEL_DTYPE` records [n] whose ids are set.
 
@@ -258,7 +259,7 @@ def _show(s, cue_sight):
     s.body[2] = s.lit / s.beacons
 
 
-@njit(parallel=True, cache=True)
+@parallel("actions", LIGHT)
 def advance(
     states: NDArray[np.void],
     episodes: NDArray[np.void],
@@ -344,7 +345,7 @@ def _downhill(steps, x, y):
 # ---------------------------------------------------------------------------------------------
 
 
-@njit(parallel=True, cache=True)
+@parallel("states", HEAVY)
 def guide(states, goal, out):
     """Write the next moves, indices into `MOVES`, into `out` [n]: to the goal or the proxy."""
     for i in prange(len(states)):

@@ -7,6 +7,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from ..core import board
+from ..core.kernels import HEAVY, parallel
 from .rules import KEY_CLASS
 
 _HUD = 0.06
@@ -33,7 +34,7 @@ def draw(
     return pixels
 
 
-@njit(parallel=True, cache=True)
+@parallel("slots", HEAVY)
 def _overlay(states, slots, agent, icon, pixels):
     for k in prange(len(slots)):
         s, picture = states[slots[k]], pixels[k]

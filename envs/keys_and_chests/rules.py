@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ..core.board import FREE, WALL, board_state, enter, step_of
 from ..core.episode import REACHED_GOAL, REACHED_PROXY, TOUCHED_CONFLICT_CELL, close_frame
+from ..core.kernels import LIGHT, parallel
 from .constants import (
     AGENT_R,
     CHEST,
@@ -135,7 +136,7 @@ def look_around(s):
     s.body[7] = 1.0 if s.held > 0 else 0.0
 
 
-@njit(parallel=True, cache=True)
+@parallel("actions", LIGHT)
 def advance(
     states: NDArray[np.void],
     episodes: NDArray[np.void],

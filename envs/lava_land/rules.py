@@ -14,6 +14,7 @@ from ..core.episode import (
     TOUCHED_CONFLICT_CELL,
     close_frame,
 )
+from ..core.kernels import LIGHT, parallel
 from ..core.layouts import largest_region, lay_out, noise
 from ..core.level import level_dtype
 from ..core.mazes import NOWHERE, distances, put
@@ -239,7 +240,7 @@ def _fingerprint(tiles):
     return found
 
 
-@njit(parallel=True, cache=True)
+@parallel("actions", LIGHT)
 def advance(
     states: NDArray[np.void],
     episodes: NDArray[np.void],

@@ -169,6 +169,7 @@ class ProcgenEngine(Engine):
     def load(self, slots: NDArray[np.int64], levels: LevelBatch) -> None:
         """Start `levels[k]` in `slots[k]`, for every k."""
         super().load(slots, levels)
+        slots = np.asarray(slots)
         for k, slot in enumerate(slots):
             self.games.set_state(int(slot), self.world.start_state(self._template, levels, k))
         self._has_left[slots] = False
@@ -189,7 +190,7 @@ class ProcgenEngine(Engine):
         over[ended] = True
         goal = over & ((episodes["events"] & REACHED_GOAL) != 0)
         gone = over & ((episodes["events"] & (REACHED_GOAL | DIED)) != 0)
-        codes = np.where(ran, actions, _NO_OP)
+        codes = np.where(ran, self._actions.last, _NO_OP)
         for frame in range(1, int(lasted.max(initial=0)) + 1):
             last = over & (lasted == frame)
             self._keep_frame(last & gone)
@@ -202,7 +203,7 @@ class ProcgenEngine(Engine):
         """Return what the agents in `slots` (default: all) see, in fresh arrays."""
         if self.world.observation != "rgb":
             return super().observe(slots)
-        rows = self._all if slots is None else slots
+        rows = self._chosen(slots)
         rgb = self.games.rgb.copy() if slots is None else self.games.rgb[slots]
         left = np.flatnonzero(self._has_left[rows])
         rgb[left] = self._left[rows[left]]

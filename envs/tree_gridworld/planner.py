@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from ..core.board import MOVES
 from ..core.episode import EPISODE_DTYPE, start_episodes
+from ..core.kernels import HEAVY, parallel
 from ..core.level import LevelBatch
 from ..core.planner import NOTHING, Planner, PlanStatus, TargetPlans, target_event
 from ..core.world import World
@@ -190,7 +191,7 @@ def _as_column(mask: NDArray[np.bool_], like: NDArray[Any]) -> NDArray[np.bool_]
     return mask.reshape(-1, *[1] * (like.ndim - 1))
 
 
-@njit(parallel=True, cache=True)
+@parallel("states", HEAVY)
 def _run_policy(
     states, keep, bit, stop, rates, quota, repeat, max_frames, codes, decisions, events, chopped
 ):

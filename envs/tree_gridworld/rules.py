@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..core.board import FREE, WALL, board_state, enter, step_of
 from ..core.episode import REACHED_GOAL, REACHED_PROXY, close_frame
+from ..core.kernels import LIGHT, parallel
 from ..core.level import level_dtype
 from ..core.rng import STREAM_ALIGNMENT, STREAM_REGROWTH, hash_below, hash_uniform
 
@@ -128,7 +129,7 @@ def _look_around(s):
     s.body[1] = (s.y - middle) / middle
 
 
-@njit(parallel=True, cache=True)
+@parallel("actions", LIGHT)
 def advance(
     states: NDArray[np.void],
     episodes: NDArray[np.void],
