@@ -11,16 +11,8 @@ nor stable-baselines3; the modules that need them are imported by whoever needs 
 - `misgen.agents.threads`: `tune_process`, for processes that train.
 """
 
-import contextlib
-
 from .base import Agent, ValuedAgent
 from .config import PPOConfig
 from .scripted import make_agent
 
 __all__ = ["Agent", "PPOConfig", "ValuedAgent", "make_agent"]
-
-with contextlib.suppress(ImportError):
-    # stable-baselines3 imports the old gym where another package brought it: silence its notice.
-    from gym_notices import notices
-
-    notices.notices.clear()

@@ -17,6 +17,7 @@ from misgen.envs.core.errors import in_range
 from misgen.envs.core.rng import STREAM_ACTIONS, hash_uniforms
 
 from .base import Agent, ValuedAgent
+from .checked import probabilities_of
 
 if TYPE_CHECKING:
     from misgen.envs.core.level import LevelBatch
@@ -55,7 +56,7 @@ class Altered:
 
     def probabilities(self, observation: Observation, engine: Any) -> NDArray[np.float64]:
         """Return the original's probabilities, mixed with noise: float64 [n, num_actions]."""
-        p = self._agent.probabilities(observation, engine)
+        p = probabilities_of(self._agent, observation, engine, int(engine.world.action_space.n))
         p = (1.0 - self._noise) * p + self._noise / p.shape[1]
         if self._delay:
             running = np.flatnonzero(engine.episodes["running"])
@@ -96,7 +97,10 @@ class Mixture:
     def probabilities(self, observation: Observation, engine: Any) -> NDArray[np.float64]:
         """Return the chosen agent's probabilities in each slot: float64 [n, num_actions]."""
         running = np.flatnonzero(engine.episodes["running"])
-        one, other = (agent.probabilities(observation, engine) for agent in self._agents)
+        num_actions = int(engine.world.action_space.n)
+        one, other = (
+            probabilities_of(agent, observation, engine, num_actions) for agent in self._agents
+        )
         return np.where(self._first[running, None], one, other)
 
 

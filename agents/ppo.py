@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -94,6 +95,7 @@ def train_ppo(
         seed=seed,
         device=config.device,
     )
+    model.set_logger(Logger(folder=None, output_formats=[]))  # its own makes a temporary folder
     if config.compile and config.encoder in PIXEL_ENCODERS and model.device.type == "cuda":
         model.policy.features_extractor.compile()  # in place: the weights keep their names
     if initial is not None:

@@ -32,6 +32,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from misgen.agents.checked import probabilities_of
 from misgen.agents.scripted import agent_names
 from misgen.envs.core.distribution import IdRange, LevelDistribution
 from misgen.envs.core.engine import Engine
@@ -161,7 +162,7 @@ def trace(
     ways: list[list[tuple[float, float]]] = [[start] for start in _positions(engine)]
     while (running := np.flatnonzero(engine.episodes["running"])).size:
         actions = np.zeros(len(levels), np.int64)
-        p = agent.probabilities(engine.observe(running), engine)
+        p = probabilities_of(agent, engine.observe(running), engine, int(world.action_space.n))
         actions[running] = p.argmax(axis=1) if greedy else _sample(p, rng)
         for _ in range(world.action_repeat):
             running = np.flatnonzero(engine.episodes["running"])

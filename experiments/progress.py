@@ -18,7 +18,7 @@ def training_progress(total_steps: int, label: str) -> Iterator[Callable[[dict[s
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    print(f"{label}: compiling (first time only) and starting ...", file=sys.stderr)
+    print(f"{label}: starting ...", file=sys.stderr)
     if not console.is_terminal:
         yield _lines(total_steps, label)
         return

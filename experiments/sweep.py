@@ -199,7 +199,6 @@ def _compile(config: SweepConfig) -> None:
     """Compile the kernels once, so that the jobs find them compiled."""
     import numpy as np
 
-    print("compiling the engine (half a minute, first time only) ...", file=sys.stderr)
     distribution = config.runs[0].distribution
     engine = distribution.world.make_engine(1)
     engine.load(np.zeros(1, np.int64), distribution.levels(np.zeros(1, np.int64)))

@@ -75,6 +75,8 @@ class Games:
             another level, of its own choice).
     """
 
+    _handle: int | None = None
+
     def __init__(self, game: str, mode: str, count: int, threads: int, start: int = 0) -> None:
         """Start `count` games.
 
@@ -88,8 +90,9 @@ class Games:
         Raises:
             UserError: if Procgen is not installed.
         """
-        self._handle = None
         library = _load(game)
+        self._process = os.getpid()
+        self._made_with = (game, mode, count, threads, start)
         self._c = library.functions
         options, kept = _options(
             env_name=game,
@@ -144,13 +147,35 @@ class Games:
         self._c.set_state(self._handle, slot, data, len(data))
 
     def close(self) -> None:
-        """Free the games and their threads."""
-        if self._handle is not None:
+        """Free the games and their threads; a second time, do nothing."""
+        if self._handle is not None and self._process == os.getpid():  # a fork has no threads
             self._c.libenv_close(self._handle)
-            self._handle = None
+        self._handle = None
 
     def __del__(self) -> None:
         self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what copies and pickles are made of: every game's saved state, and what it shows.
+
+        Raises:
+            UserError: if the games were closed.
+        """
+        if self._handle is None:
+            raise UserError("these games of Procgen were closed: copy or pickle them before")
+        return {
+            "made_with": self._made_with,
+            "states": [self.get_state(slot) for slot in range(len(self.rgb))],
+            "shown": (self.rgb.copy(), self.reward.copy(), self.first.copy()),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Start games of their own, and put them where the others are."""
+        self.__init__(*state["made_with"])
+        for slot, data in enumerate(state["states"]):
+            self.set_state(slot, data)
+        for array, values in zip((self.rgb, self.reward, self.first), state["shown"], strict=True):
+            array[:] = values
 
     def _share_buffers(self, version: int) -> None:
         """Tell the library where to read actions and to write everything else."""

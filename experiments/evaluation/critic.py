@@ -36,6 +36,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from misgen.agents.base import Agent, ValuedAgent
+from misgen.agents.checked import values_of
 from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.engine import Engine
 from misgen.envs.core.episode import REACHED_PROXY
@@ -198,14 +199,14 @@ class _Watcher:
         }
         scenes = self._scenes(states, places)
         base = next(scenes)
-        values = self._agent.value(base)
+        values = values_of(self._agent, base)
         row["value_no_goal"] = values
         for name, sees in (("moved", "moved"), ("at_end", "at_end"), ("no_end", "end")):
             shown = next(scenes)
             differs = _differs(base, shown)
             asked = values.copy()
             if differs.any():
-                asked[differs] = self._agent.value({k: v[differs] for k, v in shown.items()})
+                asked[differs] = values_of(self._agent, {k: v[differs] for k, v in shown.items()})
             row[f"value_{name}"], row[f"sees_{sees}"] = asked, differs
         return row
 

@@ -18,6 +18,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from misgen.agents.base import Agent
+from misgen.agents.checked import probabilities_of, require_agent
 from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.engine import Engine
 from misgen.envs.core.episode import Outcome
@@ -93,8 +94,8 @@ def run_levels(
         `SCHEMA`: one row for each (level, repeat), in that order.
 
     Raises:
-        ValueError: for ids given twice, an unknown action mode, or an agent whose probabilities are
-            no probabilities.
+        ValueError: for ids given twice, or an unknown action mode.
+        UserError: for an agent whose probabilities are no probabilities.
     """
     if actions not in ("sampled", "greedy"):
         raise ValueError(f"actions={actions!r} is no action mode: give 'sampled' or 'greedy'")
@@ -232,8 +233,10 @@ class _Play:
     """Slots of an engine that play episodes from a queue until it is empty."""
 
     def __init__(self, agent: Agent, engine: Engine, queue: _Queue, record: Record | None) -> None:
+        require_agent(agent)
         self._agent = agent
         self._engine = engine
+        self._num_actions = int(engine.world.action_space.n)
         self._queue = queue
         self._record = record
         self._numbers = np.zeros(engine.num_slots, np.int64)  # episode in each slot
@@ -259,12 +262,7 @@ class _Play:
         slots = np.flatnonzero(engine.episodes["running"])
         if not len(slots):
             return None
-        p = self._agent.probabilities(engine.observe(slots), engine)
-        wanted = (len(slots), int(engine.world.action_space.n))
-        if p.shape != wanted:
-            raise ValueError(
-                f"agent {self._agent.name!r} gave probabilities {p.shape}, not {wanted}"
-            )
+        p = probabilities_of(self._agent, engine.observe(slots), engine, self._num_actions)
         repeat = self._queue.repeat_of(self._numbers[slots])
         decision = engine.episodes["decisions"][slots]
         picked = pick(p, engine.level_ids[slots], repeat, decision)
@@ -340,6 +338,4 @@ class _Sampler:
         u = hash_uniforms(STREAM_ACTIONS, self._seed, level_id, (repeat << 32) | decision)
         below = np.cumsum(p, axis=1)
         total = below[:, -1]
-        if not (np.abs(total - 1) < 1e-6).all():
-            raise ValueError(f"an agent's probabilities add up to {total.min()} to {total.max()}")
         return np.minimum((below <= (u * total)[:, None]).sum(axis=1), p.shape[1] - 1)

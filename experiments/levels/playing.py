@@ -136,11 +136,14 @@ def _make_agent(config: LevelsCommand, world: World) -> Agent:
 def _by_agent(agent: Agent, config: LevelsCommand, engine: Engine, levels: LevelBatch) -> Choose:
     import numpy as np
 
+    from misgen.agents.checked import probabilities_of
+
     rng = np.random.default_rng(config.seed)
+    num_actions = int(engine.world.action_space.n)
     agent.start(_slot(), levels)
 
     def choose() -> int:
-        (p,) = agent.probabilities(engine.observe(), engine)
+        (p,) = probabilities_of(agent, engine.observe(), engine, num_actions)
         return int(p.argmax()) if config.greedy else int(rng.choice(len(p), p=p / p.sum()))
 
     return choose

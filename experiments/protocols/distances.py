@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from misgen.agents.checked import values_of
 from misgen.envs.core.planned import plans_at_start, strict
 from misgen.envs.core.planner import make_planner
 
@@ -62,7 +63,7 @@ class CriticDistance(Sampled):
                 f"{target}_distance": plans_at_start(planner, levels, target).decisions
                 for target in ("goal", "proxy")
             }
-            value = critic.value(world.observe(states, slots))
+            value = values_of(critic, world.observe(states, slots))
             tables.append(pl.DataFrame({"order": first + slots, "level_id": levels.ids}
                                        | {"value": value} | far))  # fmt: skip
             progress(len(levels))
