@@ -35,7 +35,7 @@ def require_agent(agent: Any) -> None:
     """
     missing = [name for name in ("start", "probabilities") if not callable(getattr(agent, name, 0))]
     if isinstance(agent, type) or missing:
-        what = f"has no {' and no '.join(missing)}()" if missing else "is a class, not an object"
+        what = f"has no {'() and no '.join(missing)}()" if missing else "is a class, not an object"
         raise UserError(
             f"agent {shown(agent)} {what}: give an object with name, start() and probabilities(), "
             "as misgen.agents.base.Agent describes"
@@ -67,7 +67,8 @@ def probabilities_of(
         p, slack = given, _EXACT
     else:
         p, slack = _converted(given, wanted, name_of(agent))
-    total = p.sum(axis=1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = p.sum(axis=1)
     if (np.abs(total - 1) <= _EXACT).all() and p.min(initial=0) >= 0:  # false for NaN, too
         return p
     return _rounded(p, slack, name_of(agent))
@@ -117,7 +118,9 @@ def _rounded(p: NDArray[np.float64], slack: float, name: str) -> NDArray[np.floa
         UserError: if it is not rounding that does.
     """
     _require(np.isfinite(p).all(axis=1), p, "are not finite", name)
-    if slack < _SHORT["float16"] and (p.astype(np.float16) == p).all():
+    with np.errstate(over="ignore"):
+        half = (p.astype(np.float16) == p).all()
+    if slack < _SHORT["float16"] and half:
         slack = _SHORT["float16"]  # a longer float or a list that holds half precision
     _require((p >= -slack).all(axis=1), p, "are negative somewhere", name)
     p = np.maximum(p, 0.0)
