@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from misgen.envs.core.errors import UserError
-from misgen.envs.core.hand_made import level_batch, read_level, read_text
+from misgen.envs.core.hand_made import LEVEL_FILE, level_batch, read_level
+from misgen.envs.core.reading import read_text, split_lines
 from misgen.envs.core.registry import world_class
 from misgen.envs.core.text import header_of, level_from_text, level_to_text
 
@@ -50,7 +51,7 @@ def overrides_of(argv: list[str]) -> list[str]:
         found |= {key: str(value) for key, value in run.config.env.items()}
     file = given.get("file") or given.get("out", "")
     if "file" in given or (file.endswith(".txt") and Path(file).exists()):
-        header = header_of(read_text(file))
+        header = header_of(read_text(file, LEVEL_FILE))
         found |= _parameters(header)
     world = [f"env={found.pop('name')}"] if "name" in found and "env" not in given else []
     return world + [f"env.{key}={value}" for key, value in found.items() if key != "name"]
@@ -88,10 +89,10 @@ def edit(config: LevelsCommand) -> int:
         )
         out.write_text(level_to_text(level, distribution.world, notes), encoding="utf-8")
         print(f"{out}: level {level.id} of {how}")
-    before = read_text(out)
+    before = read_text(out, LEVEL_FILE)
     if config.open or (config.open is None and sys.stdin.isatty() and sys.stdout.isatty()):
         _open_editor(out)
-    text = read_text(out)
+    text = read_text(out, LEVEL_FILE)
     if text != before:
         _unname(out, text, before, config.world())
     return check(dataclasses.replace(config, file=str(out)))
@@ -201,6 +202,6 @@ def _unname(path: Path, text: str, before: str, world: World) -> None:
     same = level.content_hash == old.content_hash and level.conflict_cell == old.conflict_cell
     if same or level.id < 0 or level.id != old.id:
         return
-    lines = [f"id: {-1}" if line.startswith("id:") else line for line in text.splitlines()]
+    lines = [f"id: {-1}" if line.startswith("id:") else line for line in split_lines(text)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"{path}: changed, so that its id is now -1, as for every level made by hand")
