@@ -94,7 +94,7 @@ def require_regular(path: str | Path, what: str) -> int:
         UserError: if there is none, or it is a folder, a pipe or a device.
     """
     try:
-        found = os.stat(path)  # noqa: PTH116 (a path may hold what pathlib refuses)
+        found = os.stat(path)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise UserError(f"{path} cannot be read ({why}): give {what}") from None

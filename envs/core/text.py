@@ -53,7 +53,12 @@ _HEADER = ("world", "id", "look", "size")
 _WIDEST = 512
 _REPEATED = re.compile(r"(.*?)[ \t]+x(.*)", re.DOTALL)
 """A row, and how often it stands."""
-_NAMES_OF_BLANKS = {"\t": "a tab", " ": "a space", "\xa0": "a no-break space", "\x0c": "a form feed"}
+_BLANKS = {
+    "\t": "a tab",
+    " ": "a space",
+    "\xa0": "a no-break space",
+    "\x0c": "a form feed",
+}
 _MOST_THEMES = 2**15 - 1
 
 
@@ -175,7 +180,6 @@ class _Reading:
     tiles: NDArray[np.int16]
     cells: dict[str, tuple[int, int]] = field(default_factory=dict)
     entities: list[str] = field(default_factory=list)
-    entity_cells: list[tuple[int, int]] = field(default_factory=list)
 
 
 def _split(text: str) -> _Parts:
@@ -224,9 +228,12 @@ def _require_first(name: str, number: int, parts: _Parts) -> None:
 
 def _characters(parts: _Parts, world: World) -> list[tuple[str, int]]:
     """Return the map's rows, top first, all of one length and each with its line of the file."""
-    rows = [_repeated(line, number, k) for k, (line, number) in enumerate(parts.map, 1)]
+    rows: list[tuple[str, int, int]] = []
+    height = 0
+    for line, number in parts.map:
+        rows.append(_repeated(line, number, height + 1))
+        height += rows[-1][1]
     longest, where = max(((len(row), number) for row, _, number in rows), default=(0, 0))
-    height = sum(count for _, count, _ in rows)
     width, wanted = _size(parts, world, longest, height)
     if height != wanted or longest > width:
         line = f"line {where}: " if longest > width else ""
@@ -242,7 +249,7 @@ def _characters(parts: _Parts, world: World) -> list[tuple[str, int]]:
 
 
 def _repeated(line: str, number: int, k: int) -> tuple[str, int, int]:
-    """Return a row, how often it stands, and its line, given which row of the file it is."""
+    """Return a row, how often it stands, and its line; it is the `k`-th row from the top."""
     found = _REPEATED.fullmatch(line)
     row, times = (found[1], found[2]) if found else (line, "")
     where = f"line {number}: map"
@@ -285,14 +292,13 @@ def _read_map(rows: list[tuple[str, int]], world: World) -> _Reading:
         if char in line_of:
             name, side = line_of[char]
             reading.entities.append(f"{name} {x} {y} {_SIDES[side]} 0")
-            reading.entity_cells.append((x, y))
         elif char in code_of:
             reading.tiles[y, x] = code_of[char]
         elif char in world.refused_marks:
             why = world.refused_marks[char]
             raise LevelError(f"{char!r} has no meaning in {world.name}: {why}", cell=(x, y))
         elif char not in marks:
-            shown = _NAMES_OF_BLANKS.get(char) or repr(char)
+            shown = _BLANKS.get(char) or repr(char)
             raise LevelError(
                 f"{shown} at column {x}, row {y} means nothing: use one of {known}", cell=(x, y)
             )

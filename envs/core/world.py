@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from .episode import ON_PROXY
 from .errors import UserError, in_range, one_of
 from .level import Level, LevelBatch
-from .sound import goal_moved, require_sound
 from .placement import ALL, USUAL, Placement
+from .sound import goal_moved, require_sound
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -38,7 +38,7 @@ class Symbols:
     looks: tuple[str, ...]
     """Name of each theme number."""
     names: Mapping[int, str] = field(default_factory=dict)
-    """What tile codes are, for people, where their characters alone do not tell."""
+    """What each tile code is, for people."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +84,8 @@ class World(ABC):
     """Tile codes, beside the goal's, of which a level has one at most."""
     refused_marks: ClassVar[Mapping[str, str]] = {}
     """Of the signs `X` and `c`, those that mean nothing here, and what to draw instead."""
+    mark_meanings: ClassVar[Mapping[str, str]] = {}
+    """What `X` and `c` mean where that is not what they usually do, for people."""
     map_rules: ClassVar[tuple[str, ...]] = ()
     """Lines on what a map needs beside a start and a goal, for people."""
     out_of_reach: ClassVar[str] = "a way leads there, but none that the rules allow"
