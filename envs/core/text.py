@@ -335,7 +335,7 @@ def level_rows(level: Level, world: World, *, start: bool = True) -> list[str]:
         if level.tiles[y, x] == space:
             grid[y][x] = symbols.entities[int(entity["kind"])][1 + _side(entity)]
     x, y = level.proxy_cell
-    shown = int(level.tiles[y, x]) in world.proxy_tiles
+    shown = int(level.tiles[y, x]) in world.proxy_tiles or PROXY in world.refused_marks
     for char, (x, y) in (
         (CONFLICT, level.conflict_cell),
         (PROXY, NO_CELL if shown else level.proxy_cell),
