@@ -43,10 +43,14 @@ def names_files(source: str | int | Sequence[str] | None) -> bool:
     return not isinstance(source, str) or not _RANGE.fullmatch(source)
 
 
-def level_files(source: str | Sequence[str]) -> list[Path]:
+def level_files(source: str | Sequence[str], setting: str = "levels") -> list[Path]:
     """Return the level files that a folder, a file, or a list of these names.
 
     Of a folder they are its `.txt` files, in the order of their names; hidden ones are left out.
+
+    Args:
+        source: a path, or several.
+        setting: what the user gave them as, for messages.
 
     Raises:
         UserError: if there is none, or one is named twice.
@@ -55,41 +59,41 @@ def level_files(source: str | Sequence[str]) -> list[Path]:
     found: list[Path] = []
     for name in named:
         path = Path(name)
-        found += _of_folder(path) if path.is_dir() else [_existing(path)]
+        found += _of_folder(path, setting) if path.is_dir() else [_existing(path, setting)]
     if not found:
-        raise UserError("levels=[] names no file: give a folder of level files, or files")
+        raise UserError(f"{setting}=[] names no file: give a folder of level files, or files")
     seen: dict[Path, Path] = {}
     for path in found:
         before = seen.setdefault(path.resolve(), path)
         if before is not path:
-            raise UserError(f"levels names {path} twice: name each file once")
+            raise UserError(f"{setting} names {path} twice: name each file once")
     if len(found) > _MOST_FILES:
-        raise UserError(f"levels names {len(found)} files: a set has at most {_MOST_FILES}")
+        raise UserError(f"{setting} names {len(found)} files: a set has at most {_MOST_FILES}")
     return found
 
 
-def _of_folder(folder: Path) -> list[Path]:
+def _of_folder(folder: Path, setting: str) -> list[Path]:
     try:
         inside = sorted(folder.iterdir())
     except OSError as error:
-        raise UserError(f"levels={str(folder)!r} cannot be read ({error.strerror})") from None
+        raise UserError(f"{setting}={str(folder)!r} cannot be read ({error.strerror})") from None
     files = [p for p in inside if p.suffix.lower() == SUFFIX and not p.name.startswith(".")]
     if not files:
         raise UserError(
-            f"levels={str(folder)!r} holds no level file: put some there that end in {SUFFIX}, as "
+            f"{setting}={str(folder)!r} holds no level file: put some there that end in {SUFFIX}, as "
             "misgen levels edit writes them"
         )
     return files
 
 
-def _existing(path: Path) -> Path:
+def _existing(path: Path, setting: str) -> Path:
     try:
         there = path.exists()
     except (OSError, ValueError):
         there = False
     if not there:
         raise UserError(
-            f"levels={str(path)!r} is neither a range of ids nor a file or folder: write "
+            f"{setting}={str(path)!r} is neither a range of ids nor a file or folder: write "
             "start:stop, such as 2000000:2001000, or the path of a level file or of a folder of "
             "them"
         )

@@ -18,6 +18,7 @@ from misgen.envs.core.errors import UserError
 from misgen.envs.core.hand_made import LEVEL_FILE, level_batch, read_level
 from misgen.envs.core.reading import read_text, split_lines
 from misgen.envs.core.registry import world_class
+from misgen.envs.core.sound import why_out_of_reach
 from misgen.envs.core.text import header_of, level_from_text, level_to_text
 
 from ..trained import TrainedRun, one_run
@@ -100,14 +101,19 @@ def edit(config: LevelsCommand) -> int:
 
 def check(config: LevelsCommand) -> int:
     """Say what a level file holds; return 1 if it cannot be read, run or solved."""
+    return check_one(config)[0]
+
+
+def check_one(config: LevelsCommand) -> tuple[int, Level | None]:
+    """Say what a level file holds; return 1 if something is wrong, and the level if it runs."""
     file = config.require_file()
     world = config.world()
     try:
         level = read_level(Path(file), world)
         level_batch([level], world)
     except UserError as error:
-        print(error)
-        return 1
+        print(str(error) if str(error).startswith(file) else f"{file}: {error}")
+        return 1, None
     print(f"{file}: a level of {world.name}, {_side(level)}")
     print(f"  content  {level.content_hash}")
     print(f"  terrain  {level.terrain_hash}")
@@ -116,7 +122,7 @@ def check(config: LevelsCommand) -> int:
             f"  note: its header says id: {level.id}, but this is not that level: write id: -1, as "
             "for every level made by hand"
         )
-    return _solve(level, world)
+    return _solve(level, world), level
 
 
 def read_file(config: LevelsCommand, world: World) -> Level:
@@ -139,18 +145,22 @@ def _solve(level: Level, world: World) -> int:
         print("  nothing plans in this world: whether it can be solved is not known")
         return 0
     plans = make_planner(world).plan(level_batch([level], world))
+    code = 0
     for name, found in (("goal", plans.goal), ("proxy", plans.proxy)):
         status = PlanStatus(int(found.status[0]))
-        words = {
-            PlanStatus.SOLVED: f"in reach, {int(found.decisions[0])} decisions away",
-            PlanStatus.UNSOLVABLE: "out of reach: all that can be reached was searched",
-            PlanStatus.UNKNOWN: "not found: the planner gave up before it had searched everything",
-        }
-        print(f"  {name:<7}  {words[status]}")
-    if plans.goal.status[0] == PlanStatus.UNSOLVABLE:
+        why = "" if status == PlanStatus.SOLVED else why_out_of_reach(level, world, name)
+        if status == PlanStatus.UNSOLVABLE:
+            why = why or world.out_of_reach
+        words = f"in reach, {int(found.decisions[0])} decisions away"
+        if why:
+            words = f"out of reach: {why}"
+        elif status == PlanStatus.UNKNOWN:
+            words = "not found: the planner gave up before it had searched everything"
+        print(f"  {name:<7}  {words}")
+        code |= int(name == "goal" and bool(why))
+    if code:
         print(f"{level.world}: no agent can reach this goal: open a way to it, or move it")
-        return 1
-    return 0
+    return code
 
 
 def _side(level: Level) -> str:
