@@ -80,8 +80,8 @@ def _of_folder(folder: Path, setting: str) -> list[Path]:
     files = [p for p in inside if p.suffix.lower() == SUFFIX and not p.name.startswith(".")]
     if not files:
         raise UserError(
-            f"{setting}={str(folder)!r} holds no level file: put some there that end in {SUFFIX}, as "
-            "misgen levels edit writes them"
+            f"{setting}={str(folder)!r} holds no level file: put some there that end in {SUFFIX}, "
+            "as misgen levels edit writes them"
         )
     return files
 

@@ -1,6 +1,6 @@
 """Files that people write, read with all that editors do to text.
 
-Public names: `read_text`, `decode`, `split_lines`, `require_regular`, `LARGEST_FILE`.
+Public names: `read_text`, `decode`, `split_lines`, `tidy`, `require_regular`, `LARGEST_FILE`.
 
 Every file that a person may have written (levels, protocols, lists) is read here: with or without
 a byte-order mark, in UTF-8, UTF-16, UTF-32 or a Western single-byte encoding, with the line ends of
@@ -28,6 +28,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _LINE_END = re.compile(r"\r\n|\r|\n")
+_OTHER_ENDS = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x19\x1c-\x1f\x7f]")
 """Control characters that no editor puts into text."""
 _END_OF_FILE = "\x1a"  # what old editors put at the end
@@ -85,6 +86,14 @@ def split_lines(text: str) -> list[str]:
     """
     lines = _LINE_END.split(text.removeprefix(_BYTE_ORDER_MARK))
     return lines[:-1] if lines[-1] == "" else lines
+
+
+def tidy(text: str) -> str:
+    r"""Return a text whose only line ends are \n, for programs that know more or fewer of them.
+
+    Whatever else some program takes for a line end (form feeds, U+2028 and the like) is a space.
+    """
+    return "\n".join(_OTHER_ENDS.sub(" ", line) for line in split_lines(text)) + "\n"
 
 
 def require_regular(path: str | Path, what: str) -> int:
