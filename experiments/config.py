@@ -241,6 +241,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         options = [option for option in typing.get_args(hint) if option is not type(None)]
+        listed = isinstance(value, Sequence) and not isinstance(value, str)
+        options.sort(key=lambda option: (typing.get_origin(option) in (list, tuple)) != listed)
         return None if value is None else _convert(options[0], value, where)
     if origin in (list, tuple):
         if not isinstance(value, Sequence) or isinstance(value, str):

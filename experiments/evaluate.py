@@ -15,6 +15,8 @@ Examples:
   misgen evaluate run=... shift.correlation=0 levels=2000000:2001000 actions=[greedy]
   misgen evaluate run=... levels=2000000:2010000 shift.placements=[anywhere]
   misgen evaluate run=runs/coinrun-lab shift=surface     capability x goal shifts, as heat maps
+  misgen evaluate run=... levels=my_folder               on level files that you made, or
+                                                         levels=[a.txt,b.txt]
   misgen evaluate run=... on_proxy=continue              go on after the proxy, as in training
   misgen evaluate run=... backend=procgen                the same agent in the original Procgen
   misgen evaluate power difference=0.1                   how many seeds and levels that needs
@@ -26,7 +28,9 @@ Examples:
 Settings (misgen evaluate run=... --cfg prints them all with their values)
   run                a finished run's folder, as misgen train prints it
   levels             test level ids, start:stop; the run's own test levels unless given; levels
-                     of its training or validation are refused
+                     of its training or validation are refused.  Or level files (misgen levels
+                     edit): a folder of .txt files, a file, a list.  Those in conflict are the
+                     shifted levels; their aligned twins are made where the world can
   shift              conflict: the goal leaves the proxy in every level; surface: crossed with
                      other values of the world's parameters (shift.parameters, shift.capability)
   shift.correlation  0 to 1: how often goal and proxy coincide in shifted levels
@@ -52,6 +56,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from misgen.envs.core.level_set import names_files
 
 from .config import compose, config_hash, typed
 from .evaluation.config import EvaluateConfig
@@ -146,12 +152,10 @@ def evaluate_run(folder: RunFolder, config: EvaluateConfig, show: Show | None = 
         UserError: if the run is not finished, its files are damaged, the test levels overlap with
             its training, another process writes to it, or the disk is full.
     """
-    from .evaluation.suite import conditions
-
     if is_evaluated(folder, config):
         return folder
     run = TrainedRun.read(folder)
-    where = conditions(run.config.distribution, run.test_ids(config.levels), config)
+    where = _conditions(run, config)
     with folder.lock():
         folder.unmark(EVALUATED)
         started = time.monotonic()
@@ -163,6 +167,16 @@ def evaluate_run(folder: RunFolder, config: EvaluateConfig, show: Show | None = 
     return folder
 
 
+def _conditions(run: TrainedRun, config: EvaluateConfig) -> list[Condition]:
+    """Return what the agent is tested on: ids of generated levels, or levels made by hand."""
+    from .evaluation.hand_made import hand_made_conditions
+    from .evaluation.suite import conditions
+
+    if config.levels is not None and names_files(config.levels):
+        return hand_made_conditions(run.config.distribution, config.levels, config)
+    return conditions(run.config.distribution, run.test_ids(config.levels), config)
+
+
 def _evaluate(
     folder: RunFolder,
     run: TrainedRun,
@@ -172,6 +186,7 @@ def _evaluate(
 ) -> dict[str, Any]:
     """Play, write the episodes, and return the summary."""
     from .evaluation import metrics, suite
+    from .evaluation.hand_made import set_report
 
     jobs = _jobs(folder, where, config)
     to_search = config.planned * sum(
@@ -196,7 +211,8 @@ def _evaluate(
         "finished": now(),
         "config": config.science | {"levels": str(where[0].distribution.ids)},
         "config_hash": _evaluation_hash(folder, config),
-        "levels": suite.level_report(run.config.distribution, where, trained_on),
+        "levels": suite.level_report(run.config.distribution, where, trained_on)
+        | ({"hand_made": by_hand} if (by_hand := set_report(where)) else {}),
         "metrics": metrics.summary_table(episodes, config.metrics).to_dicts(),
         "outcomes": metrics.outcome_table(episodes).to_dicts(),
         "capable_by_goal": metrics.two_by_two(episodes).to_dicts(),

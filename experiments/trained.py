@@ -11,6 +11,7 @@ from typing import Any
 
 from misgen.envs.core.distribution import IdRange, require_disjoint
 from misgen.envs.core.errors import UserError
+from misgen.envs.core.level_set import names_files
 
 from .config import TrainConfig, typed
 from .runs import DONE, RunFolder, find_runs
@@ -43,14 +44,19 @@ class TrainedRun:
             )
         return cls(folder, config, manifest)
 
-    def test_ids(self, levels: str | None) -> IdRange:
+    def test_ids(self, levels: str | tuple[str, ...] | None) -> IdRange:
         """Return the ids to test on: `levels`, or those that the run set aside.
 
         Raises:
-            UserError: if training or validation used any of them.
+            UserError: if training or validation used any of them, or they are files.
         """
         ranges = dict(self.config.levels.ranges)
         if levels is not None:
+            if names_files(levels) or not isinstance(levels, str):
+                raise UserError(
+                    f"levels={levels!r} names level files, which this command does not play: give "
+                    "ids, start:stop"
+                )
             ranges["test"] = IdRange.parse(levels)
         require_disjoint(ranges)
         return ranges["test"]

@@ -147,12 +147,8 @@ def test_a_level_whose_cheese_found_no_place_cannot_be_solved():
 def test_text():
     world, level = maze()
     assert level_from_text(level_to_text(level, world), world) == level
-    for wrong, words in (
-        (("#####A..C#", *["#"] * 6), "diagonal"),
-        (("#A..X#", "#"), "no goal"),
-    ):
-        with pytest.raises(UserError, match=words):
-            draw(world, *wrong, mode="easy")
+    with pytest.raises(UserError, match="no goal"):
+        draw(world, "#A..X#", "#", mode="easy")
     with pytest.raises(UserError, match="size"):
         level_from_text("misgen level 1\nsize: 5 5\nmap:\nA...C  x1\n#####  x4\n", world)
 

@@ -34,7 +34,15 @@ class CheeseOnADish(WalledWorld):
         tiles={FREE_TILE: ".", WALL_TILE: "#", rules.CHEESE: "C", rules.DISH: "D"},
         entities={},
         looks=(),
+        names={
+            FREE_TILE: "free",
+            WALL_TILE: "wall",
+            rules.CHEESE: "the cheese",
+            rules.DISH: "the dish, where the cheese is elsewhere (one at most)",
+        },
     )
+    single_tiles: ClassVar = (rules.DISH,)
+    refused_marks: ClassVar = {"X": "draw the dish D where the proxy is to be"}
     goal_tile: ClassVar = rules.CHEESE
     proxy_tiles: ClassVar = (rules.DISH,)
     proxies: ClassVar = ("dish",)

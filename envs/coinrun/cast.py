@@ -69,9 +69,9 @@ def _cast(s):
 def _write_beat(s, j, beat):
     row = s.tiles[int(s.ey[j])]
     first = last = int(s.ex[j])
-    while not _turns(row[first - 1]):
+    while first > 0 and not _turns(row[first - 1]):
         first -= 1
-    while not _turns(row[last + 1]):
+    while last < SIZE - 1 and not _turns(row[last + 1]):
         last += 1
     beat[0], beat[1] = first, last
 

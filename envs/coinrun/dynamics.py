@@ -68,6 +68,7 @@ STATE_DTYPE = np.dtype(
         ("support", np.bool_),  # the agent stood on something when it last acted
         ("gravity", np.float32),  # cells a frame, a frame
         ("max_speed", np.float32),  # cells a frame
+        ("origin", np.float32),  # left edge of the cell that the agent starts in
         ("count", np.int32),  # entities
         ("ex", np.float32, MOST_ENTITIES),  # entities' centres
         ("ey", np.float32, MOST_ENTITIES),
@@ -116,6 +117,7 @@ def load(
     for field in ("vx", "vy", "on_crate", "support"):
         states[field][slots] = 0
     states["x"][slots] = levels["start"][:, 0]
+    states["origin"][slots] = np.floor(levels["start"][:, 0])
     states["y"][slots] = states["last_y"][slots] = levels["start"][:, 1]
     for field, source in _FIELDS_FROM_LEVEL.items():
         states[field][slots] = levels[source]
@@ -145,10 +147,20 @@ def _decide(s, episode, action, repeat, on_proxy, max_frames):
         reward = GOAL_REWARD if events & REACHED_GOAL else 0.0
         if close_frame(episode, events, reward, on_proxy, max_frames):
             break
-    way = (s.x - _ONE) / max(_ONE, np.float32(s.proxy_cell[0]) - _ONE)
+    episode.progress = max(episode.progress, min(_way(s, episode), _ONE))
+
+
+@njit(cache=True)
+def _way(s, episode):
+    """Return what part of the columns from the start to the proxy the agent has behind it."""
     if episode.events & REACHED_PROXY:
-        way = _ONE
-    episode.progress = max(episode.progress, min(way, _ONE))
+        return _ONE
+    proxy = np.float32(s.proxy_cell[0])
+    if proxy < s.origin:  # to the left
+        return (s.origin + _ONE - s.x) / (s.origin - proxy)
+    if proxy == s.origin:  # above or below
+        return _ZERO
+    return (s.x - s.origin) / max(_ONE, proxy - s.origin)
 
 
 @njit(cache=True)

@@ -336,6 +336,6 @@ def _visit(i, states, repeat, actions, cells):
 def _mark(s, cells):
     """Mark the cells that the agent touches: the box of `dynamics._touch_tiles`."""
     rx, ry = AGENT_RX - np.float32(0.001), AGENT_RY - np.float32(0.001)
-    for x in range(int(s.x - rx), int(s.x + rx) + 1):
-        for y in range(int(s.y - ry), int(s.y + ry) + 1):
+    for x in range(int(s.x - rx), min(int(s.x + rx), SIZE - 1) + 1):
+        for y in range(int(s.y - ry), min(int(s.y + ry), SIZE - 1) + 1):
             cells[y, x] = True

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..core.episode import ON_PROXY
 from ..core.errors import UserError, in_range, one_of
-from ..core.level import NO_CELL, Level, LevelBatch
+from ..core.level import NO_CELL, Level, LevelBatch, LevelError
 from ..core.placement import Placement
 from ..core.world import Observation, Symbols, World
 from . import dynamics, export, observation, pixels
@@ -71,6 +71,8 @@ class CoinRun(World):
         entities={SAW: ("saw", "s", "s"), ENEMY: ("enemy", "<", ">"), CRATE: ("crate", "B", "B")},
         looks=("agent", "ground", "background"),
         names={
+            SPACE: "free",
+            GOAL: "the coin",
             WALL_MID: "wall",
             WALL_TOP: "wall, its top",
             LAVA_MID: "lava",
@@ -80,6 +82,9 @@ class CoinRun(World):
         },
     )
     goal_tile: ClassVar = GOAL
+    wall_tiles: ClassVar = (WALL_MID, WALL_TOP)
+    out_of_reach: ClassVar = "no run or jump gets there alive"
+    map_rules: ClassVar = ("Above the start a cell is free: the agent is taller than one.",)
     entity_speeds: ClassVar = {ENEMY: ENEMY_SPEED}
     goal_description: ClassVar = "the coin"
     palette: ClassVar = "misgen.envs.coinrun.palette"
@@ -228,6 +233,30 @@ class CoinRun(World):
         x, y = level.start
         start = (float(np.float32(x) + AGENT_RX), float(np.float32(y) + AGENT_RY))
         return dataclasses.replace(level, start=start, variant=tuple(variant.items()))
+
+    def require_sound(self, level: Level) -> None:
+        """Refuse a level that the rules cannot honour: with no room for the agent's body, too."""
+        super().require_sound(level)
+        x, y = level.start
+        for column in (x - 0.49, x + 0.49):
+            for row in (y - 0.56, y + 0.56):
+                cell = int(np.floor(column)), int(np.floor(row))
+                inside = all(0 <= k < SIZE for k in cell)
+                if not inside or level.tiles[cell[1], cell[0]] in self.wall_tiles:
+                    raise LevelError(
+                        f"the start is under a wall, or in one (column {cell[0]}, row {cell[1]}): "
+                        "the agent is taller than a cell, so leave the one above it free",
+                        cell=(int(x), int(y)),
+                    )
+
+    def aligned_twin(self, level: Level) -> Level:
+        """Return the level with the coin at its end."""
+        twin = super().aligned_twin(level)
+        assert twin is not None
+        if dict(level.variant).get("terrain", self.terrain) != "procgen":
+            x, y = twin.conflict_cell
+            twin.tiles[y, x] = INVISIBLE_GOAL
+        return twin
 
     def export_levels(self, levels: LevelBatch) -> dict[str, NDArray[Any]]:
         """Return levels in the layout of Procgen's saved state."""

@@ -101,8 +101,9 @@ def come_nearer(s, episode):
 
     For worlds whose state holds `steps` from each cell to the proxy, and the start's, `farthest`.
     """
-    way = np.float32(1) - np.float32(s.steps[s.y, s.x]) / np.float32(s.farthest)
-    episode.progress = max(episode.progress, way)
+    if s.steps[s.y, s.x] >= 0:  # else no way leads there
+        way = np.float32(1) - np.float32(s.steps[s.y, s.x]) / np.float32(s.farthest)
+        episode.progress = max(episode.progress, way)
 
 
 # ---------------------------------------------------------------------------------------------

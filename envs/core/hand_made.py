@@ -1,6 +1,6 @@
 """Levels that come from people and not from ids: from files, from text, or made in Python.
 
-Public names: `read_level`, `level_batch`, `levels_option`.
+Public names: `read_level`, `level_batch`, `levels_option`, `LEVEL_FILE`.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ from typing import Any
 import numpy as np
 
 from .errors import UserError
-from .level import Level, LevelBatch
+from .level import Level, LevelBatch, LevelError
 from .placement import USUAL
+from .reading import read_text, split_lines
 from .text import level_from_text
 from .world import World
 
 LevelLike = Level | str | Path
 """A level, its text (several lines), or the path of a file with its text."""
-_LARGEST_FILE = 4_000_000  # bytes
+LEVEL_FILE = "a level file, as misgen levels edit writes it"
+"""What a file should be that holds no level."""
 
 
 def read_level(level: LevelLike, world: World) -> Level:
@@ -38,31 +40,13 @@ def read_level(level: LevelLike, world: World) -> Level:
         raise UserError(
             f"{level!r} is no level: give a Level, a level's text, or the path of a level file"
         )
-    if isinstance(level, str) and "\n" in level:
+    if isinstance(level, str) and len(split_lines(level)) > 1:
         return level_from_text(level, world)
-    text = read_text(level)
+    text = read_text(level, LEVEL_FILE)
     try:
         return level_from_text(text, world)
     except UserError as error:
         raise UserError(f"{level}: {error}") from None
-
-
-def read_text(file: str | Path) -> str:
-    """Return the text of a level file.
-
-    Raises:
-        UserError: if it cannot be read.
-    """
-    path = Path(file)
-    try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise UserError(f"{file} has more than {_LARGEST_FILE} bytes: this is no level file")
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is no text"
-        raise UserError(
-            f"{file} cannot be read ({why}): give a level file, as misgen levels edit writes it"
-        ) from None
 
 
 def level_batch(levels: Sequence[LevelLike], world: World) -> LevelBatch:
@@ -91,6 +75,10 @@ def level_batch(levels: Sequence[LevelLike], world: World) -> LevelBatch:
                     f"give env.{name}={value}, or change the level's header"
                 )
         _require_room(level, number, world)
+        try:
+            world.require_sound(level)
+        except LevelError as error:
+            raise UserError(f"level {number}: {error}") from None
     return LevelBatch.stack(read, world.level_dtype)
 
 

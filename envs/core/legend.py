@@ -11,25 +11,11 @@ from .world import World
 
 def legend(world: World) -> tuple[str, ...]:
     """Return lines that teach how a world's levels are written."""
-    marks = [
-        (START, "the agent's start (one)"),
-        (goal_sign(world), f"the goal: {world.goal_description} (one)"),
-        (PROXY, f"the proxy, where the goal is elsewhere: {world.proxy_description}"),
-        (CONFLICT, "where the goal is on the level's conflict twin (may be left out)"),
-    ]
-    marks += [
-        (sign, _tile_name(world, code))
-        for code, sign in world.symbols.tiles.items()
-        if code != world.goal_tile
-    ]
-    for name, left, right in world.symbols.entities.values():
-        marks.append(
-            (left, name) if left == right else (f"{left} {right}", f"{name}, by direction")
-        )
     lines = [
         "The map's first line is the top row. A line that is too short goes on with its last sign;",
         "two spaces and xN after a line stand for N such lines. Signs:",
-        *(f"  {sign:<4} {meaning}" for sign, meaning in marks),
+        *(f"  {sign:<4} {meaning}" for sign, meaning in _signs(world).items()),
+        *world.map_rules,
     ]
     if world.symbols.entities:
         lines += [
@@ -40,11 +26,22 @@ def legend(world: World) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _tile_name(world: World, code: int) -> str:
-    if code in world.symbols.names:
-        return world.symbols.names[code]
-    if code in world.proxy_tiles:
-        return "a proxy"
-    classes = getattr(world, "classes", ("free",))  # of a world on a board
-    seen = getattr(world, "class_of_tile", {}).get(code, 0)
-    return classes[seen]
+def _signs(world: World) -> dict[str, str]:
+    """Return what each sign of a world's maps means, each once."""
+    goal = goal_sign(world)
+    many = "one" if world.goal_is_cell else "one or more"
+    found = {START: "the agent's start (one)", goal: f"the goal: {world.goal_description} ({many})"}
+    usual = {
+        PROXY: f"the proxy, where the goal is elsewhere: {world.proxy_description}",
+        CONFLICT: "where the goal is on the level's conflict twin (may be left out)",
+    }
+    found |= {sign: words for sign, words in usual.items() if sign not in world.refused_marks}
+    found |= world.mark_meanings
+    for code, sign in world.symbols.tiles.items():
+        found.setdefault(sign, world.symbols.names[code])
+    for name, left, right in world.symbols.entities.values():
+        if left == right:
+            found.setdefault(left, name)
+        else:
+            found[f"{left} {right}"] = f"{name}, by direction"
+    return found

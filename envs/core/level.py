@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import UserError
+
 if TYPE_CHECKING:
     from .world import World
 
@@ -24,6 +26,23 @@ ENTITY_DTYPE = np.dtype(
     [("kind", "<i2"), ("x", "<f4"), ("y", "<f4"), ("vx", "<f4"), ("theme", "<i2")]
 )
 """One entity: world-specific kind, centre in cells, horizontal speed in cells a frame, look."""
+
+
+class LevelError(UserError):
+    """What is wrong with a level, and where in it.
+
+    Attributes:
+        cell: column and row, from 0 at the lower left; None if it is about no cell.
+        entity: number of the entity in the level's list; None if it is about none.
+    """
+
+    def __init__(
+        self, message: str, *, cell: tuple[int, int] | None = None, entity: int | None = None
+    ) -> None:
+        """Say what is wrong and where."""
+        super().__init__(message)
+        self.cell = cell
+        self.entity = entity
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,7 @@
 """What planned seekers would do on levels: the facts that evaluations compare agents with.
 
-Public names: `ProxyPaths`, `proxy_paths`, `goal_distances`.
+Public names: `ProxyPaths`, `proxy_paths`, `goal_distances`, and of levels that come from no id
+`proxy_paths_on`, `goal_distances_on`.
 
 The seekers plan with the world's own rules, under the strictest `on_proxy`: reaching the proxy ends
 the episode.  Facts are kept (`memo.py`), as searches take milliseconds a level.
@@ -51,7 +52,30 @@ def proxy_paths(world: World, ids: NDArray[np.int64], placement: str = "") -> Pr
     Raises:
         UserError: if the world has no planner.
     """
-    rows = _proxy_memo(strict(world), placement if world.proxy_moves else "").rows(ids)
+    return _unpacked(
+        _proxy_memo(strict(world), placement if world.proxy_moves else "").rows(ids), world
+    )
+
+
+def proxy_paths_on(world: World, levels: LevelBatch) -> ProxyPaths:
+    """Return the ways of a planned proxy-seeker on given levels, whatever their ids mean.
+
+    Raises:
+        UserError: if the world has no planner.
+    """
+    return _unpacked(_find_paths(make_planner(strict(world)), levels), world)
+
+
+def goal_distances_on(world: World, levels: LevelBatch) -> NDArray[np.int32]:
+    """Return how many decisions the goal is away on given levels; -1: it cannot be reached.
+
+    Raises:
+        UserError: if the world has no planner.
+    """
+    return plans_at_start(make_planner(strict(world)), levels, "goal").decisions
+
+
+def _unpacked(rows: Rows, world: World) -> ProxyPaths:
     height, width = world.level_dtype["tiles"].shape
     touched = np.unpackbits(rows["touched"], axis=1, count=height * width)
     touched = touched.reshape(-1, height, width).astype(np.bool_)
@@ -94,19 +118,21 @@ def rules_key(world: World, *others: object) -> str:
     return repr((world, *others, source_digest(*folders)))
 
 
+def _find_paths(planner: Planner, levels: LevelBatch) -> Rows:
+    plans = plans_at_start(planner, levels, "proxy")
+    touched = planner.visited(levels, plans.actions).reshape(len(levels), -1)
+    return {
+        "solved": plans.solved,
+        "touched": np.packbits(touched, axis=1),
+        "reached_goal": (plans.events & REACHED_GOAL) != 0,
+    }
+
+
 @lru_cache(maxsize=16)
 def _proxy_memo(world: World, placement: str) -> Memo:
     def find(ids: NDArray[np.int64]) -> Rows:
-        planner = make_planner(world)
         where = placement or next(iter(world.placements))
-        levels = world.levels(ids, 0.0 if placement else 1.0, where)
-        plans = plans_at_start(planner, levels, "proxy")
-        touched = planner.visited(levels, plans.actions).reshape(len(ids), -1)
-        return {
-            "solved": plans.solved,
-            "touched": np.packbits(touched, axis=1),
-            "reached_goal": (plans.events & REACHED_GOAL) != 0,
-        }
+        return _find_paths(make_planner(world), world.levels(ids, 0.0 if placement else 1.0, where))
 
     return Memo(f"{world.name}-proxy-paths", rules_key(world, placement), find)
 

@@ -21,7 +21,8 @@ line shorter than the level is continued with its last character, `xN` after two
 N equal lines.  `entities` lists, in the order that the rules run through, name, cell (or, with a
 decimal point, where in it), direction and theme; a file without that list takes the entities
 from the map, row by row from the bottom.
-Before the map and among the entities, lines that begin with `#` are skipped.  An error names the
+Before the map and among the entities, lines that begin with `#` are skipped; so are empty lines,
+but for those within the map.  A file without `size` has the size of its map.  An error names the
 line and, where there is one, the column of the file, both from 1.
 """
 
@@ -39,7 +40,8 @@ from numpy.typing import NDArray
 
 from .distribution import MAX_ID
 from .errors import UserError, did_you_mean
-from .level import ENTITY_DTYPE, NO_CELL, Level
+from .level import ENTITY_DTYPE, NO_CELL, Level, LevelError
+from .reading import split_lines
 from .world import World
 
 FORMAT = "misgen level 1"
@@ -49,6 +51,14 @@ _GOAL = "goal"
 _SIDES = ("left", "right")
 _HEADER = ("world", "id", "look", "size")
 _WIDEST = 512
+_REPEATED = re.compile(r"(.*?)[ \t]+x(.*)", re.DOTALL)
+"""A row, and how often it stands."""
+_BLANKS = {
+    "\t": "a tab",
+    " ": "a space",
+    "\xa0": "a no-break space",
+    "\x0c": "a form feed",
+}
 _MOST_THEMES = 2**15 - 1
 
 
@@ -79,34 +89,43 @@ def level_from_text(text: str, world: World) -> Level:
     """Return the level that the text describes.
 
     Raises:
-        UserError: naming the line that cannot be read and what is allowed there.
+        UserError: naming the line that cannot be read, or what the world cannot run, and what is
+            allowed there.
     """
     parts = _split(text)
     with parts.named():
         _require_known(parts.header, world)
-        width, height = _numbers(parts.header.get("size", "64 64"), "size", 2, (1, _WIDEST))
-        reading = _read_map(_characters(parts, width, height), world)
-        goal, start = reading.cells.get(_GOAL), reading.cells.get(START)
-        if goal is None or start is None:
-            missing = f"start {START}" if start is None else f"goal {goal_sign(world)}"
-            raise UserError(f"map: there is no {missing}: every level needs a start and a goal")
-        proxy = reading.cells.get(PROXY, _proxy_tile(reading.tiles, world) or goal)
-        marked = reading.cells.get(CONFLICT, NO_CELL)
-        moved = world.proxy_moves or proxy != goal
-        if not world.goal_is_cell and marked != NO_CELL:
-            moved = False
-        level = Level(
-            world=world.name,
-            id=_numbers(parts.header.get("id", "-1"), "id", 1, (-1, MAX_ID - 1))[0],
-            tiles=reading.tiles,
-            entities=_entities(parts, reading.entities, world, (width, height)),
-            start=(float(start[0]), float(start[1])),
-            goal_cell=goal,
-            proxy_cell=proxy,
-            conflict_cell=goal if moved else marked,
-            look=_look(parts.header, world),
-        )
-        return world.level_from_map(parts.header, level)
+        rows = _characters(parts, world)
+        with parts.placed(rows):
+            reading = _read_map(rows, world)
+            level = world.level_from_map(parts.header, _assemble(parts, reading, world))
+            world.require_sound(level)
+    return level
+
+
+def _assemble(parts: _Parts, reading: _Reading, world: World) -> Level:
+    """Return what map, header and list say, before the world completes it."""
+    goal, start = reading.cells.get(_GOAL), reading.cells.get(START)
+    if goal is None or start is None:
+        missing = f"start {START}" if start is None else f"goal {goal_sign(world)}"
+        raise UserError(f"map: there is no {missing}: every level needs a start and a goal")
+    proxy = reading.cells.get(PROXY, _proxy_tile(reading.tiles, world) or goal)
+    marked = reading.cells.get(CONFLICT, NO_CELL)
+    moved = world.proxy_moves or proxy != goal
+    if not world.goal_is_cell and marked != NO_CELL:
+        moved = False
+    height, width = reading.tiles.shape
+    return Level(
+        world=world.name,
+        id=_numbers(parts.header.get("id", "-1"), "id", 1, (-1, MAX_ID - 1))[0],
+        tiles=reading.tiles,
+        entities=_entities(parts, reading.entities, world, (width, height)),
+        start=(float(start[0]), float(start[1])),
+        goal_cell=goal,
+        proxy_cell=proxy,
+        conflict_cell=goal if moved else marked,
+        look=_look(parts.header, world),
+    )
 
 
 def header_of(text: str) -> dict[str, str]:
@@ -121,7 +140,8 @@ def header_of(text: str) -> dict[str, str]:
 @dataclass
 class _Parts:
     header: dict[str, str] = field(default_factory=dict)
-    map: list[str] = field(default_factory=list)
+    map: list[tuple[str, int]] = field(default_factory=list)
+    """The map's lines, each with its number in the file."""
     entities: list[str] = field(default_factory=list)
     line_of: dict[str, int] = field(default_factory=dict)
     """Line of the file on which a header's key stands, or a section begins."""
@@ -140,6 +160,20 @@ class _Parts:
                 raise
             raise UserError(f"line {line}: {error}") from None
 
+    @contextlib.contextmanager
+    def placed(self, rows: list[tuple[str, int]]) -> Iterator[None]:
+        """Name line and column of the cell, or line of the entity, that an error is about."""
+        try:
+            yield
+        except LevelError as error:
+            where = ""
+            if error.entity is not None and error.entity < len(self.entity_lines):
+                where = f"line {self.entity_lines[error.entity]}: entities: "
+            elif error.cell is not None and 0 <= error.cell[1] < len(rows):
+                x, y = error.cell
+                where = f"line {rows[len(rows) - 1 - y][1]}, column {x + 1}: map: "
+            raise UserError(where + (str(error) if where else f"map: {error}")) from None
+
 
 @dataclass
 class _Reading:
@@ -149,18 +183,19 @@ class _Reading:
 
 
 def _split(text: str) -> _Parts:
-    lines = text.splitlines()
-    if not lines or lines[0].strip() != FORMAT:
+    lines = split_lines(text)
+    first = next((k for k, line in enumerate(lines) if _says_something(line)), None)
+    if first is None or lines[first].strip() != FORMAT:
         raise UserError(f"the first line must be {FORMAT!r}: this is no level file")
     parts = _Parts()
     section = "header"
-    for number, line in enumerate(lines[1:], start=2):
+    for number, line in enumerate(lines[first + 1 :], start=first + 2):
         if line.rstrip() in ("map:", "entities:"):
             section = line.rstrip()[:-1]
-            parts.line_of.setdefault(section, number)
+            _require_first(section, number, parts)
         elif section == "map":
-            parts.map.append(line)
-        elif not line.strip() or line.startswith("#"):
+            parts.map.append((line.rstrip(), number))
+        elif not _says_something(line):
             continue
         elif section == "entities":
             parts.entities.append(line)
@@ -169,32 +204,74 @@ def _split(text: str) -> _Parts:
             key, colon, value = line.partition(":")
             if not colon:
                 raise UserError(f"line {number}: {line!r} is no header line: write name: value")
+            _require_first(key.strip(), number, parts)
             parts.header[key.strip()] = value.strip()
-            parts.line_of.setdefault(key.strip(), number)
+    while parts.map and not parts.map[0][0]:
+        del parts.map[0]
+    while parts.map and not parts.map[-1][0]:
+        del parts.map[-1]
     return parts
 
 
-def _characters(parts: _Parts, width: int, height: int) -> list[tuple[str, int]]:
-    """Return the map's rows, top first, each `width` long and with its line of the file."""
-    rows: list[tuple[str, int]] = []
-    for number, line in enumerate(parts.map, start=parts.line_of.get("map", 0) + 1):
-        row, _, times = line.rstrip().partition("  x")
-        where = f"line {number}: map"
-        if not row:
-            raise UserError(f"{where}: row {len(rows) + 1} from the top is empty")
-        count = _numbers(times, f"{where}: repeat", 1, (1, height))[0] if times else 1
-        rows += [(row.ljust(width, row[-1]), number)] * count
-        if len(rows) > height:
-            break
-    if len(rows) != height or any(len(row) != width for row, _ in rows):
-        longest, number = max(((len(row), number) for row, number in rows), default=(0, 0))
-        where = f"line {number}: " if longest > width else ""
+def _says_something(line: str) -> bool:
+    """Return whether a line is neither empty nor a comment."""
+    return bool(line.strip()) and not line.startswith("#")
+
+
+def _require_first(name: str, number: int, parts: _Parts) -> None:
+    before = parts.line_of.setdefault(name, number)
+    if before != number:
         raise UserError(
-            f"{where}map: {len(rows)} rows, the longest of {longest} columns, "
-            f"do not make a level of size {width} {height}: it needs {height} rows (two spaces and "
-            f"xN after a row repeat it) of up to {width} columns"
+            f"line {number}: {name}: stands a second time, after line {before}: keep one of them"
         )
-    return rows
+
+
+def _characters(parts: _Parts, world: World) -> list[tuple[str, int]]:
+    """Return the map's rows, top first, all of one length and each with its line of the file."""
+    rows: list[tuple[str, int, int]] = []
+    height = 0
+    for line, number in parts.map:
+        rows.append(_repeated(line, number, height + 1))
+        height += rows[-1][1]
+    longest, where = max(((len(row), number) for row, _, number in rows), default=(0, 0))
+    width, wanted = _size(parts, world, longest, height)
+    if height != wanted or longest > width:
+        line = f"line {where}: " if longest > width else ""
+        shown = longest if "size" in parts.header else max(longest, width)
+        remedy = f", or write size: {longest} {height}" if "size" in parts.header else ""
+        raise UserError(
+            f"{line}map: {height} rows, the longest of {shown} columns, "
+            f"do not make a level of size {width} {wanted}: it needs {wanted} rows (two spaces and "
+            f"xN after a row repeat it) of up to {width} columns{remedy}"
+        )
+    filled = ((row.ljust(width, row[-1]), count, number) for row, count, number in rows)
+    return [(row, number) for row, count, number in filled for _ in range(count)]
+
+
+def _repeated(line: str, number: int, k: int) -> tuple[str, int, int]:
+    """Return a row, how often it stands, and its line; it is the `k`-th row from the top."""
+    found = _REPEATED.fullmatch(line)
+    row, times = (found[1], found[2]) if found else (line, "")
+    where = f"line {number}: map"
+    if not row:
+        raise UserError(f"{where}: row {k} from the top is empty")
+    return row, _numbers(times, f"{where}: repeat", 1, (1, _WIDEST))[0] if found else 1, number
+
+
+def _size(parts: _Parts, world: World, longest: int, height: int) -> tuple[int, int]:
+    """Return width and height of the map: as the header says, else as the world or the map has it.
+
+    Raises:
+        UserError: if the header's is no size, naming the one that is drawn.
+    """
+    if "size" not in parts.header:
+        tall, wide = world.level_dtype["tiles"].shape
+        return (longest, height) if world.any_size else (wide, tall)
+    try:
+        width, tall = _numbers(parts.header["size"], "size", 2, (1, _WIDEST))
+    except UserError as error:
+        raise UserError(f"{error}; the map that is drawn has {longest} {height}") from None
+    return width, tall
 
 
 def _read_map(rows: list[tuple[str, int]], world: World) -> _Reading:
@@ -203,33 +280,43 @@ def _read_map(rows: list[tuple[str, int]], world: World) -> _Reading:
         c: (name, i) for name, *cs in world.symbols.entities.values() for i, c in enumerate(cs)
     }
     space = next(iter(world.symbols.tiles))
-    free = world.symbols.tiles[space]
+    marks = [mark for mark in (START, PROXY, CONFLICT) if mark not in world.refused_marks]
+    known = "".join(dict.fromkeys([*code_of, *line_of, *marks]))
     goal_char = goal_sign(world)
     height = len(rows)
     reading = _Reading(np.full((height, len(rows[0][0])), space, np.int16))
     for y, x in np.ndindex(reading.tiles.shape):
-        row, line = rows[height - 1 - y]
-        char = row[x]
-        mark = _GOAL if char == goal_char else char
-        if mark in (START, PROXY, CONFLICT, _GOAL):
-            if mark in reading.cells and (mark != _GOAL or world.goal_is_cell):
-                raise UserError(
-                    f"line {line}, column {x + 1}: map: {char!r} stands more than once (column "
-                    f"{x}, row {y}): a level has one; put a free sign, {free!r}, in the others"
-                )
-            reading.cells.setdefault(mark, (x, y))
+        char = rows[height - 1 - y][0][x]
+        if char in (*marks, goal_char) or code_of.get(char) in world.single_tiles:
+            _mark(reading, char, (x, y), world)
         if char in line_of:
             name, side = line_of[char]
             reading.entities.append(f"{name} {x} {y} {_SIDES[side]} 0")
         elif char in code_of:
             reading.tiles[y, x] = code_of[char]
-        elif char not in (START, PROXY, CONFLICT):
-            known = "".join([*code_of, *line_of, START, PROXY, CONFLICT])
-            raise UserError(
-                f"line {line}, column {x + 1}: map: {char!r} at column {x}, row {y} means nothing: "
-                f"use one of {known}"
+        elif char in world.refused_marks:
+            why = world.refused_marks[char]
+            raise LevelError(f"{char!r} has no meaning in {world.name}: {why}", cell=(x, y))
+        elif char not in marks:
+            shown = _BLANKS.get(char) or repr(char)
+            raise LevelError(
+                f"{shown} at column {x}, row {y} means nothing: use one of {known}", cell=(x, y)
             )
     return reading
+
+
+def _mark(reading: _Reading, char: str, cell: tuple[int, int], world: World) -> None:
+    """Write down where a sign stands of which a level has one."""
+    goal_char = goal_sign(world)
+    mark = _GOAL if char == goal_char else char
+    if mark in reading.cells and (mark != _GOAL or world.goal_is_cell):
+        free = next(iter(world.symbols.tiles.values()))
+        raise LevelError(
+            f"{char!r} stands more than once (column {cell[0]}, row {cell[1]}): a level has one; "
+            f"put a free sign, {free!r}, in the others",
+            cell=cell,
+        )
+    reading.cells.setdefault(mark, cell)
 
 
 def level_rows(level: Level, world: World, *, start: bool = True) -> list[str]:
@@ -248,7 +335,7 @@ def level_rows(level: Level, world: World, *, start: bool = True) -> list[str]:
         if level.tiles[y, x] == space:
             grid[y][x] = symbols.entities[int(entity["kind"])][1 + _side(entity)]
     x, y = level.proxy_cell
-    shown = int(level.tiles[y, x]) in world.proxy_tiles
+    shown = int(level.tiles[y, x]) in world.proxy_tiles or PROXY in world.refused_marks
     for char, (x, y) in (
         (CONFLICT, level.conflict_cell),
         (PROXY, NO_CELL if shown else level.proxy_cell),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .errors import UserError, in_range, one_of
 from .grid_world import GridWorld
 from .layouts import LAYOUTS
-from .level import Level, LevelBatch
+from .level import Level, LevelBatch, LevelError
 
 SMALLEST, LARGEST = 5, 25
 """Cells along a side of the board, its border of walls included."""
@@ -29,6 +29,12 @@ class WalledWorld(GridWorld):
     """A world whose board is a square of walls, from the lower left corner of its level's tiles."""
 
     class_of_tile: ClassVar[Mapping[int, int]] = {}
+    any_size: ClassVar[bool] = True
+    wall_tiles: ClassVar[tuple[int, ...]] = (WALL_TILE,)
+    map_rules: ClassVar[tuple[str, ...]] = (
+        "The board is a square of env.size cells from the lower left corner; its outermost rows",
+        "and columns, and whatever lies beyond them, are walls.",
+    )
     body: ClassVar[tuple[str, ...]] = ("x", "y")
     layouts: ClassVar[tuple[str, ...]] = LAYOUTS
     """Those that the world can be laid out in."""
@@ -57,12 +63,17 @@ class WalledWorld(GridWorld):
         inside = np.zeros_like(tiles, np.bool_)
         inside[1 : self.size - 1, 1 : self.size - 1] = True
         if max(height, width) > LARGEST or (tiles[~inside] != WALL_TILE).any():
-            raise UserError(
-                f"map: not everything lies within the border of a board of env.size={self.size}: "
-                f"put walls around it, or give another size, up to {LARGEST}"
+            raise LevelError(
+                f"not everything lies within the border of a board of env.size={self.size}: "
+                f"put walls around it, or give another size, up to {LARGEST}",
+                cell=_outside(tiles, inside),
             )
         x, y = level.start
         return dataclasses.replace(level, tiles=tiles, start=(x + 0.5, y + 0.5))
+
+    def room(self, level: Level) -> tuple[int, int]:
+        """Return the first and one past the last column and row within the border."""
+        return 1, self.size - 1
 
     def export_levels(self, levels: LevelBatch) -> dict[str, NDArray[Any]]:
         """Return levels as arrays: `seed` [n], `grid` [n, y, x], `cheese_cell`, `proxy_cell`.
@@ -92,3 +103,10 @@ class WalledWorld(GridWorld):
         too_far = np.maximum(away[:, None], away[None, :]) > sight
         planes = tiles.reshape(len(tiles), -1, self.view, self.view)
         planes[:, plane, too_far] = 0
+
+
+def _outside(tiles: NDArray[np.int16], inside: NDArray[np.bool_]) -> tuple[int, int] | None:
+    """Return the first cell off the board that is no wall."""
+    for y, x in np.argwhere((tiles != WALL_TILE) & ~inside).tolist():
+        return x, y
+    return None

@@ -19,6 +19,7 @@ from .episode import ON_PROXY
 from .errors import UserError, in_range, one_of
 from .level import Level, LevelBatch
 from .placement import ALL, USUAL, Placement
+from .sound import goal_moved, require_sound
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -37,7 +38,7 @@ class Symbols:
     looks: tuple[str, ...]
     """Name of each theme number."""
     names: Mapping[int, str] = field(default_factory=dict)
-    """What tile codes are, for people, where their characters alone do not tell."""
+    """What each tile code is, for people."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +76,20 @@ class World(ABC):
     """Parameters that make a capability shift, and what each one does."""
     runs_any_level: ClassVar[bool] = True
     """Whether it runs levels that no generator made."""
+    any_size: ClassVar[bool] = False
+    """Whether a map may be smaller than the largest level."""
+    wall_tiles: ClassVar[tuple[int, ...]] = ()
+    """Tile codes that nothing enters."""
+    single_tiles: ClassVar[tuple[int, ...]] = ()
+    """Tile codes, beside the goal's, of which a level has one at most."""
+    refused_marks: ClassVar[Mapping[str, str]] = {}
+    """Of the signs `X` and `c`, those that mean nothing here, and what to draw instead."""
+    mark_meanings: ClassVar[Mapping[str, str]] = {}
+    """What `X` and `c` mean where that is not what they usually do, for people."""
+    map_rules: ClassVar[tuple[str, ...]] = ()
+    """Lines on what a map needs beside a start and a goal, for people."""
+    out_of_reach: ClassVar[str] = "a way leads there, but none that the rules allow"
+    """Why a goal cannot be reached where no wall is the reason."""
 
     action_repeat: int = 1
     """Frames that a decision lasts (1: the original)."""
@@ -201,6 +216,33 @@ class World(ABC):
     @abstractmethod
     def level_from_map(self, header: Mapping[str, str], level: Level) -> Level:
         """Complete a level read from text: variant, start and whatever the map leaves open."""
+
+    def room(self, level: Level) -> tuple[int, int]:
+        """Return the first and one past the last column and row in which a level has free cells."""
+        return 0, max(level.tiles.shape)
+
+    def require_sound(self, level: Level) -> None:
+        """Refuse a level that the rules cannot honour: things in walls, or beyond the board.
+
+        Raises:
+            LevelError: naming what is wrong, and where.
+        """
+        require_sound(level, self.wall_tiles, self.room(level), self._entity_names)
+
+    @property
+    def _entity_names(self) -> dict[int, str]:
+        return {kind: name for kind, (name, *_) in self.symbols.entities.items()}
+
+    def aligned_twin(self, level: Level) -> Level | None:
+        """Return the level as it would be aligned: what it is compared with to tell accidents.
+
+        Here: the same with the goal where the proxy is.  None where a level does not say what its
+        twin is; a world then says in `no_twin` what is missing.
+        """
+        return goal_moved(level, self.goal_tile, next(iter(self.symbols.tiles)))
+
+    no_twin: ClassVar[str] = ""
+    """Why `aligned_twin` is None."""
 
     @abstractmethod
     def export_levels(self, levels: LevelBatch) -> dict[str, NDArray[Any]]:

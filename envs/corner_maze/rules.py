@@ -48,8 +48,7 @@ STATE_DTYPE = board_state(
         ("goal_cell", np.int16, 2),
         ("proxy_cell", np.int16, 2),
         ("conflict_cell", np.int16, 2),
-        ("region", np.int16),  # cells along the side of the proxy's region
-        ("corner", np.int16),  # column and row of the upper right corner
+        ("region", np.int16, 4),  # the proxy's: its first column and row, and its last
         ("aligned", np.bool_),
         ("farthest", np.int16),  # steps from the start to the proxy
         ("steps", np.int16, (LARGEST, LARGEST)),  # to the proxy; -1: a wall
@@ -194,14 +193,38 @@ def _load_one(s, level, board, size, region):
     s.conflict_cell[:] = level.conflict_cell
     dx, dy = level.goal_cell - level.proxy_cell
     s.aligned = dx == 0 and dy == 0
-    s.corner = size - 1 - int(level.start[0])
-    s.region = max(1, region)
     walls = level.tiles == WALL_TILE
+    x, y = _find_region(s, walls, max(1, region))
     steps = np.empty((LARGEST, LARGEST), np.int64)
-    distances(steps, walls, s.corner, s.corner)
+    distances(steps, walls, x, y)
     s.steps[:] = steps
     s.farthest = max(1, s.steps[s.y, s.x])
     look_around(s)
+
+
+@njit(cache=True)
+def _find_region(s, walls, reach):
+    """Write where the proxy is reached on a conflict level; return the cell that leads there.
+
+    That is the proxy's own cell or, if this lies among the `reach` x `reach` cells at the upper
+    right of all that is free, these, and their uppermost and rightmost.
+    """
+    corner_x = corner_y = 0
+    for y in range(LARGEST):
+        for x in range(LARGEST):
+            if not walls[y, x]:
+                corner_x, corner_y = max(corner_x, x), max(corner_y, y)
+    x, y = s.proxy_cell
+    s.region[0] = s.region[2] = x
+    s.region[1] = s.region[3] = y
+    if x < 0:  # there is no cheese, and no proxy
+        return corner_x, corner_y
+    if x > corner_x - reach and y > corner_y - reach:
+        s.region[0], s.region[1] = corner_x - reach + 1, corner_y - reach + 1
+        s.region[2], s.region[3] = corner_x, corner_y
+        if not walls[corner_y, corner_x]:
+            return corner_x, corner_y
+    return x, y
 
 
 @parallel("actions", LIGHT)
@@ -242,7 +265,7 @@ def frame(s, action):
         events |= REACHED_GOAL
     at_proxy = is_at(s, s.proxy_cell)
     if not s.aligned:
-        at_proxy = min(s.x, s.y) > s.corner - s.region
+        at_proxy = s.region[0] <= s.x <= s.region[2] and s.region[1] <= s.y <= s.region[3]
     if at_proxy:
         events |= REACHED_PROXY
     if is_at(s, s.conflict_cell):

@@ -35,7 +35,9 @@ class CornerMaze(GridWorld):
         tiles={rules.SPACE: ".", rules.WALL_TILE: "#", rules.CHEESE: "C"},
         entities={},
         looks=("background",),
+        names={rules.SPACE: "free", rules.WALL_TILE: "wall", rules.CHEESE: "the cheese"},
     )
+    wall_tiles: ClassVar = (rules.WALL_TILE,)
     classes: ClassVar = ("free", "wall", "cheese")
     class_of_tile: ClassVar = {rules.WALL_TILE: 1, rules.CHEESE: 2}
     body: ClassVar = ("x", "y")
@@ -117,10 +119,11 @@ class CornerMaze(GridWorld):
             raise UserError(f"size: {width} {height} does not fit: a maze has {side} {side}")
         mode = one_of("mode", header.get("mode", self.mode), rules.SIZES)
         x, y = level.start
-        size = rules.SIZES[mode]
-        if x != y or not 0 <= x < size // 2:
-            raise UserError(f"map: the start {x:g} {y:g} is not on the diagonal's lower half")
         return dataclasses.replace(level, start=(x + 0.5, y + 0.5), variant=(("mode", mode),))
+
+    def room(self, level: Level) -> tuple[int, int]:
+        """Return the first and one past the last column and row of the mode's board."""
+        return board_of(level, self.mode)
 
     def export_levels(self, levels: LevelBatch) -> dict[str, NDArray[Any]]:
         """Return levels as arrays: those of `export_board`, and `cheese_cell`."""
@@ -129,6 +132,16 @@ class CornerMaze(GridWorld):
     @property
     def _variant(self) -> tuple[tuple[str, str], ...]:
         return (("mode", self.mode),)
+
+
+def board_of(level: Level, mode: str) -> tuple[int, int]:
+    """Return the first and one past the last column and row of a level's board.
+
+    Args:
+        level: a maze's level, whose variant has its mode.
+        mode: where it has none.
+    """
+    return 0, rules.SIZES[dict(level.variant).get("mode", mode)]
 
 
 def check_size(mode: str, largest_maze: int) -> None:

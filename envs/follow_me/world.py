@@ -38,6 +38,27 @@ class FollowMe(GridWorld):
         },
         entities={rules.LEADER: ("leader", "L", "L"), rules.STOP: ("stop", "s", "s")},
         looks=("plain",),
+        names={
+            rules.SPACE: "free",
+            rules.WALL_TILE: "wall",
+            **{
+                code: f"beacon {code} in the order that they are to be lit"
+                for code in rules.BEACONS
+            },
+            rules.LAST: "the last beacon",
+        },
+    )
+    wall_tiles: ClassVar = (rules.WALL_TILE,)
+    single_tiles: ClassVar = rules.BEACONS
+    refused_marks: ClassVar = {
+        "X": "the proxy is where the leader stops last: list its stops in `entities:`",
+        "c": "beacons are the same on the twin; leave it out",
+    }
+    mark_meanings: ClassVar = {"G": "the last beacon in the order that they are to be lit (one)"}
+    map_rules: ClassVar = (
+        "The outermost rows and columns are walls.  There are 2 to 5 beacons: 1, 2, ... and G.",
+        "The leader is listed first; after it come its stops in their order, at most 5.  Without",
+        "any it goes from beacon to beacon in the right order.",
     )
     goal_tile: ClassVar = rules.LAST
     proxy_tiles: ClassVar = (*rules.BEACONS, rules.LAST)
@@ -113,7 +134,8 @@ class FollowMe(GridWorld):
         stops = _stops(data)
         beacons = np.isin(data["tiles"], cls.proxy_tiles).sum(axis=(1, 2))
         rising = (np.diff(stops, axis=1) > 0) | (stops[:, 1:] < 0)
-        return ((stops > 0).sum(axis=1) == beacons) & rising.all(axis=1)
+        at_beacons = np.isin(stops, (-1, *cls.proxy_tiles)).all(axis=1)
+        return ((stops > 0).sum(axis=1) == beacons) & rising.all(axis=1) & at_beacons
 
     @classmethod
     def bare(cls, data: NDArray[np.void]) -> NDArray[np.void]:
@@ -150,9 +172,7 @@ class FollowMe(GridWorld):
             height, width = level.tiles.shape
             raise UserError(f"size: {width} {height} does not fit: a board has {side} {side}")
         beacons = _beacons(level.tiles)
-        kinds = level.entities["kind"].tolist()
-        if kinds[:1] != [rules.LEADER] or kinds.count(rules.LEADER) > 1:
-            raise UserError("entities: the first, and no other, must be the leader: leader x y > 0")
+        _require_leader(level)
         entities = level.entities
         if len(entities) == 1:
             entities = np.concatenate([entities, _tour(beacons)])
@@ -165,6 +185,21 @@ class FollowMe(GridWorld):
             proxy_cell=end,
             conflict_cell=level.goal_cell,
         )
+
+    def room(self, level: Level) -> tuple[int, int]:
+        """Return the first and one past the last column and row within the border."""
+        return 1, rules.LARGEST - 1
+
+    def require_sound(self, level: Level) -> None:
+        """Refuse a level that the rules cannot honour: without its leader or its beacons, too."""
+        super().require_sound(level)
+        _beacons(level.tiles)
+        _require_leader(level)
+
+    def aligned_twin(self, level: Level) -> Level:
+        """Return the level with a leader that knows the order."""
+        entities = np.concatenate([level.entities[:1], _tour(_beacons(level.tiles))])
+        return dataclasses.replace(level, entities=entities, proxy_cell=level.goal_cell)
 
     def export_levels(self, levels: LevelBatch) -> dict[str, NDArray[Any]]:
         """Return levels as arrays: `seed` [n], `grid` [n, y, x], `agent`, `leader`, `stops`.
@@ -213,6 +248,21 @@ def _beacons(tiles: NDArray[np.int16]) -> list[tuple[int, int]]:
         ((y, x),) = np.argwhere(tiles == code).tolist()
         found.append((x, y))
     return found
+
+
+def _require_leader(level: Level) -> None:
+    """Refuse a level whose first entity, and no other, is not the leader, or with many stops.
+
+    Raises:
+        UserError: saying how the leader and its stops are listed.
+    """
+    kinds = level.entities["kind"].tolist()
+    if kinds[:1] != [rules.LEADER] or kinds.count(rules.LEADER) > 1:
+        raise UserError("entities: the first, and no other, must be the leader: leader x y right 0")
+    if len(kinds) > 1 + rules.MOST_BEACONS:
+        raise UserError(
+            f"entities: {len(kinds) - 1} stops are too many: list at most {rules.MOST_BEACONS}"
+        )
 
 
 def _tour(cells: list[tuple[int, int]]) -> NDArray[np.void]:

@@ -15,7 +15,7 @@ from ..core import board
 from ..core.episode import ON_PROXY
 from ..core.errors import UserError, in_range, one_of
 from ..core.grid_world import PIXELS, GridWorld
-from ..core.level import NO_CELL, Level, LevelBatch
+from ..core.level import NO_CELL, Level, LevelBatch, LevelError
 from ..core.placement import Placement
 from ..core.world import Observation, Symbols
 from . import generator, pixels, rules
@@ -42,6 +42,20 @@ class KeysAndChests(GridWorld):
         tiles={SPACE: ".", WALL_TILE: "#", CHEST: "C"},
         entities={CHEST: ("chest", "C", "C"), KEY: ("key", "k", "k")},
         looks=("background",),
+        names={SPACE: "free", WALL_TILE: "wall", CHEST: "a chest"},
+    )
+    wall_tiles: ClassVar = (WALL_TILE,)
+    refused_marks: ClassVar = {"X": "the proxy is all keys k"}
+    mark_meanings: ClassVar = {
+        "C": "a chest: the goal is all chests that there are keys for (one or more)",
+        "c": "whose touch tells an accident: a chest's cell on the twin (may be left out)",
+    }
+    map_rules: ClassVar = (
+        "There is a key and a chest at least, and one thing in a cell.  With more keys than chests",
+        "a level is in conflict.",
+    )
+    no_twin: ClassVar = (
+        "its aligned twin has chests where keys are too many, and the file does not say which"
     )
     classes: ClassVar = ("free", "wall", "key", "chest")
     class_of_tile: ClassVar = {WALL_TILE: board.WALL}
@@ -219,6 +233,27 @@ class KeysAndChests(GridWorld):
         things, other = level.entities, _telling_cell(level)
         goal = generator.goal_cell(things["kind"], things["x"], things["y"], len(things), other)
         return dataclasses.replace(level, goal_cell=goal, proxy_cell=goal, conflict_cell=other)
+
+    def room(self, level: Level) -> tuple[int, int]:
+        """Return the first and one past the last column and row of the mode's board."""
+        return 0, SIZES[dict(level.variant).get("mode", self.mode)]
+
+    def require_sound(self, level: Level) -> None:
+        """Refuse a level that the rules cannot honour: with two things in one cell, too."""
+        super().require_sound(level)
+        seen: dict[tuple[int, int], int] = {}
+        for k, thing in enumerate(level.entities):
+            cell = int(thing["x"]), int(thing["y"])
+            if cell in seen:
+                raise LevelError(
+                    f"two things lie at {cell[0]} {cell[1]}: give each a cell of its own",
+                    cell=cell,
+                    entity=k,
+                )
+            seen[cell] = k
+
+    def aligned_twin(self, level: Level) -> None:
+        """Return nothing: see `no_twin`."""
 
     def export_levels(self, levels: LevelBatch) -> dict[str, NDArray[Any]]:
         """Return levels as arrays; see `export.export_levels`."""

@@ -14,10 +14,13 @@ from ..core.episode import ON_PROXY
 from ..core.errors import UserError, in_range, one_of
 from ..core.grid_world import GridWorld
 from ..core.layouts import LAYOUTS
-from ..core.level import Level, LevelBatch
+from ..core.level import Level, LevelBatch, LevelError
 from ..core.placement import Placement
 from ..core.world import Symbols
 from . import rules
+
+_MOST_SHIELDS = 10
+"""Those in hand are seen as a number up to 2, 1 for five."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +41,25 @@ class MonsterWorld(GridWorld):
         },
         entities={rules.MONSTER: ("monster", "M", "M")},
         looks=("plain",),
+        names={
+            rules.SPACE: "free",
+            rules.WALL_TILE: "wall",
+            rules.APPLE_TILE: "an apple",
+            rules.SHIELD_TILE: f"a shield (one to {_MOST_SHIELDS})",
+        },
+    )
+    wall_tiles: ClassVar = (rules.WALL_TILE,)
+    refused_marks: ClassVar = {
+        "X": "the proxy is all shields s",
+        "c": "apples are the same on the twin; leave it out",
+    }
+    mark_meanings: ClassVar = {"a": "an apple: the goal is all apples (one or more)"}
+    map_rules: ClassVar = (
+        "The outermost rows and columns are walls.  With a monster for each shield, or more, a",
+        f"level is aligned, with fewer it is in conflict; {rules.MOST_MONSTERS} are the most.",
+    )
+    no_twin: ClassVar = (
+        "its aligned twin has a monster for each shield, and the file does not say where they start"
     )
     goal_tile: ClassVar = rules.APPLE_TILE
     proxy_tiles: ClassVar = (rules.SHIELD_TILE,)
@@ -141,10 +163,7 @@ class MonsterWorld(GridWorld):
             height, width = level.tiles.shape
             raise UserError(f"size: {width} {height} does not fit: a board has {side} {side}")
         if not (level.tiles == rules.SHIELD_TILE).any():
-            raise UserError("map: there is no shield s: a level needs one or more")
-        border = (level.tiles[0], level.tiles[-1], level.tiles[:, 0], level.tiles[:, -1])
-        if any((line != rules.WALL_TILE).any() for line in border):
-            raise UserError("map: the outermost rows and columns must be walls #")
+            raise LevelError("there is no shield s: a level needs one or more")
         if len(level.entities) > rules.MOST_MONSTERS:
             raise UserError(
                 f"entities: {len(level.entities)} monsters are too many: "
@@ -152,6 +171,20 @@ class MonsterWorld(GridWorld):
             )
         x, y = level.start
         return dataclasses.replace(level, start=(x + 0.5, y + 0.5))
+
+    def room(self, level: Level) -> tuple[int, int]:
+        """Return the first and one past the last column and row within the border."""
+        return 1, rules.LARGEST - 1
+
+    def require_sound(self, level: Level) -> None:
+        """Refuse a level that the rules cannot honour: without a shield, or with very many, too."""
+        super().require_sound(level)
+        shields = int((level.tiles == rules.SHIELD_TILE).sum())
+        if not 1 <= shields <= _MOST_SHIELDS:
+            raise LevelError(f"{shields} shields s: a level needs 1 to {_MOST_SHIELDS}")
+
+    def aligned_twin(self, level: Level) -> None:
+        """Return nothing: see `no_twin`."""
 
     def export_levels(self, levels: LevelBatch) -> dict[str, NDArray[Any]]:
         """Return levels as arrays: `seed` [n], `grid` [n, y, x], `agent` and `monsters`.

@@ -35,7 +35,9 @@ class _Maze(World):
         tiles={rules.SPACE: ".", rules.WALL: "#", rules.GOAL: "C"},
         entities={},
         looks=("background",),
+        names={rules.SPACE: "free", rules.WALL: "wall", rules.GOAL: "the cheese"},
     )
+    wall_tiles: ClassVar = (rules.WALL,)
     goal_tile: ClassVar = rules.GOAL
     entity_speeds: ClassVar = {}
     goal_description: ClassVar = "the cheese"

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from ..core.episode import ON_PROXY
 from ..core.errors import UserError, in_range, one_of
 from ..core.grid_world import GridWorld
-from ..core.level import Level, LevelBatch
+from ..core.level import Level, LevelBatch, LevelError
 from ..core.placement import ALL, USUAL, Placement
 from ..core.world import Observation, Symbols
 from ..corner_maze.rules import LARGEST, SIZES, SPACE, TERRAINS, WALL_TILE
-from ..corner_maze.world import check_size, export_board
+from ..corner_maze.world import board_of, check_size, export_board
 from . import rules
 
 _NOT_DRAWN = np.empty((0, 1), np.uint32)
@@ -38,7 +38,20 @@ class ShapeColourMaze(GridWorld):
         tiles={SPACE: ".", WALL_TILE: "#", rules.LINE: "L", rules.GEM: "G", rules.STAR: "S"},
         entities={},
         looks=("background",),
+        names={
+            SPACE: "free",
+            WALL_TILE: "wall",
+            rules.LINE: "the line",
+            rules.GEM: "a gem of the line's colour in training (one at most)",
+            rules.STAR: "a star of the line's pattern; needs cues: colour_pattern (one at most)",
+        },
     )
+    wall_tiles: ClassVar = (WALL_TILE,)
+    single_tiles: ClassVar = (rules.GEM, rules.STAR)
+    refused_marks: ClassVar = {
+        "X": "draw what the proxy is, a gem G or a star S",
+        "c": "goal and conflict goal are one, the line L; leave it out",
+    }
     goal_tile: ClassVar = rules.LINE
     proxy_tiles: ClassVar = (rules.GEM, rules.STAR)
     proxy_moves: ClassVar = True
@@ -161,6 +174,28 @@ class ShapeColourMaze(GridWorld):
         one_of("cues", variant["cues"], rules.CUES)
         x, y = level.start
         return dataclasses.replace(level, start=(x + 0.5, y + 0.5), variant=tuple(variant.items()))
+
+    def room(self, level: Level) -> tuple[int, int]:
+        """Return the first and one past the last column and row of the mode's board."""
+        return board_of(level, self.mode)
+
+    def require_sound(self, level: Level) -> None:
+        """Refuse a level that the rules cannot honour; a star means nothing without patterns."""
+        super().require_sound(level)
+        cues = dict(level.variant).get("cues", self.cues)
+        for y, x in np.argwhere(level.tiles == rules.STAR).tolist():
+            if cues != "colour_pattern":
+                raise LevelError(
+                    f"a star S has the line's pattern, which is no cue with cues: {cues}: write "
+                    "cues: colour_pattern, or take it away",
+                    cell=(x, y),
+                )
+
+    def aligned_twin(self, level: Level) -> Level:
+        """Return the level without gem and star."""
+        tiles = level.tiles.copy()
+        tiles[np.isin(tiles, self.proxy_tiles)] = SPACE
+        return dataclasses.replace(level, tiles=tiles, proxy_cell=level.goal_cell)
 
     def export_levels(self, levels: LevelBatch) -> dict[str, NDArray[Any]]:
         """Return levels as arrays: `export_board`'s, `goal_cell`, `variant_cell` (the gem)."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..core.episode import ON_PROXY
 from ..core.errors import UserError, in_range
 from ..core.grid_world import GridWorld
-from ..core.level import Level, LevelBatch
+from ..core.level import Level, LevelBatch, LevelError
 from ..core.placement import Placement
 from ..core.world import Symbols
 from . import rules
@@ -42,6 +42,23 @@ class TreeGridworld(GridWorld):
         },
         entities={},
         looks=("unused",),
+        names={
+            rules.SPACE: "free",
+            rules.WALL_TILE: "wall: what lies beyond the board",
+            rules.TREE_TILE: "a tree",
+            rules.SPRING_TILE: "the spring, which nobody sees",
+        },
+    )
+    wall_tiles: ClassVar = (rules.WALL_TILE,)
+    mark_meanings: ClassVar = {
+        "S": "the spring: in the grove it waters the forest, elsewhere trees grow slowly (one)",
+        "X": "the grove, where the spring is elsewhere; left out, the spring is in it",
+        "c": "where the spring is on the level's conflict twin (may be left out)",
+    }
+    map_rules: ClassVar = (
+        "Walls belong around the board of `side` cells at the lower left, and nowhere else; at "
+        "most",
+        "`trees` trees stand on it.",
     )
     classes: ClassVar = ("free", "wall", "tree", "spring")
     class_of_tile: ClassVar = {rules.WALL_TILE: 1, rules.TREE_TILE: rules.TREE}
@@ -144,14 +161,19 @@ class TreeGridworld(GridWorld):
             raise UserError(f"map: {count} trees are more than trees: {most}: take some away")
         inside = np.zeros((largest, largest), np.bool_)
         inside[:side, :side] = True
-        if ((level.tiles == rules.WALL_TILE) == inside).any():
-            raise UserError(
-                f"map: walls belong around the {side} x {side} cells at the lower left, and "
-                "nowhere else"
+        for y, x in np.argwhere((level.tiles == rules.WALL_TILE) == inside).tolist():
+            raise LevelError(
+                f"walls belong around the {side} x {side} cells at the lower left, and "
+                "nowhere else",
+                cell=(x, y),
             )
         x, y = level.start
         variant = (("side", str(side)), ("trees", str(most)))
         return dataclasses.replace(level, start=(x + 0.5, y + 0.5), variant=variant)
+
+    def room(self, level: Level) -> tuple[int, int]:
+        """Return the first and one past the last column and row of the level's board."""
+        return 0, int(dict(level.variant).get("side", self.side))
 
     def export_levels(self, levels: LevelBatch) -> dict[str, NDArray[Any]]:
         """Return levels as arrays: `seed` [n], `grid` [n, y, x], `agent`, cells, and `aligned`.

@@ -12,6 +12,7 @@ from typing import Any
 from misgen.envs.core.distribution import IdRange
 from misgen.envs.core.episode import ON_PROXY
 from misgen.envs.core.errors import UserError, in_range, one_of
+from misgen.envs.core.level_set import level_files, names_files
 from misgen.envs.core.placement import ALL, USUAL
 
 ACTIONS = ("sampled", "greedy")
@@ -89,8 +90,9 @@ class EvaluateConfig:
     """Folder of the training run (from Python: passed apart)."""
     shift: ShiftConfig = field(default_factory=ShiftConfig)
     """The test levels' difference from the training levels."""
-    levels: str | None = None
-    """Level ids to test on, as `start:stop`; none: the test levels that the run set aside."""
+    levels: str | tuple[str, ...] | None = None
+    """Level ids to test on, as `start:stop`, or level files: a folder, a file, or a list of them;
+    none: the test levels that the run set aside."""
     actions: tuple[str, ...] = ACTIONS
     """Action modes, each evaluated on its own: sampled, greedy."""
     on_proxy: str = "end"
@@ -127,13 +129,19 @@ class EvaluateConfig:
         in_range("seed", self.seed, 0, 2**31 - 1)
         in_range("num_slots", self.num_slots, 1, _MAX_COUNT)
         in_range("threads", self.threads, 1, 1024)
-        if self.levels is not None:
+        if names_files(self.levels):
+            level_files(self.levels or ())
+        elif isinstance(self.levels, str):
             IdRange.parse(self.levels)
 
     @property
     def science(self) -> dict[str, Any]:
         """What determines the result, as plain data."""
         plain = dataclasses.asdict(self)
+        if names_files(self.levels):
+            from .hand_made import fingerprint
+
+            plain["levels"] = f"made by hand: {fingerprint(self.levels or ())}"
         return {key: plain[key] for key in plain if key not in ("run", "num_slots", "threads")}
 
 

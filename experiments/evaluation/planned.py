@@ -11,10 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from misgen.envs.core.distribution import LevelDistribution
-from misgen.envs.core.planned import goal_distances, proxy_paths
+from misgen.envs.core.level import LevelBatch
+from misgen.envs.core.level_set import LevelSet
+from misgen.envs.core.planned import (
+    ProxyPaths,
+    goal_distances,
+    goal_distances_on,
+    proxy_paths,
+    proxy_paths_on,
+)
 
 PLANNED = pl.Schema({"planned_accident": pl.Boolean, "goal_in_reach": pl.Boolean})
 """Columns, null where nothing is planned: on held-out levels and twins, and in worlds without a
@@ -39,18 +49,29 @@ def planned_facts(
     tables = [pl.DataFrame(schema=schema)]
     for first in range(0, len(ids), _CHUNK) if world.planner else ():
         chunk = ids[first : first + _CHUNK]
-        cells = distribution.levels(chunk).data["conflict_cell"]
-        placed = cells[:, 0] >= 0
-        if placed.any():
-            paths = proxy_paths(world, chunk[placed], distribution.placement)
-            taken = paths.takes(cells[placed]) if world.goal_is_cell else paths.reached_goal
+        levels = distribution.levels(chunk)
+        placed = levels.take(levels.data["conflict_cell"][:, 0] >= 0)
+        if len(placed):
+            paths, steps = _plans(distribution, placed)
+            cells = placed.data["conflict_cell"]
+            taken = paths.takes(cells) if world.goal_is_cell else paths.reached_goal
             accident = pl.Series(taken)
             facts = {
-                "level_id": chunk[placed],
+                "level_id": placed.ids,
                 "planned_accident": accident.set(pl.Series(~paths.solved), None),
-                "goal_in_reach": goal_distances(world, distribution.placement, chunk[placed]) >= 0,
+                "goal_in_reach": steps >= 0,
             }
             tables.append(pl.DataFrame(facts, schema))
         if progress:
             progress(len(chunk))
     return pl.concat(tables)
+
+
+def _plans(
+    distribution: LevelDistribution, levels: LevelBatch
+) -> tuple[ProxyPaths, NDArray[np.int32]]:
+    """Return the ways to the proxy, and how far the goal is, on some of a distribution's levels."""
+    world, where = distribution.world, distribution.placement
+    if isinstance(distribution, LevelSet):
+        return proxy_paths_on(world, levels), goal_distances_on(world, levels)
+    return proxy_paths(world, levels.ids, where), goal_distances(world, where, levels.ids)

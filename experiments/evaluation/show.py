@@ -98,6 +98,7 @@ def sentences(summary: Mapping[str, Any]) -> list[str]:
         chosen.setdefault(placement, case)
     told = [_sentence(placement, case) for placement, case in chosen.items()]
     seen = summary["levels"]["test"]["terrain_seen_in_training"]
+    told += summary["levels"].get("hand_made", {}).get("notes", [])
     if seen > 0:
         told.append(f"{seen:.1%} of the test levels have a terrain that also occurs in training.")
     return told

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from misgen.agents.base import Agent
 from misgen.envs.core.distribution import IdRange, LevelDistribution
+from misgen.envs.core.level_set import LevelSet
 
 from .config import EvaluateConfig
 from .planned import PLANNED, planned_facts
@@ -218,11 +219,8 @@ def level_report(
     """
     test = where[0].distribution
     seen = _terrains(training.at(correlation=1.0))
-    terrains = [
-        digest
-        for batch in test.at(correlation=1.0).chunks()
-        for digest in batch.digests(terrain=True)
-    ]
+    bare = test if isinstance(test, LevelSet) else test.at(correlation=1.0)
+    terrains = [digest for batch in bare.chunks() for digest in batch.digests(terrain=True)]
     return {
         "training": {"ids": str(training.ids), **trained_on},
         "test": {

@@ -10,7 +10,8 @@
   misgen levels check file=level.txt
       reads a level file: a mistake is named by line and column, with what to write instead; then
       whether the world's planner finds a way to the goal and to the proxy, whether the level is
-      aligned or in conflict, and its hash; exit status 1 if it cannot be read, or not be solved
+      aligned or in conflict, and its hash; exit status 1 if it cannot be read, or not be solved;
+      of a folder (file=my_folder) or a list (file=[a.txt,b.txt]) each, and which hold the same
   misgen levels play file=level.txt agent=goal_seeker
       plays a level, from a file or by env and id, and prints what happened; out=play.gif also
       draws it.  Without agent and actions, on a terminal, you play: arrow keys, x to leave
@@ -35,23 +36,22 @@ Settings
                  needs quotes: placement='off_path(3)'
   id, ids        one level id; a range start:stop
   file           a level file, as edit writes it; {"levels": ["level.txt"]} as an option of reset
-                 runs it in an environment
+                 runs it in an environment, misgen evaluate run=... levels=my_folder tests on many
   agent          goal_seeker, proxy_seeker, random, idle, or a run's folder; seed, greedy=true
   out            file to write: .txt (edit), .gif (play; scale=384 pixels), .npz (export, replay)
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from misgen.envs.core.errors import UserError, did_you_mean
 
-from ..config import compose, typed
 from .arrays import export, read_actions, replay, run_actions, verify
 from .catalogue import list_worlds
-from .files import check, edit, overrides_of, show
+from .files import check, edit, show
 from .playing import play
+from .sets import check_set, configured, files_of
 from .settings import LevelsCommand
 
 __all__ = ["LevelsCommand", "main", "read_actions", "run_actions"]
@@ -76,7 +76,7 @@ def main(argv: list[str]) -> int:
             f"say what to do: misgen levels {' | '.join(_COMMANDS)}, not {given!r}"
             f"{did_you_mean(given, _COMMANDS)}"
         )
-    # hydra would look for agent=... in its group of that name
-    own = [re.sub("^agent=", "player=", word) for word in argv[1:]]
-    settings = overrides_of(argv[1:]) + own
-    return _COMMANDS[argv[0]](typed(LevelsCommand, compose("levels", settings)))
+    several = files_of(argv[1:]) if argv[0] == "check" else None
+    if several is not None:
+        return check_set(several, argv[1:])
+    return _COMMANDS[argv[0]](configured(argv[1:]))

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from misgen.envs.core.errors import UserError
-from misgen.envs.core.hand_made import level_batch, read_level, read_text
+from misgen.envs.core.hand_made import LEVEL_FILE, level_batch, read_level
+from misgen.envs.core.reading import read_text, split_lines
 from misgen.envs.core.registry import world_class
+from misgen.envs.core.sound import why_out_of_reach
 from misgen.envs.core.text import header_of, level_from_text, level_to_text
 
 from ..trained import TrainedRun, one_run
@@ -50,7 +52,7 @@ def overrides_of(argv: list[str]) -> list[str]:
         found |= {key: str(value) for key, value in run.config.env.items()}
     file = given.get("file") or given.get("out", "")
     if "file" in given or (file.endswith(".txt") and Path(file).exists()):
-        header = header_of(read_text(file))
+        header = header_of(read_text(file, LEVEL_FILE))
         found |= _parameters(header)
     world = [f"env={found.pop('name')}"] if "name" in found and "env" not in given else []
     return world + [f"env.{key}={value}" for key, value in found.items() if key != "name"]
@@ -88,10 +90,10 @@ def edit(config: LevelsCommand) -> int:
         )
         out.write_text(level_to_text(level, distribution.world, notes), encoding="utf-8")
         print(f"{out}: level {level.id} of {how}")
-    before = read_text(out)
+    before = read_text(out, LEVEL_FILE)
     if config.open or (config.open is None and sys.stdin.isatty() and sys.stdout.isatty()):
         _open_editor(out)
-    text = read_text(out)
+    text = read_text(out, LEVEL_FILE)
     if text != before:
         _unname(out, text, before, config.world())
     return check(dataclasses.replace(config, file=str(out)))
@@ -99,14 +101,19 @@ def edit(config: LevelsCommand) -> int:
 
 def check(config: LevelsCommand) -> int:
     """Say what a level file holds; return 1 if it cannot be read, run or solved."""
+    return check_one(config)[0]
+
+
+def check_one(config: LevelsCommand) -> tuple[int, Level | None]:
+    """Say what a level file holds; return 1 if something is wrong, and the level if it runs."""
     file = config.require_file()
     world = config.world()
     try:
         level = read_level(Path(file), world)
         level_batch([level], world)
     except UserError as error:
-        print(error)
-        return 1
+        print(str(error) if str(error).startswith(file) else f"{file}: {error}")
+        return 1, None
     print(f"{file}: a level of {world.name}, {_side(level)}")
     print(f"  content  {level.content_hash}")
     print(f"  terrain  {level.terrain_hash}")
@@ -115,7 +122,7 @@ def check(config: LevelsCommand) -> int:
             f"  note: its header says id: {level.id}, but this is not that level: write id: -1, as "
             "for every level made by hand"
         )
-    return _solve(level, world)
+    return _solve(level, world), level
 
 
 def read_file(config: LevelsCommand, world: World) -> Level:
@@ -138,18 +145,22 @@ def _solve(level: Level, world: World) -> int:
         print("  nothing plans in this world: whether it can be solved is not known")
         return 0
     plans = make_planner(world).plan(level_batch([level], world))
+    code = 0
     for name, found in (("goal", plans.goal), ("proxy", plans.proxy)):
         status = PlanStatus(int(found.status[0]))
-        words = {
-            PlanStatus.SOLVED: f"in reach, {int(found.decisions[0])} decisions away",
-            PlanStatus.UNSOLVABLE: "out of reach: all that can be reached was searched",
-            PlanStatus.UNKNOWN: "not found: the planner gave up before it had searched everything",
-        }
-        print(f"  {name:<7}  {words[status]}")
-    if plans.goal.status[0] == PlanStatus.UNSOLVABLE:
+        why = "" if status == PlanStatus.SOLVED else why_out_of_reach(level, world, name)
+        if status == PlanStatus.UNSOLVABLE:
+            why = why or world.out_of_reach
+        words = f"in reach, {int(found.decisions[0])} decisions away"
+        if why:
+            words = f"out of reach: {why}"
+        elif status == PlanStatus.UNKNOWN:
+            words = "not found: the planner gave up before it had searched everything"
+        print(f"  {name:<7}  {words}")
+        code |= int(name == "goal" and bool(why))
+    if code:
         print(f"{level.world}: no agent can reach this goal: open a way to it, or move it")
-        return 1
-    return 0
+    return code
 
 
 def _side(level: Level) -> str:
@@ -201,6 +212,6 @@ def _unname(path: Path, text: str, before: str, world: World) -> None:
     same = level.content_hash == old.content_hash and level.conflict_cell == old.conflict_cell
     if same or level.id < 0 or level.id != old.id:
         return
-    lines = [f"id: {-1}" if line.startswith("id:") else line for line in text.splitlines()]
+    lines = [f"id: {-1}" if line.startswith("id:") else line for line in split_lines(text)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"{path}: changed, so that its id is now -1, as for every level made by hand")

@@ -24,7 +24,7 @@ import typing
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -33,6 +33,7 @@ from numpy.typing import ArrayLike, NDArray
 from misgen.agents.base import Agent, ValuedAgent
 from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.errors import UserError
+from misgen.envs.core.level_set import LevelSet
 
 from ..config import typed
 from ..evaluation.rollout import Actions
@@ -54,6 +55,8 @@ class Subject:
     """Who plays."""
     actions: Actions = "sampled"
     """How its actions are drawn."""
+    by_hand: LevelSet | None = None
+    """Levels made by hand that it is tested on, instead of the protocol's own."""
 
     @property
     def critic(self) -> ValuedAgent | None:
@@ -196,6 +199,8 @@ class Sampled(ABC):
 
     num_slots: int = 512
     """Levels played side by side; changes no result."""
+    plays_by_hand: ClassVar[bool] = False
+    """Whether `play` can be given levels made by hand (`Subject.by_hand`)."""
 
     @abstractmethod
     def play(
@@ -243,7 +248,7 @@ class Sampled(ABC):
         reason = self.refuses(subject)
         if reason:
             return not_applicable(subject, protocol, replicate, reason)
-        ids = protocol.ids(replicate).ids()
+        ids = (subject.by_hand.ids if subject.by_hand else protocol.ids(replicate)).ids()
         started = time.process_time()
         rows = self.play(subject, ids, max(budgets), seed, progress or (lambda _: None))
         each = (time.process_time() - started) / max(1, len(rows))

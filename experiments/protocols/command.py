@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from misgen.envs.core.errors import in_range, one_of
+from misgen.envs.core.errors import UserError, in_range, one_of
+from misgen.envs.core.level_set import LevelSet, level_files, names_files
 
 from ..config import compose, typed
 from ..evaluation.config import ACTIONS
@@ -37,6 +38,8 @@ class ProtocolCommand:
 
     run: str = ""
     """Folder of a finished training run."""
+    levels: str | tuple[str, ...] | None = None
+    """Level files to play, a folder, a file or a list of them; none: the protocol's own levels."""
     budgets: tuple[int, ...] | None = None
     """Episodes, a score for each; none: the protocol's own budget."""
     replicate: int = 0
@@ -62,6 +65,13 @@ class ProtocolCommand:
         in_range("threads", self.threads, 1, 1024)
         for budget in self.budgets or ():
             in_range("budgets", budget, 1, 200_000)
+        if self.levels is not None:
+            if not names_files(self.levels):
+                raise UserError(
+                    f"levels={self.levels!r} is no level file: a protocol has ids of its own "
+                    "(replicate=... has others); give files, or leave levels out"
+                )
+            level_files(self.levels)
 
 
 def main(argv: list[str]) -> int:
@@ -113,23 +123,51 @@ def evaluate_with(
 
     run = TrainedRun.read(folder)
     require_disjoint({**run.config.levels.ranges, protocol.name: protocol.ids(config.replicate)})
+    method = make_method(protocol)
+    by_hand = _by_hand(protocol, method, run, config)
     tune_process(config.threads)
     world = run.config.world
     agent = load_agent(folder.path, world.observation_space, world.action_space)
     subject = Subject(
-        folder.path.name, run.config.distribution, agent, cast("Actions", config.actions)
+        folder.path.name,
+        run.config.distribution,
+        agent,
+        cast("Actions", config.actions),
+        by_hand,
     )
     asked = config.budgets or (protocol.budget,)
     budgets = protocol.affordable(asked) or (protocol.most or protocol.budget,)
-    evidence = make_method(protocol).run(
+    evidence = method.run(
         subject, protocol, budgets=budgets, replicate=config.replicate, seed=config.seed,
         progress=progress,
     )  # fmt: skip
     found = _written(protocol, folder, config, evidence)
-    write_json(folder.path / f"protocol-{protocol.name}.json", found)
+    name = f"protocol-{protocol.name}"
+    if by_hand:
+        found["levels"], found["files"] = str(by_hand.ids), sorted(by_hand.names)
+        name = f"hand-made-{protocol.name}"
+    write_json(folder.path / f"{name}.json", found)
     if len(evidence.details):
-        write_parquet(folder.path / f"protocol-{protocol.name}.parquet", evidence.details)
+        write_parquet(folder.path / f"{name}.parquet", evidence.details)
     return found
+
+
+def _by_hand(
+    protocol: Protocol, method: object, run: TrainedRun, config: ProtocolCommand
+) -> LevelSet | None:
+    """Return the levels made by hand that are to be played; None for the protocol's own.
+
+    Raises:
+        UserError: if the protocol draws or makes its levels itself, or a file holds none.
+    """
+    if config.levels is None:
+        return None
+    if not getattr(method, "plays_by_hand", False):
+        raise UserError(
+            f"protocol={protocol.name} draws its levels itself: on levels made by hand use "
+            "protocol=iid or protocol=counterfactual_pairs, or misgen evaluate without protocol"
+        )
+    return LevelSet.read(config.levels, run.config.world)
 
 
 def judge(protocol: Protocol, point: Point, fitted: float = math.nan) -> tuple[str, str]:
@@ -202,7 +240,8 @@ def print_found(found: dict[str, Any], folder: Path) -> None:
     console.print(f"score: {protocol['score']}")
     console.print("may know: " + "; ".join(ACCESS[word] for word in protocol["access"]))
     console.print(f"cannot see: {protocol['blind_to']}")
-    console.print(f"written: {folder / ('protocol-' + protocol['name'] + '.json')}")
+    kind = "hand-made" if "files" in found else "protocol"
+    console.print(f"written: {folder / (kind + '-' + protocol['name'] + '.json')}")
 
 
 def _written(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -21,10 +21,12 @@ from numpy.typing import NDArray
 from misgen.envs.core.distribution import IdRange, LevelDistribution
 from misgen.envs.core.episode import ON_PROXY
 from misgen.envs.core.errors import UserError, in_range, one_of
+from misgen.envs.core.level_set import LevelSet
 
 from ..evaluation import pairs, suite
 from ..evaluation.cells import CAPABLE, GOAL
 from ..evaluation.config import EvaluateConfig, ShiftConfig
+from ..evaluation.hand_made import conditions_of
 from ..evaluation.rollout import run_levels
 from .base import Point, Progress, Sampled, Subject, detail_rows, mean_point
 
@@ -38,12 +40,16 @@ class Held(Sampled):
     The score is the mean of 1 - (how much of the intended goal an episode reached).
     """
 
+    plays_by_hand: ClassVar[bool] = True
+
     changes: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Parameters of the world that differ from training, by the world's name; where a world is not
     named, the protocol is not applicable.  Empty: nothing differs, whatever the world."""
 
     def refuses(self, subject: Subject) -> str:
-        """Return that the world has no changes of its own."""
+        """Return that the world, or its levels, have no changes of their own."""
+        if subject.by_hand and self.changes:
+            return "levels made by hand have the parameters that they were made for"
         name = subject.training.world.name
         if not self.changes or self.changes.get(name):
             return ""
@@ -55,7 +61,8 @@ class Held(Sampled):
         """Play the first `budget` levels, in the order of their ids."""
         training = subject.training
         changes = self.changes.get(training.world.name, {})
-        levels = training.at(world=dataclasses.replace(training.world, **changes))
+        world = dataclasses.replace(training.world, **changes)
+        levels = (subject.by_hand or training).at(world=world)
         episodes = run_levels(
             subject.agent, levels, ids[:budget], actions=subject.actions, seed=seed,
             num_slots=self.num_slots, progress=progress,
@@ -162,6 +169,8 @@ class CounterfactualPairs(Shifted):
     of goal-driven pairs.
     """
 
+    plays_by_hand: ClassVar[bool] = True
+
     twin_runs: int = 1
     """Episodes on the aligned level of each pair; where actions are greedy one tells all."""
     accident_rate: float = 0.1
@@ -182,8 +191,9 @@ class CounterfactualPairs(Shifted):
     ) -> pl.DataFrame:
         """Play as many pairs as the budget holds, and attribute them."""
         each = 1 + self.twin_runs
-        levels = self.levels(subject, correlation=0.0)
-        chosen = first_with_a_place(levels, ids, budget // each)
+        by_hand = subject.by_hand and _pairs_of(subject.by_hand, self.on_proxy, budget // each)
+        levels = by_hand or self.levels(subject, correlation=0.0)
+        chosen = by_hand.ids.ids() if by_hand else first_with_a_place(levels, ids, budget // each)
         if not len(chosen):
             return pl.DataFrame(schema={"order": pl.Int64, **pairs.ATTRIBUTION})
         config = EvaluateConfig(
@@ -191,9 +201,11 @@ class CounterfactualPairs(Shifted):
             on_proxy=self.on_proxy, accident_repeats=self.twin_runs, seed=seed,
             num_slots=self.num_slots,
         )  # fmt: skip
-        where = suite.conditions(
-            subject.training, IdRange(int(ids[0]), int(chosen[-1]) + 1), config
-        )[1:]
+        if by_hand:
+            where = conditions_of(by_hand)[1:]
+        else:
+            test = IdRange(int(ids[0]), int(chosen[-1]) + 1)
+            where = suite.conditions(subject.training, test, config)[1:]
         jobs = suite.agent_jobs(subject.agent, where, config)
         episodes = suite.run_jobs(
             jobs, subject.training, config, train_seed=0, run=subject.name, progress=progress
@@ -263,6 +275,14 @@ class CueConflict(Shifted):
             return Point(budget, math.nan, note="no level with a conflict")
         cue = max(found, key=lambda name: found[name].score)
         return dataclasses.replace(found[cue], note=f"follows {cue} most")
+
+
+def _pairs_of(levels: LevelSet, on_proxy: str, most: int) -> LevelSet:
+    """Return the first levels in conflict that have an aligned twin, at most `most`."""
+    ruled = levels.at(world=dataclasses.replace(levels.world, on_proxy=on_proxy))
+    conflict = ruled.some(~ruled.batch.aligned)
+    own = conflict.batch.ids
+    return conflict.some(np.isin(own, conflict.twins().batch.ids) & (np.arange(len(own)) < most))
 
 
 def first_with_a_place(

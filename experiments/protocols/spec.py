@@ -18,6 +18,7 @@ from typing import Any
 
 from misgen.envs.core.distribution import MAX_ID, IdRange
 from misgen.envs.core.errors import UserError, did_you_mean, in_range, one_of
+from misgen.envs.core.reading import read_text, tidy
 
 from ..config import config_hash, require_name, typed
 
@@ -36,6 +37,7 @@ LEVELS_PER_REPLICATE = 200_000
 """Of them each replicate has its own."""
 FIRST_LEVEL = 100_000_000
 """Protocols' levels begin here; below are training, tests and the ground truth."""
+_SUFFIXES = (".yaml", ".yml")
 MAX_REPLICATES = LEVELS_PER_PROTOCOL // LEVELS_PER_REPLICATE
 
 
@@ -142,7 +144,7 @@ def load_protocol(name: str, overrides: Sequence[str] = ()) -> Protocol:
     """Return a protocol by its name, or by the path of its YAML file.
 
     Args:
-        name: one of `protocol_names()`, or a path that ends in `.yaml`.
+        name: one of `protocol_names()`, or a path that ends in `.yaml` or `.yml`.
         overrides: `key=value` within the protocol, such as `options.placement=anywhere`.
 
     Raises:
@@ -150,19 +152,22 @@ def load_protocol(name: str, overrides: Sequence[str] = ()) -> Protocol:
     """
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
-    path = Path(name) if name.endswith(".yaml") else _folder() / f"{name}.yaml"
-    if not path.is_file():
+    path = Path(name) if name.endswith(_SUFFIXES) else _folder() / f"{name}.yaml"
+    if not path.exists():
         known = protocol_names()
         raise UserError(
             f"protocol={name!r} is not known: use one of {', '.join(known)}, or the path of a "
             f"YAML file{did_you_mean(name, known)}"
         )
+    text = tidy(read_text(path, "a protocol, as configs/protocol/*.yaml are"))
     try:
-        config = OmegaConf.merge(OmegaConf.load(path), OmegaConf.from_dotlist(list(overrides)))
+        config = OmegaConf.merge(OmegaConf.create(text), OmegaConf.from_dotlist(list(overrides)))
         plain = OmegaConf.to_container(config, resolve=True)
-    except (OmegaConfBaseException, ValueError) as error:
-        raise UserError(f"protocol={name!r} cannot be read: {error}") from None
+    except (OmegaConfBaseException, YAMLError, ValueError) as error:
+        why = " ".join(str(error).split())
+        raise UserError(f"protocol={name!r} cannot be read: {why}") from None
     return protocol_from(plain)
 
 

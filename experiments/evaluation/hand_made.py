@@ -1,0 +1,107 @@
+"""Evaluations on levels that people made: which conditions a set of them gives.
+
+Public names: `hand_made_conditions`, `set_report`, `fingerprint`.
+
+Of a set, the levels in conflict are `shifted`.  Their aligned twins, where the world can make them
+(the goal where the proxy is), are `twin`, and together with the levels that are aligned as they
+are drawn they are `heldout`.  All keep their levels' ids, so that what pairs levels by their ids
+pairs these.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from misgen.envs.core.distribution import LevelDistribution
+from misgen.envs.core.errors import UserError
+from misgen.envs.core.hand_made import LEVEL_FILE
+from misgen.envs.core.level_set import LevelSet, level_files
+from misgen.envs.core.reading import read_text
+from misgen.envs.core.text import header_of
+
+from .config import EvaluateConfig, ShiftConfig
+from .suite import HELDOUT, SHIFTED, TWIN, Condition
+
+
+def hand_made_conditions(
+    training: LevelDistribution, source: str | Sequence[str], config: EvaluateConfig
+) -> list[Condition]:
+    """Return the conditions that level files give an agent trained on `training`.
+
+    Raises:
+        UserError: if a file holds no level of the agent's world, or a setting says where the goal
+            of generated levels would go.
+    """
+    if config.backend is not None:
+        raise UserError(
+            f"backend={config.backend} runs the original program's levels alone: leave it out for "
+            "levels made by hand"
+        )
+    if config.shift != ShiftConfig():
+        raise UserError(
+            "shift says where the goal of generated levels goes, and levels made by hand say that "
+            "themselves: leave shift out"
+        )
+    world = dataclasses.replace(training.world, on_proxy=config.on_proxy)
+    return conditions_of(LevelSet.read(source, world))
+
+
+def conditions_of(levels: LevelSet) -> list[Condition]:
+    """Return what a set of levels is played as, the conditions without any level left out."""
+    conflict = levels.some(~levels.batch.aligned)
+    found = [
+        Condition(HELDOUT, levels.twins()),
+        Condition(SHIFTED, conflict),
+        Condition(TWIN, conflict.twins()),
+    ]
+    return [condition for condition in found if len(condition.distribution.ids)]
+
+
+def set_report(levels: Sequence[Condition]) -> dict[str, Any] | None:
+    """Return which file is which level, and what cannot be said; None where ids were played."""
+    sets = {c.name: c.distribution for c in levels if isinstance(c.distribution, LevelSet)}
+    if not sets:
+        return None
+    of_id: dict[int, str] = {}
+    sides: dict[int, str] = {}
+    for name in (HELDOUT, SHIFTED):
+        if name in sets:
+            ids = sets[name].batch.ids.tolist()
+            of_id |= dict(zip(ids, sets[name].names, strict=True))
+            sides |= dict.fromkeys(ids, "conflict" if name == SHIFTED else "aligned")
+    files = [{"file": of_id[number], "level_id": number, "side": sides[number]} for number in of_id]
+    return {"files": sorted(files, key=lambda row: row["file"]), "notes": _notes(sets)}
+
+
+def _notes(sets: dict[str, LevelSet]) -> list[str]:
+    """Return what a set of levels cannot say, and why."""
+    if SHIFTED not in sets:
+        return ["no level is in conflict: nothing tells the goal from the proxy here"]
+    shifted = sets[SHIFTED]
+    twins = len(sets[TWIN].ids) if TWIN in sets else 0
+    missing = len(shifted.ids) - twins
+    notes = []
+    if missing:
+        why = shifted.world.no_twin or "their worlds make none"
+        notes.append(
+            f"{missing} of {len(shifted.ids)} conflict levels have no aligned twin, so that "
+            f"accidents cannot be told from purpose there: {why}"
+        )
+    if HELDOUT not in sets:
+        notes.append("no level is aligned: what the agent can do without a shift is not known")
+    return notes
+
+
+def fingerprint(source: str | Sequence[str]) -> str:
+    """Return a digest of what level files hold, whatever their names and their order.
+
+    Raises:
+        UserError: if one cannot be read.
+    """
+    texts = sorted(read_text(path, LEVEL_FILE) for path in level_files(source))
+    for text in texts:
+        header_of(text)
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:20]
