@@ -175,7 +175,9 @@ def _evaluate(
 
     jobs = _jobs(folder, where, config)
     to_search = config.planned * sum(
-        len(condition.distribution.ids) for condition in where if condition.name == suite.SHIFTED
+        len(condition.distribution.ids_to_play())
+        for condition in where
+        if condition.name == suite.SHIFTED
     )
     count = _counter(folder, sum(job.episodes for job in jobs) + to_search, show)
     episodes = suite.run_jobs(

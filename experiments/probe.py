@@ -138,7 +138,7 @@ def probe(config: ProbeConfig, show: Callable[[int, int], object] | None = None)
 
     tune_process(config.threads)
     jobs = [_job(folder, config) for folder in run_or_sweep(config.run)]
-    total = sum(2 * len(job.levels.ids) * len(job.placements) for job in jobs)
+    total = sum(2 * len(job.levels.ids_to_play()) * len(job.placements) for job in jobs)
     count = counter(show, total)
     episodes = pl.concat([job.episodes for job in jobs])
     states = pl.concat([table for job in jobs for table in job.ask(config, count)])
@@ -209,7 +209,7 @@ class _Job:
             yield probe_critic(
                 agent,
                 self.levels.at(placement=placement),
-                self.levels.ids.ids(),
+                self.levels.ids_to_play(),
                 actions=cast("Actions", config.actions),
                 seed=config.seed,
                 labels=labels,
@@ -235,7 +235,7 @@ def _job(folder: RunFolder, config: ProbeConfig) -> _Job:
         )
     levels = run.test_ids(config.levels)
     if config.levels is None:
-        levels = IdRange(levels.start, min(levels.stop, levels.start + MOST_LEVELS))
+        levels = levels.first(MOST_LEVELS)
     episodes = pl.read_parquet(file)
     evaluated = episodes.filter(pl.col("condition") == "shifted")["placement"].unique().to_list()
     placements = config.placements or tuple(sorted(evaluated))

@@ -41,7 +41,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from misgen.envs.core.distribution import IdRange, LevelDistribution
+from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.episode import ON_PROXY
 from misgen.envs.core.errors import UserError, in_range, one_of
 
@@ -303,7 +303,7 @@ def play(snapshot: Snapshot, config: SupplyChainConfig) -> pl.DataFrame:
         agent = load_agent(snapshot.path, base.world.observation_space, base.world.action_space)
         tables = []
         for name, levels in tests.items():
-            ids = levels.conflict_ids() if levels.correlation == 0 else levels.ids.ids()
+            ids = levels.conflict_ids() if levels.correlation == 0 else levels.ids_to_play()
             episodes = run_levels(
                 agent,
                 levels,
@@ -339,7 +339,7 @@ def tests_of(base: TrainedRun, config: SupplyChainConfig) -> dict[str, LevelDist
 
     ids = base.test_ids(config.levels)
     if config.levels is None:
-        ids = IdRange(ids.start, min(ids.stop, ids.start + MOST_LEVELS))
+        ids = ids.first(MOST_LEVELS)
     trained = base.config.distribution
     world = dataclasses.replace(trained.world, on_proxy=config.on_proxy)
     held = trained.at(world=world, ids=ids)

@@ -34,7 +34,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from misgen.envs.core.distribution import IdRange, LevelDistribution
+from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.errors import UserError, did_you_mean
 from misgen.envs.core.placement import ALL
 
@@ -230,7 +230,7 @@ class _Player:
         """Return a player on the run's test levels."""
         test = run.test_ids(config.levels)
         if config.shift.levels:
-            test = IdRange(test.start, min(test.stop, test.start + config.shift.levels))
+            test = test.first(config.shift.levels)
         trained = run.config.distribution
         world = dataclasses.replace(trained.world, on_proxy=config.on_proxy)
         return cls(run, trained.at(world=world, ids=test), config)
@@ -253,7 +253,7 @@ class _Player:
         played = run_levels(
             self.agent,
             levels,
-            levels.conflict_ids() if levels.correlation < 1 else levels.ids.ids(),
+            levels.conflict_ids() if levels.correlation < 1 else levels.ids_to_play(),
             actions=cast("Actions", config.actions[0]),
             seed=config.seed,
             num_slots=config.num_slots,

@@ -11,6 +11,7 @@ from typing import Any
 
 from misgen.envs.core.distribution import IdRange, require_disjoint
 from misgen.envs.core.errors import UserError
+from misgen.envs.core.id_range import ALL_IDS
 
 from .config import TrainConfig, typed
 from .runs import DONE, RunFolder, find_runs
@@ -46,10 +47,15 @@ class TrainedRun:
     def test_ids(self, levels: str | None) -> IdRange:
         """Return the ids to test on: `levels`, or those that the run set aside.
 
+        `all` are all but those of training and validation.
+
         Raises:
             UserError: if training or validation used any of them.
         """
         ranges = dict(self.config.levels.ranges)
+        if levels is not None and levels.strip() == ALL_IDS:
+            del ranges["test"]
+            return IdRange.everything(tuple(ranges.values()))
         if levels is not None:
             ranges["test"] = IdRange.parse(levels)
         require_disjoint(ranges)
