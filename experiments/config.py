@@ -152,6 +152,11 @@ class TrainConfig:
         return LevelDistribution(self.world, self.correlation, self.placement, train, own)
 
     @property
+    def kept_snapshots(self) -> dict[int, int]:
+        """After how many decisions each of `snapshots` is really kept: at a rollout's end."""
+        return {asked: self.agent.whole_rollouts(asked) for asked in self.snapshots}
+
+    @property
     def science(self) -> dict[str, Any]:
         """What determines the result, as plain data: all but where files and numbers go, and when.
 
@@ -210,6 +215,9 @@ def compose(config_name: str, overrides: Sequence[str]) -> dict[str, Any]:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    from .checks import require_tuning
+
+    require_tuning(overrides)
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_module("misgen.configs", version_base="1.3"):

@@ -46,6 +46,7 @@ from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.episode import ON_PROXY
 from misgen.envs.core.errors import in_range, one_of
 
+from .checks import require_room
 from .config import compose, config_hash, typed
 from .evaluation.config import ACTIONS
 from .runs import RunFolder, now, provenance, write_json, write_parquet, write_text
@@ -166,8 +167,11 @@ def robustness(
 
     from misgen.agents.threads import tune_process
 
-    tune_process(config.threads)
     folders = run_or_sweep(config.run)
+    for folder in folders:
+        levels_of(TrainedRun.read(folder), config)
+        require_room(folder.path, "run", config.run)
+    tune_process(config.threads)
     played = []
     for number, folder in enumerate(folders):
         played.append(attack_run(folder, config))

@@ -38,6 +38,7 @@ from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.errors import UserError, did_you_mean
 from misgen.envs.core.placement import ALL
 
+from .checks import require_room
 from .evaluation.config import EvaluateConfig, ShiftConfig
 from .runs import provenance, write_json, write_parquet
 from .trained import TrainedRun, run_or_sweep
@@ -89,6 +90,9 @@ def run_surface(config: EvaluateConfig, show: Callable[[int, int], object]) -> P
     tune_process(config.threads)
     folder = Path(config.run)
     players = [_Player.of(TrainedRun.read(one), config) for one in run_or_sweep(config.run)]
+    for player in players:
+        require_room(player.run.folder.path, "run", config.run)
+    require_room(folder, "run", config.run)
     todo = [(one, crossing) for one in players for crossing in crossings(one.levels, config.shift)]
     tables = []
     for player, crossing in todo:

@@ -13,7 +13,7 @@ from misgen.envs.core.distribution import IdRange, require_disjoint
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.id_range import ALL_IDS
 
-from .config import TrainConfig, typed
+from .config import LevelsConfig, TrainConfig, typed
 from .runs import DONE, RunFolder, find_runs
 
 
@@ -47,19 +47,28 @@ class TrainedRun:
     def test_ids(self, levels: str | None) -> IdRange:
         """Return the ids to test on: `levels`, or those that the run set aside.
 
-        `all` are all but those of training and validation.
-
         Raises:
             UserError: if training or validation used any of them.
         """
-        ranges = dict(self.config.levels.ranges)
-        if levels is not None and levels.strip() == ALL_IDS:
-            del ranges["test"]
-            return IdRange.everything(tuple(ranges.values()))
-        if levels is not None:
-            ranges["test"] = IdRange.parse(levels)
-        require_disjoint(ranges)
-        return ranges["test"]
+        return split_off(self.config.levels, levels)
+
+
+def split_off(trained: LevelsConfig, levels: str | None) -> IdRange:
+    """Return the ids to test on: `levels`, or those that a training sets aside.
+
+    `all` are all but those of training and validation.
+
+    Raises:
+        UserError: if training or validation has any of them.
+    """
+    ranges = dict(trained.ranges)
+    if levels is not None and levels.strip() == ALL_IDS:
+        del ranges["test"]
+        return IdRange.everything(tuple(ranges.values()))
+    if levels is not None:
+        ranges["test"] = IdRange.parse(levels)
+    require_disjoint(ranges)
+    return ranges["test"]
 
 
 def run_or_sweep(run: str) -> list[RunFolder]:
