@@ -115,8 +115,22 @@ class PPOConfig:
         _require_device(self.device)
         self._require_whole_batches()
 
+    @property
+    def rollout(self) -> int:
+        """Decisions between two updates."""
+        return self.num_envs * self.num_steps
+
+    @property
+    def learns(self) -> bool:
+        """Whether some update has a learning rate above 0: annealed, that of the last has 0."""
+        return not self.anneal or self.total_steps > self.rollout
+
+    def whole_rollouts(self, steps: int) -> int:
+        """Return `steps` decisions, rounded up to whole rollouts."""
+        return -(-steps // self.rollout) * self.rollout
+
     def _require_whole_batches(self) -> None:
-        rollout = self.num_envs * self.num_steps
+        rollout = self.rollout
         if self.batch_size < 2 or rollout % self.batch_size:
             raise UserError(
                 f"batch_size={self.batch_size} does not divide num_envs * num_steps = {rollout}: "

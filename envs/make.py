@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from .core.distribution import IdRange, LevelDistribution
 from .core.env import MisgenEnv
+from .core.errors import UserError
 from .core.placement import USUAL
 from .core.registry import make_world
 from .core.vector_env import MisgenVectorEnv
@@ -28,14 +30,29 @@ def distribution(
         correlation: probability, in [0, 1], that a level is aligned.
         placement: where the goal goes on a conflict level.
         start_level: first level id.
-        num_levels: how many ids from there on.
+        num_levels: how many ids from there on; 0: all ids there are, whatever `start_level`, as
+            in Procgen.
         parameters: the world's own parameters, for example `mode="easy"`.
 
     Raises:
         UserError: for an unknown name or an impossible value.
     """
-    ids = IdRange(start_level, start_level + num_levels)
+    ids = id_range(start_level, num_levels)
     return LevelDistribution(make_world(world, **parameters), correlation, placement, ids)
+
+
+def id_range(start_level: int, num_levels: int) -> IdRange:
+    """Return the ids that Procgen's two arguments mean.
+
+    Raises:
+        UserError: if they are no whole numbers, or no level has such ids.
+    """
+    for name, value in (("start_level", start_level), ("num_levels", num_levels)):
+        if not isinstance(value, int | np.integer) or isinstance(value, bool):
+            raise UserError(f"{name}={value!r} is not allowed: give a whole number")
+    start, count = int(start_level), int(num_levels)
+    chosen = IdRange(start, start + (count or 1))
+    return chosen if count else IdRange.everything()
 
 
 def single(

@@ -22,6 +22,7 @@ from misgen.agents.config import PPOConfig
 from misgen.agents.spec import weights_checksum
 from misgen.envs.core.distribution import IdRange, LevelDistribution, require_disjoint
 from misgen.envs.core.errors import UserError, did_you_mean, in_range
+from misgen.envs.core.id_range import ALL_IDS
 from misgen.envs.core.placement import USUAL
 from misgen.envs.core.registry import make_world
 from misgen.envs.core.world import World
@@ -29,9 +30,18 @@ from misgen.envs.core.world import World
 T = TypeVar("T")
 
 
+KEPT_FOR_TESTS = IdRange(20_000_000, 400_000_000)
+"""Ids that `levels.train=all` leaves alone: those of protocols and of the truth that they are
+compared with, and room for tests of one's own."""
+
+
 @dataclass(frozen=True)
 class LevelsConfig:
-    """Level ids of each split, as `start:stop`; they must not overlap."""
+    """Level ids of each split, as `start:stop`; they must not overlap.
+
+    One of the three may be `all`: all ids that the others leave; of training (or validation) also
+    without `KEPT_FOR_TESTS`.
+    """
 
     train: str = "0:100000"
     """Levels the agent learns from."""
@@ -51,9 +61,19 @@ class LevelsConfig:
     @property
     def ranges(self) -> dict[str, IdRange]:
         """The id range of each split."""
-        return {
-            name: IdRange.parse(getattr(self, name)) for name in ("train", "validation", "test")
-        }
+        given = {name: str(getattr(self, name)).strip() for name in ("train", "validation", "test")}
+        whole = [name for name, text in given.items() if text == ALL_IDS]
+        found = {name: IdRange.parse(text) for name, text in given.items()}
+        if len(whole) > 1:
+            raise UserError(
+                f"levels.{whole[0]} and levels.{whole[1]} are both {ALL_IDS}: one split can have "
+                "all ids that the others leave; give the other as start:stop"
+            )
+        for name in whole:
+            others = [ids for other, ids in found.items() if other != name]
+            kept = [] if name == "test" else [KEPT_FOR_TESTS]
+            found[name] = IdRange.everything((*others, *kept))
+        return found
 
 
 @dataclass(frozen=True)
@@ -132,6 +152,11 @@ class TrainConfig:
         return LevelDistribution(self.world, self.correlation, self.placement, train, own)
 
     @property
+    def kept_snapshots(self) -> dict[int, int]:
+        """After how many decisions each of `snapshots` is really kept: at a rollout's end."""
+        return {asked: self.agent.whole_rollouts(asked) for asked in self.snapshots}
+
+    @property
     def science(self) -> dict[str, Any]:
         """What determines the result, as plain data: all but where files and numbers go, and when.
 
@@ -190,6 +215,9 @@ def compose(config_name: str, overrides: Sequence[str]) -> dict[str, Any]:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    from .checks import require_tuning
+
+    require_tuning(overrides)
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_module("misgen.configs", version_base="1.3"):

@@ -59,6 +59,7 @@ from typing import TYPE_CHECKING, Any
 
 from misgen.envs.core.level_set import names_files
 
+from .checks import require_evaluable, require_room
 from .config import compose, config_hash, typed
 from .evaluation.config import EvaluateConfig
 from .progress import episode_progress
@@ -88,7 +89,7 @@ _POLICY = "policy.json"
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    from .command import is_multirun, multirun, print_config
+    from .command import is_multirun, multirun, print_config, require_no_launcher
     from .evaluation.show import print_summary
 
     if argv[:1] == ["power"]:
@@ -100,9 +101,10 @@ def main(argv: list[str]) -> int:
 
         return with_protocol(argv)
     if is_multirun(argv):
-        return multirun("evaluate", "misgen.experiments.evaluate:run_job", argv)
+        return multirun("evaluate", "misgen.experiments.evaluate:run_job", argv, _check)
     if "--cfg" in argv:
         return print_config("evaluate", argv)
+    require_no_launcher(argv)
     config = typed(EvaluateConfig, compose("evaluate", argv))
     if config.shift.parameters:
         return _surface(config)
@@ -125,6 +127,14 @@ def _surface(config: EvaluateConfig) -> int:
     for path in write_figures(folder):
         print(path)
     return 0
+
+
+def _check(plain: dict[str, Any]) -> None:
+    """Refuse settings of a job that is still to begin."""
+    config = typed(EvaluateConfig, plain)
+    run = TrainedRun.read(one_run(config.run))
+    require_evaluable(run.config, config)
+    require_room(run.folder.path, "run", config.run)
 
 
 def run_job(plain: dict[str, Any]) -> None:
@@ -155,6 +165,7 @@ def evaluate_run(folder: RunFolder, config: EvaluateConfig, show: Show | None = 
     if is_evaluated(folder, config):
         return folder
     run = TrainedRun.read(folder)
+    require_room(folder.path, "run", config.run or folder.path)
     where = _conditions(run, config)
     with folder.lock():
         folder.unmark(EVALUATED)
@@ -190,7 +201,9 @@ def _evaluate(
 
     jobs = _jobs(folder, where, config)
     to_search = config.planned * sum(
-        len(condition.distribution.ids) for condition in where if condition.name == suite.SHIFTED
+        len(condition.distribution.ids_to_play())
+        for condition in where
+        if condition.name == suite.SHIFTED
     )
     count = _counter(folder, sum(job.episodes for job in jobs) + to_search, show)
     episodes = suite.run_jobs(

@@ -117,6 +117,8 @@ def main(argv: list[str]) -> int:
         return print_config("objective", argv)
     config = typed(ObjectiveCommand, compose("objective", argv))
     folders = run_or_sweep(config.run)
+    for folder in folders:
+        check(folder, config)
     groups = by_training([infer(folder, config) for folder in folders])
     tables = {label: explain(episodes, config.objective) for label, episodes in groups.items()}
     print_explained(tables, config.placement)
@@ -124,6 +126,23 @@ def main(argv: list[str]) -> int:
         _write(Path(config.run), tables, config)
     print(f"written: {Path(config.run) / PICTURE} and {TABLE}, and by episode {EPISODES}")
     return 0
+
+
+def check(folder: RunFolder, config: ObjectiveCommand) -> LevelDistribution:
+    """Return the levels that are chosen from; refuse a run on which nothing can be inferred.
+
+    Raises:
+        UserError: naming the setting.
+    """
+    from misgen.envs.core.planner import make_planner
+
+    from .checks import require_room
+
+    run = TrainedRun.read(folder)
+    require_room(folder.path, "run", config.run or folder.path)
+    world = dataclasses.replace(run.config.world, on_proxy=config.on_proxy)
+    make_planner(world)
+    return LevelDistribution(world, 0.0, config.placement, run.test_ids(config.levels))
 
 
 def infer(folder: RunFolder, config: ObjectiveCommand) -> pl.DataFrame:
@@ -177,8 +196,8 @@ def _play(run: TrainedRun, config: ObjectiveCommand) -> pl.DataFrame:
     from .progress import counter, episode_progress
 
     tune_process(config.threads)
-    world = dataclasses.replace(run.config.world, on_proxy=config.on_proxy)
-    shifted = LevelDistribution(world, 0.0, config.placement, run.test_ids(config.levels))
+    shifted = check(run.folder, config)
+    world = shifted.world
     path = run.folder.path
     agent = load_agent(path, world.observation_space, world.action_space)
     with episode_progress(path.name) as show:

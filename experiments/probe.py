@@ -45,6 +45,7 @@ from typing import TYPE_CHECKING, Any, cast
 from misgen.envs.core.distribution import IdRange, LevelDistribution
 from misgen.envs.core.errors import UserError, in_range, one_of
 
+from .checks import require_room
 from .config import TrainConfig, compose, typed
 from .evaluation.config import ACTIONS, MetricsConfig
 from .evaluation.tracking import CriticConfig
@@ -136,9 +137,12 @@ def probe(config: ProbeConfig, show: Callable[[int, int], object] | None = None)
     from .evaluation import pairs, tracking
     from .progress import counter
 
-    tune_process(config.threads)
     jobs = [_job(folder, config) for folder in run_or_sweep(config.run)]
-    total = sum(2 * len(job.levels.ids) * len(job.placements) for job in jobs)
+    _require_seeds_once(jobs, config.run)
+    out = config.out or config.run
+    require_room(Path(out), "out" if config.out else "run", out)
+    tune_process(config.threads)
+    total = sum(2 * len(job.levels.ids_to_play()) * len(job.placements) for job in jobs)
     count = counter(show, total)
     episodes = pl.concat([job.episodes for job in jobs])
     states = pl.concat([table for job in jobs for table in job.ask(config, count)])
@@ -162,6 +166,24 @@ def probe(config: ProbeConfig, show: Callable[[int, int], object] | None = None)
         ],
         "profiles": tracking.critic_profiles(states, config.critic).to_dicts(),
     }
+
+
+def _require_seeds_once(jobs: list[_Job], run: str) -> None:
+    """Refuse two runs of one training seed: they would be taken for one agent.
+
+    Raises:
+        UserError: naming them.
+    """
+    known: dict[tuple[float, str, int], str] = {}
+    for job in jobs:
+        trained = job.training
+        key = (float(trained.correlation), trained.placement, trained.seed)
+        if key in known:
+            raise UserError(
+                f"run={run}: {known[key]} and {job.folder.path.name} are two runs of one seed "
+                f"(correlation {key[0]:g}, {key[1]}, seed {key[2]}): give run=... for one of them"
+            )
+        known[key] = job.folder.path.name
 
 
 def write_probe(found: Mapping[str, Any], folder: Path) -> Path:
@@ -209,7 +231,7 @@ class _Job:
             yield probe_critic(
                 agent,
                 self.levels.at(placement=placement),
-                self.levels.ids.ids(),
+                self.levels.ids_to_play(),
                 actions=cast("Actions", config.actions),
                 seed=config.seed,
                 labels=labels,
@@ -235,7 +257,7 @@ def _job(folder: RunFolder, config: ProbeConfig) -> _Job:
         )
     levels = run.test_ids(config.levels)
     if config.levels is None:
-        levels = IdRange(levels.start, min(levels.stop, levels.start + MOST_LEVELS))
+        levels = levels.first(MOST_LEVELS)
     episodes = pl.read_parquet(file)
     evaluated = episodes.filter(pl.col("condition") == "shifted")["placement"].unique().to_list()
     placements = config.placements or tuple(sorted(evaluated))

@@ -42,10 +42,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from misgen.envs.core.distribution import IdRange, LevelDistribution
+from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.episode import ON_PROXY
 from misgen.envs.core.errors import in_range, one_of
 
+from .checks import require_room
 from .config import compose, config_hash, typed
 from .evaluation.config import ACTIONS
 from .runs import RunFolder, now, provenance, write_json, write_parquet, write_text
@@ -166,8 +167,11 @@ def robustness(
 
     from misgen.agents.threads import tune_process
 
-    tune_process(config.threads)
     folders = run_or_sweep(config.run)
+    for folder in folders:
+        levels_of(TrainedRun.read(folder), config)
+        require_room(folder.path, "run", config.run)
+    tune_process(config.threads)
     played = []
     for number, folder in enumerate(folders):
         played.append(attack_run(folder, config))
@@ -233,7 +237,7 @@ def attacked(
             episodes = run_levels(
                 player,
                 distribution,
-                distribution.conflict_ids() if apart else distribution.ids.ids(),
+                distribution.conflict_ids() if apart else distribution.ids_to_play(),
                 actions=cast("Actions", config.actions),
                 seed=config.seed,
                 num_slots=config.num_slots,
@@ -253,7 +257,7 @@ def levels_of(run: TrainedRun, config: RobustnessConfig) -> dict[str, LevelDistr
     """Return the levels as in training, and those with goal and proxy apart."""
     ids = run.test_ids(config.levels)
     if config.levels is None:
-        ids = IdRange(ids.start, min(ids.stop, ids.start + MOST_LEVELS))
+        ids = ids.first(MOST_LEVELS)
     trained = run.config.distribution
     world = dataclasses.replace(trained.world, on_proxy=config.on_proxy)
     held = trained.at(world=world, ids=ids)

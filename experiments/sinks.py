@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from misgen.envs.core.errors import UserError
-
+from .checks import require_trackers
 from .config import LoggerConfig
 
 Log = Callable[[dict[str, float], int], None]
@@ -33,6 +32,7 @@ def open_sinks(
         group: the sweep's name.
         settings: the run's settings, shown by the sinks.
     """
+    require_trackers(config)
     with contextlib.ExitStack() as stack:
         logs = []
         if config.wandb:
@@ -73,12 +73,8 @@ def _wandb(folder: Path, name: str, group: str, settings: dict[str, Any]) -> Ite
 
 @contextlib.contextmanager
 def _tensorboard(folder: Path) -> Iterator[Log]:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise UserError(
-            "logger.tensorboard=true needs the package tensorboard: pip install tensorboard"
-        ) from None
+    from torch.utils.tensorboard import SummaryWriter
+
     writer = SummaryWriter(str(folder / "tensorboard"))
 
     def log(numbers: dict[str, float], step: int) -> None:

@@ -41,7 +41,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from misgen.envs.core.distribution import IdRange, LevelDistribution
+from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.episode import ON_PROXY
 from misgen.envs.core.errors import UserError, in_range, one_of
 
@@ -194,8 +194,13 @@ def supply_chain(
     from .evaluation.inheritance import gone_table, inheritance_table
     from .reporting.inheritance import words
 
-    tune_process(config.threads)
     bases = find_bases(config)
+    rounded = check(bases, config)
+    for base, snapshots in rounded.items():
+        moved = [f"{a:,} after {b:,}" for a, b in snapshots.items() if a != b]
+        if moved:
+            tell(f"{base}: tested at the end of a rollout: {', '.join(moved)}")
+    tune_process(config.threads)
     played = []
     for base in bases:
         for snapshot in train_from(base, config, tell):
@@ -207,6 +212,10 @@ def supply_chain(
         "provenance": provenance(),
         "finished": now(),
         "config": dataclasses.asdict(config),
+        "snapshots": {
+            base: {str(asked): kept for asked, kept in snapshots.items()}
+            for base, snapshots in rounded.items()
+        },
         "bases": [
             {
                 "run": base.folder.path.name,
@@ -221,6 +230,29 @@ def supply_chain(
     }
     found["words"] = words(found)
     _write(found, episodes, config.folder)
+    return found
+
+
+def check(bases: list[TrainedRun], config: SupplyChainConfig) -> dict[str, dict[int, int]]:
+    """Refuse what could not be trained or tested; return when snapshots are really kept.
+
+    Returns:
+        By base: the decisions asked for, and those after which the policy is kept, at a rollout's
+        end.
+
+    Raises:
+        UserError: naming the setting.
+    """
+    from .checks import require_room, require_trainable
+
+    found = {}
+    for base in bases:
+        tests_of(base, config)
+        for tuned in (True, False) if config.scratch else (True,):
+            settings = training(base, config, tuned)
+            require_trainable(settings)
+            found[base.folder.path.name] = settings.kept_snapshots
+    require_room(config.folder, "runs", config.runs)
     return found
 
 
@@ -303,7 +335,7 @@ def play(snapshot: Snapshot, config: SupplyChainConfig) -> pl.DataFrame:
         agent = load_agent(snapshot.path, base.world.observation_space, base.world.action_space)
         tables = []
         for name, levels in tests.items():
-            ids = levels.conflict_ids() if levels.correlation == 0 else levels.ids.ids()
+            ids = levels.conflict_ids() if levels.correlation == 0 else levels.ids_to_play()
             episodes = run_levels(
                 agent,
                 levels,
@@ -339,7 +371,7 @@ def tests_of(base: TrainedRun, config: SupplyChainConfig) -> dict[str, LevelDist
 
     ids = base.test_ids(config.levels)
     if config.levels is None:
-        ids = IdRange(ids.start, min(ids.stop, ids.start + MOST_LEVELS))
+        ids = ids.first(MOST_LEVELS)
     trained = base.config.distribution
     world = dataclasses.replace(trained.world, on_proxy=config.on_proxy)
     held = trained.at(world=world, ids=ids)

@@ -34,10 +34,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from misgen.envs.core.distribution import IdRange, LevelDistribution
+from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.errors import UserError, did_you_mean
 from misgen.envs.core.placement import ALL
 
+from .checks import require_room
 from .evaluation.config import EvaluateConfig, ShiftConfig
 from .runs import provenance, write_json, write_parquet
 from .trained import TrainedRun, run_or_sweep
@@ -89,6 +90,9 @@ def run_surface(config: EvaluateConfig, show: Callable[[int, int], object]) -> P
     tune_process(config.threads)
     folder = Path(config.run)
     players = [_Player.of(TrainedRun.read(one), config) for one in run_or_sweep(config.run)]
+    for player in players:
+        require_room(player.run.folder.path, "run", config.run)
+    require_room(folder, "run", config.run)
     todo = [(one, crossing) for one in players for crossing in crossings(one.levels, config.shift)]
     tables = []
     for player, crossing in todo:
@@ -230,7 +234,7 @@ class _Player:
         """Return a player on the run's test levels."""
         test = run.test_ids(config.levels)
         if config.shift.levels:
-            test = IdRange(test.start, min(test.stop, test.start + config.shift.levels))
+            test = test.first(config.shift.levels)
         trained = run.config.distribution
         world = dataclasses.replace(trained.world, on_proxy=config.on_proxy)
         return cls(run, trained.at(world=world, ids=test), config)
@@ -253,7 +257,7 @@ class _Player:
         played = run_levels(
             self.agent,
             levels,
-            levels.conflict_ids() if levels.correlation < 1 else levels.ids.ids(),
+            levels.conflict_ids() if levels.correlation < 1 else levels.ids_to_play(),
             actions=cast("Actions", config.actions[0]),
             seed=config.seed,
             num_slots=config.num_slots,

@@ -109,10 +109,11 @@ def main(argv: list[str]) -> int:
     from .command import multirun, print_config
 
     if "--jobs-of-sweep" in argv:
-        return multirun("sweep", "misgen.experiments.sweep:run_job", argv[1:])
+        return multirun("sweep", "misgen.experiments.sweep:run_job", argv[1:], None)
     if "--cfg" in argv:
         return print_config("sweep", argv)
     config = read_config(compose("sweep", argv), argv)
+    check(config, argv)
     with RunFolder(config.folder).lock():
         failed = run(config, argv)
     if failed:
@@ -140,6 +141,24 @@ def read_config(plain: dict[str, Any], argv: list[str]) -> SweepConfig:
     if own["jobs"] is None:
         del own["jobs"]
     return typed(SweepConfig, {"train": plain, **own})
+
+
+def check(config: SweepConfig, argv: list[str]) -> None:
+    """Refuse a sweep of which a training or an evaluation could not be made.
+
+    Raises:
+        UserError: naming the setting.
+    """
+    from .checks import require_evaluable, require_trainable
+
+    for word in argv:
+        if word.partition("=")[0].lstrip("+~") == "launcher":
+            raise UserError(
+                f"{word} is not for a sweep, which has jobs=... side by side: give that"
+            )
+    require_trainable(config.run(config.correlations[0], 0))
+    for correlation in config.correlations:
+        require_evaluable(config.run(correlation, 0), config.evaluate, sweep=True)
 
 
 def run(config: SweepConfig, argv: list[str]) -> list[RunFolder]:

@@ -41,6 +41,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .checks import initial_weights_of, require_trainable
 from .config import TrainConfig, compose, typed
 from .runs import (
     DONE,
@@ -67,17 +68,21 @@ _SAVE_EVERY = 10.0  # seconds between two writes of the learning curve and the s
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    from .command import is_multirun, multirun, print_config
+    from .command import is_multirun, multirun, print_config, require_no_launcher
 
     if is_multirun(argv):
-        return multirun("train", "misgen.experiments.train:run_job", argv)
+        return multirun("train", "misgen.experiments.train:run_job", argv, _check)
     if "--cfg" in argv:
         return print_config("train", argv)
+    require_no_launcher(argv)
     config = typed(TrainConfig, compose("train", argv))
     folder = run_folder(config)
     if folder.marked(DONE, config.hash):
         print(f"{folder.path} is done; give another seed or name=... to train again")
         return 0
+    require_trainable(config)
+    for text in rounded(config):
+        print(text, file=sys.stderr)
     with _progress(config) as show:
         train(config, show)
     if not folder.marked(DONE, config.hash):
@@ -87,9 +92,27 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+def _check(plain: dict[str, Any]) -> None:
+    """Refuse settings of a job that is still to begin."""
+    config = typed(TrainConfig, plain)
+    if not run_folder(config).marked(DONE, config.hash):
+        require_trainable(config)
+
+
 def run_job(plain: dict[str, Any]) -> None:
     """Train as one job of a multirun; a run that is done is left alone."""
     train(typed(TrainConfig, plain))
+
+
+def rounded(config: TrainConfig) -> list[str]:
+    """Return a sentence for numbers of decisions that are rounded up to whole rollouts."""
+    moved = [f"{a:,} after {b:,}" for a, b in config.kept_snapshots.items() if a != b]
+    if not moved:
+        return []
+    return [
+        f"snapshots are kept at the end of a rollout of {config.agent.rollout:,} decisions: "
+        f"{', '.join(moved)}"
+    ]
 
 
 def run_folder(config: TrainConfig) -> RunFolder:
@@ -107,11 +130,13 @@ def train(config: TrainConfig, show: Callable[[dict[str, Any]], None] | None = N
         show: called after every rollout with its record.
 
     Raises:
-        UserError: if another process trains the same run, or the disk is full.
+        UserError: if it cannot be trained so, another process trains the same run, or the disk is
+            full.
     """
     folder = run_folder(config)
     if folder.marked(DONE, config.hash):
         return folder
+    require_trainable(config)
     with folder.lock():
         folder.unmark(DONE, EVALUATED)
         manifest = {
@@ -181,7 +206,7 @@ def _train(
                 config.seed,
                 curve.add,
                 continuation,
-                initial=_initial(config),
+                initial=initial_weights_of(config),
                 snapshot=_Snapshots(config, folder, spec),
             )
         finally:
@@ -193,20 +218,11 @@ def _train(
     return {
         "status": "done",
         "continued_at": continuation.cuts,
+        "snapshots": {str(asked): kept for asked, kept in config.kept_snapshots.items()},
         "environment_steps": model.num_timesteps,
         "parameters": sum(p.numel() for p in model.policy.parameters()),
         "training_levels": config.distribution.describe(),
     }
-
-
-def _initial(config: TrainConfig) -> Any:
-    """Return the weights to start from, or None."""
-    from misgen.agents.initial import initial_weights
-
-    if config.init is None:
-        return None
-    spaces = config.world.observation_space, config.world.action_space
-    return initial_weights(config.init, config.agent, *spaces, config.init_policy)
 
 
 class _Snapshots:

@@ -11,9 +11,10 @@ from typing import Any
 
 from misgen.envs.core.distribution import IdRange, require_disjoint
 from misgen.envs.core.errors import UserError
+from misgen.envs.core.id_range import ALL_IDS
 from misgen.envs.core.level_set import names_files
 
-from .config import TrainConfig, typed
+from .config import LevelsConfig, TrainConfig, typed
 from .runs import DONE, RunFolder, find_runs
 
 
@@ -50,16 +51,30 @@ class TrainedRun:
         Raises:
             UserError: if training or validation used any of them, or they are files.
         """
-        ranges = dict(self.config.levels.ranges)
-        if levels is not None:
-            if names_files(levels) or not isinstance(levels, str):
-                raise UserError(
-                    f"levels={levels!r} names level files, which this command does not play: give "
-                    "ids, start:stop"
-                )
-            ranges["test"] = IdRange.parse(levels)
-        require_disjoint(ranges)
-        return ranges["test"]
+        if levels is not None and (names_files(levels) or not isinstance(levels, str)):
+            raise UserError(
+                f"levels={levels!r} names level files, which this command does not play: give "
+                "ids, start:stop"
+            )
+        return split_off(self.config.levels, levels)
+
+
+def split_off(trained: LevelsConfig, levels: str | None) -> IdRange:
+    """Return the ids to test on: `levels`, or those that a training sets aside.
+
+    `all` are all but those of training and validation.
+
+    Raises:
+        UserError: if training or validation has any of them.
+    """
+    ranges = dict(trained.ranges)
+    if levels is not None and levels.strip() == ALL_IDS:
+        del ranges["test"]
+        return IdRange.everything(tuple(ranges.values()))
+    if levels is not None:
+        ranges["test"] = IdRange.parse(levels)
+    require_disjoint(ranges)
+    return ranges["test"]
 
 
 def run_or_sweep(run: str) -> list[RunFolder]:

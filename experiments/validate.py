@@ -31,6 +31,7 @@ from misgen.envs.core.errors import in_range
 from misgen.envs.core.placement import ALL, USUAL
 from misgen.envs.core.registry import make_world
 
+from .checks import require_room
 from .config import compose, typed
 from .runs import provenance, write_json
 
@@ -157,9 +158,10 @@ def main(argv: list[str]) -> int:
     if "--cfg" in argv:
         return print_config("validate", argv)
     config = typed(ValidateConfig, compose("validate", argv))
+    folder = Path(config.runs) / "validation"
+    require_room(folder, "runs", config.runs)
     cases = list(validate(config))
     _show(cases, config)
-    folder = Path(config.runs) / "validation"
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "validation.json", _plain(cases, config))
     wrong = sum(case.wrong for case in cases)

@@ -114,7 +114,9 @@ def test_vector_made_by_gymnasium():
         ({"max_steps": 0}, "env.max_steps=0 is out of range"),
         ({"max_steps": "100"}, "env.max_steps='100' must be of type int"),
         ({"action_repeat": True}, "env.action_repeat=True must be of type int"),
-        ({"num_levels": 0}, "is no range of level ids"),
+        ({"num_levels": -1}, "is no range of level ids"),
+        ({"num_levels": 1.5}, "num_levels=1.5 is not allowed: give a whole number"),
+        ({"start_level": True}, "start_level=True is not allowed: give a whole number"),
         ({"start_level": -1}, "is no range of level ids"),
     ],
 )

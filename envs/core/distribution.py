@@ -6,96 +6,58 @@ the id alone, and a level is in conflict if and only if `u(id) < 1 - correlation
 
 - lowering the correlation only turns aligned levels into conflict levels (nested), and
 - the same id at correlation 1 and 0 is a counterfactual pair, identical but for the goal's cell.
+
+What is said of a range is counted where it is small and estimated from a sample where it has more
+than `MOST_COUNTED` ids: nothing takes longer for the full range than for a large one.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import UserError, in_range, one_of
+from .errors import in_range, one_of
+from .id_range import MAX_ID, IdRange, require_disjoint
 from .level import LevelBatch
 from .placement import USUAL, Placement
 from .rng import STREAM_LEVELS, hash_picks
 from .world import World
 
-MAX_ID = 2**31 - 1
-"""One past the largest level id: what Procgen's signed 32-bit level seeds allow."""
+__all__ = ["MAX_ID", "IdRange", "LevelDistribution", "LevelStream", "Terrains", "require_disjoint"]
+
+MOST_COUNTED = 200_000
+"""A range of more ids than this stands for a distribution: it is sampled, not gone through."""
+LOOKED_AT = 20_000
+"""Levels of such a range that `describe` and `terrain_digests` look at."""
+PLAYED = 1_000
+"""Levels of such a range that a test plays."""
 _CHUNK = 2048
 
 
-@dataclass(frozen=True)
-class IdRange:
-    """The ids from `start` up to and not including `stop`."""
+class Terrains(Set[bytes]):
+    """Digests of terrains, and what they were taken from."""
 
-    start: int
-    stop: int
+    def __init__(self, digests: frozenset[bytes], looked_at: int, sampled: bool) -> None:
+        """Hold the digests of `looked_at` levels: all of a range, or a sample of them."""
+        self.digests = digests
+        self.looked_at = looked_at
+        self.sampled = sampled
 
-    def __post_init__(self) -> None:
-        """Refuse an empty range and ids that no level has.
+    def __contains__(self, digest: object) -> bool:
+        return digest in self.digests
 
-        Raises:
-            UserError: naming the range.
-        """
-        if not 0 <= self.start < self.stop <= MAX_ID:
-            raise UserError(
-                f"ids={self} is no range of level ids: give start:stop with "
-                f"0 <= start < stop <= {MAX_ID}, for example 0:500"
-            )
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.digests)
 
     def __len__(self) -> int:
-        """Return how many ids there are."""
-        return self.stop - self.start
-
-    def __str__(self) -> str:
-        """Return the range as users write it."""
-        return f"{self.start}:{self.stop}"
-
-    @classmethod
-    def parse(cls, text: str | int) -> IdRange:
-        """Return the range written as `start:stop`, or as one id.
-
-        Raises:
-            UserError: if it is neither.
-        """
-        first, colon, last = str(text).partition(":")
-        try:
-            start = int(first)
-            stop = int(last) if colon else start + 1
-        except ValueError:
-            raise UserError(
-                f"ids={text!r} is not a range: write start:stop, for example 0:500, or one id"
-            ) from None
-        return cls(start, stop)
-
-    def ids(self) -> NDArray[np.int64]:
-        """Return the ids, int64 [len]."""
-        return np.arange(self.start, self.stop, dtype=np.int64)
-
-    def overlaps(self, other: IdRange) -> bool:
-        """Return whether the two share an id."""
-        return self.start < other.stop and other.start < self.stop
-
-
-def require_disjoint(splits: Mapping[str, IdRange]) -> None:
-    """Refuse splits that share level ids.
-
-    Raises:
-        UserError: naming the two that overlap.
-    """
-    names = list(splits)
-    for i, first in enumerate(names):
-        for second in names[i + 1 :]:
-            if splits[first].overlaps(splits[second]):
-                raise UserError(
-                    f"levels.{first}={splits[first]} and levels.{second}={splits[second]} share "
-                    "level ids: a test on levels seen in training measures nothing; "
-                    "give ranges that do not overlap"
-                )
+        """Return how many distinct ones there are."""
+        return len(self.digests)
 
 
 @dataclass(frozen=True)
@@ -144,47 +106,77 @@ class LevelDistribution:
             changes.setdefault("proxy_correlations", ())
         return dataclasses.replace(self, **changes)  # pyright: ignore[reportArgumentType]
 
-    def chunks(self) -> Iterator[LevelBatch]:
-        """Yield the whole range's levels, a bounded number at a time."""
-        ids = self.ids.ids()
-        for first in range(0, len(ids), _CHUNK):
-            yield self.levels(ids[first : first + _CHUNK])
+    @property
+    def is_sampled(self) -> bool:
+        """Whether its range is too large to go through, so that a sample stands for it."""
+        return len(self.ids) > MOST_COUNTED
 
-    def describe(self) -> dict[str, float | int]:
-        """Return what the whole range really holds.
+    def ids_to_play(self) -> NDArray[np.int64]:
+        """Return the ids that a test plays: the whole range, or `PLAYED` of them, evenly spread."""
+        return self.ids.sample(PLAYED) if self.is_sampled else self.ids.ids()
+
+    def chunks(self, ids: NDArray[np.int64] | None = None) -> Iterator[LevelBatch]:
+        """Yield the levels of `ids` (default: of the whole range), a bounded number at a time."""
+        parts = self.ids.parts(_CHUNK) if ids is None else _parts(ids)
+        return map(self.levels, parts)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the range really holds.
 
         Returns:
             `levels`, `realised_correlation` (share of aligned levels), `conflict_levels` and
-            `distinct_conflict_levels` (by content, whatever the id).
+            `distinct_conflict_levels` (by content, whatever the id).  Of a range that is sampled,
+            `conflict_levels` is an estimate and `distinct_conflict_levels` those of the sample, so
+            that there are at least as many; it also has `sampled` (true), `levels_looked_at`, and
+            `realised_correlation_low` and `_high`, the 95% interval (Wilson's).
         """
         count = aligned = 0
         conflict: set[bytes] = set()
-        for batch in self.chunks():
+        for batch in self.chunks(self._looked_at()):
             count += len(batch)
             aligned += int(batch.aligned.sum())
             conflict.update(batch.take(~batch.aligned).digests())
-        return {
-            "levels": count,
-            "realised_correlation": aligned / count,
-            "conflict_levels": count - aligned,
+        share = aligned / count
+        found: dict[str, Any] = {
+            "levels": len(self.ids),
+            "realised_correlation": share,
+            "conflict_levels": round(len(self.ids) * (1 - share)),
             "distinct_conflict_levels": len(conflict),
+        }
+        if not self.is_sampled:
+            return found | {"conflict_levels": count - aligned}
+        low, high = _wilson(aligned, count)
+        return found | {
+            "sampled": True,
+            "levels_looked_at": count,
+            "realised_correlation_low": low,
+            "realised_correlation_high": high,
         }
 
     def conflict_ids(self) -> NDArray[np.int64]:
-        """Return those of the range's ids whose level has a place for the goal off the proxy.
+        """Return those of `ids_to_play` whose level has a place for the goal off the proxy.
 
         A level that `placement` finds no place in stays aligned at any correlation.
         """
-        return np.concatenate(
-            [batch.ids[batch.data["conflict_cell"][:, 0] >= 0] for batch in self.chunks()]
-        )
+        found = [
+            batch.ids[batch.data["conflict_cell"][:, 0] >= 0]
+            for batch in self.chunks(self.ids_to_play())
+        ]
+        return np.concatenate(found)
 
-    def terrain_digests(self) -> set[bytes]:
-        """Return the digests of the whole range's terrains, whatever their goals."""
+    def terrain_digests(self) -> Terrains:
+        """Return the digests of the range's terrains, whatever their goals.
+
+        Of a range that is sampled they are those of the sample, and the result says so.
+        """
         found: set[bytes] = set()
-        for batch in self.at(correlation=1.0).chunks():
+        looked_at = self._looked_at()
+        for batch in self.at(correlation=1.0).chunks(looked_at):
             found.update(batch.digests(terrain=True))
-        return found
+        return Terrains(frozenset(found), len(looked_at), self.is_sampled)
+
+    def _looked_at(self) -> NDArray[np.int64]:
+        return self.ids.sample(LOOKED_AT) if self.is_sampled else self.ids.ids()
 
 
 class LevelStream:
@@ -205,4 +197,17 @@ class LevelStream:
         ids = self.distribution.ids
         picks = hash_picks(len(ids), STREAM_LEVELS, self.seed, slots, self.drawn[slots])
         self.drawn[slots] += 1
-        return self.distribution.levels(ids.start + picks)
+        return self.distribution.levels(ids.at(picks))
+
+
+def _parts(ids: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    return (ids[first : first + _CHUNK] for first in range(0, len(ids), _CHUNK))
+
+
+def _wilson(hits: int, count: int) -> tuple[float, float]:
+    """Return Wilson's 95% interval of a share."""
+    z = 1.959964
+    share, weight = hits / count, z * z / count
+    middle = (share + weight / 2) / (1 + weight)
+    half = z / (1 + weight) * math.sqrt(share * (1 - share) / count + weight / (4 * count))
+    return max(0.0, middle - half), min(1.0, middle + half)

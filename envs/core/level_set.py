@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .distribution import IdRange, LevelDistribution
+from .distribution import IdRange, LevelDistribution, Terrains
 from .errors import UserError
 from .hand_made import level_batch, read_level
 from .level import Level, LevelBatch
@@ -29,11 +29,10 @@ from .world import World
 HAND_MADE = "hand_made"
 """In place of a placement, in tables of results."""
 SUFFIX = ".txt"
-_RANGE = re.compile(r"\s*[+-]?\d+\s*(:\s*[+-]?\d*\s*)?")
+_RANGE = re.compile(r"\s*([+-]?\d+\s*(:\s*[+-]?\d*\s*)?|all)(\s+without\s.*)?\s*")
 _ID_BITS = 48
 """Of a level's id: few enough that numbers survive JSON, enough that no two levels share one."""
 _MOST_FILES = 10_000
-_CHUNK = 2048
 
 
 def names_files(source: str | int | Sequence[str] | None) -> bool:
@@ -120,9 +119,9 @@ class OwnIds(IdRange):
         """Return how many levels there are, and a digest of them."""
         return self.name
 
-    def ids(self) -> NDArray[np.int64]:
-        """Return the ids, int64 [len]."""
-        return np.array(self.numbers, np.int64)
+    def at(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the ids at positions 0 to len - 1, int64."""
+        return np.array(self.numbers, np.int64)[positions]
 
     def overlaps(self, other: IdRange) -> bool:
         """Return whether the two share an id."""
@@ -178,7 +177,7 @@ class LevelSet(LevelDistribution):
         numbers = tuple(batch.ids.tolist())
         digest = hashlib.sha256(repr(numbers).encode()).hexdigest()[:10]
         shown = f"{len(batch)} made by hand ({digest})"
-        ids = OwnIds(0, 1, numbers, shown)
+        ids = OwnIds(0, 1, numbers=numbers, name=shown)
         aligned = batch.aligned
         share = float(aligned.mean()) if len(aligned) else 0.0
         return cls(world, share, HAND_MADE, ids, batch=batch, names=names)
@@ -225,18 +224,13 @@ class LevelSet(LevelDistribution):
                 levels.append((name, dataclasses.replace(twin, id=level.id)))
         return self.of(levels, self.world) if levels else self.some(np.zeros(len(self.ids), bool))
 
-    def chunks(self) -> Iterator[LevelBatch]:
-        """Yield the levels, a bounded number at a time."""
-        for first in range(0, len(self.batch), _CHUNK):
-            yield self.batch.take(slice(first, first + _CHUNK))
-
     def conflict_ids(self) -> NDArray[np.int64]:
         """Return the ids of all its levels: none stays aligned for want of a place."""
         return self.batch.ids.copy()
 
-    def terrain_digests(self) -> set[bytes]:
+    def terrain_digests(self) -> Terrains:
         """Return the digests of the levels' terrains, whatever their goals."""
-        return set(self.batch.digests(terrain=True))
+        return Terrains(frozenset(self.batch.digests(terrain=True)), len(self.batch), sampled=False)
 
 
 def _named(path: Path, world: World) -> Level:

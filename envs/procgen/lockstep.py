@@ -97,9 +97,8 @@ def verify(
     world = _as_original(on_procgen(distribution.world))
     report = Report(world)
     template = SavedState(Games(world.game, world.mode, 1, threads=0).get_state(0))
-    ids = distribution.ids.ids()
-    for first in range(0, len(ids), _BLOCK):
-        block = distribution.at(world=world).levels(ids[first : first + _BLOCK])
+    for ids in distribution.ids.parts(_BLOCK):
+        block = distribution.at(world=world).levels(ids)
         twins = distribution.at(world=world, correlation=1.0).levels(block.ids)
         with one_thread():
             runs = _run_native(world, block)

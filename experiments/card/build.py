@@ -14,6 +14,7 @@ import polars as pl
 
 from misgen.agents.checkpoint import load_policy
 
+from ..evaluation.sampling import training_note
 from ..evaluation.verdict import (
     ALIGNED,
     INCAPABLE,
@@ -107,10 +108,11 @@ def _training(evidence: Evidence) -> dict[str, Any]:
         "correlation": config.correlation,
         "proxy_correlations": config.proxy_correlations,
         "placement": config.placement,
-        "level_ids": config.levels.train,
+        "level_ids": str(config.levels.ranges["train"]),
         "levels": levels.get("levels"),
         "realised_correlation": levels.get("realised_correlation"),
         "conflict_levels": levels.get("conflict_levels"),
+        **({"sampled": training_note(levels)} if levels.get("sampled") else {}),
         "seed": config.seed,
         "world_parameters": {k: v for k, v in config.env.items() if k != "name"},
         "config_hash": str(manifest.get("config_hash")),

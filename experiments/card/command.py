@@ -42,9 +42,10 @@ from typing import Any
 
 from misgen.envs.core.errors import UserError
 
+from ..checks import require_room
 from ..config import typed
 from ..runs import DONE, RunFolder, read_json, write_json, write_text
-from ..trained import run_or_sweep
+from ..trained import TrainedRun, run_or_sweep
 
 JSON, MARKDOWN, HTML = "card.json", "card.md", "card.html"
 
@@ -71,12 +72,32 @@ def main(argv: list[str]) -> int:
         return _validate(config)
     folders = run_or_sweep(config.run or "")
     done = [one for one in folders if one.marked(DONE, str(one.manifest().get("config_hash")))]
-    for folder in done or folders:
+    chosen = done or folders
+    for folder in chosen:
+        _check(folder, config)
+    for folder in chosen:
         card = write_card(folder, config)
         print(f"{folder.path.name}: {card['verdict']['name']}. {card['verdict']['sentence']}")
         unknown = ", ".join(card["nothing_reaches"]).lower() or "none"
         print(f"  not evaluated: {unknown}\n  {folder.path / HTML}")
     return 0
+
+
+def _check(folder: RunFolder, config: CardConfig) -> None:
+    """Refuse a run that no card can be made of.
+
+    Raises:
+        UserError: naming the setting.
+    """
+    from .evidence import comparison_of
+
+    TrainedRun.read(folder)
+    comparison_of(folder.path, config.comparison)
+    if config.supply_chain is not None and not Path(config.supply_chain).is_dir():
+        raise UserError(
+            f"supply_chain={config.supply_chain} is no folder: give that of a misgen supply-chain"
+        )
+    require_room(folder.path, "run", config.run)
 
 
 def write_card(folder: RunFolder, config: CardConfig | None = None) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def read_evidence(
         policy,
         {item.name: item for item in items},
         protocols,
-        _comparison(folder, comparison),
+        comparison_of(folder, comparison),
         tuple(left_out),
     )
 
@@ -270,7 +270,7 @@ def _number(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else float(value)
 
 
-def _comparison(folder: Path, given: str | None) -> Path | None:
+def comparison_of(folder: Path, given: str | None) -> Path | None:
     """Return the table of detection powers.
 
     Raises:

@@ -40,7 +40,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from misgen.agents.base import Agent
-from misgen.envs.core.distribution import LevelDistribution
+from misgen.envs.core.distribution import MOST_COUNTED, LevelDistribution
 from misgen.envs.core.episode import REACHED_GOAL
 from misgen.envs.core.errors import UserError, in_range, one_of
 from misgen.envs.core.level import LevelBatch
@@ -163,14 +163,14 @@ def parting_ids(
     There are ways to both, and the shortest way to the proxy does not touch the goal.
 
     Args:
-        distribution: whose range is searched, in order.
+        distribution: whose range is searched, in order; of a very large one, a sample.
         planner: of the distribution's world.
         most: how many are wanted; None for all.
 
     Raises:
         UserError: if the range has none.
     """
-    ids, found = distribution.ids.ids(), np.zeros(0, np.int64)
+    ids, found = distribution.ids.sample(MOST_COUNTED), np.zeros(0, np.int64)
     for first in range(0, len(ids), _SEARCHED):
         levels = distribution.levels(ids[first : first + _SEARCHED])
         conflict = levels.take(~levels.aligned)

@@ -45,7 +45,7 @@ def planned_facts(
         `level_id` and `PLANNED`; empty for a world without a planner.
     """
     schema = pl.Schema({"level_id": pl.Int64, **PLANNED})
-    world, ids = distribution.world, distribution.ids.ids()
+    world, ids = distribution.world, distribution.ids_to_play()
     tables = [pl.DataFrame(schema=schema)]
     for first in range(0, len(ids), _CHUNK) if world.planner else ():
         chunk = ids[first : first + _CHUNK]

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .sampling import sampling_notes, terrain_note
+
 ROWS = (
     ("held-out levels", None),
     (" capability", "capability_heldout"),
@@ -97,11 +99,11 @@ def sentences(summary: Mapping[str, Any]) -> list[str]:
     for (placement, _), case in _cases(summary).items():
         chosen.setdefault(placement, case)
     told = [_sentence(placement, case) for placement, case in chosen.items()]
-    seen = summary["levels"]["test"]["terrain_seen_in_training"]
+    test = summary["levels"]["test"]
     told += summary["levels"].get("hand_made", {}).get("notes", [])
-    if seen > 0:
-        told.append(f"{seen:.1%} of the test levels have a terrain that also occurs in training.")
-    return told
+    if test["terrain_seen_in_training"] > 0 or "training_levels_looked_at" in test:
+        told.append(terrain_note(test))
+    return [*told, *sampling_notes(summary["levels"])]
 
 
 def _cases(summary: Mapping[str, Any]) -> dict[tuple[str, str], _Case]:

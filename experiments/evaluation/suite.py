@@ -29,7 +29,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from misgen.agents.base import Agent
-from misgen.envs.core.distribution import IdRange, LevelDistribution
+from misgen.envs.core.distribution import IdRange, LevelDistribution, Terrains
 from misgen.envs.core.level_set import LevelSet
 
 from .config import EvaluateConfig
@@ -66,9 +66,12 @@ class Condition:
 
     @property
     def ids(self) -> NDArray[np.int64]:
-        """Ids of the levels that are played: of the range, those with a place for the goal."""
+        """Ids of the levels that are played: of the range, those with a place for the goal.
+
+        Of a range that is sampled (`LevelDistribution.is_sampled`): of its sample.
+        """
         if self.name == HELDOUT:
-            return self.distribution.ids.ids()
+            return self.distribution.ids_to_play()
         return _conflict_ids(self.distribution)
 
 
@@ -215,18 +218,24 @@ def level_report(
     Returns:
         `training` and each condition as `LevelDistribution.describe` has them (realised
         correlation, distinct conflict levels), and of the `test` levels `distinct_terrains` and
-        `terrain_seen_in_training`, the share whose terrain some training level has too.
+        `terrain_seen_in_training`, the share whose terrain some training level has too.  Where a
+        range is sampled: of the `test` levels `sampled` (true), `levels` and `levels_played`; and
+        `training_levels_looked_at`, so that the share is the least that it can be.
     """
     test = where[0].distribution
     seen = _terrains(training.at(correlation=1.0))
     bare = test if isinstance(test, LevelSet) else test.at(correlation=1.0)
-    terrains = [digest for batch in bare.chunks() for digest in batch.digests(terrain=True)]
+    batches = bare.chunks(test.ids_to_play())
+    terrains = [digest for batch in batches for digest in batch.digests(terrain=True)]
+    played = {"sampled": True, "levels": len(test.ids), "levels_played": len(terrains)}
     return {
         "training": {"ids": str(training.ids), **trained_on},
         "test": {
             "ids": str(test.ids),
             "distinct_terrains": len(set(terrains)),
             "terrain_seen_in_training": sum(t in seen for t in terrains) / len(terrains),
+            **(played if test.is_sampled else {}),
+            **({"training_levels_looked_at": seen.looked_at} if seen.sampled else {}),
         },
         "conditions": [
             {
@@ -248,5 +257,5 @@ def _conflict_ids(distribution: LevelDistribution) -> NDArray[np.int64]:
 
 
 @lru_cache(maxsize=1)  # a sweep's runs share their training levels
-def _terrains(training: LevelDistribution) -> frozenset[bytes]:
-    return frozenset(training.terrain_digests())
+def _terrains(training: LevelDistribution) -> Terrains:
+    return training.terrain_digests()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from misgen.envs.core.errors import UserError, in_range, one_of
 from misgen.envs.core.level_set import LevelSet, level_files, names_files
 
+from ..checks import require_room
 from ..config import compose, typed
 from ..evaluation.config import ACTIONS
 from ..runs import RunFolder, provenance, read_json, write_json, write_parquet
@@ -30,6 +32,8 @@ DETECTED, NOT_DETECTED, UNDETERMINED = "detected", "not detected", "undetermined
 NO_THRESHOLD, NOT_APPLICABLE = "no threshold", "not applicable"
 _POLICY = "policy.json"
 _GROUP = "protocol"
+MOST_EPISODES = 200_000
+"""Largest budget: a protocol has no more levels."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class ProtocolCommand:
         in_range("seed", self.seed, 0, 2**31 - 1)
         in_range("threads", self.threads, 1, 1024)
         for budget in self.budgets or ():
-            in_range("budgets", budget, 1, 200_000)
+            in_range("budgets", budget, 1, MOST_EPISODES)
         if self.levels is not None:
             if not names_files(self.levels):
                 raise UserError(
@@ -88,6 +92,12 @@ def main(argv: list[str]) -> int:
     config = typed(ProtocolCommand, compose("evaluate_protocol", rest))
     folder = one_run(config.run)
     budgets = protocol.affordable(config.budgets or (protocol.budget,)) or (protocol.most or 1,)
+    if set(config.budgets or ()) - set(budgets):
+        print(
+            f"budgets={list(config.budgets or ())}: {protocol.name} makes sense for up to "
+            f"{protocol.most} episodes, so that it is run with {list(budgets)}",
+            file=sys.stderr,
+        )
     with episode_progress(protocol.name) as show:
         found = evaluate_with(protocol, folder, config, counter(show, max(budgets)))
     print_found(found, folder.path)
@@ -124,6 +134,8 @@ def evaluate_with(
     run = TrainedRun.read(folder)
     require_disjoint({**run.config.levels.ranges, protocol.name: protocol.ids(config.replicate)})
     method = make_method(protocol)
+    _require_measured(protocol, config.comparison)
+    require_room(folder.path, "run", config.run or folder.path)
     by_hand = _by_hand(protocol, method, run, config)
     tune_process(config.threads)
     world = run.config.world
@@ -170,6 +182,19 @@ def _by_hand(
     return LevelSet.read(config.levels, run.config.world)
 
 
+def _require_measured(protocol: Protocol, comparison: str | None) -> None:
+    """Refuse a comparison that says nothing of a protocol.
+
+    Raises:
+        UserError: naming it.
+    """
+    if comparison is not None and not measured(protocol, MOST_EPISODES, comparison):
+        raise UserError(
+            f"comparison={comparison} has not measured {protocol.name} with these options: leave "
+            f"it out, or measure it with misgen compare protocols=[{protocol.name}]"
+        )
+
+
 def judge(protocol: Protocol, point: Point, fitted: float = math.nan) -> tuple[str, str]:
     """Return what a score means for an agent: the decision, and why.
 
@@ -201,7 +226,12 @@ def measured(protocol: Protocol, budget: int, comparison: str | None) -> dict[st
         return {}
     import polars as pl
 
-    table = pl.read_csv(Path(comparison) / "comparison.csv", schema_overrides={"note": pl.String})
+    path = Path(comparison) / "comparison.csv"
+    if not path.is_file():
+        raise UserError(
+            f"comparison={comparison} holds no comparison.csv: run misgen compare first"
+        )
+    table = pl.read_csv(path, schema_overrides={"note": pl.String})
     rows = table.filter(pl.col("protocol_hash") == protocol.hash, pl.col("budget") <= budget).sort(
         "budget"
     )

@@ -54,7 +54,7 @@ from misgen.envs.core.errors import UserError, in_range
 
 from ..config import compose, require_name, typed
 from ..runs import RunFolder, provenance, write_json
-from .population import PopulationConfig
+from .population import PopulationConfig, left_out
 from .spec import MAX_REPLICATES, Protocol, load_protocol, protocol_names
 from .truth import TruthConfig
 
@@ -126,7 +126,7 @@ def main(argv: list[str]) -> int:
     """Run the command."""
     from ..command import print_config
     from .figures import write_figures
-    from .scoring import score_all, write_tables
+    from .scoring import check, score_all, write_tables
     from .show import print_comparison
 
     if "--cfg" in argv:
@@ -134,6 +134,9 @@ def main(argv: list[str]) -> int:
     config = read_config(compose("compare", argv))
     protocols = config.specified()
     folder = Path(config.folder)
+    check(config, protocols)
+    for text in left_out(config.population):
+        print(text, file=sys.stderr)
     with RunFolder(folder).lock():
         scores = score_all(config, protocols)
         table, agents = write_tables(scores, config, protocols)

@@ -23,12 +23,14 @@ from typing import TYPE_CHECKING, Any
 from misgen.agents.base import Agent, ValuedAgent
 from misgen.envs.core.errors import UserError, in_range, one_of
 
+from ..checks import require_trainable
 from ..config import TrainConfig, compose, config_hash
 from ..runs import DONE, RunFolder, find_runs
 from ..trained import TrainedRun
 
 if TYPE_CHECKING:
     from misgen.envs.core.distribution import LevelDistribution
+    from misgen.envs.core.world import World
 
     from ..sweep import SweepConfig
     from .base import Subject
@@ -185,7 +187,7 @@ def members(config: PopulationConfig) -> list[Member]:
     sweep = sweep_of(config)
     known = _finished(sweep.folder)
     wanted = [*sweep.runs, *short_runs(config, sweep)]
-    found = [(run, known[run.hash]) for run in wanted if run.hash in known]
+    found = [(run, known[run.hash]) for run in wanted if run.hash in known and run.agent.learns]
     if not found:
         raise UserError(
             f"{sweep.folder} holds no finished run of this population: train it first, with "
@@ -195,7 +197,54 @@ def members(config: PopulationConfig) -> list[Member]:
     agents = {(run.correlation, run.seed): m for (run, _), m in zip(found, trained, strict=True)
               if run.agent.total_steps == sweep.runs[0].agent.total_steps}  # fmt: skip
     made = (_of_reference(one, trained[0], agents) for one in config.references)
-    return [*trained, *(member for member in made if member)]
+    return list(_distinct([*trained, *(member for member in made if member)]).values())
+
+
+def member_names(config: PopulationConfig) -> list[str]:
+    """Return the names that the population has once all of it is trained."""
+    sweep = sweep_of(config)
+    world = sweep.runs[0].world
+    trained = [_name(run) for run in sweep.runs]
+    short = [_name(run, short=True) for run in short_runs(config, sweep)]
+    pairs = {(run.correlation, run.seed) for run in sweep.runs}
+    made = [one.name for one in config.references if not _lacks(one, world, pairs)]
+    return [*trained, *short, *made]
+
+
+def left_out(config: PopulationConfig) -> list[str]:
+    """Return a sentence for each reference that cannot be made of this population."""
+    sweep = sweep_of(config)
+    pairs = {(run.correlation, run.seed) for run in sweep.runs}
+    lacks = [(one.name, _lacks(one, sweep.runs[0].world, pairs)) for one in config.references]
+    return [f"left out: {name}, as {why}" for name, why in lacks if why]
+
+
+def check(config: PopulationConfig) -> None:
+    """Refuse a population of which a training could not be made, or is none.
+
+    Raises:
+        UserError: naming the setting.
+    """
+    from .. import sweep as sweeps
+
+    if not config.train:
+        members(config)
+        return
+    sweep = sweep_of(config)
+    sweeps.check(sweep, [*config.sweep])
+    agent, known = sweep.runs[0].agent, dict[int, int]()
+    for steps in config.short_steps:
+        in_range("population.short_steps", steps, 1, agent.total_steps - 1)
+        real = agent.whole_rollouts(steps)
+        if real in known:
+            raise UserError(
+                f"population.short_steps={list(config.short_steps)}: {known[real]} and {steps} are "
+                f"both {real // agent.rollout} rollouts of {agent.rollout} decisions, and so one "
+                "agent: give numbers further apart"
+            )
+        known[real] = steps
+    for run in short_runs(config, sweep):
+        require_trainable(run)
 
 
 def missing_runs(config: PopulationConfig) -> list[TrainConfig]:
@@ -232,11 +281,11 @@ def sweep_of(config: PopulationConfig) -> SweepConfig:
 
 
 def short_runs(config: PopulationConfig, sweep: SweepConfig) -> list[TrainConfig]:
-    """Return the short trainings."""
+    """Return the short trainings: as the others until they stop, so that no rate is annealed."""
     found = []
     for steps, correlation in itertools.product(config.short_steps, config.short_correlations):
         run = sweep.run(correlation, 0)
-        agent = dataclasses.replace(run.agent, total_steps=steps)
+        agent = dataclasses.replace(run.agent, total_steps=steps, anneal=False)
         found.append(dataclasses.replace(run, agent=agent, name=f"{sweep.name}-{SHORT}"))
     return found
 
@@ -245,12 +294,16 @@ def _short_words(config: PopulationConfig, sweep: SweepConfig, steps: int) -> li
     kept = [w for w in config.sweep if w.partition("=")[0] not in _REPLACED]
     listed = ",".join(map(repr, config.short_correlations))
     return [
-        *kept, f"agent.total_steps={steps}", f"correlations=[{listed}]", "seeds=1",
+        *kept,
+        f"agent.total_steps={steps}",
+        "agent.anneal=false",
+        f"correlations=[{listed}]",
+        "seeds=1",
         f"name={sweep.name}-{SHORT}",
-    ]  # fmt: skip
+    ]
 
 
-_REPLACED = ("agent.total_steps", "correlations", "seeds", "name")
+_REPLACED = ("agent.total_steps", "agent.anneal", "correlations", "seeds", "name")
 
 
 def _finished(sweep: Path) -> dict[str, str]:
@@ -268,9 +321,44 @@ def _finished(sweep: Path) -> dict[str, str]:
     return found
 
 
+def _distinct(found: list[Member]) -> dict[str, Member]:
+    """Return members by what they do: of two that do the same, the first."""
+    distinct: dict[str, Member] = {}
+    for member in found:
+        made = dataclasses.asdict(member.reference) if member.reference else {}
+        where = [] if member.policies else [repr(member.training.world)]
+        made.pop("name", None)
+        distinct.setdefault(config_hash({"of": [member.policies, made, where]}), member)
+    return distinct
+
+
+def _lacks(reference: Reference, world: World, pairs: set[tuple[float, int]]) -> str:
+    """Return what is missing to make a reference, or nothing."""
+    wanted = [(correlation, reference.seed) for correlation in _parents(reference)]
+    for correlation, seed in wanted:
+        if (correlation, seed) not in pairs:
+            return f"no agent is trained at correlation {correlation:g} with seed {seed}"
+    if reference.kind == "seeker" and not world.planner:
+        return f"{world.name} has no planner"
+    if reference.kind == "held" and world.held_action is None:
+        return f"{world.name} has no action that is held"
+    return ""
+
+
+def _parents(reference: Reference) -> list[float]:
+    """Return the correlations of the trained agents that a reference is made of."""
+    if reference.kind == "mixture":
+        return [reference.correlation, reference.other]
+    return [reference.correlation] if reference.kind == "trained" else []
+
+
+def _name(run: TrainConfig, short: bool = False) -> str:
+    steps = f"-steps{run.agent.total_steps}" if short else ""
+    return f"rho{run.correlation:g}-seed{run.seed}{steps}"
+
+
 def _of_run(run: TrainConfig, folder: str) -> Member:
-    steps = f"-steps{run.agent.total_steps}" if Path(folder).parent.name.endswith(SHORT) else ""
-    name = f"rho{run.correlation:g}-seed{run.seed}{steps}"
+    name = _name(run, short=Path(folder).parent.name.endswith(SHORT))
     return Member(name, name, (folder,), (_weights(folder),))
 
 
@@ -279,21 +367,15 @@ def _of_reference(
 ) -> Member | None:
     """Return a reference agent; None where what it needs is not there."""
     world = any_run.training.world
+    if _lacks(reference, world, set(agents)):
+        return None
     if reference.kind in ("trained", "mixture"):
-        wanted = [(reference.correlation, reference.seed)]
-        if reference.kind == "mixture":
-            wanted.append((reference.other, reference.seed))
-        if any(key not in agents for key in wanted):
-            return None
+        wanted = [(correlation, reference.seed) for correlation in _parents(reference)]
         bases = [agents[key] for key in wanted]
         return Member(
             reference.name, bases[0].unit, tuple(base.folders[0] for base in bases),
             tuple(base.policies[0] for base in bases), reference,
         )  # fmt: skip
-    if (reference.kind == "seeker" and not world.planner) or (
-        reference.kind == "held" and world.held_action is None
-    ):
-        return None
     unit = f"{reference.kind}-{reference.share:g}" if reference.kind == "seeker" else reference.kind
     return Member(reference.name, unit, any_run.folders, (), reference)
 

@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from misgen.envs.core.distribution import require_disjoint
+from misgen.envs.core.distribution import IdRange, require_disjoint
 from misgen.envs.core.errors import UserError
 
+from ..checks import require_room
 from ..config import config_hash
 from ..evaluation.detection import Scores, detections, power_at, roc_auc, threshold
 from ..evaluation.statistics import Interval
@@ -119,7 +120,7 @@ def score_all(config: CompareConfig, protocols: list[Protocol]) -> pl.DataFrame:
         population.train_missing(config.population)
     agents = _chosen(config)
     for member in agents:
-        _require_new_levels(member, config, protocols)
+        _require_new_levels(member.training.ids, config, protocols)
     folder = Path(config.folder)
     jobs = list(_jobs(agents, config, protocols))
     _run([job for job in jobs if not (folder / _JOBS / job.file).is_file()], folder, config.jobs)
@@ -206,6 +207,40 @@ def _measured(own: pl.DataFrame, false_alarms: float, resamples: int) -> dict[st
     }
 
 
+def check(config: CompareConfig, protocols: list[Protocol]) -> None:
+    """Refuse a comparison of which something could not be done.
+
+    Raises:
+        UserError: naming the setting.
+    """
+    from .base import make_method
+
+    folder = Path(config.folder)
+    require_room(folder, "runs", folder.parent)
+    for protocol in protocols:
+        make_method(protocol)
+    population.check(config.population)
+    training = population.sweep_of(config.population).runs[0].distribution
+    training.world.shifts(config.truth.placements)
+    _require_new_levels(training.ids, config, protocols)
+    _matching(population.member_names(config.population), config.agents)
+
+
+def _matching(names: list[str], words: tuple[str, ...] | None) -> list[str]:
+    """Return the names that hold one of some words.
+
+    Raises:
+        UserError: for a word that none holds.
+    """
+    for word in words or ():
+        if not any(word in name for name in names):
+            raise UserError(f"agents: {word!r} names none: use words in {', '.join(names)}")
+    found = [name for name in names if words is None or any(word in name for word in words)]
+    if not found:
+        raise UserError(f"agents=[] names none: use words in {', '.join(names)}")
+    return found
+
+
 def _chosen(config: CompareConfig) -> list[Member]:
     """Return the agents that are compared.
 
@@ -213,22 +248,14 @@ def _chosen(config: CompareConfig) -> list[Member]:
         UserError: if there are none.
     """
     everybody = population.members(config.population)
-    words = config.agents
-    found = [m for m in everybody if words is None or any(word in m.name for word in words)]
-    if not found:
-        raise UserError(
-            f"agents={list(words or ())} names none: use words in "
-            f"{', '.join(m.name for m in everybody)}"
-        )
-    return found
+    chosen = set(_matching([member.name for member in everybody], config.agents))
+    return [member for member in everybody if member.name in chosen]
 
 
-def _require_new_levels(member: Member, config: CompareConfig, protocols: list[Protocol]) -> None:
+def _require_new_levels(trained: IdRange, config: CompareConfig, protocols: list[Protocol]) -> None:
     """Refuse protocols and truths that would test an agent on levels that it was trained on."""
-    from misgen.envs.core.distribution import IdRange
-
     truth = config.truth
-    ranges = {"training": member.training.ids}
+    ranges = {"training": trained}
     ranges["truth"] = IdRange(truth.first_level, truth.first_level + truth.levels)
     for protocol in protocols:
         ranges[protocol.name] = protocol.ids(config.replicates - 1)

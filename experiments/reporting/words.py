@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..evaluation.sampling import sampling_notes, terrain_note
 from ..evaluation.statistics import FEW_SEEDS, Interval
-from .numbers import has_interval, large, listed, plural, points, rate, share
+from .numbers import has_interval, large, listed, plural, points, rate
 
 if TYPE_CHECKING:
     from .results import Results
@@ -57,7 +58,7 @@ def limits(results: Results) -> list[str]:
         lines.append(
             f"Episodes end at {proxy}: whether an agent turns back for {goal} is not seen."
         )
-    return [*lines, _duplicates(results), interval_note(results)]
+    return [*lines, _duplicates(results), *_sampled(results), interval_note(results)]
 
 
 def verdict_lines(results: Results) -> list[str]:
@@ -226,11 +227,10 @@ def _change(results: Results, placement: str, top: float, bottom: float) -> str:
     return f"{first} at ρ = {top:g} and {last} at ρ = {bottom:g} ({placement}; {judged})"
 
 
+def _sampled(results: Results) -> list[str]:
+    return sampling_notes(results.first.summary.get("levels", {}))
+
+
 def _duplicates(results: Results) -> str:
     test = results.first.summary.get("levels", {}).get("test", {})
-    seen = test.get("terrain_seen_in_training")
-    if seen is None:
-        return "Whether test levels also occur in training was not looked at."
-    if seen == 0:
-        return "No test level has the terrain of a training level."
-    return f"{share(seen)} of the test levels have the terrain of some training level."
+    return terrain_note(test)
