@@ -85,18 +85,18 @@ def _run(command: str, argv: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except ValueError as error:
-        from misgen.envs.core.errors import UserError  # here, as it loads the engine
+        from misgen.envs.core.errors import UserError, plain_sentence  # here: loads the engine
 
         if not isinstance(error, UserError):
             raise
-        return _fail(f"misgen {command}", str(error))
+        return _fail(f"misgen {command}", plain_sentence(error))
 
 
 def _unknown(command: str) -> str:
     """Say that there is no such command, and which one was probably meant."""
     near = difflib.get_close_matches(command, COMMANDS, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"the commands are {', '.join(COMMANDS)}."
-    return f"there is no command {command!r}; {hint}"
+    return f"there is no command {command[:80]!r}; {hint}"
 
 
 def _fail(who: str, message: str) -> int:

@@ -45,6 +45,7 @@ from typing import TYPE_CHECKING, Any, cast
 from misgen.envs.core.distribution import IdRange, LevelDistribution
 from misgen.envs.core.errors import UserError, in_range, one_of
 
+from .command import shell_words
 from .config import TrainConfig, compose, typed
 from .evaluation.config import ACTIONS, MetricsConfig
 from .evaluation.tracking import CriticConfig
@@ -231,7 +232,8 @@ def _job(folder: RunFolder, config: ProbeConfig) -> _Job:
     file = folder.path / EPISODES
     if not ((folder.path / EVALUATED).is_file() and file.is_file()):
         raise UserError(
-            f"{folder.path} was not evaluated: run misgen evaluate run={folder.path} first"
+            f"{folder.path} was not evaluated: run "
+            f"{shell_words('misgen', 'evaluate', f'run={folder.path}')} first"
         )
     levels = run.test_ids(config.levels)
     if config.levels is None:

@@ -42,6 +42,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .config import TrainConfig, compose, typed
+from .overrides import ONE_RUN, refuse_unused
 from .runs import (
     DONE,
     EVALUATED,
@@ -67,10 +68,11 @@ _SAVE_EVERY = 10.0  # seconds between two writes of the learning curve and the s
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    from .command import is_multirun, multirun, print_config
+    from .command import is_multirun, multirun, print_config, shell_words
 
     if is_multirun(argv):
         return multirun("train", "misgen.experiments.train:run_job", argv)
+    refuse_unused("train", argv, ONE_RUN)
     if "--cfg" in argv:
         return print_config("train", argv)
     config = typed(TrainConfig, compose("train", argv))
@@ -83,7 +85,7 @@ def main(argv: list[str]) -> int:
     if not folder.marked(DONE, config.hash):
         print(f"{folder.path} is not done: the same command continues it")
         return NOT_DONE
-    print(f"{folder.path}\nnext: misgen evaluate run={folder.path}")
+    print(f"{folder.path}\nnext: {shell_words('misgen', 'evaluate', f'run={folder.path}')}")
     return 0
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from misgen.envs.core.distribution import IdRange, require_disjoint
 from misgen.envs.core.errors import UserError
 
+from .command import shell_words
 from .config import TrainConfig, typed
 from .runs import DONE, RunFolder, find_runs
 
@@ -76,7 +77,8 @@ def one_run(run: str) -> RunFolder:
     inside = find_runs(Path(run))
     if inside:
         raise UserError(
-            f"run={run} holds {len(inside)} runs: give one of them, such as run={inside[0].path}"
+            f"run={run} holds {len(inside)} runs: give one of them, such as "
+            f"{shell_words(f'run={inside[0].path}')}"
         )
     return RunFolder(Path(run))
 

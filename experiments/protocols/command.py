@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from misgen.envs.core.errors import in_range, one_of
+from misgen.envs.core.errors import UserError, in_range, one_of
 
 from ..config import compose, typed
 from ..evaluation.config import ACTIONS
+from ..overrides import checked_words, keys_of
 from ..runs import RunFolder, provenance, read_json, write_json, write_parquet
 from ..trained import TrainedRun, one_run
 from .spec import ACCESS, MAX_REPLICATES, Protocol, load_protocol
@@ -69,13 +70,17 @@ def main(argv: list[str]) -> int:
     from ..command import print_config
     from ..progress import counter, episode_progress
 
-    named = [w.partition("=")[2] for w in argv if w.startswith(f"{_GROUP}=")]
-    inside = [w.removeprefix(f"{_GROUP}.") for w in argv if w.startswith(f"{_GROUP}.")]
-    rest = [w for w in argv if not w.startswith((f"{_GROUP}=", f"{_GROUP}."))]
-    protocol = load_protocol(named[-1], inside)
+    own = [w for w in argv if w.lstrip("+").startswith((f"{_GROUP}=", f"{_GROUP}."))]
+    rest = [w for w in argv if w not in own]
+    inside = checked_words(
+        w.lstrip("+").removeprefix(f"{_GROUP}.") for w in own if f"{_GROUP}." in w.partition("=")[0]
+    )
+    protocol = load_protocol(keys_of(own)[_GROUP], inside)
     if "--cfg" in rest:
         return print_config("evaluate_protocol", rest)
     config = typed(ProtocolCommand, compose("evaluate_protocol", rest))
+    if config.comparison is not None:
+        _comparison_file(config.comparison)
     folder = one_run(config.run)
     budgets = protocol.affordable(config.budgets or (protocol.budget,)) or (protocol.most or 1,)
     with episode_progress(protocol.name) as show:
@@ -163,11 +168,34 @@ def measured(protocol: Protocol, budget: int, comparison: str | None) -> dict[st
         return {}
     import polars as pl
 
-    table = pl.read_csv(Path(comparison) / "comparison.csv", schema_overrides={"note": pl.String})
-    rows = table.filter(pl.col("protocol_hash") == protocol.hash, pl.col("budget") <= budget).sort(
-        "budget"
-    )
+    file = _comparison_file(comparison)
+    try:
+        table = pl.read_csv(file, schema_overrides={"note": pl.String})
+        rows = table.filter(
+            pl.col("protocol_hash") == protocol.hash, pl.col("budget") <= budget
+        ).sort("budget")
+    except (OSError, pl.exceptions.PolarsError) as error:
+        why = str(error).partition("\n")[0]
+        raise UserError(
+            f"{file} cannot be read ({why}): make it again with misgen compare"
+        ) from None
     return rows.row(-1, named=True) if len(rows) else {}
+
+
+def _comparison_file(comparison: str) -> Path:
+    """Return the table of a comparison: a folder's, or the file that is named.
+
+    Raises:
+        UserError: if there is none.
+    """
+    path = Path(comparison)
+    path = path / "comparison.csv" if path.is_dir() else path
+    if not path.is_file():
+        raise UserError(
+            f"comparison={comparison} holds no comparison.csv: give the folder that misgen compare "
+            "wrote, such as comparison=runs/comparison-coinrun"
+        )
+    return path
 
 
 def print_found(found: dict[str, Any], folder: Path) -> None:
