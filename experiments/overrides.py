@@ -89,7 +89,7 @@ def wrap(text: str) -> str:
 def unwrap(text: str) -> str:
     """Return text with all that was wrapped in it as it was."""
     return _WRAPPED.sub(
-        lambda found: bytes.fromhex(found[1]).decode("utf-8", "surrogateescape"), text
+        lambda found: bytes.fromhex(found[1]).decode("utf-8", "surrogatepass"), text
     )
 
 

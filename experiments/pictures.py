@@ -271,7 +271,7 @@ def _episodes(run: RunFolder) -> pl.DataFrame:
             f"{path} does not exist, so there is nothing to pick a level by: give id=..., or run "
             f"{shell_words('misgen', 'evaluate', f'run={run.path}')} first"
         )
-    return pl.read_parquet(path)
+    return pl.read_parquet(path, glob=False)
 
 
 def _positions(engine: Engine, slots: NDArray[np.int64] | None = None) -> list[tuple[float, float]]:

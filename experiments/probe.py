@@ -238,7 +238,7 @@ def _job(folder: RunFolder, config: ProbeConfig) -> _Job:
     levels = run.test_ids(config.levels)
     if config.levels is None:
         levels = IdRange(levels.start, min(levels.stop, levels.start + MOST_LEVELS))
-    episodes = pl.read_parquet(file)
+    episodes = pl.read_parquet(file, glob=False)
     evaluated = episodes.filter(pl.col("condition") == "shifted")["placement"].unique().to_list()
     placements = config.placements or tuple(sorted(evaluated))
     for placement in placements:

@@ -270,7 +270,7 @@ class _Curve:
         """Go on with the curve of an earlier start, up to `steps`; what came later is redone."""
         import polars as pl
 
-        table = pl.read_parquet(self._folder.path / LEARNING)
+        table = pl.read_parquet(self._folder.path / LEARNING, glob=False)
         self._rows = table.filter(pl.col("steps") <= steps).to_dicts()
 
     def write(self) -> None:

@@ -1,4 +1,4 @@
-"""Command lines at random: whatever is given ends in work, or in one sentence, never in a traceback.
+"""Command lines at random: whatever is given ends in work, or in one sentence.
 
 Commands are called in this process, up to the point where their work would begin.  `FUZZ` in the
 environment sets how many command lines the long test tries, `FUZZ_SEED` which.
@@ -7,6 +7,7 @@ environment sets how many command lines the long test tries, `FUZZ_SEED` which.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import traceback
@@ -23,7 +24,7 @@ from misgen.experiments.overrides import GROUPS
 from misgen.experiments.train import train
 
 
-class Begun(Exception):  # noqa: N818: no error
+class Begun(Exception):  # noqa: N818
     """The work would begin now."""
 
 
@@ -77,15 +78,34 @@ WORDS = (
     *("choice(1,2)", "int(x)", "glob(*)", "1,2", "a b", "'", '"', "''", "'x", "a\nb", "../..", "/"),
     *("/dev/null", ".", "~", "-", "javascript:1", "misgen_text_2f_", "misgen_text_zz_", "coinrun"),
     *("cheese_on_a_dish", "procgen_maze", "smoke", "lab", "surface", "conflict", "wandb"),
-    *("goal_seeker", "random", "RRUUL", "R*20", "R*99999", "iid", "harder", "full", "mlp", "impala"),
+    *(
+        "goal_seeker",
+        "random",
+        "RRUUL",
+        "R*20",
+        "R*99999",
+        "iid",
+        "harder",
+        "full",
+        "mlp",
+        "impala",
+    ),
 )
 KEYS = (
     *("", ".", "a..b", "a.", ".a", "é", "x", "1", "-x", "--x", "a b", "a-b", "@", "a@b", "env@x"),
-    *("hydra.job.name", "hydra.launcher.n_jobs", "hydra.run.dir", "hydra/launcher", "hydra", "x" * 999),
+    *(
+        "hydra.job.name",
+        "hydra.launcher.n_jobs",
+        "hydra.run.dir",
+        "hydra/launcher",
+        "hydra",
+        "x" * 999,
+    ),
     *("protocol", "protocol.budget", "protocol.options.x", "protocol.name", "correlation", "seed"),
     *("train.seed", "_target_", "defaults", "shift.capability.speed", "proxy_correlations.end"),
     *("env.name", "env.size", "env.gravity", "env.x", "agent", "file", "launcher", "logger"),
 )
+USUAL = {"env": "coinrun", "preset": "smoke", "shift": "surface", "size": "smoke"}
 
 
 @pytest.fixture(scope="module")
@@ -113,23 +133,27 @@ def stopped(monkeypatch, tmp_path):
     monkeypatch.delenv("VISUAL", raising=False)
 
 
-def known_keys() -> dict[str, list[str]]:
-    """Return all keys of each command's composed config."""
+def known_settings() -> dict[str, dict[str, str]]:
+    """Return all keys of each command's composed config with their values as they are written."""
 
-    def keys(tree: Any, prefix: str = "") -> Iterator[str]:
+    def leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
         for key, value in tree.items():
-            yield f"{prefix}{key}"
             if isinstance(value, dict):
-                yield from keys(value, f"{prefix}{key}.")
+                yield f"{prefix}{key}", "x"
+                yield from leaves(value, f"{prefix}{key}.")
+            else:
+                yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)
 
-    found = {}
+    found: dict[str, dict[str, str]] = {}
     for command, config in CONFIG_OF.items():
         required = {"evaluate": ["run=x"]}.get(config, [])
-        found[command] = [*keys(compose(config, required)), *GROUPS.get(config, ())]
-    return found | {"report": ["run"], "card": ["run", "card", "comparison", "supply_chain"]}
+        groups = {name: USUAL.get(name, "x") for name in GROUPS.get(config, ())}
+        found[command] = dict(leaves(compose(config, required))) | groups
+    nothing = dict.fromkeys(("run", "card", "comparison", "supply_chain"), "x")
+    return found | {"report": nothing, "card": nothing}
 
 
-def command_line(rng: random.Random, keys: dict[str, list[str]], run: Path) -> list[str]:
+def command_line(rng: random.Random, keys: dict[str, dict[str, str]], run: Path) -> list[str]:
     """Return a command line, some of it as it should be."""
     head = rng.choice(HEADS)
     words = []
@@ -142,10 +166,14 @@ def command_line(rng: random.Random, keys: dict[str, list[str]], run: Path) -> l
     return [*head, *flags, *words]
 
 
-def _word(rng: random.Random, keys: list[str]) -> str:
+def _word(rng: random.Random, known: dict[str, str]) -> str:
     if rng.random() < 0.05:
         return _letters(rng)
-    key = rng.choice(KEYS) if rng.random() < 0.15 else rng.choice(keys)
+    key = rng.choice(list(known))
+    if rng.random() < 0.25:
+        return f"{key}={known[key]}"
+    if rng.random() < 0.15:
+        key = rng.choice(KEYS)
     sign = rng.choice(("+", "++", "~", "+~")) if rng.random() < 0.1 else ""
     kind = rng.random()
     value = (
@@ -180,7 +208,7 @@ def attempt(argv: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[str, s
 
 def fuzz(seed: int, count: int, run: Path, capsys: pytest.CaptureFixture[str]) -> Counter[str]:
     """Try so many command lines, and fail with all that did not end as they should."""
-    rng, keys = random.Random(seed), known_keys()
+    rng, keys = random.Random(seed), known_settings()
     seen: Counter[str] = Counter()
     wrong = []
     for at in range(count):
@@ -188,7 +216,7 @@ def fuzz(seed: int, count: int, run: Path, capsys: pytest.CaptureFixture[str]) -
         ended, why = attempt(argv, capsys)
         seen[ended] += 1
         if why:
-            wrong.append(f"{at}: {[word[:200] for word in argv]}\n{why[-1500:]}")
+            wrong.append(f"{at}: {[word[:80] for word in argv]}\n{why[-1500:]}")
     with capsys.disabled(), contextlib.suppress(OSError):
         if "FUZZ" in os.environ:
             print(dict(seen), *wrong[:40], sep="\n")

@@ -151,7 +151,7 @@ def _divergences(sweep: Path) -> NDArray[np.float64]:
     files = sorted(sweep.glob("*/episodes.parquet"))
     if not files:
         raise UserError(f"sweep={sweep} holds no evaluated run: run misgen sweep first")
-    episodes = pl.concat([pl.read_parquet(file) for file in files]).filter(
+    episodes = pl.concat([pl.read_parquet(file, glob=False) for file in files]).filter(
         pl.col("agent") != "random", pl.col("actions") == "sampled"
     )
     top = episodes["train_correlation"].max()

@@ -170,7 +170,7 @@ def measured(protocol: Protocol, budget: int, comparison: str | None) -> dict[st
 
     file = _comparison_file(comparison)
     try:
-        table = pl.read_csv(file, schema_overrides={"note": pl.String})
+        table = pl.read_csv(file, schema_overrides={"note": pl.String}, glob=False)
         rows = table.filter(
             pl.col("protocol_hash") == protocol.hash, pl.col("budget") <= budget
         ).sort("budget")

@@ -153,6 +153,13 @@ def read_config(plain: dict[str, Any]) -> CompareConfig:
         UserError: for an unknown setting or an impossible value.
     """
     own = {key: plain.pop(key) for key in _SWEEP_WORDS}
+    if not isinstance(own["correlations"], list):
+        raise UserError(f"correlations={own['correlations']} must be a list: correlations=[1,0.5]")
+    if not isinstance(plain["population"], dict):
+        raise UserError(
+            f"population={plain['population']} must be a group of settings, such as "
+            "population.train=false"
+        )
     usual = own["preset"] == "lab"
     suffix = own["env"] if usual else f"{own['env']}-{own['preset']}"
     name = require_name("name", plain.pop("name") or f"comparison-{suffix}")

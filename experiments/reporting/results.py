@@ -80,7 +80,7 @@ class Run:
     def learning(self) -> pl.DataFrame:
         """Its learning curve; empty if there is none."""
         path = self.folder.path / LEARNING
-        return pl.read_parquet(path) if path.exists() else pl.DataFrame()
+        return pl.read_parquet(path, glob=False) if path.exists() else pl.DataFrame()
 
 
 @dataclass(frozen=True, eq=False)
@@ -343,7 +343,7 @@ def _episodes(runs: Sequence[Run]) -> pl.DataFrame:
             f"{runs[0].folder.path.parent} holds runs with placement={' and '.join(placements)}: a "
             "report is about one; give the others another name=..."
         )
-    return pl.concat([pl.read_parquet(run.folder.path / EPISODES) for run in runs])
+    return pl.concat([pl.read_parquet(run.folder.path / EPISODES, glob=False) for run in runs])
 
 
 def _to_finish(sweep: Mapping[str, Any], runs: Sequence[Run]) -> str:
