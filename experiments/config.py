@@ -188,9 +188,10 @@ def compose(config_name: str, overrides: Sequence[str]) -> dict[str, Any]:
     from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf
 
-    from .overrides import hydra_words, unwrap_in
+    from .overrides import apart, hydra_words, unwrap_in
 
-    words = hydra_words(config_name, overrides)
+    words, beside = apart(config_name, overrides)
+    words = hydra_words(config_name, words)
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_module("misgen.configs", version_base="1.3"):
@@ -202,7 +203,7 @@ def compose(config_name: str, overrides: Sequence[str]) -> dict[str, Any]:
                 raise UserError(_explain(error, overrides, known)) from None
     finally:
         GlobalHydra.instance().clear()
-    return typing.cast("dict[str, Any]", unwrap_in(plain))
+    return {**typing.cast("dict[str, Any]", unwrap_in(plain)), **beside}
 
 
 def typed(cls: type[T], plain: Mapping[str, Any], path: str = "") -> T:
@@ -293,8 +294,9 @@ def _explain(error: Exception, overrides: Sequence[str], known: Any) -> str:
             f"'{key}'" in message and "not override" in message.lower()
         ) or f"Key '{key}'" in message:
             names = _key_names(known)
+            hint = "" if key in names else did_you_mean(key, names)
             return (
-                f"{key}={value} is not a known setting{did_you_mean(key, names)}; "
+                f"{key}={value} is not a known setting{hint}; "
                 f"settings are {', '.join(sorted({n.split('.')[0] for n in names}))} "
                 "(add --cfg to print them all)"
             )

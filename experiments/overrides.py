@@ -7,7 +7,7 @@ alone (`wrap`), and unwrapped in what it composed (`unwrap`).  All other values 
 `${...}`, which is refused: a command line is taken as it is written, and nothing of the environment
 gets into what a run stores.
 
-Public names: `hydra_words`, `wrap`, `unwrap`, `unwrap_in`, `read_plain`, `checked_words`,
+Public names: `hydra_words`, `apart`, `wrap`, `unwrap`, `unwrap_in`, `read_plain`, `checked_words`,
 `keys_of`, `refuse_unused`, `settings_of`, `ONE_RUN`, `GROUPS`.
 """
 
@@ -51,6 +51,8 @@ _SCHEMAS = {
 }
 _MORE_TEXT = {"compare": ("env", "preset", "placement", "sweep", "name", "runs")}
 """Settings that are rewritten before they get into the dataclass."""
+_NO_GROUP = {"compare": ("env", "preset")}
+"""Settings with the name of a group that the command does not choose from: hydra would."""
 _PATHS = {
     *("run", "runs", "init", "base", "out", "file", "comparison", "sweep", "player", "card"),
     *("supply_chain", "protocols"),
@@ -79,11 +81,19 @@ def hydra_words(config_name: str, argv: Sequence[str], multirun: bool = False) -
     return [_hydra_word(config_name, word, multirun) for word in argv]
 
 
+def apart(config_name: str, argv: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Return the words that hydra gets, and the settings that are put into what it composed."""
+    own = _NO_GROUP.get(config_name, ())
+    mine = [word for word in argv if word.lstrip("+").partition("=")[0] in own and "=" in word]
+    values = {key: _unquoted(value) for key, value in keys_of(mine).items()}
+    return [word for word in argv if word not in mine], values
+
+
 def wrap(text: str) -> str:
     """Return text as a word that has no meaning to hydra; the text itself if it has none."""
     if _HARMLESS.fullmatch(text) and text.lower() not in _SPECIAL and "misgen_text_" not in text:
         return text
-    return f"misgen_text_{text.encode('utf-8', 'surrogateescape').hex()}_"
+    return f"misgen_text_{text.encode('utf-8', 'surrogatepass').hex()}_"
 
 
 def unwrap(text: str) -> str:

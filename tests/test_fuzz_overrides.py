@@ -24,7 +24,7 @@ from misgen.experiments.overrides import GROUPS
 from misgen.experiments.train import train
 
 
-class Begun(Exception):  # noqa: N818
+class Begun(Exception):
     """The work would begin now."""
 
 
