@@ -20,14 +20,13 @@ def is_multirun(argv: list[str]) -> bool:
     return any(flag in argv for flag in _MULTIRUN)
 
 
-def multirun(config_name: str, job: str, argv: list[str], *, read: bool = False) -> int:
+def multirun(config_name: str, job: str, argv: list[str]) -> int:
     """Hand the command line to hydra's multirun; each combination becomes a call of `job`.
 
     Args:
         config_name: the primary config in `misgen.configs`.
         job: `module:function` that takes a resolved config as plain data.
         argv: overrides, and `-m` among them.
-        read: whether they are `hydra_words` already.
 
     Returns:
         0, or 1 if any job failed.
@@ -41,7 +40,7 @@ def multirun(config_name: str, job: str, argv: list[str], *, read: bool = False)
     from .overrides import hydra_words, unwrap, unwrap_in
 
     words = [word for word in argv if word not in _MULTIRUN]
-    words = words if read else hydra_words(config_name, words, multirun=True)
+    words = hydra_words(config_name, words, multirun=True)
     OmegaConf.register_new_resolver("misgen_text", unwrap, replace=True)
 
     def task(config: DictConfig) -> None:

@@ -85,6 +85,7 @@ _ONLY_SURFACE = {
     f"shift.{name}": "it is for shift=surface alone, with shift.parameters=[...]"
     for name in ("capability", "correlations", "levels")
 }
+_WITH_PROTOCOL = {"protocol": "name one beside it, such as protocol=iid"}
 _ONLY_ONE = {"shift.correlation": "a surface has several: give shift.correlations=[1,0]"}
 
 
@@ -103,7 +104,7 @@ def main(argv: list[str]) -> int:
         return with_protocol(argv)
     if is_multirun(argv):
         return multirun("evaluate", "misgen.experiments.evaluate:run_job", argv)
-    refuse_unused("evaluate", argv, ONE_RUN)
+    refuse_unused("evaluate", argv, ONE_RUN | _WITH_PROTOCOL)
     if "--cfg" in argv:
         return print_config("evaluate", argv)
     config = typed(EvaluateConfig, compose("evaluate", argv))

@@ -90,8 +90,12 @@ def apart(config_name: str, argv: Sequence[str]) -> tuple[list[str], dict[str, s
 
 
 def wrap(text: str) -> str:
-    """Return text as a word that has no meaning to hydra; the text itself if it has none."""
-    if _HARMLESS.fullmatch(text) and text.lower() not in _SPECIAL and "misgen_text_" not in text:
+    """Return text as a word that has no meaning to hydra; the text itself if it has none.
+
+    What is wrapped stays as it is, so that words may be handed on from process to process.
+    """
+    harmless = _HARMLESS.fullmatch(text) and text.lower() not in _SPECIAL
+    if harmless or _WRAPPED.fullmatch(text):
         return text
     return f"misgen_text_{text.encode('utf-8', 'surrogatepass').hex()}_"
 

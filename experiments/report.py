@@ -103,7 +103,7 @@ def print_report(folder: Path) -> None:
         console.print(f"  {line}")
     console.print(interval_note(results), style="dim")
     for name, state in results.unfinished:
-        console.print(f"not counted: {name}: {state}", style="yellow")
+        console.print(f"not counted: {name}: {state}", style="yellow", markup=False)
 
 
 def terminal_table(results: Results, narrow: bool = False) -> Table:

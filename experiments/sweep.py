@@ -123,7 +123,7 @@ def main(argv: list[str]) -> int:
     from .command import multirun, print_config
 
     if "--jobs-of-sweep" in argv:
-        return multirun("sweep", "misgen.experiments.sweep:run_job", argv[1:], read=True)
+        return multirun("sweep", "misgen.experiments.sweep:run_job", argv[1:])
     refuse_unused("sweep", argv, _UNUSED)
     if "--cfg" in argv:
         return print_config("sweep", argv)

@@ -201,13 +201,15 @@ def _comparison_file(comparison: str) -> Path:
 def print_found(found: dict[str, Any], folder: Path) -> None:
     """Print what a protocol found, what it covers, and what it does not."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     protocol, console = found["protocol"], Console()
-    console.print(f"[bold]{protocol['name']}[/] ({found['protocol_hash']}) on {found['run']}")
-    console.print(protocol["question"])
+    run = escape(found["run"])
+    console.print(f"[bold]{protocol['name']}[/] ({found['protocol_hash']}) on {run}")
+    console.print(protocol["question"], markup=False)
     if found["reason"]:
-        console.print(f"not applicable: {found['reason']}")
+        console.print(f"not applicable: {found['reason']}", markup=False)
         return
     table = Table("budget", "score", "95% interval", "episodes", "CPU s")
     for point in found["points"]:
@@ -225,12 +227,13 @@ def print_found(found: dict[str, Any], folder: Path) -> None:
         row = found["measured"]
         console.print(
             f"detection power {row['power']:.0%} at {row['budget']} episodes, "
-            f"with 5% false alarms, over {row['agents']} agents of {found['comparison']}"
+            f"with 5% false alarms, over {row['agents']} agents of {found['comparison']}",
+            markup=False,
         )
-    console.print(f"score: {protocol['score']}")
+    console.print(f"score: {protocol['score']}", markup=False)
     console.print("may know: " + "; ".join(ACCESS[word] for word in protocol["access"]))
-    console.print(f"cannot see: {protocol['blind_to']}")
-    console.print(f"written: {folder / ('protocol-' + protocol['name'] + '.json')}")
+    console.print(f"cannot see: {protocol['blind_to']}", markup=False)
+    print(f"written: {folder / ('protocol-' + protocol['name'] + '.json')}")
 
 
 def _written(

@@ -54,7 +54,7 @@ from misgen.envs.core.errors import UserError, in_range
 
 from ..config import compose, require_name, typed
 from ..runs import RunFolder, provenance, write_json
-from .population import PopulationConfig
+from .population import PopulationConfig, sweep_of
 from .spec import MAX_REPLICATES, Protocol, load_protocol, protocol_names
 from .truth import TruthConfig
 
@@ -133,6 +133,7 @@ def main(argv: list[str]) -> int:
         return print_config("compare", argv)
     config = read_config(compose("compare", argv))
     protocols = config.specified()
+    sweep_of(config.population)  # its settings are checked before anything is made
     folder = Path(config.folder)
     with RunFolder(folder).lock():
         scores = score_all(config, protocols)
