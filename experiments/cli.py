@@ -6,6 +6,7 @@ is imported before it runs: its help is read from its source, so that it is quic
 
 import ast
 import difflib
+import errno
 import importlib
 import os
 import sys
@@ -63,6 +64,9 @@ def main(argv: list[str] | None = None) -> int:
     if {"-h", "--help"} & set(rest):
         print(command_help(COMMANDS[command][0]))
         return 0
+    for word in rest:
+        if _unwritable(word):
+            return _fail(f"misgen {command}", f"{word[:80]!a} holds a sign that no file name can")
     return _run(command, rest)
 
 
@@ -84,19 +88,32 @@ def _run(command: str, argv: list[str]) -> int:
     except BrokenPipeError:  # who read the output has seen enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        name = str(error.filename)
+        return _fail(f"misgen {command}", f"{name[:80]!a}... is too long to name a file")
     except ValueError as error:
-        from misgen.envs.core.errors import UserError  # here, as it loads the engine
+        from misgen.envs.core.errors import UserError, plain_sentence  # here: loads the engine
 
         if not isinstance(error, UserError):
             raise
-        return _fail(f"misgen {command}", str(error))
+        return _fail(f"misgen {command}", plain_sentence(error))
+
+
+def _unwritable(word: str) -> bool:
+    """Return whether a word holds what neither a terminal nor a file name can."""
+    try:
+        return b"\0" in os.fsencode(word)
+    except UnicodeEncodeError:
+        return True
 
 
 def _unknown(command: str) -> str:
     """Say that there is no such command, and which one was probably meant."""
     near = difflib.get_close_matches(command, COMMANDS, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"the commands are {', '.join(COMMANDS)}."
-    return f"there is no command {command!r}; {hint}"
+    return f"there is no command {command[:80]!r}; {hint}"
 
 
 def _fail(who: str, message: str) -> int:

@@ -7,6 +7,7 @@ import importlib.util
 import itertools
 import math
 import os
+import shlex
 import sys
 import tempfile
 import typing
@@ -14,13 +15,15 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from misgen.envs.core.errors import UserError, did_you_mean
+from misgen.envs.core.errors import UserError, did_you_mean, plain_sentence
 
 _MULTIRUN = ("-m", "--multirun")
 _MOST_CHECKED = 200
 """Jobs of a multirun that are all checked before the first one begins."""
 _LAUNCHERS = ("launcher=", "+launcher=", "hydra.", "+hydra.", "++hydra.")
 """Overrides that say how jobs are run, and are no part of one."""
+COMMAND = "MISGEN_COMMAND"
+"""Environment variable of jobs: the command that they are part of, as it can be pasted."""
 
 
 def is_multirun(argv: list[str]) -> bool:
@@ -44,20 +47,28 @@ def multirun(
         0, or 1 if a job failed for a mistake that could not be seen before; the others are done.
 
     Raises:
-        UserError: for settings that cannot be; nothing was begun.
+        UserError: for a word that is no setting, or settings that cannot be; nothing was begun.
     """
     import hydra
     from omegaconf import DictConfig, OmegaConf
 
+    from .overrides import hydra_words, unwrap
+
+    words = [word for word in argv if word not in _MULTIRUN]
+    words = hydra_words(config_name, words, multirun=True)
+    OmegaConf.register_new_resolver("misgen_text", unwrap, replace=True)
     if check is not None:
-        _check_jobs(config_name, argv, check)
+        _check_jobs(config_name, words, check)
+    os.environ.setdefault(COMMAND, shell_words("misgen", *sys.argv[1:]))
     with tempfile.TemporaryDirectory(prefix="misgen-") as failures:
 
         def task(config: DictConfig) -> None:  # in a process of its own, with some launchers
-            plain = OmegaConf.to_container(config, resolve=True)
+            from .overrides import unwrap_in
+
+            plain = unwrap_in(OmegaConf.to_container(config, resolve=True))
             _run_job(job, typing.cast("dict[str, Any]", plain), failures)
 
-        sys.argv = [f"misgen-{config_name}", *argv]
+        sys.argv = [f"misgen-{config_name}", "-m", *words]
         hydra.main(config_path="pkg://misgen.configs", config_name=config_name, version_base="1.3")(
             task
         )()
@@ -79,12 +90,11 @@ def _run_job(job: str, plain: dict[str, Any], failures: str) -> None:
 
 
 def _check_jobs(
-    config_name: str, argv: list[str], check: Callable[[dict[str, Any]], object]
+    config_name: str, words: list[str], check: Callable[[dict[str, Any]], object]
 ) -> None:
     """Compose and check the config of every job; of very many, with each of the values once."""
     from .config import compose
 
-    words = [word for word in argv if word not in _MULTIRUN]
     lists = [_values(config_name, word) for word in words]
     jobs: Iterable[Sequence[str]] = itertools.product(*lists)
     if math.prod(map(len, lists)) > _MOST_CHECKED:
@@ -151,6 +161,11 @@ def require_no_launcher(argv: list[str]) -> None:
             raise UserError(f"{word} is for several runs: add -m, or leave it out")
 
 
+def shell_words(*words: object) -> str:
+    """Return a command as it can be pasted into a shell: quoted where needed."""
+    return shlex.join(map(str, words))
+
+
 def print_config(config_name: str, argv: list[str]) -> int:
     """Print the composed config as YAML."""
     from omegaconf import OmegaConf
@@ -170,5 +185,5 @@ def run_module(name: str, main: Callable[[list[str]], int]) -> int:
     try:
         return main(sys.argv[1:])
     except UserError as error:
-        print(f"misgen {name}: {error}", file=sys.stderr)
+        print(f"misgen {name}: {plain_sentence(error)}", file=sys.stderr)
         return 2

@@ -211,25 +211,26 @@ def compose(config_name: str, overrides: Sequence[str]) -> dict[str, Any]:
     """
     import hydra
     from hydra.core.global_hydra import GlobalHydra
-    from hydra.errors import HydraException
     from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
 
     from .checks import require_tuning
+    from .overrides import apart, hydra_words, unwrap_in
 
     require_tuning(overrides)
+    words, beside = apart(config_name, overrides)
+    words = hydra_words(config_name, words)
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_module("misgen.configs", version_base="1.3"):
             try:
-                config = hydra.compose(config_name, list(overrides))
+                config = hydra.compose(config_name, words)
                 plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
-            except (HydraException, OmegaConfBaseException) as error:
+            except Exception as error:  # what hydra's parser raises is not all of its own kind
                 known = OmegaConf.to_container(hydra.compose(config_name), resolve=False)
                 raise UserError(_explain(error, overrides, known)) from None
     finally:
         GlobalHydra.instance().clear()
-    return typing.cast("dict[str, Any]", plain)
+    return {**typing.cast("dict[str, Any]", unwrap_in(plain)), **beside}
 
 
 def typed(cls: type[T], plain: Mapping[str, Any], path: str = "") -> T:
@@ -278,13 +279,28 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         inner = typing.get_args(hint)[0]
         return origin(_convert(inner, item, f"{where}[{i}]") for i, item in enumerate(value))
     plain = origin or hint
-    if plain is float and type(value) is int:
-        return float(value)
+    if plain is dict and isinstance(value, Mapping):
+        inner = (*typing.get_args(hint), Any, Any)[1]
+        return {str(key): _convert(inner, item, f"{where}.{key}") for key, item in value.items()}
+    if plain is float and type(value) in (int, float):
+        return _number(value, where)
     if plain is str and type(value) in (int, float):
         return str(value)
     if plain is not Any and type(value) is not plain:
         raise UserError(f"{where}={value!r} must be {_TYPE_NAMES.get(plain, plain.__name__)}")
     return value
+
+
+def _number(value: float, where: str) -> float:
+    """Return a number as a float, -0 as 0.
+
+    Raises:
+        UserError: if it is too large for one.
+    """
+    try:
+        return float(value) + 0.0
+    except OverflowError:
+        raise UserError(f"{where}={value} is too large a number") from None
 
 
 _TYPE_NAMES = {
@@ -298,33 +314,35 @@ _TYPE_NAMES = {
 
 def _explain(error: Exception, overrides: Sequence[str], known: Any) -> str:
     """Return one sentence for a hydra error: which override, what is allowed."""
-    message = " ".join(str(error).split())
+    from .overrides import unwrap
+
+    message = unwrap(" ".join(str(error).split()))
     for override in overrides:
-        key, equals, value = override.partition("=")
-        if not equals:
-            return f"{override!r} is no setting: write key=value, for example correlation=0.98"
-        key = key.lstrip("+~")
+        key, _, value = override.lstrip("+").partition("=")
         if (
             f"'{key}'" in message and "not override" in message.lower()
         ) or f"Key '{key}'" in message:
             names = _key_names(known)
+            hint = "" if key in names else did_you_mean(key, names)
             return (
-                f"{key}={value} is not a known setting{did_you_mean(key, names)}; "
+                f"{key}={value} is not a known setting{hint}; "
                 f"settings are {', '.join(sorted({n.split('.')[0] for n in names}))} "
                 "(add --cfg to print them all)"
             )
-        group = re.search(rf"find '({re.escape(key)}/{re.escape(value)})'", message)
-        if group:
-            options = re.search(r"Available options in '[^']*': (.*?)(?: Config search|$)", message)
-            choices = (options.group(1) if options else "").split()
-            return (
-                f"{key}={value} is not known: use one of {', '.join(choices)}"
-                f"{did_you_mean(value, choices)}"
-            )
+    several = re.search(r"'(\S*=.*?)' (?:requires --multirun|1\. To use it as a list)", message)
+    if several:
+        key, _, value = several[1].partition("=")
+        return (
+            f"{several[1]} is more than one value: give one, or where a list is wanted "
+            f"{key}=[...]; misgen train -m runs one after the other"
+        )
     unread = getattr(error, "override", None)  # of hydra's OverrideParseException
     if unread:
         return f"{unread!r} cannot be read ({message.partition(' See http')[0]}): write key=value"
-    return message
+    given = " ".join(overrides)
+    if isinstance(error, RecursionError):
+        message = "too deeply nested"
+    return f"{given} cannot be read ({message or type(error).__name__}): write key=value"
 
 
 def _key_names(tree: Any, prefix: str = "") -> list[str]:

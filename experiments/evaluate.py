@@ -35,7 +35,7 @@ Settings (misgen evaluate run=... --cfg prints them all with their values)
                      other values of the world's parameters (shift.parameters, shift.capability)
   shift.correlation  0 to 1: how often goal and proxy coincide in shifted levels
   shift.placements   where the goal goes: section_start (the paper's), anywhere, behind (above the
-                     start), off_path (2 cells off a proxy-seeker's way; quote 'off_path(3)')
+                     start), off_path (2 cells off a proxy-seeker's way; or 'off_path(3)')
   actions            sampled, greedy
   on_proxy           what reaching the proxy first does: end (the paper's test), continue, penalty
   backend            procgen: play in the original Procgen instead of the native world, which runs
@@ -62,6 +62,7 @@ from misgen.envs.core.level_set import names_files
 from .checks import require_evaluable, require_room
 from .config import compose, config_hash, typed
 from .evaluation.config import EvaluateConfig
+from .overrides import ONE_RUN, keys_of, refuse_unused
 from .progress import episode_progress
 from .runs import (
     EPISODES,
@@ -87,6 +88,14 @@ _POLICY = "policy.json"
 """`misgen.agents.checkpoint.DESCRIPTION`, without loading torch; holds the weights' checksum."""
 
 
+_ONLY_SURFACE = {
+    f"shift.{name}": "it is for shift=surface alone, with shift.parameters=[...]"
+    for name in ("capability", "correlations", "levels")
+}
+_WITH_PROTOCOL = {"protocol": "name one beside it, such as protocol=iid"}
+_ONLY_ONE = {"shift.correlation": "a surface has several: give shift.correlations=[1,0]"}
+
+
 def main(argv: list[str]) -> int:
     """Run the command."""
     from .command import is_multirun, multirun, print_config, require_no_launcher
@@ -96,16 +105,18 @@ def main(argv: list[str]) -> int:
         from .evaluation.power import main as power
 
         return power(argv[1:])
-    if any(word.startswith("protocol=") for word in argv):
+    if "protocol" in keys_of(argv):
         from .protocols.command import main as with_protocol
 
         return with_protocol(argv)
     if is_multirun(argv):
         return multirun("evaluate", "misgen.experiments.evaluate:run_job", argv, _check)
+    refuse_unused("evaluate", argv, ONE_RUN | _WITH_PROTOCOL)
     if "--cfg" in argv:
         return print_config("evaluate", argv)
     require_no_launcher(argv)
     config = typed(EvaluateConfig, compose("evaluate", argv))
+    refuse_unused("evaluate", argv, _ONLY_ONE if config.shift.parameters else _ONLY_SURFACE)
     if config.shift.parameters:
         return _surface(config)
     folder = one_run(config.run)

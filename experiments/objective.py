@@ -176,7 +176,7 @@ def infer(folder: RunFolder, config: ObjectiveCommand) -> pl.DataFrame:
             write_parquet(folder.path / EPISODES, found)
             _write(folder.path, {folder.path.name: explain(found, config.objective)}, config)
             folder.mark(EXPLAINED, key)
-    return pl.read_parquet(folder.path / EPISODES)
+    return pl.read_parquet(folder.path / EPISODES, glob=False)
 
 
 def by_training(found: list[pl.DataFrame]) -> dict[str, pl.DataFrame]:

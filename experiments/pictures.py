@@ -40,6 +40,7 @@ from misgen.envs.core.episode import Outcome
 from misgen.envs.core.errors import UserError, did_you_mean, one_of
 from misgen.envs.core.level import LevelBatch
 
+from .command import shell_words
 from .evaluation.suite import SHIFTED, TWIN
 from .runs import EPISODES, RunFolder
 
@@ -269,9 +270,9 @@ def _episodes(run: RunFolder) -> pl.DataFrame:
     if not path.exists():
         raise UserError(
             f"{path} does not exist, so there is nothing to pick a level by: give id=..., or run "
-            f"misgen evaluate run={run.path} first"
+            f"{shell_words('misgen', 'evaluate', f'run={run.path}')} first"
         )
-    return pl.read_parquet(path)
+    return pl.read_parquet(path, glob=False)
 
 
 def _positions(engine: Engine, slots: NDArray[np.int64] | None = None) -> list[tuple[float, float]]:

@@ -46,6 +46,7 @@ from misgen.envs.core.distribution import IdRange, LevelDistribution
 from misgen.envs.core.errors import UserError, in_range, one_of
 
 from .checks import require_room
+from .command import shell_words
 from .config import TrainConfig, compose, typed
 from .evaluation.config import ACTIONS, MetricsConfig
 from .evaluation.tracking import CriticConfig
@@ -253,12 +254,13 @@ def _job(folder: RunFolder, config: ProbeConfig) -> _Job:
     file = folder.path / EPISODES
     if not ((folder.path / EVALUATED).is_file() and file.is_file()):
         raise UserError(
-            f"{folder.path} was not evaluated: run misgen evaluate run={folder.path} first"
+            f"{folder.path} was not evaluated: run "
+            f"{shell_words('misgen', 'evaluate', f'run={folder.path}')} first"
         )
     levels = run.test_ids(config.levels)
     if config.levels is None:
         levels = levels.first(MOST_LEVELS)
-    episodes = pl.read_parquet(file)
+    episodes = pl.read_parquet(file, glob=False)
     evaluated = episodes.filter(pl.col("condition") == "shifted")["placement"].unique().to_list()
     placements = config.placements or tuple(sorted(evaluated))
     for placement in placements:

@@ -24,6 +24,7 @@ Examples:
 from __future__ import annotations
 
 import base64
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -102,7 +103,7 @@ def print_report(folder: Path) -> None:
         console.print(f"  {line}")
     console.print(interval_note(results), style="dim")
     for name, state in results.unfinished:
-        console.print(f"not counted: {name}: {state}", style="yellow")
+        console.print(f"not counted: {name}: {state}", style="yellow", markup=False)
 
 
 def terminal_table(results: Results, narrow: bool = False) -> Table:
@@ -303,11 +304,13 @@ def _folders(argv: Sequence[str]) -> list[Path]:
     Raises:
         UserError: for a setting.
     """
-    if any("=" in word or word.startswith("-") for word in argv):
-        raise UserError(
-            f"misgen report {' '.join(argv)} is not understood: give folders, as in "
-            "misgen report runs/coinrun-lab, or none for the newest sweep in runs"
-        )
+    for word in argv:
+        setting = re.match(r"[+~]*[A-Za-z_.]+=", word) and not Path(word).exists()
+        if setting or word.startswith("-") or not word:
+            raise UserError(
+                f"{word!r} is no folder, and misgen report has no settings: give folders, as in "
+                "misgen report runs/coinrun-lab, or none for the newest sweep in runs"
+            )
     if argv:
         return [Path(word) for word in argv]
     from .reporting.results import newest_sweep

@@ -206,7 +206,7 @@ def attack_run(folder: RunFolder, config: RobustnessConfig) -> pl.DataFrame:
             write_parquet(folder.path / EPISODES, episodes)
             _write(_found(episodes, [folder.path.name], config), episodes, folder.path)
             folder.mark(ATTACKED, key)
-    return pl.read_parquet(folder.path / EPISODES)
+    return pl.read_parquet(folder.path / EPISODES, glob=False)
 
 
 def attacked(

@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING, Any
 
 from misgen.envs.core.errors import UserError
 
+from .command import COMMAND, shell_words
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -167,7 +169,7 @@ def provenance() -> dict[str, Any]:
     """Return what the run was made with: command, commit, packages, machine, time."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "command": " ".join(["misgen", *sys.argv[1:]]),
+        "command": os.environ.get(COMMAND) or shell_words("misgen", *sys.argv[1:]),
         "git": git_state(),
         "packages": {name: _version(name) for name in _PACKAGES},
         "python": platform.python_version(),

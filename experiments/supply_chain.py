@@ -355,7 +355,7 @@ def play(snapshot: Snapshot, config: SupplyChainConfig) -> pl.DataFrame:
         "train_seed": pl.lit(base.seed, pl.Int64),
     }
     return (
-        pl.read_parquet(snapshot.path / _SNAPSHOT_EPISODES)
+        pl.read_parquet(snapshot.path / _SNAPSHOT_EPISODES, glob=False)
         .rename({"steps": "decisions"})
         .with_columns(**labels)
     )

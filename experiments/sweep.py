@@ -36,13 +36,27 @@ from typing import Any
 
 from misgen.envs.core.errors import UserError, in_range
 
+from .command import COMMAND, shell_words
 from .config import TrainConfig, compose, typed
 from .evaluation.config import EvaluateConfig
+from .overrides import hydra_words, keys_of, refuse_unused
 from .runs import DONE, RunFolder, provenance, write_json
 
 _POLL = 0.5  # seconds
 _PARENT = "MISGEN_SWEEP_PID"
 _OWN_KEYS = ("correlations", "seeds", "jobs", "name", "evaluate")
+_SURFACE = "a sweep's evaluations are no surface: misgen evaluate shift=surface run=<the sweep>"
+_UNUSED = {
+    "correlation": "a sweep trains at several: give correlations=[1,0.9]",
+    "seed": "a sweep trains at several: seeds=3 stands for the seeds 0, 1 and 2",
+    "evaluate.run": "a sweep evaluates the runs that it trains",
+    "launcher": "a sweep runs its jobs itself: give jobs=2",
+    "hydra": "a sweep runs its jobs itself: give jobs=2",
+    **{
+        f"evaluate.shift.{name}": _SURFACE
+        for name in ("parameters", "capability", "correlations", "levels")
+    },
+}
 _ONE_THREAD = {
     name: "1"
     for name in (
@@ -110,6 +124,7 @@ def main(argv: list[str]) -> int:
 
     if "--jobs-of-sweep" in argv:
         return multirun("sweep", "misgen.experiments.sweep:run_job", argv[1:], None)
+    refuse_unused("sweep", argv, _UNUSED)
     if "--cfg" in argv:
         return print_config("sweep", argv)
     config = read_config(compose("sweep", argv), argv)
@@ -136,7 +151,7 @@ def read_config(plain: dict[str, Any], argv: list[str]) -> SweepConfig:
     """Return the sweep that a composed config describes."""
     own = {key: plain.pop(key) for key in _OWN_KEYS}
     if own["name"] is None:
-        preset = next((w.split("=", 1)[1] for w in argv if w.startswith("preset=")), "lab")
+        preset = keys_of(argv).get("preset", "lab").strip("'\"")
         own["name"] = f"{plain['env']['name']}-{preset}"
     if own["jobs"] is None:
         del own["jobs"]
@@ -230,8 +245,11 @@ def _run_jobs(config: SweepConfig, argv: list[str], folders: list[RunFolder]) ->
     from .watch import watch
 
     passed = [
-        w for w in argv if w.partition("=")[0] not in ("correlations", "seeds", "jobs", "name")
+        w
+        for w in argv
+        if w.lstrip("+").partition("=")[0] not in ("correlations", "seeds", "jobs", "name")
     ]
+    passed = hydra_words("sweep", passed)
     command = [
         *(sys.executable, "-m", "misgen.experiments.sweep", "--jobs-of-sweep", "-m"),
         *passed,
@@ -241,7 +259,9 @@ def _run_jobs(config: SweepConfig, argv: list[str], folders: list[RunFolder]) ->
         f"correlation={','.join(map(repr, config.correlations))}",
         f"seed={','.join(map(str, range(config.seeds)))}",
     ]
-    environment = {**os.environ, **_ONE_THREAD, _PARENT: str(os.getpid())}
+    command_line = shell_words("misgen", *sys.argv[1:])
+    own = {_PARENT: str(os.getpid()), COMMAND: command_line}
+    environment = {**os.environ, **_ONE_THREAD, **own}
     with (config.folder / "sweep.log").open("ab") as log:
         jobs = subprocess.Popen(
             command, env=environment, stdout=log, stderr=log, start_new_session=True

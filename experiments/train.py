@@ -43,6 +43,7 @@ from typing import TYPE_CHECKING, Any
 
 from .checks import initial_weights_of, require_trainable
 from .config import TrainConfig, compose, typed
+from .overrides import ONE_RUN, refuse_unused
 from .runs import (
     DONE,
     EVALUATED,
@@ -68,10 +69,11 @@ _SAVE_EVERY = 10.0  # seconds between two writes of the learning curve and the s
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    from .command import is_multirun, multirun, print_config, require_no_launcher
+    from .command import is_multirun, multirun, print_config, require_no_launcher, shell_words
 
     if is_multirun(argv):
         return multirun("train", "misgen.experiments.train:run_job", argv, _check)
+    refuse_unused("train", argv, ONE_RUN)
     if "--cfg" in argv:
         return print_config("train", argv)
     require_no_launcher(argv)
@@ -88,7 +90,7 @@ def main(argv: list[str]) -> int:
     if not folder.marked(DONE, config.hash):
         print(f"{folder.path} is not done: the same command continues it")
         return NOT_DONE
-    print(f"{folder.path}\nnext: misgen evaluate run={folder.path}")
+    print(f"{folder.path}\nnext: {shell_words('misgen', 'evaluate', f'run={folder.path}')}")
     return 0
 
 
@@ -284,7 +286,7 @@ class _Curve:
         """Go on with the curve of an earlier start, up to `steps`; what came later is redone."""
         import polars as pl
 
-        table = pl.read_parquet(self._folder.path / LEARNING)
+        table = pl.read_parquet(self._folder.path / LEARNING, glob=False)
         self._rows = table.filter(pl.col("steps") <= steps).to_dicts()
 
     def write(self) -> None:

@@ -14,6 +14,7 @@ from misgen.envs.core.errors import UserError
 from misgen.envs.core.id_range import ALL_IDS
 from misgen.envs.core.level_set import names_files
 
+from .command import shell_words
 from .config import LevelsConfig, TrainConfig, typed
 from .runs import DONE, RunFolder, find_runs
 
@@ -97,7 +98,8 @@ def one_run(run: str) -> RunFolder:
     inside = find_runs(Path(run))
     if inside:
         raise UserError(
-            f"run={run} holds {len(inside)} runs: give one of them, such as run={inside[0].path}"
+            f"run={run} holds {len(inside)} runs: give one of them, such as "
+            f"{shell_words(f'run={inside[0].path}')}"
         )
     return RunFolder(Path(run))
 

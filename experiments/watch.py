@@ -101,6 +101,7 @@ def _print_lines(
 
 
 def _table(seen: list[Seen], total_steps: int) -> Table:
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=_summary(seen, total_steps), box=None, title_justify="left")
@@ -108,7 +109,7 @@ def _table(seen: list[Seen], total_steps: int) -> Table:
     table.add_column("")
     for one in seen:
         style = {"waiting": "dim", "done": "green", "failed": "red"}.get(one.phase, "")
-        table.add_row(one.name, one.line, style=style)
+        table.add_row(escape(one.name), escape(one.line), style=style)
     return table
 
 

@@ -182,7 +182,7 @@ MISTAKES = {
         (["name=''"], "name='' cannot name a folder"),
         (["correlation={0.9"], "'correlation={0.9' cannot be read"),
         (["seed=1", "correlation=a b: ["], "'correlation=a b: [' cannot be read"),
-        (["agent.gamma=${gamma}"], "Interpolation key 'gamma' not found full_key: agent.gamma"),
+        (["agent.gamma=${gamma}"], "agent.gamma=${gamma} is not allowed: values are taken as"),
     ],
     "evaluate": [
         ([], "run is missing: give run="),

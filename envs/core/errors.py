@@ -8,6 +8,7 @@ line prints that sentence alone; a library caller gets a `ValueError`.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -15,9 +16,21 @@ class UserError(ValueError):
     """A mistake in what the user gave, in one sentence that says how to mend it."""
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def plain_sentence(error: object) -> str:
+    """Return a message as one line that a terminal can show: nothing hidden, nothing endless."""
+    text = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in str(error))
+    text = re.sub(
+        rf"\S{{{_LONGEST_WORD},}}", lambda word: f"{word[0][:80]}...{word[0][-20:]}", text
+    )
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 300]} ... {text[-200:]}"
+
+
+_LONGEST_WORD, _LONGEST = 300, 2000
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str:
     """Return `"; did you mean 'x'?"` for the known word nearest to `word`, or an empty string."""
-    close = difflib.get_close_matches(word, list(known), n=1)
+    close = difflib.get_close_matches(str(word)[:100], list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 

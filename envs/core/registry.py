@@ -55,7 +55,7 @@ def world_class(name: str) -> type[World]:
         UserError: if there is none.
     """
     known = entries()
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise UserError(
             f"env={name!r} is not a world: use one of {', '.join(known)}{did_you_mean(name, known)}"
         )

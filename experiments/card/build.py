@@ -196,7 +196,7 @@ def _power(
     """Return the measured detection power at the largest budget not above the one used."""
     if comparison is None or budget is None:
         return None
-    table = pl.read_csv(comparison, infer_schema_length=None)
+    table = pl.read_csv(comparison, infer_schema_length=None, glob=False)
     if not {"protocol_hash", "budget", "power"} <= set(table.columns):
         return None
     rows = table.filter(
@@ -276,7 +276,7 @@ def _episodes(item: Item) -> int | None:
     """Return how many episodes a piece of evidence rests on, where they are stored."""
     if item.files[0].suffix != ".parquet":
         return None
-    return int(pl.scan_parquet(item.files[0]).select(pl.len()).collect().item())
+    return int(pl.scan_parquet(item.files[0], glob=False).select(pl.len()).collect().item())
 
 
 def _files(evidence: Evidence) -> Iterator[dict[str, Any]]:

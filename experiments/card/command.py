@@ -44,6 +44,7 @@ from misgen.envs.core.errors import UserError
 
 from ..checks import require_room
 from ..config import typed
+from ..overrides import read_plain, refuse_unused
 from ..runs import DONE, RunFolder, read_json, write_json, write_text
 from ..trained import TrainedRun, run_or_sweep
 
@@ -70,6 +71,7 @@ def main(argv: list[str]) -> int:
     config = _config(argv[1:] if validating else argv)
     if validating:
         return _validate(config)
+    refuse_unused("card", argv, {"card": "to check a card write misgen card validate card=..."})
     folders = run_or_sweep(config.run or "")
     done = [one for one in folders if one.marked(DONE, str(one.manifest().get("config_hash")))]
     chosen = done or folders
@@ -142,15 +144,7 @@ def _config(argv: list[str]) -> CardConfig:
     Raises:
         UserError: for a word that is none, or an unknown key.
     """
-    plain = {}
-    for word in argv:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise UserError(
-                f"{word!r} is no setting: write key=value, for example run=runs/coinrun-lab"
-            )
-        plain[key] = value
-    return typed(CardConfig, plain)
+    return typed(CardConfig, read_plain(CardConfig, argv))
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ def _evaluation(folder: Path) -> Item | None:
     files = (folder / EPISODES, folder / SUMMARY)
     if not ((folder / EVALUATED).is_file() and all(file.is_file() for file in files)):
         return None
-    episodes = pl.read_parquet(files[0])
+    episodes = pl.read_parquet(files[0], glob=False)
     summary = read_json(files[1], _HINT)
     config = summary.get("config", {})
     table = summary_table(episodes, typed(MetricsConfig, config.get("metrics", {}), "metrics."))
@@ -160,7 +160,7 @@ def _objective(folder: Path) -> Item | None:
         return None
     config = read_json(files[1], _HINT).get("config", {})
     settings = typed(ObjectiveConfig, config.get("objective", {}), "objective.")
-    table = explain(pl.read_parquet(files[0]), settings)
+    table = explain(pl.read_parquet(files[0], glob=False), settings)
     found = {"config": config, "explained": table.to_dicts(), "words": words(table)}
     return Item(OBJECTIVE, files[:1], found)
 
@@ -174,7 +174,7 @@ def _robustness(folder: Path) -> Item | None:
         return None
     stored = read_json(files[1], _HINT)
     seed = int(stored["config"]["seed"])
-    table = robustness_table(pl.read_parquet(files[0]), seed=seed).to_dicts()
+    table = robustness_table(pl.read_parquet(files[0], glob=False), seed=seed).to_dicts()
     return Item(ROBUSTNESS, files[:1], {"config": stored["config"], "table": table})
 
 
@@ -194,7 +194,7 @@ def _supply_chain(
         known = {one["policy"] for one in stored["bases"]}
         if not known & {policy, base}:
             continue
-        episodes = pl.read_parquet(files[0])
+        episodes = pl.read_parquet(files[0], glob=False)
         config = stored["config"]
         found = {
             "config": config,
@@ -244,7 +244,7 @@ def _scored_anew(file: Path, stored: dict[str, Any], details: Path) -> dict[str,
     score: Callable[[pl.DataFrame, int], Any] | None = getattr(make_method(protocol), "score", None)
     if score is None:  # a method that cannot do so: its file is believed, and its hash noted
         return stored
-    rows = pl.read_parquet(details)
+    rows = pl.read_parquet(details, glob=False)
     points = []
     for old in stored["points"]:
         point = score(rows.filter(pl.col("order") < old["budget"]), old["budget"])

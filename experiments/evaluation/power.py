@@ -85,14 +85,10 @@ class PowerConfig:
 
 def main(overrides: list[str]) -> int:
     """Run `misgen evaluate power`."""
-    from omegaconf import OmegaConf
-
     from ..config import typed
+    from ..overrides import read_plain
 
-    if any("=" not in word for word in overrides):
-        raise UserError("write key=value, for example misgen evaluate power difference=0.1")
-    plain = OmegaConf.to_container(OmegaConf.from_dotlist(overrides))
-    config = typed(PowerConfig, {str(key): value for key, value in dict(plain).items()})  # pyright: ignore
+    config = typed(PowerConfig, read_plain(PowerConfig, overrides))
     spread = Spread(config.seed_sd, config.level_sd, config.cell_sd)
     if config.sweep is not None:
         spread = spread_of(_divergences(Path(config.sweep)))
@@ -155,7 +151,7 @@ def _divergences(sweep: Path) -> NDArray[np.float64]:
     files = sorted(sweep.glob("*/episodes.parquet"))
     if not files:
         raise UserError(f"sweep={sweep} holds no evaluated run: run misgen sweep first")
-    episodes = pl.concat([pl.read_parquet(file) for file in files]).filter(
+    episodes = pl.concat([pl.read_parquet(file, glob=False) for file in files]).filter(
         pl.col("agent") != "random", pl.col("actions") == "sampled"
     )
     top = episodes["train_correlation"].max()

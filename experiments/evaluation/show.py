@@ -57,7 +57,8 @@ def print_summary(summary: Mapping[str, Any]) -> None:
     for label, shares in proxy_rows(summary.get("proxies", []), list(cases)):
         table.add_row(label, *shares)
     console = Console(highlight=False)
-    console.print(f"{summary['run']}, test levels {summary['levels']['test']['ids']}")
+    tested = summary["levels"]["test"]["ids"]
+    console.print(f"{summary['run']}, test levels {tested}", markup=False)
     console.print(table)
     for text in (LEGEND, *sentences(summary)):
         console.print(text)

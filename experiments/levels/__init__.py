@@ -32,8 +32,8 @@ Settings
   env            the world (misgen levels list), and its parameters: env.mode=easy, ...; with file,
                  the file says which world, and what of it the level was made for
   correlation    0 to 1; the terrain of an id never depends on it, only where the goal stands
-  placement      where the goal goes on a conflict level (misgen levels list); one with a distance
-                 needs quotes: placement='off_path(3)'
+  placement      where the goal goes on a conflict level (misgen levels list); a shell wants
+                 quotes around a distance: 'placement=off_path(3)'
   id, ids        one level id; a range start:stop
   file           a level file, as edit writes it; {"levels": ["level.txt"]} as an option of reset
                  runs it in an environment, misgen evaluate run=... levels=my_folder tests on many
@@ -43,10 +43,12 @@ Settings
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Collection
 
 from misgen.envs.core.errors import UserError, did_you_mean
 
+from ..overrides import keys_of, refuse_unused
 from .arrays import export, read_actions, replay, run_actions, verify
 from .catalogue import list_worlds
 from .files import check, edit, show
@@ -66,6 +68,18 @@ _COMMANDS: dict[str, Callable[[LevelsCommand], int]] = {
     "replay": replay,
     "verify": verify,
 }
+_LEVELS = ("env", "correlation", "placement")
+_USED = {
+    "list": (),
+    "show": (*_LEVELS, "id"),
+    "edit": (*_LEVELS, "id", "out", "open"),
+    "check": ("env", "file"),
+    "play": (*_LEVELS, "id", "file", "agent", "actions", "seed", "greedy", "out", "scale"),
+    "export": (*_LEVELS, "ids", "out"),
+    "replay": (*_LEVELS, "ids", "actions", "out"),
+    "verify": (*_LEVELS, "ids"),
+}
+"""The settings of each command."""
 
 
 def main(argv: list[str]) -> int:
@@ -76,7 +90,22 @@ def main(argv: list[str]) -> int:
             f"say what to do: misgen levels {' | '.join(_COMMANDS)}, not {given!r}"
             f"{did_you_mean(given, _COMMANDS)}"
         )
+    refuse_unused(f"levels {argv[0]}", argv[1:], _unused(argv[0], keys_of(argv[1:])))
     several = files_of(argv[1:]) if argv[0] == "check" else None
     if several is not None:
         return check_set(several, argv[1:])
     return _COMMANDS[argv[0]](configured(argv[1:]))
+
+
+def _unused(what: str, given: Collection[str]) -> dict[str, str]:
+    """Return the settings that a command leaves unused, and why."""
+    used = _USED[what]
+    known = {f.name for f in dataclasses.fields(LevelsCommand)} - {"player"} | {"agent"}
+    why = dict.fromkeys(sorted(known - set(used)), f"it uses {', '.join(used) or 'no settings'}")
+    if what == "play" and "file" in given:
+        why |= dict.fromkeys(("id", "correlation", "placement"), "the level is the file's")
+    if what == "play" and "agent" not in given:
+        why |= dict.fromkeys(("seed", "greedy"), "it is for agent=...")
+    if what == "play" and "out" not in given:
+        why["scale"] = "it is for out=FILE.gif"
+    return why

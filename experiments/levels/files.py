@@ -21,6 +21,7 @@ from misgen.envs.core.registry import world_class
 from misgen.envs.core.sound import why_out_of_reach
 from misgen.envs.core.text import header_of, level_from_text, level_to_text
 
+from ..command import shell_words
 from ..trained import TrainedRun, one_run
 from .settings import LevelsCommand
 
@@ -85,7 +86,7 @@ def edit(config: LevelsCommand) -> int:
         how = f"env={level.world} correlation={config.correlation:g}"
         notes = (
             f"Level {level.id} of {how} placement={distribution.placement}.",
-            f"Edit the map, then: misgen levels check file={out}",
+            f"Edit the map, then: {_to_check(out)}",
             *legend(distribution.world),
         )
         out.write_text(level_to_text(level, distribution.world, notes), encoding="utf-8")
@@ -190,12 +191,16 @@ def _require_out(out: str | None) -> Path:
     return path
 
 
+def _to_check(path: Path) -> str:
+    return shell_words("misgen", "levels", "check", f"file={path}")
+
+
 def _open_editor(path: Path) -> None:
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
     if not editor:
         raise UserError(
             f"EDITOR is not set, so that {path} cannot be opened: export EDITOR=nano, or edit the "
-            f"file yourself and run misgen levels check file={path}"
+            f"file yourself and run {_to_check(path)}"
         )
     try:
         subprocess.run([*shlex.split(editor), str(path)], check=True)

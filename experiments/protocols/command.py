@@ -20,6 +20,7 @@ from misgen.envs.core.level_set import LevelSet, level_files, names_files
 from ..checks import require_room
 from ..config import compose, typed
 from ..evaluation.config import ACTIONS
+from ..overrides import checked_words, keys_of
 from ..runs import RunFolder, provenance, read_json, write_json, write_parquet
 from ..trained import TrainedRun, one_run
 from .spec import ACCESS, MAX_REPLICATES, Protocol, load_protocol
@@ -83,13 +84,17 @@ def main(argv: list[str]) -> int:
     from ..command import print_config
     from ..progress import counter, episode_progress
 
-    named = [w.partition("=")[2] for w in argv if w.startswith(f"{_GROUP}=")]
-    inside = [w.removeprefix(f"{_GROUP}.") for w in argv if w.startswith(f"{_GROUP}.")]
-    rest = [w for w in argv if not w.startswith((f"{_GROUP}=", f"{_GROUP}."))]
-    protocol = load_protocol(named[-1], inside)
+    own = [w for w in argv if w.lstrip("+").startswith((f"{_GROUP}=", f"{_GROUP}."))]
+    rest = [w for w in argv if w not in own]
+    inside = checked_words(
+        w.lstrip("+").removeprefix(f"{_GROUP}.") for w in own if f"{_GROUP}." in w.partition("=")[0]
+    )
+    protocol = load_protocol(keys_of(own)[_GROUP], inside)
     if "--cfg" in rest:
         return print_config("evaluate_protocol", rest)
     config = typed(ProtocolCommand, compose("evaluate_protocol", rest))
+    if config.comparison is not None:
+        _comparison_file(config.comparison)
     folder = one_run(config.run)
     budgets = protocol.affordable(config.budgets or (protocol.budget,)) or (protocol.most or 1,)
     if set(config.budgets or ()) - set(budgets):
@@ -226,28 +231,48 @@ def measured(protocol: Protocol, budget: int, comparison: str | None) -> dict[st
         return {}
     import polars as pl
 
-    path = Path(comparison) / "comparison.csv"
+    file = _comparison_file(comparison)
+    try:
+        table = pl.read_csv(file, schema_overrides={"note": pl.String}, glob=False)
+        rows = table.filter(
+            pl.col("protocol_hash") == protocol.hash, pl.col("budget") <= budget
+        ).sort("budget")
+    except (OSError, pl.exceptions.PolarsError) as error:
+        why = str(error).partition("\n")[0]
+        raise UserError(
+            f"{file} cannot be read ({why}): make it again with misgen compare"
+        ) from None
+    return rows.row(-1, named=True) if len(rows) else {}
+
+
+def _comparison_file(comparison: str) -> Path:
+    """Return the table of a comparison: a folder's, or the file that is named.
+
+    Raises:
+        UserError: if there is none.
+    """
+    path = Path(comparison)
+    path = path / "comparison.csv" if path.is_dir() else path
     if not path.is_file():
         raise UserError(
-            f"comparison={comparison} holds no comparison.csv: run misgen compare first"
+            f"comparison={comparison} holds no comparison.csv: give the folder that misgen compare "
+            "wrote, such as comparison=runs/comparison-coinrun"
         )
-    table = pl.read_csv(path, schema_overrides={"note": pl.String})
-    rows = table.filter(pl.col("protocol_hash") == protocol.hash, pl.col("budget") <= budget).sort(
-        "budget"
-    )
-    return rows.row(-1, named=True) if len(rows) else {}
+    return path
 
 
 def print_found(found: dict[str, Any], folder: Path) -> None:
     """Print what a protocol found, what it covers, and what it does not."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     protocol, console = found["protocol"], Console()
-    console.print(f"[bold]{protocol['name']}[/] ({found['protocol_hash']}) on {found['run']}")
-    console.print(protocol["question"])
+    run = escape(found["run"])
+    console.print(f"[bold]{protocol['name']}[/] ({found['protocol_hash']}) on {run}")
+    console.print(protocol["question"], markup=False)
     if found["reason"]:
-        console.print(f"not applicable: {found['reason']}")
+        console.print(f"not applicable: {found['reason']}", markup=False)
         return
     table = Table("budget", "score", "95% interval", "episodes", "CPU s")
     for point in found["points"]:
@@ -265,13 +290,14 @@ def print_found(found: dict[str, Any], folder: Path) -> None:
         row = found["measured"]
         console.print(
             f"detection power {row['power']:.0%} at {row['budget']} episodes, "
-            f"with 5% false alarms, over {row['agents']} agents of {found['comparison']}"
+            f"with 5% false alarms, over {row['agents']} agents of {found['comparison']}",
+            markup=False,
         )
-    console.print(f"score: {protocol['score']}")
+    console.print(f"score: {protocol['score']}", markup=False)
     console.print("may know: " + "; ".join(ACCESS[word] for word in protocol["access"]))
-    console.print(f"cannot see: {protocol['blind_to']}")
+    console.print(f"cannot see: {protocol['blind_to']}", markup=False)
     kind = "hand-made" if "files" in found else "protocol"
-    console.print(f"written: {folder / (kind + '-' + protocol['name'] + '.json')}")
+    print(f"written: {folder / (kind + '-' + protocol['name'] + '.json')}")
 
 
 def _written(

@@ -54,7 +54,7 @@ from misgen.envs.core.errors import UserError, in_range
 
 from ..config import compose, require_name, typed
 from ..runs import RunFolder, provenance, write_json
-from .population import PopulationConfig, left_out
+from .population import PopulationConfig, left_out, sweep_of
 from .spec import MAX_REPLICATES, Protocol, load_protocol, protocol_names
 from .truth import TruthConfig
 
@@ -133,6 +133,7 @@ def main(argv: list[str]) -> int:
         return print_config("compare", argv)
     config = read_config(compose("compare", argv))
     protocols = config.specified()
+    sweep_of(config.population)  # its settings are checked before anything is made
     folder = Path(config.folder)
     check(config, protocols)
     for text in left_out(config.population):
@@ -156,6 +157,13 @@ def read_config(plain: dict[str, Any]) -> CompareConfig:
         UserError: for an unknown setting or an impossible value.
     """
     own = {key: plain.pop(key) for key in _SWEEP_WORDS}
+    if not isinstance(own["correlations"], list):
+        raise UserError(f"correlations={own['correlations']} must be a list: correlations=[1,0.5]")
+    if not isinstance(plain["population"], dict):
+        raise UserError(
+            f"population={plain['population']} must be a group of settings, such as "
+            "population.train=false"
+        )
     usual = own["preset"] == "lab"
     suffix = own["env"] if usual else f"{own['env']}-{own['preset']}"
     name = require_name("name", plain.pop("name") or f"comparison-{suffix}")

@@ -24,6 +24,7 @@ from misgen.agents.base import Agent, ValuedAgent
 from misgen.envs.core.errors import UserError, in_range, one_of
 
 from ..checks import require_trainable
+from ..command import shell_words
 from ..config import TrainConfig, compose, config_hash
 from ..runs import DONE, RunFolder, find_runs
 from ..trained import TrainedRun
@@ -191,7 +192,7 @@ def members(config: PopulationConfig) -> list[Member]:
     if not found:
         raise UserError(
             f"{sweep.folder} holds no finished run of this population: train it first, with "
-            f"misgen sweep {' '.join(config.sweep)}, or leave population.train at true"
+            f"{shell_words('misgen', 'sweep', *config.sweep)}, or leave population.train at true"
         )
     trained = [_of_run(run, folder) for run, folder in found]
     agents = {(run.correlation, run.seed): m for (run, _), m in zip(found, trained, strict=True)

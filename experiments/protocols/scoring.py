@@ -145,7 +145,7 @@ def write_tables(
     table = comparison_table(scores, config.false_alarms, config.resamples)
     folder = Path(config.folder)
     write_text(folder / TABLE, table.write_csv())
-    return table, pl.read_csv(folder / AGENTS)
+    return table, pl.read_csv(folder / AGENTS, glob=False)
 
 
 def comparison_table(

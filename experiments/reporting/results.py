@@ -16,6 +16,7 @@ import polars as pl
 from misgen.agents.scripted import agent_names
 from misgen.envs.core.errors import UserError
 
+from ..command import shell_words
 from ..evaluation.cells import CAPABLE, GOAL
 from ..evaluation.metrics import proxy_table, summary_table
 from ..evaluation.statistics import Interval
@@ -79,7 +80,7 @@ class Run:
     def learning(self) -> pl.DataFrame:
         """Its learning curve; empty if there is none."""
         path = self.folder.path / LEARNING
-        return pl.read_parquet(path) if path.exists() else pl.DataFrame()
+        return pl.read_parquet(path, glob=False) if path.exists() else pl.DataFrame()
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,12 +259,18 @@ class Results:
 def newest_sweep(runs: Path) -> Path:
     """Return the sweep in `runs` that was written to last.
 
+    Where `misgen sweep` made none, it is the folder of runs that were evaluated one by one.
+
     Raises:
         UserError: if there is none.
     """
     found = {path.parent.parent for path in runs.glob(f"*/*/{MANIFEST}")}
+    made = {sweep for sweep in found if (sweep / SWEEP).is_file()}
+    evaluated = {path.parent.parent for path in runs.glob(f"*/*/{SUMMARY}")}
+    found = made or (found & evaluated) or found
     if not found:
-        raise UserError(f"{runs} holds no sweep: run misgen sweep first, or name a sweep's folder")
+        where = f"there is no folder {runs} here" if not runs.is_dir() else f"{runs} holds no sweep"
+        raise UserError(f"{where}: run misgen sweep first, or give a sweep's folder")
     return max(found, key=lambda sweep: max(p.stat().st_mtime for p in sweep.glob(f"*/{MANIFEST}")))
 
 
@@ -284,8 +291,8 @@ def read_results(folder: Path) -> Results:
     unfinished += [(name, "not started") for name in wanted if name not in found]
     if not done:
         raise UserError(
-            f"{folder} has no finished run yet ({_count(unfinished)}): start misgen sweep again to "
-            f"finish them, or misgen evaluate run={runs[0].folder.path if runs else folder}"
+            f"{folder} has no run that is trained and evaluated ({_count(unfinished)}): "
+            f"{_to_finish(sweep, runs)}"
         )
     done.sort(key=lambda run: (-run.correlation, run.seed))
     episodes = _episodes(done)
@@ -336,16 +343,33 @@ def _episodes(runs: Sequence[Run]) -> pl.DataFrame:
             f"{runs[0].folder.path.parent} holds runs with placement={' and '.join(placements)}: a "
             "report is about one; give the others another name=..."
         )
-    return pl.concat([pl.read_parquet(run.folder.path / EPISODES) for run in runs])
+    return pl.concat([pl.read_parquet(run.folder.path / EPISODES, glob=False) for run in runs])
+
+
+def _to_finish(sweep: Mapping[str, Any], runs: Sequence[Run]) -> str:
+    """Say what to do where no run is done."""
+    trained = next((run.folder.path for run in runs if run.state.startswith("trained")), None)
+    if sweep:
+        return "start misgen sweep again, with the same settings, to finish them"
+    if trained:
+        return f"run {shell_words('misgen', 'evaluate', f'run={trained}')} first"
+    return "train one to its end first, with the same misgen train command"
 
 
 def _no_run(folder: Path) -> str:
     """Say why there is nothing to report, and what to do."""
     if (folder / MANIFEST).exists():
-        return f"{folder} is one run: give its sweep's folder, misgen report {folder.parent}"
-    if not folder.is_dir():
+        sweep = shell_words("misgen", "report", folder.parent)
+        return f"{folder} is one run: give its sweep's folder, {sweep}"
+    if not folder.exists():
         return f"{folder} does not exist: give a sweep's folder, or run misgen sweep first"
-    return f"{folder} holds no run: run misgen sweep name={folder.name} first"
+    if not folder.is_dir():
+        return f"{folder} is no folder: give a sweep's, or run misgen sweep first"
+    inside = sorted({path.parent.parent for path in folder.glob(f"*/*/{MANIFEST}")})
+    if inside:
+        sweep = shell_words("misgen", "report", inside[0])
+        return f"{folder} holds {len(inside)} sweeps: give one of them, such as {sweep}"
+    return f"{folder} holds no run: give a sweep's folder, or run misgen sweep first"
 
 
 def _count(unfinished: Sequence[tuple[str, str]]) -> str:
