@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import gymnasium
@@ -25,6 +24,8 @@ import torch
 from torch import Tensor
 
 from misgen.envs.core.errors import UserError
+from misgen.envs.core.files import open_regular, temporary
+from misgen.envs.core.processes import replace
 
 from .networks import EncoderPolicy, inference_kwargs, make_spaces
 from .policy import PolicyAgent
@@ -130,7 +131,7 @@ def _read(path: Path, limit: int) -> bytes:
             f"{DESCRIPTION} and {WEIGHTS}"
         )
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = file.read(limit + 1)
     except OSError as error:
         raise UserError(f"cannot read {path} ({error.strerror}): check its permissions") from error
@@ -192,21 +193,11 @@ def replace_files(folder: Path, files: dict[str, bytes]) -> None:
     A crash between two renames leaves files that do not belong together; the checksum tells.
     """
     with contextlib.ExitStack() as stack:
-        written = {name: stack.enter_context(_temporary(folder, name)) for name in files}
+        written = {name: stack.enter_context(temporary(folder / name)) for name in files}
         for name, path in written.items():
             with path.open("wb") as file:
                 file.write(files[name])
                 file.flush()
                 os.fsync(file.fileno())
         for name, path in written.items():
-            os.replace(path, folder / name)
-
-
-@contextlib.contextmanager
-def _temporary(folder: Path, name: str) -> Iterator[Path]:
-    """Give a path beside `name` and see that nothing is left there."""
-    path = folder / f".{name}.{os.getpid()}.tmp"
-    try:
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
+            replace(path, folder / name)

@@ -39,8 +39,9 @@ from misgen.envs.core.episode import Outcome
 from misgen.envs.core.errors import UserError, did_you_mean, one_of
 from misgen.envs.core.level import LevelBatch
 
-from .evaluation.suite import SHIFTED, TWIN
-from .runs import EPISODES, RunFolder
+from .evaluation.rollout import SCHEMA
+from .evaluation.suite import LABELS, SHIFTED, TWIN
+from .runs import EPISODES, SUMMARY, RunFolder, digest_beside, read_parquet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -270,7 +271,8 @@ def _episodes(run: RunFolder) -> pl.DataFrame:
             f"{path} does not exist, so there is nothing to pick a level by: give id=..., or run "
             f"misgen evaluate run={run.path} first"
         )
-    return pl.read_parquet(path)
+    digest = digest_beside(path, SUMMARY)
+    return read_parquet(path, digest, {**LABELS, **SCHEMA}, "evaluate the run again")
 
 
 def _positions(engine: Engine, slots: NDArray[np.int64] | None = None) -> list[tuple[float, float]]:

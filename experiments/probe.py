@@ -48,7 +48,18 @@ from misgen.envs.core.errors import UserError, in_range, one_of
 from .config import TrainConfig, compose, typed
 from .evaluation.config import ACTIONS, MetricsConfig
 from .evaluation.tracking import CriticConfig
-from .runs import EPISODES, EVALUATED, RunFolder, now, provenance, write_json, write_with
+from .runs import (
+    EPISODES,
+    EVALUATED,
+    SUMMARY,
+    RunFolder,
+    digest_beside,
+    now,
+    provenance,
+    read_parquet,
+    write_json,
+    write_with,
+)
 from .trained import TrainedRun, run_or_sweep
 
 if TYPE_CHECKING:
@@ -227,6 +238,9 @@ def _job(folder: RunFolder, config: ProbeConfig) -> _Job:
     """
     import polars as pl
 
+    from .evaluation.rollout import SCHEMA
+    from .evaluation.suite import LABELS
+
     run = TrainedRun.read(folder)
     file = folder.path / EPISODES
     if not ((folder.path / EVALUATED).is_file() and file.is_file()):
@@ -236,7 +250,9 @@ def _job(folder: RunFolder, config: ProbeConfig) -> _Job:
     levels = run.test_ids(config.levels)
     if config.levels is None:
         levels = IdRange(levels.start, min(levels.stop, levels.start + MOST_LEVELS))
-    episodes = pl.read_parquet(file)
+    hint = f"run misgen evaluate run={folder.path} again"
+    digest = digest_beside(file, SUMMARY)
+    episodes = read_parquet(file, digest, {**LABELS, **SCHEMA}, hint)
     evaluated = episodes.filter(pl.col("condition") == "shifted")["placement"].unique().to_list()
     placements = config.placements or tuple(sorted(evaluated))
     for placement in placements:

@@ -41,6 +41,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from misgen.envs.core.processes import stopping_cleanly
+
 from .config import TrainConfig, compose, typed
 from .runs import (
     DONE,
@@ -75,7 +77,7 @@ def main(argv: list[str]) -> int:
         return print_config("train", argv)
     config = typed(TrainConfig, compose("train", argv))
     folder = run_folder(config)
-    if folder.marked(DONE, config.hash):
+    if _is_done(folder, config):
         print(f"{folder.path} is done; give another seed or name=... to train again")
         return 0
     with _progress(config) as show:
@@ -110,9 +112,9 @@ def train(config: TrainConfig, show: Callable[[dict[str, Any]], None] | None = N
         UserError: if another process trains the same run, or the disk is full.
     """
     folder = run_folder(config)
-    if folder.marked(DONE, config.hash):
+    if _is_done(folder, config):
         return folder
-    with folder.lock():
+    with stopping_cleanly(), folder.lock():
         folder.unmark(DONE, EVALUATED)
         manifest = {
             **provenance(),
@@ -136,8 +138,16 @@ def train(config: TrainConfig, show: Callable[[dict[str, Any]], None] | None = N
             write_json(folder.path / MANIFEST, manifest)
         if manifest["status"] == "done":
             folder.mark(DONE, config.hash)
-            (folder.path / STATE).unlink(missing_ok=True)
+            folder.tidy(finished=True)
     return folder
+
+
+def _is_done(folder: RunFolder, config: TrainConfig) -> bool:
+    """Return whether nothing is left to do, but to remove what a kill may have left."""
+    done = folder.marked(DONE, config.hash)
+    if done:
+        folder.tidy(finished=True)
+    return done
 
 
 def _train(
@@ -268,7 +278,11 @@ class _Curve:
         """Go on with the curve of an earlier start, up to `steps`; what came later is redone."""
         import polars as pl
 
-        table = pl.read_parquet(self._folder.path / LEARNING)
+        from .runs import read_parquet
+
+        path = self._folder.path / LEARNING
+        hint = f"restore it, or delete {STATE} beside it to start the run from its beginning"
+        table = read_parquet(path, columns={"steps": pl.Int64}, hint=hint)
         self._rows = table.filter(pl.col("steps") <= steps).to_dicts()
 
     def write(self) -> None:

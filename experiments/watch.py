@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .runs import DONE, EVALUATED, STATUS, RunFolder
+from misgen.envs.core.errors import UserError
+
+from .runs import DONE, EVALUATED, STATUS, RunFolder, read_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -79,8 +80,8 @@ def see(folder: RunFolder, total_steps: int, began: float) -> Seen:
 
 def _status(folder: RunFolder) -> dict[str, Any]:
     try:
-        status = json.loads((folder.path / STATUS).read_text())
-    except (OSError, ValueError):
+        status = read_json(folder.path / STATUS, "")
+    except UserError:
         return {}
     return {key: value for key, value in status.items() if value is not None}
 

@@ -28,11 +28,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from misgen.envs.core.errors import UserError, in_range
+
+if TYPE_CHECKING:
+    import polars as pl
 
 SEEDS = (2, 3, 5, 10, 20, 40)
 LEVELS = (100, 300, 1_000, 3_000, 10_000)
@@ -155,7 +159,7 @@ def _divergences(sweep: Path) -> NDArray[np.float64]:
     files = sorted(sweep.glob("*/episodes.parquet"))
     if not files:
         raise UserError(f"sweep={sweep} holds no evaluated run: run misgen sweep first")
-    episodes = pl.concat([pl.read_parquet(file) for file in files]).filter(
+    episodes = pl.concat([_read(file) for file in files]).filter(
         pl.col("agent") != "random", pl.col("actions") == "sampled"
     )
     top = episodes["train_correlation"].max()
@@ -196,3 +200,13 @@ def _show(config: PowerConfig, spread: Spread) -> None:
     table.add_section()
     table.add_row(f"for {config.difference:g}", *words)
     Console().print(table)
+
+
+def _read(file: Path) -> pl.DataFrame:
+    """Return an evaluation's episodes."""
+    from ..runs import SUMMARY, digest_beside, read_parquet
+    from .rollout import SCHEMA
+    from .suite import LABELS
+
+    digest = digest_beside(file, SUMMARY)
+    return read_parquet(file, digest, {**LABELS, **SCHEMA}, "evaluate the run again")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from misgen.envs.core.errors import in_range, one_of
+from misgen.envs.core.files import read_bytes
 
 from ..config import compose, typed
 from ..evaluation.config import ACTIONS
@@ -126,9 +127,10 @@ def evaluate_with(
         progress=progress,
     )  # fmt: skip
     found = _written(protocol, folder, config, evidence)
-    write_json(folder.path / f"protocol-{protocol.name}.json", found)
     if len(evidence.details):
-        write_parquet(folder.path / f"protocol-{protocol.name}.parquet", evidence.details)
+        table = folder.path / f"protocol-{protocol.name}.parquet"
+        found["files"] = {table.name: write_parquet(table, evidence.details)}
+    write_json(folder.path / f"protocol-{protocol.name}.json", found)
     return found
 
 
@@ -219,7 +221,7 @@ def _written(
     return {
         "schema_version": SCHEMA_VERSION,
         "run": folder.path.name,
-        "policy_sha256": hashlib.sha256((folder.path / _POLICY).read_bytes()).hexdigest(),
+        "policy_sha256": hashlib.sha256(read_bytes(folder.path / _POLICY)).hexdigest(),
         "policy": policy.get("weights_sha256"),
         "protocol": dataclasses.asdict(protocol),
         "protocol_hash": protocol.hash,
