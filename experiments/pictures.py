@@ -39,8 +39,7 @@ from misgen.envs.core.episode import Outcome
 from misgen.envs.core.errors import UserError, did_you_mean, one_of
 from misgen.envs.core.level import LevelBatch
 
-from .evaluation.rollout import SCHEMA
-from .evaluation.suite import LABELS, SHIFTED, TWIN
+from .evaluation.suite import NEEDED, SHIFTED, TWIN
 from .runs import EPISODES, SUMMARY, RunFolder, digest_beside, read_parquet
 
 if TYPE_CHECKING:
@@ -272,7 +271,7 @@ def _episodes(run: RunFolder) -> pl.DataFrame:
             f"misgen evaluate run={run.path} first"
         )
     digest = digest_beside(path, SUMMARY)
-    return read_parquet(path, digest, {**LABELS, **SCHEMA}, "evaluate the run again")
+    return read_parquet(path, digest, NEEDED, "evaluate the run again")
 
 
 def _positions(engine: Engine, slots: NDArray[np.int64] | None = None) -> list[tuple[float, float]]:

@@ -238,8 +238,7 @@ def _job(folder: RunFolder, config: ProbeConfig) -> _Job:
     """
     import polars as pl
 
-    from .evaluation.rollout import SCHEMA
-    from .evaluation.suite import LABELS
+    from .evaluation.suite import NEEDED
 
     run = TrainedRun.read(folder)
     file = folder.path / EPISODES
@@ -252,7 +251,7 @@ def _job(folder: RunFolder, config: ProbeConfig) -> _Job:
         levels = IdRange(levels.start, min(levels.stop, levels.start + MOST_LEVELS))
     hint = f"run misgen evaluate run={folder.path} again"
     digest = digest_beside(file, SUMMARY)
-    episodes = read_parquet(file, digest, {**LABELS, **SCHEMA}, hint)
+    episodes = read_parquet(file, digest, NEEDED, hint)
     evaluated = episodes.filter(pl.col("condition") == "shifted")["placement"].unique().to_list()
     placements = config.placements or tuple(sorted(evaluated))
     for placement in placements:

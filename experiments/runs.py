@@ -256,8 +256,23 @@ def require_columns(table: pl.DataFrame, columns: Mapping[str, Any], path: Path,
         found = table.schema.get(name)
         if found is None:
             raise UserError(f"{path}: column {name!r} is missing: {hint}")
-        if found != dtype:
+        if not _alike(found, dtype):
             raise UserError(f"{path}: column {name!r} holds {found}, not {dtype}: {hint}")
+
+
+def _alike(found: pl.DataType, wanted: Any) -> bool:
+    """Return whether a column can stand for another: whole numbers of any size, and so on."""
+    import polars as pl
+
+    texts = (pl.String, pl.Enum, pl.Categorical)
+    return any(
+        (
+            found == wanted,
+            found.is_integer() and wanted.is_integer(),
+            found.is_float() and wanted.is_float(),
+            isinstance(found, texts) and wanted in texts,
+        )
+    )
 
 
 def hash_of_stored(config: Mapping[str, Any]) -> str:

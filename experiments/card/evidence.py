@@ -118,8 +118,7 @@ def _evaluation(folder: Path) -> Item | None:
     """Compute every metric and verdict anew from the evaluation's episodes."""
     from ..evaluation.config import MetricsConfig
     from ..evaluation.metrics import summary_table
-    from ..evaluation.rollout import SCHEMA
-    from ..evaluation.suite import LABELS
+    from ..evaluation.suite import NEEDED
     from ..evaluation.verdict import judge_all
 
     files = (folder / EPISODES, folder / SUMMARY)
@@ -127,7 +126,7 @@ def _evaluation(folder: Path) -> Item | None:
         return None
     summary = read_json(files[1], _HINT)
     digest = summary.get("files", {}).get(EPISODES)
-    episodes = read_parquet(files[0], digest, {**LABELS, **SCHEMA}, _HINT)
+    episodes = read_parquet(files[0], digest, NEEDED, _HINT)
     config = summary.get("config", {})
     table = summary_table(episodes, typed(MetricsConfig, config.get("metrics", {}), "metrics."))
     verdicts = [

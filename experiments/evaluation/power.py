@@ -205,8 +205,7 @@ def _show(config: PowerConfig, spread: Spread) -> None:
 def _read(file: Path) -> pl.DataFrame:
     """Return an evaluation's episodes."""
     from ..runs import SUMMARY, digest_beside, read_parquet
-    from .rollout import SCHEMA
-    from .suite import LABELS
+    from .suite import NEEDED
 
     digest = digest_beside(file, SUMMARY)
-    return read_parquet(file, digest, {**LABELS, **SCHEMA}, "evaluate the run again")
+    return read_parquet(file, digest, NEEDED, "evaluate the run again")

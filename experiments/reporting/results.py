@@ -18,9 +18,8 @@ from misgen.envs.core.errors import UserError
 
 from ..evaluation.cells import CAPABLE, GOAL
 from ..evaluation.metrics import proxy_table, summary_table
-from ..evaluation.rollout import SCHEMA
 from ..evaluation.statistics import Interval
-from ..evaluation.suite import HELDOUT, LABELS, RANDOM, SHIFTED, TWIN
+from ..evaluation.suite import HELDOUT, NEEDED, RANDOM, SHIFTED, TWIN
 from ..evaluation.verdict import Verdict, judge_all
 from ..runs import (
     DONE,
@@ -346,7 +345,7 @@ def _episodes(runs: Sequence[Run]) -> pl.DataFrame:
 
 def _episodes_of(run: Run) -> pl.DataFrame:
     path, digest = run.folder.path / EPISODES, run.summary.get("files", {}).get(EPISODES)
-    return read_parquet(path, digest, {**LABELS, **SCHEMA}, "evaluate the run again")
+    return read_parquet(path, digest, NEEDED, "evaluate the run again")
 
 
 def _no_run(folder: Path) -> str:
