@@ -232,10 +232,19 @@ def _supply_chain(
 
 
 def _protocols(folder: Path, policy: str, left_out: list[str]) -> Iterator[Item]:
+    from ..protocols.base import is_shipped
+
     for file in sorted(folder.glob("protocol-*.json")):
         stored = read_json(file, _HINT)
         if stored.get("policy") != policy:
             left_out.append(f"{file.name} is about another policy than the run's: run it again.")
+            continue
+        method = str(stored["protocol"]["method"])
+        if not is_shipped(method):
+            left_out.append(
+                f"{file.name} is of method {method[:100]}, which misgen does not ship: its figures "
+                "cannot be computed anew without running its code."
+            )
             continue
         details = file.with_suffix(".parquet")
         item = Item(stored["protocol"]["name"], (file,), stored)

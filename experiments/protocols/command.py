@@ -50,6 +50,8 @@ class ProtocolCommand:
     """Folder of a comparison (`misgen compare`) whose fitted threshold and power are used."""
     threads: int = 1
     """CPU threads; changes no result."""
+    trust: bool = False
+    """Import a method that misgen does not ship: this runs its code."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values.
@@ -110,7 +112,9 @@ def evaluate_with(
     from misgen.envs.core.distribution import require_disjoint
 
     from ..evaluation.rollout import Actions
-    from .base import Subject, make_method
+    from .base import Subject, make_method, require_trusted
+
+    require_trusted(protocol, config.trust)
 
     run = TrainedRun.read(folder)
     require_disjoint({**run.config.levels.ranges, protocol.name: protocol.ids(config.replicate)})
@@ -122,7 +126,7 @@ def evaluate_with(
     )
     asked = config.budgets or (protocol.budget,)
     budgets = protocol.affordable(asked) or (protocol.most or protocol.budget,)
-    evidence = make_method(protocol).run(
+    evidence = make_method(protocol, config.trust).run(
         subject, protocol, budgets=budgets, replicate=config.replicate, seed=config.seed,
         progress=progress,
     )  # fmt: skip
