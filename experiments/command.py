@@ -7,6 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from misgen.envs.core.errors import UserError
+from misgen.envs.core.processes import stopping_cleanly
+
+from .terminal import prepare_streams
 
 _MULTIRUN = ("-m", "--multirun")
 
@@ -58,11 +61,16 @@ def print_config(config_name: str, argv: list[str]) -> int:
 
 def run_module(name: str, main: Callable[[list[str]], int]) -> int:
     """Run a command started as `python -m misgen.experiments.<name>`."""
+    prepare_streams()
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(sys.modules["__main__"].__doc__)
         return 0
     try:
-        return main(sys.argv[1:])
+        with stopping_cleanly():
+            return main(sys.argv[1:])
+    except KeyboardInterrupt:
+        print(f"misgen {name}: interrupted", file=sys.stderr)
+        return 130
     except UserError as error:
         print(f"misgen {name}: {error}", file=sys.stderr)
         return 2

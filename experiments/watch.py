@@ -42,15 +42,16 @@ class Seen:
 
 def watch(folders: Sequence[RunFolder], total_steps: int, alive: Callable[[], bool]) -> None:
     """Show how far the runs are until `alive` says that nothing runs any more."""
-    from rich.console import Console
     from rich.live import Live
+
+    from .terminal import make_console
 
     began = time.time()
 
     def look() -> list[Seen]:
         return [see(folder, total_steps, began) for folder in folders]
 
-    console = Console(stderr=True)
+    console = make_console(stderr=True)
     if not console.is_terminal:
         _print_lines(look, total_steps, alive)
         return

@@ -1,7 +1,7 @@
 """What differs between POSIX and Windows, behind one function each.
 
-Public names: `is_alive`, `group_options`, `end_group`, `try_lock`, `replace`, `stop_signals`,
-`stopping_cleanly`.
+Public names: `is_alive`, `group_options`, `end_group`, `ended_together`, `try_lock`, `replace`,
+`stop_signals`, `stopping_cleanly`.
 
 Each function looks at `os.name` when it is called, so that a test can play either system.
 """
@@ -54,7 +54,7 @@ def group_options() -> dict[str, Any]:
     return {"start_new_session": True}
 
 
-def end_group(process: subprocess.Popen[bytes], patience: float = _PATIENCE) -> None:
+def end_group(process: subprocess.Popen[Any], patience: float = _PATIENCE) -> None:
     """End a process and all that it started, asking first and insisting after `patience` seconds.
 
     Args:
@@ -72,6 +72,17 @@ def end_group(process: subprocess.Popen[bytes], patience: float = _PATIENCE) -> 
         process.wait(patience)
     _signal_group(process.pid, signal.SIGKILL)  # whoever did not listen, and orphans
     process.wait(patience)
+
+
+@contextlib.contextmanager
+def ended_together(process: subprocess.Popen[Any]) -> Iterator[None]:
+    """End a process, started with `group_options`, when this one is interrupted or told to end."""
+    with stopping_cleanly():
+        try:
+            yield
+        finally:
+            if process.poll() is None:
+                end_group(process)
 
 
 def try_lock(descriptor: int) -> bool:

@@ -177,8 +177,9 @@ def _divergences(sweep: Path) -> NDArray[np.float64]:
 
 
 def _show(config: PowerConfig, spread: Spread) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from ..terminal import make_console, show_table
 
     title = (
         f"Smallest difference found with power {config.power:.0%} (spread over seeds "
@@ -199,7 +200,7 @@ def _show(config: PowerConfig, spread: Spread) -> None:
     words = ["more than 1,000" if one is None else str(one) for one in needed]
     table.add_section()
     table.add_row(f"for {config.difference:g}", *words)
-    Console().print(table)
+    show_table(make_console(markup=True), table)
 
 
 def _read(file: Path) -> pl.DataFrame:

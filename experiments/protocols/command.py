@@ -178,11 +178,12 @@ def measured(protocol: Protocol, budget: int, comparison: str | None) -> dict[st
 
 def print_found(found: dict[str, Any], folder: Path) -> None:
     """Print what a protocol found, what it covers, and what it does not."""
-    from rich.console import Console
     from rich.table import Table
 
-    protocol, console = found["protocol"], Console()
-    console.print(f"[bold]{protocol['name']}[/] ({found['protocol_hash']}) on {found['run']}")
+    from ..terminal import make_console, show_table
+
+    protocol, console = found["protocol"], make_console()
+    console.print(f"{protocol['name']} ({found['protocol_hash']}) on {found['run']}", style="bold")
     console.print(protocol["question"])
     if found["reason"]:
         console.print(f"not applicable: {found['reason']}")
@@ -193,12 +194,12 @@ def print_found(found: dict[str, Any], folder: Path) -> None:
         table.add_row(
             str(point["budget"]),
             _number(point["score"]),
-            f"[{_number(bounds[0])}, {_number(bounds[1])}]".replace("[", r"\["),
+            f"[{_number(bounds[0])}, {_number(bounds[1])}]",
             str(point["episodes"]),
             f"{point['seconds']:.1f}",
         )
-    console.print(table)
-    console.print(f"[bold]{found['decision']}[/]: {found['why']}".replace(" [", r" \["))
+    show_table(console, table)
+    console.print(f"{found['decision']}: {found['why']}", style="bold")
     if found["measured"]:
         row = found["measured"]
         console.print(
