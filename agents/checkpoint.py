@@ -33,6 +33,7 @@ from .spec import DESCRIPTION, MAX_DESCRIPTION_BYTES, PolicySpec
 
 WEIGHTS = "policy.safetensors"
 _MAX_HEADER_BYTES = 1 << 20
+_LARGEST_WEIGHT = 1e9  # trained ones are under 100
 
 
 def save_policy(folder: str | Path, policy: EncoderPolicy, spec: PolicySpec) -> None:
@@ -180,9 +181,10 @@ def _require_tensors(
                 f"{where}: tensor {name!r} is {found[1]} {list(found[0])}, where {DESCRIPTION} "
                 f"asks for float32 {list(shapes[name])}: {remedy}"
             )
-        if not torch.isfinite(tensor).all():
+        if not (tensor.abs() <= _LARGEST_WEIGHT).all():
             raise UserError(
-                f"{where}: tensor {name!r} holds NaN or infinity, so training diverged or the file "
+                f"{where}: tensor {name!r} holds NaN, infinity or a number above 1e9, so "
+                "training diverged or the file "
                 "is damaged: train again, with a lower learning_rate if that repeats it"
             )
 

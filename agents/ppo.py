@@ -35,6 +35,8 @@ ProgressCallback = Callable[[Progress], object]
 WINDOW = 1000
 """Finished episodes that success, return and outcomes are taken over."""
 
+_PLAUSIBLE = 1e4
+"""Weights beyond this come of a training that diverged."""
 _REPORTED = ("outcome", "reached_goal", "return", "steps")
 """What is kept of each finished episode's info."""
 
@@ -241,9 +243,9 @@ def _taken_up(info: dict[str, Any]) -> dict[str, Any]:
 
 def _explain_divergence(model: PPO, error: Exception) -> None:
     """Raise a `UserError` if the reason for `error` is weights that are no longer numbers."""
-    if not all(p.isfinite().all() for p in model.policy.parameters()):
+    if not all((p.abs() < _PLAUSIBLE).all() for p in model.policy.parameters()):
         raise UserError(
-            f"training diverged before step {model.num_timesteps} (weights became NaN): "
+            f"training diverged before step {model.num_timesteps} (weights became NaN or huge): "
             f"lower learning_rate={model.lr_schedule(1.0):g} or max_grad_norm"
         ) from error
 

@@ -297,8 +297,8 @@ class _Fields:
 
     def positive(self, name: str) -> float:
         value = self.get(name)
-        if type(value) not in (int, float) or not 0 < value <= 1e6:
-            self._refuse(name, value, "a number above 0, up to 1e6")
+        if type(value) not in (int, float) or not 1e-9 <= value <= 1e6:
+            self._refuse(name, value, "a number from 1e-9 to 1e6")
         return float(value)
 
     def _refuse(self, name: str, value: Any, allowed: str) -> Any:

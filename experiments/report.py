@@ -28,6 +28,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from misgen.envs.core.errors import UserError
 
@@ -214,7 +215,7 @@ def _cards(results: Results) -> list[dict[str, str]]:
                     "run": run.name,
                     "verdict": str(card["verdict"]["name"]),
                     "open": ", ".join(card["nothing_reaches"]).lower() or "nothing",
-                    "file": f"{run.name}/{CARD}",
+                    "file": f"./{quote(run.name)}/{CARD}",  # javascript:... is a name too
                 }
             )
     return found
