@@ -75,7 +75,7 @@ def changed_json(plain, rng):
         if isinstance(inside, dict) and rng.random() < 0.2:
             inside.pop(last, None)
         elif isinstance(inside, (dict, list)):
-            value = rng.choice(ODD)
+            value = json.loads(json.dumps(rng.choice(ODD)))
             for _ in range(rng.choice((0, 0, 0, 30, 70))):
                 value = [value]
             inside[last] = value

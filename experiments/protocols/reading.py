@@ -135,7 +135,8 @@ class _Loader(yaml.SafeLoader):
 
     def construct_yaml_float(self, node: Any) -> float:
         """Return a number, which NaN and infinity are not."""
-        number = float(self.construct_scalar(node).replace("_", ""))
+        text = self.construct_scalar(node).replace("_", "").lower()
+        number = float(text.replace(".nan", "nan").replace(".inf", "inf"))
         if not math.isfinite(number):
             raise _refused(f"{node.value[:40]} is no finite number", node)
         return number
