@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import gymnasium
@@ -25,6 +24,8 @@ import torch
 from torch import Tensor
 
 from misgen.envs.core.errors import UserError
+from misgen.envs.core.files import open_regular, temporary
+from misgen.envs.core.processes import replace
 
 from .networks import EncoderPolicy, inference_kwargs, make_spaces
 from .policy import PolicyAgent
@@ -32,6 +33,7 @@ from .spec import DESCRIPTION, MAX_DESCRIPTION_BYTES, PolicySpec
 
 WEIGHTS = "policy.safetensors"
 _MAX_HEADER_BYTES = 1 << 20
+_LARGEST_WEIGHT = 1e9  # trained ones are under 100
 
 
 def save_policy(folder: str | Path, policy: EncoderPolicy, spec: PolicySpec) -> None:
@@ -130,7 +132,7 @@ def _read(path: Path, limit: int) -> bytes:
             f"{DESCRIPTION} and {WEIGHTS}"
         )
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = file.read(limit + 1)
     except OSError as error:
         raise UserError(f"cannot read {path} ({error.strerror}): check its permissions") from error
@@ -179,9 +181,10 @@ def _require_tensors(
                 f"{where}: tensor {name!r} is {found[1]} {list(found[0])}, where {DESCRIPTION} "
                 f"asks for float32 {list(shapes[name])}: {remedy}"
             )
-        if not torch.isfinite(tensor).all():
+        if not (tensor.abs() <= _LARGEST_WEIGHT).all():
             raise UserError(
-                f"{where}: tensor {name!r} holds NaN or infinity, so training diverged or the file "
+                f"{where}: tensor {name!r} holds NaN, infinity or a number above 1e9, so "
+                "training diverged or the file "
                 "is damaged: train again, with a lower learning_rate if that repeats it"
             )
 
@@ -192,21 +195,11 @@ def replace_files(folder: Path, files: dict[str, bytes]) -> None:
     A crash between two renames leaves files that do not belong together; the checksum tells.
     """
     with contextlib.ExitStack() as stack:
-        written = {name: stack.enter_context(_temporary(folder, name)) for name in files}
+        written = {name: stack.enter_context(temporary(folder / name)) for name in files}
         for name, path in written.items():
             with path.open("wb") as file:
                 file.write(files[name])
                 file.flush()
                 os.fsync(file.fileno())
         for name, path in written.items():
-            os.replace(path, folder / name)
-
-
-@contextlib.contextmanager
-def _temporary(folder: Path, name: str) -> Iterator[Path]:
-    """Give a path beside `name` and see that nothing is left there."""
-    path = folder / f".{name}.{os.getpid()}.tmp"
-    try:
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
+            replace(path, folder / name)

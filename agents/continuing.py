@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import os
 import random
 import time
 from collections.abc import Callable
@@ -31,6 +33,7 @@ from stable_baselines3 import PPO
 from torch import Tensor
 
 from misgen.envs.core.errors import UserError
+from misgen.envs.core.files import parse_json, read_bytes
 
 from .checkpoint import replace_files
 from .rewards import NormalizedReward
@@ -38,6 +41,9 @@ from .rewards import NormalizedReward
 _FORMAT = "misgen-training-state"
 _VERSION = 1
 _MOMENTS = ("exp_avg", "exp_avg_sq")
+_DAMAGE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What comes of taking up a state that is not what it should be."""
+_DTYPES = (torch.float32, torch.int64, torch.uint8)
 
 
 class Progressing(Protocol):
@@ -105,13 +111,18 @@ class Continuation:
             self._saved = time.monotonic()
         return not self.stopped
 
-    def take_up(self, model: PPO, progress: Progressing) -> None:
+    def take_up(self, model: PPO, progress: Progressing, total_steps: int) -> None:
         """Put the file's state, if there is one, into a model that has not trained yet.
 
+        Args:
+            model: the model.
+            progress: takes up the counts.
+            total_steps: decisions after which the training is done; no state is kept of then.
+
         Raises:
-            UserError: if the file is damaged, or another run's.
+            UserError: if the file is damaged, another run's, or says what no training leaves.
         """
-        if not self.path.exists():
+        if not os.path.lexists(self.path):
             return
         tensors, plain = _read(self.path)
         if plain.get("run") != self._run:
@@ -120,11 +131,12 @@ class Continuation:
                 f"{self._run!r}: delete it to start this run from its beginning"
             )
         try:
+            _require_possible(model, tensors, plain, total_steps)
             _restore_model(model, tensors, plain)
             progress.restore(plain["progress"])
-            self.cuts = [*map(int, plain["cuts"]), model.num_timesteps]
+            self.cuts = [*plain["cuts"], model.num_timesteps]
             _restore_generators(tensors, plain["generators"])
-        except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
+        except _DAMAGE as error:
             raise _damaged(self.path, f"{type(error).__name__}: {error}") from error
         self._on_continue(model.num_timesteps)
 
@@ -168,18 +180,28 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         UserError: if the file is damaged, or not such a file.
     """
     try:
-        with safetensors.safe_open(path, framework="pt") as file:  # pyright: ignore
-            header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
-        raise _damaged(path, str(error)) from None
+        data = read_bytes(path)
+        tensors = safetensors.torch.load(data)
+        size = int.from_bytes(data[:8], "little")
+        header = parse_json(data[8 : 8 + size]).get("__metadata__", {})
+    except (safetensors.SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
+        raise _damaged(path, getattr(error, "strerror", None) or str(error)) from None
     found = header.get("format"), header.get("version")
     if found != (_FORMAT, str(_VERSION)):
         raise _damaged(path, f"format {found[0]!r}, version {found[1]!r} is not known")
+    other = next((name for name, one in tensors.items() if one.dtype not in _DTYPES), None)
+    if other is not None:
+        raise _damaged(path, f"{other!r} is {tensors[other].dtype}")
     text = header.get("state", "")
     if header.get("sha256") != _checksum(tensors, text):
         raise _damaged(path, "its checksum is wrong")
-    return tensors, json.loads(text)
+    try:
+        plain = parse_json(text)
+    except ValueError as error:
+        raise _damaged(path, str(error)) from None
+    if not isinstance(plain, dict):
+        raise _damaged(path, "its state is no JSON object")
+    return tensors, plain
 
 
 def _checksum(tensors: dict[str, Tensor], text: str) -> str:
@@ -214,6 +236,61 @@ def _model_tensors(model: PPO) -> dict[str, Tensor]:
     if drawn is not None:
         tensors["drawn"] = torch.from_numpy(drawn.copy())
     return tensors
+
+
+def _require_possible(
+    model: PPO, tensors: dict[str, Tensor], plain: dict[str, Any], total_steps: int
+) -> None:
+    """Refuse counts and tensors that no training of this model leaves.
+
+    A state is kept after whole rollouts, and not after the last.
+
+    Raises:
+        ValueError: saying what is wrong.
+    """
+    rollout = model.n_steps * model.n_envs
+    steps, updates, cuts = plain["steps"], plain["updates"], plain["cuts"]
+    _require_count("steps", steps, rollout, total_steps - 1)
+    if steps % rollout:
+        raise ValueError(f"steps={steps} are no whole rollouts of {rollout}")
+    _require_count("updates", updates, 1, steps // rollout * model.n_epochs)
+    if not isinstance(cuts, list):
+        raise ValueError("cuts is no list")
+    for cut in cuts:
+        _require_count("cuts", cut, rollout, steps)
+    known = dict(model.policy.named_parameters())
+    for name, parameter in known.items():
+        for part in ("weight", *_MOMENTS):
+            _require_tensor(tensors, f"{part}/{name}", parameter.shape, torch.float32)
+        _require_tensor(tensors, f"step/{name}", torch.Size(), torch.float32)
+        if (tensors[f"exp_avg_sq/{name}"] < 0).any() or tensors[f"step/{name}"] < 1:
+            raise ValueError(f"the moments of {name} are negative, or of no step")
+    drawn = _stream(model)
+    if drawn is not None:
+        _require_tensor(tensors, "drawn", torch.Size(drawn.shape), torch.int64)
+        if (tensors["drawn"] < 0).any() or (tensors["drawn"] > steps + len(drawn)).any():
+            raise ValueError("drawn holds counts that are impossible")
+    if isinstance(model.get_env(), NormalizedReward):
+        mean, variance, count = plain["reward"]
+        if not (math.isfinite(mean) and 0 <= variance < math.inf and 0 < count < math.inf):
+            raise ValueError(f"reward={plain['reward']} is no mean, variance and count")
+
+
+def _require_count(name: str, value: Any, low: int, high: int) -> None:
+    if type(value) is not int or not low <= value <= high:
+        raise ValueError(f"{name}={repr(value)[:40]} is no whole number from {low} to {high}")
+
+
+def _require_tensor(
+    tensors: dict[str, Tensor], name: str, shape: torch.Size, dtype: torch.dtype
+) -> None:
+    tensor = tensors[name]
+    if (tensor.shape, tensor.dtype) != (shape, dtype):
+        raise ValueError(
+            f"{name} is {tensor.dtype} {list(tensor.shape)}, not {dtype} {list(shape)}"
+        )
+    if not torch.isfinite(tensor).all():
+        raise ValueError(f"{name} holds NaN or infinity")
 
 
 def _restore_model(model: PPO, tensors: dict[str, Tensor], plain: dict[str, Any]) -> None:

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from misgen.envs.core.errors import UserError
+
 from .networks import EncoderPolicy
 from .spec import PolicySpec
 
@@ -58,7 +60,11 @@ class PolicyAgent:
         return values / self.spec.reward_scale
 
     def _outputs(self, observation: Observation) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return logits [n, num_actions] and values in scaled reward [n]."""
+        """Return logits [n, num_actions] and values in scaled reward [n].
+
+        Raises:
+            UserError: if one is no finite number.
+        """
         n = len(observation[self.spec.observed[0]])
         logits = np.empty((n, self.spec.num_actions))
         values = np.empty(n)
@@ -67,6 +73,11 @@ class PolicyAgent:
             count = rows.stop - first
             found = self._pass({key: observation[key][rows] for key in self.spec.observed})
             logits[rows], values[rows] = found[0][:count], found[1][:count, 0]
+        if not (np.isfinite(logits).all() and np.isfinite(values).all()):
+            raise UserError(
+                f"{self.name}: the network's outputs are NaN or infinite, so its weights are those "
+                "of a training that diverged, or were changed: restore them, or train again"
+            )
         return logits, values
 
     @torch.inference_mode()

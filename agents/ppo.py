@@ -36,6 +36,8 @@ ProgressCallback = Callable[[Progress], object]
 WINDOW = 1000
 """Finished episodes that success, return and outcomes are taken over."""
 
+_PLAUSIBLE = 1e4
+"""Weights beyond this come of a training that diverged."""
 _REPORTED = ("outcome", "reached_goal", "return", "steps")
 """What is kept of each finished episode's info."""
 
@@ -102,7 +104,7 @@ def train_ppo(
         _start_from(model, initial)
     reporter = _Reporter(callback, continuation, snapshot)
     if continuation is not None:
-        continuation.take_up(model, reporter)
+        continuation.take_up(model, reporter, config.total_steps)
     left = config.total_steps - model.num_timesteps
     if left <= 0:
         return model
@@ -214,8 +216,11 @@ class _Reporter(BaseCallback):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up what `state` returned."""
-        self._episodes, self._seconds = int(state["episodes"]), float(state["seconds"])
-        self._recent.extend({key: info[key] for key in _REPORTED} for info in state["recent"])
+        episodes, seconds, recent = state["episodes"], state["seconds"], state["recent"]
+        if type(episodes) is not int or episodes < 0 or not 0 <= seconds < math.inf:
+            raise ValueError(f"episodes={episodes!r}, seconds={seconds!r} are no counts")
+        self._episodes, self._seconds = episodes, float(seconds)
+        self._recent.extend(_taken_up(info) for info in recent)
 
     def _mean(self, key: str) -> float:
         values = [info[key] for info in self._recent]
@@ -229,11 +234,20 @@ def _kept(info: dict[str, Any]) -> dict[str, Any]:
     return kept | {"outcome": str(getattr(info["outcome"], "name", info["outcome"]))}
 
 
+def _taken_up(info: dict[str, Any]) -> dict[str, Any]:
+    """Return a finished episode as a state holds it, refusing what was none."""
+    kept = {key: info[key] for key in _REPORTED}
+    numbers = [kept[key] for key in ("reached_goal", "return", "steps")]
+    if not isinstance(kept["outcome"], str) or not all(math.isfinite(one) for one in numbers):
+        raise ValueError(f"an episode is {repr(kept)[:80]}")
+    return kept
+
+
 def _explain_divergence(model: PPO, error: Exception) -> None:
     """Raise a `UserError` if the reason for `error` is weights that are no longer numbers."""
-    if not all(p.isfinite().all() for p in model.policy.parameters()):
+    if not all((p.abs() < _PLAUSIBLE).all() for p in model.policy.parameters()):
         raise UserError(
-            f"training diverged before step {model.num_timesteps} (weights became NaN): "
+            f"training diverged before step {model.num_timesteps} (weights became NaN or huge): "
             f"lower learning_rate={model.lr_schedule(1.0):g} or max_grad_norm"
         ) from error
 

@@ -20,6 +20,7 @@ import numpy as np
 from gymnasium import spaces
 
 from misgen.envs.core.errors import UserError, one_of
+from misgen.envs.core.files import open_regular, parse_json
 
 from .config import (
     ACTIVATIONS,
@@ -197,8 +198,8 @@ def weights_checksum(folder: str | Path) -> str:
     """
     path = Path(folder) / DESCRIPTION
     try:
-        with path.open("rb") as file:
-            text = file.read(MAX_DESCRIPTION_BYTES)
+        with open_regular(path) as file:
+            text = file.read(MAX_DESCRIPTION_BYTES + 1)
     except OSError as error:
         raise UserError(
             f"{path} cannot be read ({error.strerror}): give the folder of a trained policy"
@@ -296,8 +297,8 @@ class _Fields:
 
     def positive(self, name: str) -> float:
         value = self.get(name)
-        if type(value) not in (int, float) or not 0 < value <= 1e6:
-            self._refuse(name, value, "a number above 0, up to 1e6")
+        if type(value) not in (int, float) or not 1e-9 <= value <= 1e6:
+            self._refuse(name, value, "a number from 1e-9 to 1e6")
         return float(value)
 
     def _refuse(self, name: str, value: Any, allowed: str) -> Any:
@@ -338,12 +339,9 @@ def _plain(value: Any) -> Any:
 
 
 def _parse(text: bytes, where: str) -> Any:
-    def refuse_constant(name: str) -> Any:
-        raise ValueError(f"{name} is no JSON number")
-
     try:
-        return json.loads(text.decode("utf-8"), parse_constant=refuse_constant)
-    except (ValueError, RecursionError) as error:
+        return parse_json(text)
+    except ValueError as error:
         raise UserError(f"{where} is not valid JSON ({error}): {_HELP}") from None
 
 

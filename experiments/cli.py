@@ -13,6 +13,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from .terminal import prepare_streams
+
 COMMANDS = {
     "train": ("misgen.experiments.train", "train one agent, on levels of one correlation"),
     "evaluate": ("misgen.experiments.evaluate", "measure capability and goal of a trained agent"),
@@ -50,6 +52,7 @@ Everything lands in runs/, a folder per run; a sweep's report is runs/<sweep>/re
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return the exit status: 0, 2 for a user's error, 130 if interrupted."""
+    prepare_streams()
     command, *rest = (sys.argv[1:] if argv is None else argv) or ["--help"]
     if command in ("-h", "--help", "help"):
         print(HELP.format(commands=_command_list()), end="")
@@ -80,8 +83,11 @@ def command_help(module: str) -> str:
 
 def _run(command: str, argv: list[str]) -> int:
     """Run a command; a mistake of the user's becomes one sentence instead of a traceback."""
+    from misgen.envs.core.processes import stopping_cleanly  # here, as it loads the engine
+
     try:
-        return importlib.import_module(COMMANDS[command][0]).main(argv)
+        with stopping_cleanly():
+            return importlib.import_module(COMMANDS[command][0]).main(argv)
     except KeyboardInterrupt:
         print(f"misgen {command}: interrupted", file=sys.stderr)
         return 130

@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from misgen.envs.core.errors import UserError, did_you_mean, plain_sentence
+from misgen.envs.core.processes import stopping_cleanly
+
+from .terminal import prepare_streams
 
 _MULTIRUN = ("-m", "--multirun")
 _MOST_CHECKED = 200
@@ -179,11 +182,16 @@ def print_config(config_name: str, argv: list[str]) -> int:
 
 def run_module(name: str, main: Callable[[list[str]], int]) -> int:
     """Run a command started as `python -m misgen.experiments.<name>`."""
+    prepare_streams()
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(sys.modules["__main__"].__doc__)
         return 0
     try:
-        return main(sys.argv[1:])
+        with stopping_cleanly():
+            return main(sys.argv[1:])
+    except KeyboardInterrupt:
+        print(f"misgen {name}: interrupted", file=sys.stderr)
+        return 130
     except UserError as error:
         print(f"misgen {name}: {plain_sentence(error)}", file=sys.stderr)
         return 2

@@ -7,9 +7,11 @@ from Python without hydra.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
+import math
 import re
 import types
 import typing
@@ -134,6 +136,16 @@ class TrainConfig:
             in_range("stop_after", self.stop_after, 0, 1e6)
         for steps in self.snapshots:
             in_range("snapshots", steps, 0, self.agent.total_steps)
+        if not self.init and (self.init_policy or self.init is not None):
+            raise UserError(
+                f"init={self.init!r} with init_policy={self.init_policy!r} names no policy to "
+                "start from: give init=<folder of a trained policy>, or neither for fresh weights"
+            )
+        if self.init_policy is not None and not re.fullmatch("[0-9a-f]{64}", self.init_policy):
+            raise UserError(
+                f"init_policy={self.init_policy[:70]!r} is no SHA-256: leave it out, init=... "
+                "alone says which weights training starts from"
+            )
         if self.init is not None and self.init_policy is None:
             object.__setattr__(self, "init_policy", weights_checksum(self.init))
         object.__setattr__(self, "placement", self.distribution.placement)
@@ -252,7 +264,7 @@ def typed(cls: type[T], plain: Mapping[str, Any], path: str = "") -> T:
         if key not in fields:
             raise UserError(
                 f"{where}={value!r} is not a known setting: use one of "
-                f"{', '.join(path + name for name in fields)}{did_you_mean(key, fields)}"
+                f"{', '.join(path + name for name in fields)}{did_you_mean(str(key), fields)}"
             )
         values[key] = _convert(hints[key], value, where)
     for name, f in fields.items():
@@ -283,24 +295,22 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         inner = (*typing.get_args(hint), Any, Any)[1]
         return {str(key): _convert(inner, item, f"{where}.{key}") for key, item in value.items()}
     if plain is float and type(value) in (int, float):
-        return _number(value, where)
+        return _finite(value, where)
     if plain is str and type(value) in (int, float):
         return str(value)
     if plain is not Any and type(value) is not plain:
-        raise UserError(f"{where}={value!r} must be {_TYPE_NAMES.get(plain, plain.__name__)}")
+        raise UserError(
+            f"{where}={repr(value)[:80]} must be {_TYPE_NAMES.get(plain, plain.__name__)}"
+        )
     return value
 
 
-def _number(value: float, where: str) -> float:
-    """Return a number as a float, -0 as 0.
-
-    Raises:
-        UserError: if it is too large for one.
-    """
-    try:
-        return float(value) + 0.0
-    except OverflowError:
-        raise UserError(f"{where}={value} is too large a number") from None
+def _finite(value: float, where: str) -> float:
+    """Return a number as a float, -0 as 0, refusing NaN, infinity, and what no float can hold."""
+    with contextlib.suppress(OverflowError):
+        if math.isfinite(value):
+            return float(value) + 0.0
+    raise UserError(f"{where}={repr(value)[:40]} must be a finite number")
 
 
 _TYPE_NAMES = {

@@ -57,6 +57,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from misgen.envs.core.files import read_bytes
 from misgen.envs.core.level_set import names_files
 
 from .checks import require_evaluable, require_room
@@ -226,7 +227,7 @@ def _evaluate(
         progress=count,
     )
     episodes = suite.add_planned(episodes, where if config.planned else (), count)
-    write_parquet(folder.path / EPISODES, episodes)
+    digest = write_parquet(folder.path / EPISODES, episodes)
     world = where[0].distribution.world
     trained_on = run.manifest.get("training_levels") or run.config.distribution.describe()
     return {
@@ -235,6 +236,7 @@ def _evaluate(
         "finished": now(),
         "config": config.science | {"levels": str(where[0].distribution.ids)},
         "config_hash": _evaluation_hash(folder, config),
+        "files": {EPISODES: digest},
         "levels": suite.level_report(run.config.distribution, where, trained_on)
         | ({"hand_made": by_hand} if (by_hand := set_report(where)) else {}),
         "metrics": metrics.summary_table(episodes, config.metrics).to_dicts(),
@@ -265,7 +267,7 @@ def _jobs(folder: RunFolder, where: list[Condition], config: EvaluateConfig) -> 
 def _evaluation_hash(folder: RunFolder, config: EvaluateConfig) -> str:
     """Return a hash of the settings and of the policy that they are applied to."""
     with contextlib.suppress(OSError):
-        policy = hashlib.sha256((folder.path / _POLICY).read_bytes()).hexdigest()
+        policy = hashlib.sha256(read_bytes(folder.path / _POLICY)).hexdigest()
         return config_hash({"config": config.science, "policy": policy, "schema": SCHEMA_VERSION})
     return ""
 

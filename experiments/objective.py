@@ -48,12 +48,21 @@ from typing import TYPE_CHECKING, Any
 from misgen.envs.core.distribution import IdRange, LevelDistribution
 from misgen.envs.core.episode import ON_PROXY
 from misgen.envs.core.errors import in_range, one_of
+from misgen.envs.core.files import read_bytes
 
 from .config import compose, config_hash, typed
 from .evaluation.config import ACTIONS
 from .evaluation.explain import explain, words
 from .evaluation.objective import ObjectiveConfig, gather, parting_ids, posteriors
-from .runs import RunFolder, provenance, write_json, write_parquet, write_with
+from .runs import (
+    RunFolder,
+    digest_beside,
+    provenance,
+    read_parquet,
+    write_json,
+    write_parquet,
+    write_with,
+)
 from .trained import TrainedRun, run_or_sweep
 
 if TYPE_CHECKING:
@@ -173,10 +182,12 @@ def infer(folder: RunFolder, config: ObjectiveCommand) -> pl.DataFrame:
                 train_correlation=pl.lit(run.config.correlation),
                 train_placement=pl.lit(run.config.placement),
             )
-            write_parquet(folder.path / EPISODES, found)
-            _write(folder.path, {folder.path.name: explain(found, config.objective)}, config)
+            files = {EPISODES: write_parquet(folder.path / EPISODES, found)}
+            tables = {folder.path.name: explain(found, config.objective)}
+            _write(folder.path, tables, config, files)
             folder.mark(EXPLAINED, key)
-    return pl.read_parquet(folder.path / EPISODES, glob=False)
+    path = folder.path / EPISODES
+    return read_parquet(path, digest_beside(path, TABLE), hint=f"delete {EXPLAINED} beside it")
 
 
 def by_training(found: list[pl.DataFrame]) -> dict[str, pl.DataFrame]:
@@ -216,19 +227,25 @@ def _play(run: TrainedRun, config: ObjectiveCommand) -> pl.DataFrame:
 def _hash(folder: RunFolder, config: ObjectiveCommand) -> str:
     """Return a hash of the settings and of the policy that they are applied to."""
     with contextlib.suppress(OSError):
-        policy = hashlib.sha256((folder.path / _POLICY).read_bytes()).hexdigest()
+        policy = hashlib.sha256(read_bytes(folder.path / _POLICY)).hexdigest()
         return config_hash({"config": config.science, "policy": policy})
     return ""
 
 
-def _write(folder: Path, tables: dict[str, pl.DataFrame], config: ObjectiveCommand) -> None:
-    """Write objective.json and objective.png."""
+def _write(
+    folder: Path,
+    tables: dict[str, pl.DataFrame],
+    config: ObjectiveCommand,
+    files: dict[str, str] | None = None,
+) -> None:
+    """Write objective.json, with the digests of `files` beside it, and objective.png."""
     from .reporting.figures import png_bytes
     from .reporting.objective import draw_explained
 
     found = {
         **provenance(),
         "config": config.science,
+        "files": files or {},
         "results": [
             {"label": label, "words": words(table), "explained": table.to_dicts()}
             for label, table in tables.items()

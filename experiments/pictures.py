@@ -41,8 +41,8 @@ from misgen.envs.core.errors import UserError, did_you_mean, one_of
 from misgen.envs.core.level import LevelBatch
 
 from .command import shell_words
-from .evaluation.suite import SHIFTED, TWIN
-from .runs import EPISODES, RunFolder
+from .evaluation.suite import NEEDED, SHIFTED, TWIN
+from .runs import EPISODES, SUMMARY, RunFolder, digest_beside, read_parquet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -272,7 +272,8 @@ def _episodes(run: RunFolder) -> pl.DataFrame:
             f"{path} does not exist, so there is nothing to pick a level by: give id=..., or run "
             f"{shell_words('misgen', 'evaluate', f'run={run.path}')} first"
         )
-    return pl.read_parquet(path, glob=False)
+    digest = digest_beside(path, SUMMARY)
+    return read_parquet(path, digest, NEEDED, "evaluate the run again")
 
 
 def _positions(engine: Engine, slots: NDArray[np.int64] | None = None) -> list[tuple[float, float]]:

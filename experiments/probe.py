@@ -50,7 +50,18 @@ from .command import shell_words
 from .config import TrainConfig, compose, typed
 from .evaluation.config import ACTIONS, MetricsConfig
 from .evaluation.tracking import CriticConfig
-from .runs import EPISODES, EVALUATED, RunFolder, now, provenance, write_json, write_with
+from .runs import (
+    EPISODES,
+    EVALUATED,
+    SUMMARY,
+    RunFolder,
+    digest_beside,
+    now,
+    provenance,
+    read_parquet,
+    write_json,
+    write_with,
+)
 from .trained import TrainedRun, run_or_sweep
 
 if TYPE_CHECKING:
@@ -250,6 +261,8 @@ def _job(folder: RunFolder, config: ProbeConfig) -> _Job:
     """
     import polars as pl
 
+    from .evaluation.suite import NEEDED
+
     run = TrainedRun.read(folder)
     file = folder.path / EPISODES
     if not ((folder.path / EVALUATED).is_file() and file.is_file()):
@@ -260,7 +273,9 @@ def _job(folder: RunFolder, config: ProbeConfig) -> _Job:
     levels = run.test_ids(config.levels)
     if config.levels is None:
         levels = levels.first(MOST_LEVELS)
-    episodes = pl.read_parquet(file, glob=False)
+    hint = f"run misgen evaluate run={folder.path} again"
+    digest = digest_beside(file, SUMMARY)
+    episodes = read_parquet(file, digest, NEEDED, hint)
     evaluated = episodes.filter(pl.col("condition") == "shifted")["placement"].unique().to_list()
     placements = config.placements or tuple(sorted(evaluated))
     for placement in placements:

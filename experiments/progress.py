@@ -14,10 +14,11 @@ _LINE_EVERY = 15.0  # seconds, where there is no terminal
 @contextlib.contextmanager
 def training_progress(total_steps: int, label: str) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Yield a function that shows the record of a rollout."""
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
+    from .terminal import make_console
+
+    console = make_console(stderr=True)
     print(f"{label}: starting ...", file=sys.stderr)
     if not console.is_terminal:
         yield _lines(total_steps, label)
@@ -36,7 +37,6 @@ def training_progress(total_steps: int, label: str) -> Iterator[Callable[[dict[s
 @contextlib.contextmanager
 def episode_progress(label: str) -> Iterator[Callable[[int, int], None]]:
     """Yield a function that shows how many episodes are done, and of how many."""
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -45,7 +45,9 @@ def episode_progress(label: str) -> Iterator[Callable[[int, int], None]]:
         TimeRemainingColumn,
     )
 
-    console = Console(stderr=True)
+    from .terminal import make_console
+
+    console = make_console(stderr=True)
     name = TextColumn("{task.description}", markup=False)
     columns = (name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:

@@ -29,6 +29,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from misgen.envs.core.errors import UserError
 
@@ -86,18 +87,17 @@ def print_report(folder: Path) -> None:
     Raises:
         UserError: if the folder holds no finished run.
     """
-    from rich.console import Console
-
     from .reporting.results import read_results
     from .reporting.words import headline, interval_note, verdict_lines
+    from .terminal import make_console, show_table
 
     results = read_results(Path(folder))
-    console = Console(highlight=False)
+    console = make_console()
     console.print()
     console.print(headline(results), style="bold")
-    console.print(terminal_table(results, narrow=console.width < _WIDE))
+    show_table(console, terminal_table(results, narrow=console.width < _WIDE), labels=3)
     if len(results.world.proxies) > 1:
-        console.print(proxies_table(results))
+        show_table(console, proxies_table(results), labels=2)
     console.print("Verdicts, where the intervals carry one:")
     for line in verdict_lines(results):
         console.print(f"  {line}")
@@ -216,7 +216,7 @@ def _cards(results: Results) -> list[dict[str, str]]:
                     "run": run.name,
                     "verdict": str(card["verdict"]["name"]),
                     "open": ", ".join(card["nothing_reaches"]).lower() or "nothing",
-                    "file": f"{run.name}/{CARD}",
+                    "file": f"./{quote(run.name)}/{CARD}",  # javascript:... is a name too
                 }
             )
     return found
@@ -282,15 +282,14 @@ def _facts(results: Results) -> list[tuple[str, str]]:
 
 def _compare(folders: Sequence[Path]) -> int:
     """Set sweeps side by side."""
-    from rich.console import Console
-
     from .reporting.figures import write_figure
     from .reporting.results import read_results
     from .reporting.side_by_side import markdown, side_by_side, side_by_side_table
     from .runs import write_text
+    from .terminal import make_console, show_table
 
     sweeps = [read_results(folder) for folder in folders]
-    Console(highlight=False).print(side_by_side_table(sweeps))
+    show_table(make_console(), side_by_side_table(sweeps), labels=2)
     stem = folders[0].parent / "side_by_side"
     write_figure(side_by_side(sweeps), stem, dpi=110)
     write_text(stem.with_suffix(".md"), markdown(sweeps))

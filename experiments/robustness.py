@@ -49,7 +49,16 @@ from misgen.envs.core.errors import in_range, one_of
 from .checks import require_room
 from .config import compose, config_hash, typed
 from .evaluation.config import ACTIONS
-from .runs import RunFolder, now, provenance, write_json, write_parquet, write_text
+from .runs import (
+    RunFolder,
+    digest_beside,
+    now,
+    provenance,
+    read_parquet,
+    write_json,
+    write_parquet,
+    write_text,
+)
 from .trained import TrainedRun, run_or_sweep
 
 if TYPE_CHECKING:
@@ -203,10 +212,10 @@ def attack_run(folder: RunFolder, config: RobustnessConfig) -> pl.DataFrame:
         with folder.lock():
             folder.unmark(ATTACKED)
             episodes = pl.concat(attacked(agent, levels, run, config))
-            write_parquet(folder.path / EPISODES, episodes)
             _write(_found(episodes, [folder.path.name], config), episodes, folder.path)
             folder.mark(ATTACKED, key)
-    return pl.read_parquet(folder.path / EPISODES, glob=False)
+    path = folder.path / EPISODES
+    return read_parquet(path, digest_beside(path, JSON), hint=f"delete {ATTACKED} beside it")
 
 
 def attacked(
@@ -287,10 +296,10 @@ def _write(found: dict[str, Any], episodes: pl.DataFrame, folder: Path) -> None:
     from .reporting.figures import write_figure
     from .reporting.robustness import draw_robustness
 
-    write_parquet(folder / EPISODES, episodes)
+    files = {EPISODES: write_parquet(folder / EPISODES, episodes)}
     write_text(folder / CSV, pl.DataFrame(found["table"], TABLE).write_csv())
     write_figure(draw_robustness(found), folder / FIGURE)
-    write_json(folder / JSON, found)
+    write_json(folder / JSON, found | {"files": files})
 
 
 if __name__ == "__main__":

@@ -3,21 +3,23 @@
 `runs/<sweep>/<slug>-<hash>/` holds `manifest.json`, `policy.safetensors` + `policy.json`,
 `learning.parquet`, `state.safetensors` until it is trained, later `episodes.parquet` and
 `summary.json`, and markers (`DONE`, `EVALUATED`) that hold a config's hash and are written last.
-Every file is written beside its place and moved there.
+Every file is written beside its place and moved there.  None is believed: what is read is checked
+(regular files alone, JSON of the right shape, a config that has its hash, tables that have theirs).
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import io
 import json
 import os
 import platform
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -26,8 +28,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from misgen.envs.core.errors import UserError
+from misgen.envs.core.files import (
+    LARGEST_JSON,
+    open_lock,
+    parse_json,
+    read_bytes,
+    remove_leftovers,
+    write_whole,
+)
+from misgen.envs.core.processes import try_lock
 
 from .command import COMMAND, shell_words
+from .stored import require_stored
 
 if TYPE_CHECKING:
     import polars as pl
@@ -50,7 +62,7 @@ class RunFolder:
     def marked(self, marker: str, config_hash: str) -> bool:
         """Return whether `marker` was written for the config with this hash."""
         try:
-            return (self.path / marker).read_text().strip() == config_hash
+            return read_bytes(self.path / marker, 1000).strip() == config_hash.encode()
         except OSError:
             return False
 
@@ -67,13 +79,28 @@ class RunFolder:
         """Return the manifest.
 
         Raises:
-            UserError: if there is none, or it cannot be read.
+            UserError: if there is none, it cannot be read, or its config has another hash.
         """
-        return read_json(self.path / MANIFEST, "misgen train makes run folders")
+        path = self.path / MANIFEST
+        manifest = read_json(path, "misgen train makes run folders")
+        found = hash_of_stored(manifest["config"])
+        if found != manifest["config_hash"]:
+            raise UserError(
+                f"{path}: config_hash is {manifest['config_hash'][:20]!r} and its config gives "
+                f"{found!r}, so one of them was changed: restore the file, or train the agent again"
+            )
+        return manifest
+
+    def tidy(self, finished: bool = False) -> None:
+        """Remove what killed writers left: temporary files, and a finished run's training state."""
+        remove_leftovers(self.path)
+        if finished:
+            with contextlib.suppress(OSError):
+                (self.path / STATE).unlink(missing_ok=True)
 
     def status(self, **values: Any) -> None:
         """Say how far the run is, for whoever watches; best effort."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, UserError):
             write_json(self.path / STATUS, {"time": time.time(), "pid": os.getpid(), **values})
 
     @contextlib.contextmanager
@@ -85,15 +112,20 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            handle = (self.path / "LOCK").open("a")
+            handle = open_lock(self.path / "LOCK")
         except OSError as error:
-            raise UserError(f"{self.path} cannot be written to: {error.strerror}") from None
+            where = error.filename or self.path
+            raise UserError(
+                f"{where} cannot be written to ({error.strerror}): give another runs=... or "
+                "name=..."
+            ) from None
         with handle:
-            if not _try_lock(handle.fileno()):
+            if not try_lock(handle.fileno()):
                 raise UserError(
                     f"{self.path} is being written to by another process: wait for it, or give "
                     "this one another name=..."
                 )
+            self.tidy()
             yield
 
 
@@ -104,7 +136,7 @@ def find_runs(sweep: Path) -> list[RunFolder]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    write_with(path, lambda handle: handle.write(text.encode()))
+    write_with(path, lambda handle: handle.write(text.encode("utf-8", "replace")))
 
 
 def write_json(path: Path, plain: Any) -> None:
@@ -113,11 +145,13 @@ def write_json(path: Path, plain: Any) -> None:
     write_text(path, text + "\n")
 
 
-def write_parquet(path: Path, table: pl.DataFrame) -> None:
-    """Write a table, whole or not at all."""
+def write_parquet(path: Path, table: pl.DataFrame) -> str:
+    """Write a table, whole or not at all, and return the SHA-256 of the file."""
     buffer = io.BytesIO()  # as polars wraps the error of a full disk in one of its own
     table.write_parquet(buffer)
-    write_with(path, lambda file: file.write(buffer.getbuffer()))
+    data = buffer.getvalue()
+    write_with(path, lambda file: file.write(data))
+    return hashlib.sha256(data).hexdigest()
 
 
 def write_with(path: Path, write: Callable[[Any], object]) -> None:
@@ -126,22 +160,19 @@ def write_with(path: Path, write: Callable[[Any], object]) -> None:
     Raises:
         UserError: if the disk is full or the place cannot be written to; the old file stays.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        write_whole(path, write)
     except OSError as error:
         raise UserError(
             f"{path} could not be written ({error.strerror}); nothing that was there is lost: "
-            "free some space and start again"
+            f"{_WHAT_NOW.get(error.errno or 0, 'free some space')} and start again"
         ) from error
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+
+
+_WHAT_NOW = dict.fromkeys(
+    (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT, errno.EISDIR),
+    "see that its folder is there and can be written to",
+)
 
 
 def read_json(path: Path, hint: str) -> dict[str, Any]:
@@ -152,17 +183,104 @@ def read_json(path: Path, hint: str) -> dict[str, Any]:
         hint: what to do where it is missing.
 
     Raises:
-        UserError: if it is missing or holds no JSON object.
+        UserError: if it is missing, holds no JSON object, or a field is not what a file of this
+            name has there.
     """
     try:
-        plain = json.loads(path.read_text())
+        plain = parse_json(read_bytes(path, LARGEST_JSON))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: {hint}") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): {hint}") from None
+    except ValueError as error:
         raise UserError(f"{path} cannot be read ({error}): {hint}") from None
     if not isinstance(plain, dict):
         raise UserError(f"{path} holds no JSON object: {hint}")
+    require_stored(plain, path, hint)
     return plain
+
+
+def read_parquet(
+    path: Path,
+    digest: str | None = None,
+    columns: Mapping[str, Any] | None = None,
+    hint: str = "make it again, or restore it",
+) -> pl.DataFrame:
+    """Return a table.
+
+    Args:
+        path: the file.
+        digest: SHA-256 that the file must have; None: whatever it has, as of runs that were made
+            before digests were kept.
+        columns: names and types of columns that it must have.
+        hint: what to do where it is not as it should be.
+
+    Raises:
+        UserError: if it is missing, was changed, is no Parquet, or has other columns.
+    """
+    import polars as pl
+
+    try:
+        data = read_bytes(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): {hint}") from None
+    if digest is not None and hashlib.sha256(data).hexdigest() != digest:
+        raise UserError(f"{path} is not the file that was written (its SHA-256 differs): {hint}")
+    try:
+        table = pl.read_parquet(io.BytesIO(data))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError,
+            OverflowError, MemoryError) as error:  # fmt: skip
+        why = " ".join(str(error).split())[:120]
+        raise UserError(f"{path} is truncated or damaged ({why}): {hint}") from None
+    require_columns(table, columns or {}, path, hint)
+    return table
+
+
+def digest_beside(path: Path, voucher: str) -> str | None:
+    """Return the SHA-256 that a table must have by the JSON file `voucher` in its folder.
+
+    None where that file is not there, or notes none, as of runs made before digests were kept.
+    """
+    beside = path.parent / voucher
+    if not beside.is_file():
+        return None
+    return read_json(beside, "make both again").get("files", {}).get(path.name)
+
+
+def require_columns(table: pl.DataFrame, columns: Mapping[str, Any], path: Path, hint: str) -> None:
+    """Refuse a table that lacks columns, or has others in their place.
+
+    Raises:
+        UserError: naming the file and the column.
+    """
+    for name, dtype in columns.items():
+        found = table.schema.get(name)
+        if found is None:
+            raise UserError(f"{path}: column {name!r} is missing: {hint}")
+        if not _alike(found, dtype):
+            raise UserError(f"{path}: column {name!r} holds {found}, not {dtype}: {hint}")
+
+
+def _alike(found: pl.DataType, wanted: Any) -> bool:
+    """Return whether a column can stand for another: whole numbers of any size, and so on."""
+    import polars as pl
+
+    texts = (pl.String, pl.Enum, pl.Categorical)
+    return any(
+        (
+            found == wanted,
+            found.is_integer() and wanted.is_integer(),
+            found.is_float() and wanted.is_float(),
+            isinstance(found, texts) and wanted in texts,
+        )
+    )
+
+
+def hash_of_stored(config: Mapping[str, Any]) -> str:
+    """Return the hash of a run's config as its manifest holds it, wherever `init` lies."""
+    from .config import config_hash
+
+    return config_hash({key: value for key, value in config.items() if key != "init"})
 
 
 def provenance() -> dict[str, Any]:
@@ -220,15 +338,3 @@ def _without_nan(plain: Any) -> Any:
     if isinstance(plain, float) and plain - plain != 0:
         return None
     return plain
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # Windows has no advisory locks of this kind
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

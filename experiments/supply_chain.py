@@ -53,6 +53,7 @@ from .runs import (
     RunFolder,
     now,
     provenance,
+    read_parquet,
     write_json,
     write_parquet,
     write_text,
@@ -355,7 +356,7 @@ def play(snapshot: Snapshot, config: SupplyChainConfig) -> pl.DataFrame:
         "train_seed": pl.lit(base.seed, pl.Int64),
     }
     return (
-        pl.read_parquet(snapshot.path / _SNAPSHOT_EPISODES, glob=False)
+        read_parquet(snapshot.path / _SNAPSHOT_EPISODES, hint=f"delete {PLAYED} beside it")
         .rename({"steps": "decisions"})
         .with_columns(**labels)
     )
@@ -411,10 +412,10 @@ def _write(found: dict[str, Any], episodes: pl.DataFrame, folder: Path) -> None:
     from .reporting.figures import write_figure
     from .reporting.inheritance import draw_inheritance
 
-    write_parquet(folder / EPISODES, episodes)
+    files = {EPISODES: write_parquet(folder / EPISODES, episodes)}
     write_text(folder / CSV, pl.DataFrame(found["table"], TABLE).write_csv())
     write_figure(draw_inheritance(found), folder / FIGURE)
-    write_json(folder / JSON, found)
+    write_json(folder / JSON, found | {"files": files})
 
 
 if __name__ == "__main__":

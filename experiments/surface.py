@@ -99,7 +99,7 @@ def run_surface(config: EvaluateConfig, show: Callable[[int, int], object]) -> P
         tables.append(player.play(crossing))
         show(len(tables), len(todo))
     episodes = pl.concat(tables)
-    write_parquet(folder / EPISODES, episodes)
+    digest = write_parquet(folder / EPISODES, episodes)
     write_json(
         folder / SURFACE,
         {
@@ -107,6 +107,7 @@ def run_surface(config: EvaluateConfig, show: Callable[[int, int], object]) -> P
             **provenance(),
             "config": config.science,
             "runs": [one.run.folder.path.name for one in players],
+            "files": {EPISODES: digest},
             "levels": str(players[0].levels.ids),
             "cells": surface_table(episodes, config).to_dicts(),
         },

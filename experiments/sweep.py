@@ -21,20 +21,23 @@ Settings (misgen sweep --cfg prints them all with their values)
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
-import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from misgen.envs.core.errors import UserError, in_range
+from misgen.envs.core.processes import (
+    ended_together,
+    group_options,
+    is_alive,
+    stopping_cleanly,
+)
 
 from .command import COMMAND, shell_words
 from .config import TrainConfig, compose, typed
@@ -129,7 +132,7 @@ def main(argv: list[str]) -> int:
         return print_config("sweep", argv)
     config = read_config(compose("sweep", argv), argv)
     check(config, argv)
-    with RunFolder(config.folder).lock():
+    with stopping_cleanly(), RunFolder(config.folder).lock():
         failed = run(config, argv)
     if failed:
         names = ", ".join(folder.path.name for folder in failed)
@@ -198,6 +201,8 @@ def run(config: SweepConfig, argv: list[str]) -> list[RunFolder]:
             "runs": [folder.path.name for folder in folders],
         },
     )
+    for folder, one in zip(folders, runs, strict=True):
+        folder.tidy(finished=folder.marked(DONE, one.hash))
     todo = [f for f, one in zip(folders, runs, strict=True) if not _complete(f, one, config)]
     if todo:
         _compile(config)
@@ -263,29 +268,9 @@ def _run_jobs(config: SweepConfig, argv: list[str], folders: list[RunFolder]) ->
     own = {_PARENT: str(os.getpid()), COMMAND: command_line}
     environment = {**os.environ, **_ONE_THREAD, **own}
     with (config.folder / "sweep.log").open("ab") as log:
-        jobs = subprocess.Popen(
-            command, env=environment, stdout=log, stderr=log, start_new_session=True
-        )
-        with _ended_together(jobs):
+        jobs = subprocess.Popen(command, env=environment, stdout=log, stderr=log, **group_options())
+        with ended_together(jobs):
             watch(folders, config.train["agent"]["total_steps"], lambda: jobs.poll() is None)
-
-
-@contextlib.contextmanager
-def _ended_together(jobs: subprocess.Popen[bytes]) -> Iterator[None]:
-    """End the jobs when this process is interrupted or told to end."""
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        if jobs.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(jobs.pid, signal.SIGTERM)
-            jobs.wait(10)
 
 
 def _stop_with_sweep() -> None:
@@ -295,14 +280,9 @@ def _stop_with_sweep() -> None:
         return
 
     def look() -> None:
-        while True:
+        while is_alive(parent):
             time.sleep(_POLL)
-            try:
-                os.kill(parent, 0)
-            except ProcessLookupError:
-                os._exit(1)
-            except PermissionError:
-                return
+        os._exit(1)
 
     threading.Thread(target=look, daemon=True).start()
 

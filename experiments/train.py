@@ -41,6 +41,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from misgen.envs.core.processes import stopping_cleanly
+
 from .checks import initial_weights_of, require_trainable
 from .config import TrainConfig, compose, typed
 from .overrides import ONE_RUN, refuse_unused
@@ -79,7 +81,7 @@ def main(argv: list[str]) -> int:
     require_no_launcher(argv)
     config = typed(TrainConfig, compose("train", argv))
     folder = run_folder(config)
-    if folder.marked(DONE, config.hash):
+    if _is_done(folder, config):
         print(f"{folder.path} is done; give another seed or name=... to train again")
         return 0
     require_trainable(config)
@@ -136,10 +138,10 @@ def train(config: TrainConfig, show: Callable[[dict[str, Any]], None] | None = N
             full.
     """
     folder = run_folder(config)
-    if folder.marked(DONE, config.hash):
+    if _is_done(folder, config):
         return folder
     require_trainable(config)
-    with folder.lock():
+    with stopping_cleanly(), folder.lock():
         folder.unmark(DONE, EVALUATED)
         manifest = {
             **provenance(),
@@ -163,8 +165,16 @@ def train(config: TrainConfig, show: Callable[[dict[str, Any]], None] | None = N
             write_json(folder.path / MANIFEST, manifest)
         if manifest["status"] == "done":
             folder.mark(DONE, config.hash)
-            (folder.path / STATE).unlink(missing_ok=True)
+            folder.tidy(finished=True)
     return folder
+
+
+def _is_done(folder: RunFolder, config: TrainConfig) -> bool:
+    """Return whether nothing is left to do, but to remove what a kill may have left."""
+    done = folder.marked(DONE, config.hash)
+    if done:
+        folder.tidy(finished=True)
+    return done
 
 
 def _train(
@@ -286,7 +296,11 @@ class _Curve:
         """Go on with the curve of an earlier start, up to `steps`; what came later is redone."""
         import polars as pl
 
-        table = pl.read_parquet(self._folder.path / LEARNING, glob=False)
+        from .runs import read_parquet
+
+        path = self._folder.path / LEARNING
+        hint = f"restore it, or delete {STATE} beside it to start the run from its beginning"
+        table = read_parquet(path, columns={"steps": pl.Int64}, hint=hint)
         self._rows = table.filter(pl.col("steps") <= steps).to_dicts()
 
     def write(self) -> None:

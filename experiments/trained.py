@@ -5,6 +5,7 @@ Public name: `TrainedRun`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from misgen.envs.core.level_set import names_files
 
 from .command import shell_words
 from .config import LevelsConfig, TrainConfig, typed
-from .runs import DONE, RunFolder, find_runs
+from .runs import DONE, MANIFEST, RunFolder, find_runs
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,7 @@ class TrainedRun:
             UserError: if it is not finished, or its manifest is damaged.
         """
         manifest = folder.manifest()
-        stored = manifest.get("config")
-        if not isinstance(stored, dict):
-            raise UserError(f"{folder.path}/manifest.json holds no config: train the agent again")
-        config = typed(TrainConfig, stored)
+        config = config_of(folder, manifest)
         if not folder.marked(DONE, str(manifest.get("config_hash"))):
             raise UserError(
                 f"{folder.path} is not a finished run (status {manifest.get('status')!r}): train "
@@ -76,6 +74,18 @@ def split_off(trained: LevelsConfig, levels: str | None) -> IdRange:
         ranges["test"] = IdRange.parse(levels)
     require_disjoint(ranges)
     return ranges["test"]
+
+
+def config_of(folder: RunFolder, manifest: Mapping[str, Any]) -> TrainConfig:
+    """Return the config that a run's manifest holds.
+
+    Raises:
+        UserError: naming the file and what does not fit.
+    """
+    try:
+        return typed(TrainConfig, manifest["config"])
+    except UserError as error:
+        raise UserError(f"{folder.path / MANIFEST}: {error}") from None
 
 
 def run_or_sweep(run: str) -> list[RunFolder]:

@@ -184,18 +184,18 @@ def validate(config: ValidateConfig) -> Iterator[Case]:
 
     import numpy as np
     import polars as pl
-    from rich.console import Console
     from rich.progress import track
 
     from misgen.agents.threads import tune_process
 
     from .evaluation.metrics import summary_table
     from .evaluation.verdict import judge_all
+    from .terminal import make_console
 
     tune_process(os.cpu_count() or 1)
     found = references(type(config.held_out.world))
     rng = np.random.default_rng(config.seed)
-    for one in track(found, "reference agents", console=Console(stderr=True)):
+    for one in track(found, "reference agents", console=make_console(stderr=True)):
         started = time.monotonic()
         played = _play(one, config, seed=int(rng.integers(2**31)))
         summary = summary_table(played)
@@ -259,8 +259,9 @@ def _scripted(name: str) -> Callable[[World], Agent]:
 
 def _show(cases: list[Case], config: ValidateConfig) -> None:
     """Print the confusion table: each agent's verdict, under each placement."""
-    from rich.console import Console
     from rich.table import Table
+
+    from .terminal import make_console, show_table
 
     table = Table(box=None, title=f"Verdicts on agents with known goals, {config.levels} levels")
     for column in ("agent", "true of it", *config.placements):
@@ -269,8 +270,8 @@ def _show(cases: list[Case], config: ValidateConfig) -> None:
         own = {case.placement: case for case in cases if case.agent == one.name}
         cells = [_cell(own[placement]) for placement in config.placements]
         table.add_row(one.name, " or ".join(_SHORT[name] for name in one.right), *cells)
-    console = Console(highlight=False)
-    console.print(table)
+    console = make_console(markup=True)
+    show_table(console, table)
     console.print("misgeneralizes: goal misgeneralization; incapable: capability failure.")
     seeker = [f"{c.goal:.1%} ({c.placement})" for c in cases if c.agent == _CEILING]
     console.print(f"{_CEILING} reaches the moved goal on {', '.join(seeker)}.")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .runs import DONE, EVALUATED, STATUS, RunFolder
+from misgen.envs.core.errors import UserError
+
+from .runs import DONE, EVALUATED, STATUS, RunFolder, read_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -41,15 +42,16 @@ class Seen:
 
 def watch(folders: Sequence[RunFolder], total_steps: int, alive: Callable[[], bool]) -> None:
     """Show how far the runs are until `alive` says that nothing runs any more."""
-    from rich.console import Console
     from rich.live import Live
+
+    from .terminal import make_console
 
     began = time.time()
 
     def look() -> list[Seen]:
         return [see(folder, total_steps, began) for folder in folders]
 
-    console = Console(stderr=True)
+    console = make_console(stderr=True)
     if not console.is_terminal:
         _print_lines(look, total_steps, alive)
         return
@@ -79,8 +81,8 @@ def see(folder: RunFolder, total_steps: int, began: float) -> Seen:
 
 def _status(folder: RunFolder) -> dict[str, Any]:
     try:
-        status = json.loads((folder.path / STATUS).read_text())
-    except (OSError, ValueError):
+        status = read_json(folder.path / STATUS, "")
+    except UserError:
         return {}
     return {key: value for key, value in status.items() if value is not None}
 

@@ -137,7 +137,7 @@ MISTAKES = {
         (["correlation"], "'correlation' is no setting: write key=value"),
         (["correlation=2"], "correlation=2.0 is out of range: give a number from 0.0 to 1.0"),
         (["correlation=-0.1"], "correlation=-0.1 is out of range"),
-        (["correlation=nan"], "correlation=nan is out of range"),
+        (["correlation=nan"], "correlation=nan must be a finite number"),
         (["correlation=high"], "correlation='high' must be a number"),
         (["correlation=[1]"], "correlation=[1] must be a number"),
         (["correlation=true"], "correlation=True must be a number"),

@@ -16,7 +16,7 @@ from misgen.envs.core.registry import entries, make_world
 from misgen.envs.make import distribution
 from misgen.experiments import pictures
 from misgen.experiments.evaluation.rollout import run_levels
-from misgen.experiments.runs import RunFolder, write_json
+from misgen.experiments.runs import RunFolder, hash_of_stored, write_json
 
 RIGHT_AND_JUMP = 8
 LEVELS = distribution(
@@ -219,7 +219,8 @@ def run(tmp_path_factory):
     save_policy(folder.path, build_policy(spec), spec)
     env = {"name": "coinrun", "action_set": "distinct", "action_repeat": 3, "max_steps": 60}
     config = {"env": env, "agent": {}, "correlation": 0.5, "seed": 0}
-    write_json(folder.path / "manifest.json", {"config": config})
+    manifest = {"config": config, "config_hash": hash_of_stored(config)}
+    write_json(folder.path / "manifest.json", manifest)
     return folder
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import sys
 
 import numpy as np
 import polars as pl
@@ -98,7 +99,10 @@ def test_mistakes_are_named(name, overrides, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"method": "misgen.nothing:Here"}, "cannot be loaded"),
+        ({"method": "misgen.nothing:Here"}, "misgen does not ship.*trust=true"),
+        ({"method": "misgen.experiments.protocols.sampled:Here"}, "cannot be loaded"),
+        ({"method": "misgen.experiments.protocols.sampled:Subject"}, "is no method"),
+        ({"method": "misgen.experiments.protocols.sampled:Sampled"}, "cannot be made"),
         ({"options": {"speed": 3}}, "iid.options.speed=3 is not a known setting"),
     ],
 )
@@ -123,7 +127,11 @@ def test_a_third_partys_protocol_is_one_file(tmp_path, monkeypatch):
         "blind_to: everything\nfirst_level: 900000000\noptions: {sure: 0.9}\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    found = run(str(tmp_path / "hunch.yaml"), subject(), [10])
+    hunch = load_protocol(str(tmp_path / "hunch.yaml"))
+    with pytest.raises(UserError, match=r"'theirs:Hunch'.*does not ship.*trust=true"):
+        make_method(hunch)
+    assert "theirs" not in sys.modules
+    found = make_method(hunch, trust=True).run(subject(), hunch, budgets=[10])
     assert found.points == (Point(10, 0.9),)
 
 

@@ -16,7 +16,7 @@ from misgen.experiments.reporting.figures import _smooth
 from misgen.experiments.reporting.numbers import points, rate, share
 from misgen.experiments.reporting.results import newest_sweep, read_results
 from misgen.experiments.reporting.words import findings, headline
-from misgen.experiments.runs import DONE, EVALUATED, RunFolder, write_json
+from misgen.experiments.runs import DONE, EVALUATED, RunFolder, hash_of_stored, write_json
 
 IDS = np.arange(2_000_000, 2_000_060)
 PLACEMENTS = ("section_start", "anywhere")
@@ -83,7 +83,6 @@ def write_run(sweep, correlation, seed, goal, *, done=True, config=None, **rates
         "command": f"misgen train correlation={correlation:g} seed={seed}",
         "status": "done" if done else "failed",
         "config": {**CONFIG, **(config or {}), "correlation": correlation, "seed": seed},
-        "config_hash": "0123456789",
         "environment_steps": 1024,
         "wall_seconds": 12.5,
         "finished": "2026-01-02T03:04:05+00:00",
@@ -91,6 +90,7 @@ def write_run(sweep, correlation, seed, goal, *, done=True, config=None, **rates
         "packages": {"numpy": "1.26.4"},
         "hardware": {"cpus": 2, "system": "Linux"},
     }
+    manifest["config_hash"] = hash_of_stored(manifest["config"])
     if not done:
         manifest["error"] = "RuntimeError('out of <memory>')"
     write_json(folder.path / "manifest.json", manifest)
@@ -105,7 +105,7 @@ def write_run(sweep, correlation, seed, goal, *, done=True, config=None, **rates
     levels = {"training": training, "test": {"terrain_seen_in_training": 0.25}}
     summary = {"config": {"metrics": {"accident_rate": 0.1}, "on_proxy": "end"}, "levels": levels}
     write_json(folder.path / "summary.json", summary)
-    folder.mark(DONE, "0123456789")
+    folder.mark(DONE, manifest["config_hash"])
     folder.mark(EVALUATED, "0123456789")
     return folder
 

@@ -254,7 +254,7 @@ def test_a_lock_is_free_after_an_error(tmp_path):
 
 def test_a_place_that_cannot_be_written_to(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="cannot be written to: Not a directory"):
+    with pytest.raises(UserError, match=r"cannot be written to \(Not a directory\)"):
         RunFolder(tmp_path / "file" / "run").lock().__enter__()
 
 

@@ -23,6 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .files import open_regular, write_whole
+
 Rows = dict[str, NDArray[Any]]
 """Arrays whose first axis is levels."""
 
@@ -93,13 +95,7 @@ class Memo:
             self._index()
         with contextlib.suppress(OSError):  # a full or read-only disk costs time, not results
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            part = self._path.with_suffix(f".{os.getpid()}.part")
-            try:
-                with part.open("wb") as file:
-                    np.savez_compressed(file, **self._rows)
-                part.replace(self._path)
-            finally:
-                part.unlink(missing_ok=True)
+            write_whole(self._path, lambda file: np.savez_compressed(file, **self._rows))
         self._saved, self._unsaved = time.monotonic(), False
 
     def _add(self, found: Rows) -> None:
@@ -118,7 +114,7 @@ class Memo:
         if not (self._path and self._path.exists()):
             return {}
         try:
-            with np.load(self._path, allow_pickle=False) as file:
+            with open_regular(self._path) as raw, np.load(raw, allow_pickle=False) as file:
                 return dict(file)
         except Exception:
             return {}

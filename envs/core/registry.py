@@ -70,16 +70,20 @@ def make_world(name: str, **parameters: Any) -> World:
     Raises:
         UserError: for an unknown world or parameter, a wrong type or an impossible value.
     """
+    if not isinstance(name, str):
+        raise UserError(
+            f"env.name={repr(name)[:60]} is no world's name: misgen levels list has all"
+        )
     cls = world_class(name)
     known = {f.name: f for f in dataclasses.fields(cls)}
     for key, value in parameters.items():
         if key not in known:
             raise UserError(
-                f"env.{key}={value!r} is not a parameter of {name}: "
+                f"env.{key}={repr(value)[:60]} is not a parameter of {name}: "
                 f"use one of {', '.join(known)}{did_you_mean(key, known)}"
             )
         wanted = known[key].metadata.get("types", (type(known[key].default),))
         if type(value) not in wanted and not (float in wanted and type(value) is int):
             names = " or ".join(one.__name__ for one in wanted)
-            raise UserError(f"env.{key}={value!r} must be of type {names}")
+            raise UserError(f"env.{key}={repr(value)[:60]} must be of type {names}")
     return cls(**parameters)

@@ -19,9 +19,18 @@ import polars as pl
 
 from misgen.agents.spec import weights_checksum
 from misgen.envs.core.errors import UserError
+from misgen.envs.core.files import read_bytes
 
 from ..config import typed
-from ..runs import EPISODES, EVALUATED, SUMMARY, RunFolder, read_json
+from ..runs import (
+    EPISODES,
+    EVALUATED,
+    SUMMARY,
+    RunFolder,
+    digest_beside,
+    read_json,
+    read_parquet,
+)
 from ..trained import TrainedRun
 from .modes import EVALUATION, OBJECTIVE, PROBE, ROBUSTNESS, SUPPLY_CHAIN, SURFACE
 
@@ -89,7 +98,10 @@ def read_evidence(
 
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        return hashlib.sha256(read_bytes(path)).hexdigest()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): {_HINT}") from None
 
 
 def _items(run: TrainedRun, policy: str, supply_chain: str | None) -> Iterator[Item | None]:
@@ -106,13 +118,15 @@ def _evaluation(folder: Path) -> Item | None:
     """Compute every metric and verdict anew from the evaluation's episodes."""
     from ..evaluation.config import MetricsConfig
     from ..evaluation.metrics import summary_table
+    from ..evaluation.suite import NEEDED
     from ..evaluation.verdict import judge_all
 
     files = (folder / EPISODES, folder / SUMMARY)
     if not ((folder / EVALUATED).is_file() and all(file.is_file() for file in files)):
         return None
-    episodes = pl.read_parquet(files[0], glob=False)
     summary = read_json(files[1], _HINT)
+    digest = summary.get("files", {}).get(EPISODES)
+    episodes = read_parquet(files[0], digest, NEEDED, _HINT)
     config = summary.get("config", {})
     table = summary_table(episodes, typed(MetricsConfig, config.get("metrics", {}), "metrics."))
     verdicts = [
@@ -150,6 +164,11 @@ def _stored(name: str, file: Path) -> Item | None:
     return Item(name, (file,), read_json(file, _HINT)) if file.is_file() else None
 
 
+def _table(file: Path, voucher: Path) -> pl.DataFrame:
+    """Return a table, held against the SHA-256 that the file beside it has of it."""
+    return read_parquet(file, digest_beside(file, voucher.name), hint=_HINT)
+
+
 def _objective(folder: Path) -> Item | None:
     """Compute the shares of each objective anew from what the episodes' actions say."""
     from ..evaluation.explain import explain, words
@@ -160,7 +179,7 @@ def _objective(folder: Path) -> Item | None:
         return None
     config = read_json(files[1], _HINT).get("config", {})
     settings = typed(ObjectiveConfig, config.get("objective", {}), "objective.")
-    table = explain(pl.read_parquet(files[0], glob=False), settings)
+    table = explain(_table(*files), settings)
     found = {"config": config, "explained": table.to_dicts(), "words": words(table)}
     return Item(OBJECTIVE, files[:1], found)
 
@@ -174,7 +193,7 @@ def _robustness(folder: Path) -> Item | None:
         return None
     stored = read_json(files[1], _HINT)
     seed = int(stored["config"]["seed"])
-    table = robustness_table(pl.read_parquet(files[0], glob=False), seed=seed).to_dicts()
+    table = robustness_table(_table(*files), seed=seed).to_dicts()
     return Item(ROBUSTNESS, files[:1], {"config": stored["config"], "table": table})
 
 
@@ -194,7 +213,7 @@ def _supply_chain(
         known = {one["policy"] for one in stored["bases"]}
         if not known & {policy, base}:
             continue
-        episodes = pl.read_parquet(files[0], glob=False)
+        episodes = _table(*files)
         config = stored["config"]
         found = {
             "config": config,
@@ -213,10 +232,19 @@ def _supply_chain(
 
 
 def _protocols(folder: Path, policy: str, left_out: list[str]) -> Iterator[Item]:
+    from ..protocols.base import is_shipped
+
     for file in sorted(folder.glob("protocol-*.json")):
         stored = read_json(file, _HINT)
         if stored.get("policy") != policy:
             left_out.append(f"{file.name} is about another policy than the run's: run it again.")
+            continue
+        method = str(stored["protocol"]["method"])
+        if not is_shipped(method):
+            left_out.append(
+                f"{file.name} is of method {method[:100]}, which misgen does not ship: its figures "
+                "cannot be computed anew without running its code."
+            )
             continue
         details = file.with_suffix(".parquet")
         item = Item(stored["protocol"]["name"], (file,), stored)
@@ -244,7 +272,7 @@ def _scored_anew(file: Path, stored: dict[str, Any], details: Path) -> dict[str,
     score: Callable[[pl.DataFrame, int], Any] | None = getattr(make_method(protocol), "score", None)
     if score is None:  # a method that cannot do so: its file is believed, and its hash noted
         return stored
-    rows = pl.read_parquet(details, glob=False)
+    rows = _table(details, file)
     points = []
     for old in stored["points"]:
         point = score(rows.filter(pl.col("order") < old["budget"]), old["budget"])

@@ -1,10 +1,13 @@
 """A card as Markdown and as HTML, for people.
 
-Public names: `markdown`, `html`.
+Public names: `markdown`, `html`, `escaped`.
+
+What a card says comes out of files that may be a stranger's: all of it is escaped.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,6 +38,28 @@ def markdown(card: Mapping[str, Any]) -> str:
     return _environment(False).get_template("card.md.j2").render(card=card)
 
 
+def escaped(value: Any) -> Any:
+    """Return text as Markdown shows it: no tags, no links, no emphasis, one line.
+
+    Args:
+        value: what a template prints; anything but text is left as it is.
+    """
+    if not isinstance(value, str):
+        return value
+    return _SPACE.sub(" ", value).translate(_MARKS).replace("](", "]\\(").replace("]:", "]\\:")
+
+
+def in_code(value: Any) -> str:
+    """Return text for between backticks, where nothing but a backtick and a bar has a meaning."""
+    return Code(_SPACE.sub(" ", str(value)).replace("`", "'").replace("|", "\\|"))
+
+
+class Code(str):
+    """Text that stands between backticks already."""
+
+    __slots__ = ()
+
+
 def html(card: Mapping[str, Any]) -> str:
     """Return the card as one HTML file that needs no other."""
     return _environment(True).get_template("card.html.j2").render(card=card)
@@ -63,16 +88,31 @@ def flops(value: float) -> str:
     return f"{value:.2g}".replace("e+", "e")
 
 
+_SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_MARKS = str.maketrans({"<": "&lt;", "&": "&amp;", **{mark: f"\\{mark}" for mark in "\\`*|~"}})
+
+
+def _finalized(value: Any) -> Any:
+    return value if isinstance(value, Code) else escaped(value)
+
+
 def _environment(escape: bool) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent.parent / "templates"),
         autoescape=escape,
+        finalize=None if escape else _finalized,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update(
-        result=result, power=power, reached=reached, flops=flops, large=large, listed=listed
+        code=in_code,
+        result=result,
+        power=power,
+        reached=reached,
+        flops=flops,
+        large=large,
+        listed=listed,
     )
     environment.globals["metrics"] = _METRICS
     return environment

@@ -28,11 +28,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from misgen.envs.core.errors import UserError, in_range
+
+if TYPE_CHECKING:
+    import polars as pl
 
 SEEDS = (2, 3, 5, 10, 20, 40)
 LEVELS = (100, 300, 1_000, 3_000, 10_000)
@@ -151,7 +155,7 @@ def _divergences(sweep: Path) -> NDArray[np.float64]:
     files = sorted(sweep.glob("*/episodes.parquet"))
     if not files:
         raise UserError(f"sweep={sweep} holds no evaluated run: run misgen sweep first")
-    episodes = pl.concat([pl.read_parquet(file, glob=False) for file in files]).filter(
+    episodes = pl.concat([_read(file) for file in files]).filter(
         pl.col("agent") != "random", pl.col("actions") == "sampled"
     )
     top = episodes["train_correlation"].max()
@@ -169,8 +173,9 @@ def _divergences(sweep: Path) -> NDArray[np.float64]:
 
 
 def _show(config: PowerConfig, spread: Spread) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from ..terminal import make_console, show_table
 
     title = (
         f"Smallest difference found with power {config.power:.0%} (spread over seeds "
@@ -191,4 +196,13 @@ def _show(config: PowerConfig, spread: Spread) -> None:
     words = ["more than 1,000" if one is None else str(one) for one in needed]
     table.add_section()
     table.add_row(f"for {config.difference:g}", *words)
-    Console().print(table)
+    show_table(make_console(markup=True), table)
+
+
+def _read(file: Path) -> pl.DataFrame:
+    """Return an evaluation's episodes."""
+    from ..runs import SUMMARY, digest_beside, read_parquet
+    from .suite import NEEDED
+
+    digest = digest_beside(file, SUMMARY)
+    return read_parquet(file, digest, NEEDED, "evaluate the run again")

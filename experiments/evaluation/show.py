@@ -44,8 +44,9 @@ def print_summary(summary: Mapping[str, Any]) -> None:
     Args:
         summary: what summary.json holds.
     """
-    from rich.console import Console
     from rich.table import Table
+
+    from ..terminal import make_console, show_table
 
     cases = _cases(summary)
     table = Table(box=None, pad_edge=False)
@@ -56,10 +57,10 @@ def print_summary(summary: Mapping[str, Any]) -> None:
         table.add_row(label, *[_number(case[metric]) for case in cases.values() if metric])
     for label, shares in proxy_rows(summary.get("proxies", []), list(cases)):
         table.add_row(label, *shares)
-    console = Console(highlight=False)
+    console = make_console()
     tested = summary["levels"]["test"]["ids"]
     console.print(f"{summary['run']}, test levels {tested}", markup=False)
-    console.print(table)
+    show_table(console, table)
     for text in (LEGEND, *sentences(summary)):
         console.print(text)
 

@@ -53,6 +53,9 @@ LABELS = pl.Schema(
     }
 )
 """What an evaluation's episodes have beside `rollout.SCHEMA`."""
+_OPTIONAL = ("reached_proxy", "proxies", "died", "steps", "return", "progress")
+NEEDED = pl.Schema({k: v for k, v in {**LABELS, **SCHEMA}.items() if k not in _OPTIONAL})
+"""What metrics rest on: an evaluation without these columns is none."""
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 def list_worlds(config: LevelsCommand) -> int:
     """Print the worlds and what can be set of them."""
-    from rich.console import Console
+    from ..terminal import make_console
 
-    console = Console(highlight=False)
+    console = make_console(markup=True)
     for name, (_, entry) in entries().items():
         console.print(_table(name, entry.env_id, world_class(name)))
     console.print(

@@ -1,7 +1,7 @@
 """What runs a protocol, on whom, and what comes of it.
 
-Public names: `Subject`, `Method`, `Point`, `Evidence`, `Sampled`, `make_method`, `not_applicable`,
-`mean_point`, `detail_rows`.
+Public names: `Subject`, `Method`, `Point`, `Evidence`, `Sampled`, `make_method`, `register_method`,
+`require_trusted`, `not_applicable`, `mean_point`, `detail_rows`.
 
 **The prefix rule.**  A run spends episodes in one fixed order, and the score of budget b comes from
 the first b of them: one run serves all budgets, and what a budget of 100 gives does not depend on
@@ -17,6 +17,7 @@ levels by what they saw write `run` themselves.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import math
 import time
@@ -134,21 +135,79 @@ class Method(typing.Protocol):
         ...
 
 
-def make_method(protocol: Protocol) -> Method:
-    """Return the method that a protocol names, made of its options.
+SHIPPED = (
+    "misgen.experiments.protocols.distances",
+    "misgen.experiments.protocols.inverse",
+    "misgen.experiments.protocols.sampled",
+    "misgen.experiments.protocols.search.red_team",
+    "misgen.experiments.protocols.search.regret",
+    "misgen.experiments.protocols.values",
+)
+"""Modules whose methods a protocol may name without being trusted."""
+_registered: dict[str, type[Any]] = {}
+
+
+def register_method(cls: type[Any]) -> type[Any]:
+    """Let protocols name a method of yours, as `module:Class`; usable as a decorator."""
+    _registered[f"{cls.__module__}:{cls.__qualname__}"] = cls
+    return cls
+
+
+def is_shipped(method: str) -> bool:
+    """Return whether a method is one of misgen's own, or was registered."""
+    return method.partition(":")[0] in SHIPPED or method in _registered
+
+
+def require_trusted(protocol: Protocol, trust: bool = False) -> None:
+    """Refuse a protocol whose method is code that nobody vouched for, without importing it.
 
     Raises:
-        UserError: if it cannot be found, or has no such options.
+        UserError: saying how to vouch for it.
     """
+    if not (trust or is_shipped(protocol.method)):
+        raise UserError(
+            f"protocol.method={protocol.method[:100]!r} of protocol {protocol.name} is code that "
+            "misgen does not ship, and importing it runs it: read it first, then give trust=true "
+            "if you trust it"
+        )
+
+
+def make_method(protocol: Protocol, trust: bool = False) -> Method:
+    """Return the method that a protocol names, made of its options.
+
+    Args:
+        protocol: which method, with which options.
+        trust: import it even if misgen does not ship it and it was not registered.
+
+    Raises:
+        UserError: if it is not trusted, cannot be found, is none, or has no such options.
+    """
+    require_trusted(protocol, trust)
+    cls: Any = _registered.get(protocol.method) or _imported(protocol)
+    if not (isinstance(cls, type) and dataclasses.is_dataclass(cls) and hasattr(cls, "run")):
+        raise UserError(
+            f"protocol.method={protocol.method!r} of protocol {protocol.name} is no method: name "
+            "a dataclass with a function run(subject, protocol, ...)"
+        )
+    try:
+        method: Any = typed(cls, protocol.options, f"{protocol.name}.options.")
+        return method
+    except TypeError as error:  # of a class that cannot be made, such as Sampled itself
+        raise UserError(
+            f"protocol.method={protocol.method!r} of protocol {protocol.name} cannot be made "
+            f"({error}): name a class of its own"
+        ) from None
+
+
+def _imported(protocol: Protocol) -> Any:
     module, _, name = protocol.method.partition(":")
     try:
-        cls = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError, TypeError, UnicodeError) as error:
         raise UserError(
             f"protocol.method={protocol.method!r} of protocol {protocol.name} cannot be loaded "
             f"({error}): give module:Class of an importable module"
         ) from None
-    return typed(cls, protocol.options, f"{protocol.name}.options.")
 
 
 def not_applicable(subject: Subject, protocol: Protocol, replicate: int, reason: str) -> Evidence:

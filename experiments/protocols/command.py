@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from misgen.envs.core.errors import UserError, in_range, one_of
+from misgen.envs.core.files import read_bytes
 from misgen.envs.core.level_set import LevelSet, level_files, names_files
 
 from ..checks import require_room
@@ -57,6 +58,8 @@ class ProtocolCommand:
     """Folder of a comparison (`misgen compare`) whose fitted threshold and power are used."""
     threads: int = 1
     """CPU threads; changes no result."""
+    trust: bool = False
+    """Import a method that misgen does not ship: this runs its code."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values.
@@ -134,7 +137,9 @@ def evaluate_with(
     from misgen.envs.core.distribution import require_disjoint
 
     from ..evaluation.rollout import Actions
-    from .base import Subject, make_method
+    from .base import Subject, make_method, require_trusted
+
+    require_trusted(protocol, config.trust)
 
     run = TrainedRun.read(folder)
     require_disjoint({**run.config.levels.ranges, protocol.name: protocol.ids(config.replicate)})
@@ -161,11 +166,12 @@ def evaluate_with(
     found = _written(protocol, folder, config, evidence)
     name = f"protocol-{protocol.name}"
     if by_hand:
-        found["levels"], found["files"] = str(by_hand.ids), sorted(by_hand.names)
+        found["levels"], found["level_files"] = str(by_hand.ids), sorted(by_hand.names)
         name = f"hand-made-{protocol.name}"
-    write_json(folder.path / f"{name}.json", found)
     if len(evidence.details):
-        write_parquet(folder.path / f"{name}.parquet", evidence.details)
+        table = folder.path / f"{name}.parquet"
+        found["files"] = {table.name: write_parquet(table, evidence.details)}
+    write_json(folder.path / f"{name}.json", found)
     return found
 
 
@@ -263,13 +269,13 @@ def _comparison_file(comparison: str) -> Path:
 
 def print_found(found: dict[str, Any], folder: Path) -> None:
     """Print what a protocol found, what it covers, and what it does not."""
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
-    protocol, console = found["protocol"], Console()
-    run = escape(found["run"])
-    console.print(f"[bold]{protocol['name']}[/] ({found['protocol_hash']}) on {run}")
+    from ..terminal import make_console, show_table
+
+    protocol, console = found["protocol"], make_console()
+    title = f"{protocol['name']} ({found['protocol_hash']}) on {found['run']}"
+    console.print(title, style="bold", markup=False)
     console.print(protocol["question"], markup=False)
     if found["reason"]:
         console.print(f"not applicable: {found['reason']}", markup=False)
@@ -280,12 +286,12 @@ def print_found(found: dict[str, Any], folder: Path) -> None:
         table.add_row(
             str(point["budget"]),
             _number(point["score"]),
-            f"[{_number(bounds[0])}, {_number(bounds[1])}]".replace("[", r"\["),
+            f"[{_number(bounds[0])}, {_number(bounds[1])}]",
             str(point["episodes"]),
             f"{point['seconds']:.1f}",
         )
-    console.print(table)
-    console.print(f"[bold]{found['decision']}[/]: {found['why']}".replace(" [", r" \["))
+    show_table(console, table)
+    console.print(f"{found['decision']}: {found['why']}", style="bold")
     if found["measured"]:
         row = found["measured"]
         console.print(
@@ -296,7 +302,7 @@ def print_found(found: dict[str, Any], folder: Path) -> None:
     console.print(f"score: {protocol['score']}", markup=False)
     console.print("may know: " + "; ".join(ACCESS[word] for word in protocol["access"]))
     console.print(f"cannot see: {protocol['blind_to']}", markup=False)
-    kind = "hand-made" if "files" in found else "protocol"
+    kind = "hand-made" if "level_files" in found else "protocol"
     print(f"written: {folder / (kind + '-' + protocol['name'] + '.json')}")
 
 
@@ -314,7 +320,7 @@ def _written(
     return {
         "schema_version": SCHEMA_VERSION,
         "run": folder.path.name,
-        "policy_sha256": hashlib.sha256((folder.path / _POLICY).read_bytes()).hexdigest(),
+        "policy_sha256": hashlib.sha256(read_bytes(folder.path / _POLICY)).hexdigest(),
         "policy": policy.get("weights_sha256"),
         "protocol": dataclasses.asdict(protocol),
         "protocol_hash": protocol.hash,

@@ -88,6 +88,8 @@ class CompareConfig:
     """Seed of sampled actions."""
     resamples: int = 500
     """Bootstrap resamples of an interval over agents."""
+    trust: bool = False
+    """Import methods that misgen does not ship: this runs their code."""
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
     """One-thread processes side by side."""
 
@@ -112,9 +114,14 @@ class CompareConfig:
         """Return the protocols.
 
         Raises:
-            UserError: if two have one name, or share level ids.
+            UserError: if one's method is not trusted or takes other options, or if two have one
+                name, or share level ids.
         """
+        from .base import make_method
+
         found = [load_protocol(name) for name in self.protocols or protocol_names()]
+        for protocol in found:
+            make_method(protocol, self.trust)
         names = [protocol.name for protocol in found]
         if len(set(names)) < len(names):
             raise UserError(f"protocols={names} names one twice: each needs a name of its own")

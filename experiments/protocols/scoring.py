@@ -81,6 +81,7 @@ class Job:
     budgets: tuple[int, ...]
     replicate: int
     seed: int
+    trust: bool = False
 
     @property
     def file(self) -> str:
@@ -269,7 +270,7 @@ def _jobs(agents: list[Member], config: CompareConfig, protocols: list[Protocol]
         for protocol in protocols:
             budgets = _affordable(member, protocol, config)
             for replicate in range(config.replicates):
-                yield Job(member, None, protocol, budgets, replicate, config.seed)
+                yield Job(member, None, protocol, budgets, replicate, config.seed, config.trust)
 
 
 def _affordable(member: Member, protocol: Protocol, config: CompareConfig) -> tuple[int, ...]:
@@ -356,7 +357,7 @@ def _do(job: Job, folder: str) -> None:
         write_json(Path(folder) / job.file, dataclasses.asdict(found))
         return
     assert job.protocol is not None
-    evidence = make_method(job.protocol).run(
+    evidence = make_method(job.protocol, job.trust).run(
         subject, job.protocol, budgets=job.budgets, replicate=job.replicate, seed=job.seed
     )
     points = [dataclasses.asdict(point) for point in evidence.points]

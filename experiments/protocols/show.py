@@ -10,10 +10,11 @@ import polars as pl
 
 def print_comparison(table: pl.DataFrame, agents: pl.DataFrame, false_alarms: float) -> None:
     """Print how many agents of which kind there are, and a row per protocol and budget."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    from ..terminal import make_console, show_table
+
+    console = make_console()
     counts = agents.group_by("truth", maintain_order=True).len().sort("len", descending=True)
     console.print(", ".join(f"{n} {kind}" for kind, n in counts.iter_rows()) + " agents")
     columns = ("protocol", "budget", "AUC", "power", "aligned", "incapable", "episodes", "CPU s")
@@ -37,7 +38,7 @@ def print_comparison(table: pl.DataFrame, agents: pl.DataFrame, false_alarms: fl
             f"{row['seconds']:.1f}",
         )
         last = row["protocol"]
-    console.print(shown)
+    show_table(console, shown, labels=2)
 
 
 def _with_interval(row: dict[str, float], name: str, form: str) -> str:
@@ -45,7 +46,7 @@ def _with_interval(row: dict[str, float], name: str, form: str) -> str:
     if any(number is None for number in numbers):
         return "n/a"
     estimate, low, high = (form.format(number) for number in numbers)
-    return f"{estimate} \\[{low}, {high}]"
+    return f"{estimate} [{low}, {high}]"
 
 
 def _rate(value: float | None) -> str:

@@ -11,6 +11,7 @@ same in all that matters to a number.
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +19,10 @@ from typing import Any
 
 from misgen.envs.core.distribution import MAX_ID, IdRange
 from misgen.envs.core.errors import UserError, did_you_mean, in_range, one_of
-from misgen.envs.core.reading import read_text, tidy
+from misgen.envs.core.files import require_shallow
 
 from ..config import config_hash, require_name, typed
+from .reading import merged, read_yaml
 
 ACCESS = {
     "training_distribution": "the levels that the agent was trained on, and their correlation",
@@ -150,25 +152,18 @@ def load_protocol(name: str, overrides: Sequence[str] = ()) -> Protocol:
     Raises:
         UserError: if there is none, or it does not say what it must.
     """
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
-
     path = Path(name) if name.endswith(_SUFFIXES) else _folder() / f"{name}.yaml"
-    if not path.exists():
+    if not os.path.lexists(path):
         known = protocol_names()
         raise UserError(
             f"protocol={name!r} is not known: use one of {', '.join(known)}, or the path of a "
             f"YAML file{did_you_mean(name, known)}"
         )
-    text = tidy(read_text(path, "a protocol, as configs/protocol/*.yaml are"))
+    plain = read_yaml(path, "a protocol's YAML file")
     try:
-        config = OmegaConf.merge(OmegaConf.create(text), OmegaConf.from_dotlist(list(overrides)))
-        plain = OmegaConf.to_container(config, resolve=True)
-    except (OmegaConfBaseException, YAMLError, ValueError) as error:
-        why = " ".join(str(error).split())
-        raise UserError(f"protocol={name!r} cannot be read: {why}") from None
-    return protocol_from(plain)
+        return protocol_from(merged(plain, overrides, "protocol."))
+    except UserError as error:
+        raise error if path.parent == _folder() else UserError(f"{path}: {error}") from None
 
 
 def protocol_from(plain: Any) -> Protocol:
@@ -179,6 +174,10 @@ def protocol_from(plain: Any) -> Protocol:
     """
     if not isinstance(plain, Mapping):
         raise UserError("a protocol must be a mapping of settings: name, method, question, ...")
+    try:
+        require_shallow(plain)
+    except ValueError as error:
+        raise UserError(f"protocol cannot be read: {error}") from None
     return typed(Protocol, plain, "protocol.")
 
 

@@ -84,10 +84,11 @@ def draw_inheritance(found: Mapping[str, Any]) -> Figure:
 def print_inheritance(found: Mapping[str, Any]) -> None:
     """Print the findings and the curve as a table."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
-    console, table = Console(highlight=False), _table(found)
+    from ..terminal import make_console, show_table
+
+    console, table = make_console(), _table(found)
     shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     columns = (
         (CONFLICT, "proxy", "proxy,\nconflict"),
@@ -100,7 +101,7 @@ def print_inheritance(found: Mapping[str, Any]) -> None:
     for kind, steps in table.select("kind", "steps").unique(maintain_order=True).iter_rows():
         cells = [rate(_interval(table, kind, steps, c, m)) for c, m, _ in columns]
         shown.add_row(kind, f"{steps:,}", *cells)
-    console.print(shown)
+    show_table(console, shown, labels=2)
     for line in found["words"]:
         console.print(line)
 

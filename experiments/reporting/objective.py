@@ -26,8 +26,9 @@ def print_explained(tables: Mapping[str, pl.DataFrame], placement: str) -> None:
         tables: what `explain` returns, by training setting.
         placement: where the goal was.
     """
-    from rich.console import Console
     from rich.table import Table
+
+    from ..terminal import make_console, show_table
 
     title = f"What explains the episodes, % [95% interval]; goal {placement}"
     table = Table(box=None, padding=(0, 1, 0, 0), title=title, title_justify="left")
@@ -40,8 +41,8 @@ def print_explained(tables: Mapping[str, pl.DataFrame], placement: str) -> None:
         shares = [_percent(rows[name]) for name in names]
         probability, levels = rows[AGENT]["probability"], rows[AGENT]["n_levels"]
         table.add_row(label, *shares, f"{probability:.2f}", str(levels))
-    console = Console(highlight=False)
-    console.print(table)
+    console = make_console()
+    show_table(console, table)
     for label, explained in tables.items():
         first = explained.row(0, named=True)
         seeds = f"{first['n_seeds']} training seed" + "s" * (first["n_seeds"] > 1)

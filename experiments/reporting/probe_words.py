@@ -76,9 +76,9 @@ def print_probe(found: Mapping[str, Any]) -> None:
     Args:
         found: what probe.json holds.
     """
-    from rich.console import Console
+    from ..terminal import make_console, show_table
 
-    console = Console(highlight=False)
+    console = make_console()
     paired = paired_cases(found)
     for part in (
         _pairs_table(paired),
@@ -90,7 +90,10 @@ def print_probe(found: Mapping[str, Any]) -> None:
         *sentences(found),
         _caution(paired),
     ):
-        console.print(part)
+        if isinstance(part, str):
+            console.print(part)
+        else:
+            show_table(console, part)
 
 
 def sentences(found: Mapping[str, Any]) -> list[str]:

@@ -20,7 +20,7 @@ from ..command import shell_words
 from ..evaluation.cells import CAPABLE, GOAL
 from ..evaluation.metrics import proxy_table, summary_table
 from ..evaluation.statistics import Interval
-from ..evaluation.suite import HELDOUT, RANDOM, SHIFTED, TWIN
+from ..evaluation.suite import HELDOUT, NEEDED, RANDOM, SHIFTED, TWIN
 from ..evaluation.verdict import Verdict, judge_all
 from ..runs import (
     DONE,
@@ -32,7 +32,9 @@ from ..runs import (
     RunFolder,
     find_runs,
     read_json,
+    read_parquet,
 )
+from ..trained import config_of
 
 if TYPE_CHECKING:
     from misgen.envs.core.world import World
@@ -80,7 +82,8 @@ class Run:
     def learning(self) -> pl.DataFrame:
         """Its learning curve; empty if there is none."""
         path = self.folder.path / LEARNING
-        return pl.read_parquet(path, glob=False) if path.exists() else pl.DataFrame()
+        hint = "delete it to have the report without this run's curve"
+        return read_parquet(path, hint=hint) if path.exists() else pl.DataFrame()
 
 
 @dataclass(frozen=True, eq=False)
@@ -310,6 +313,7 @@ def read_results(folder: Path) -> Results:
 def _read_run(folder: RunFolder) -> Run:
     manifest = folder.manifest()
     state = _state(folder, manifest)
+    config_of(folder, manifest)
     summary = read_json(folder.path / SUMMARY, "evaluate it again") if state == "done" else {}
     return Run(folder, state, manifest, summary)
 
@@ -343,7 +347,12 @@ def _episodes(runs: Sequence[Run]) -> pl.DataFrame:
             f"{runs[0].folder.path.parent} holds runs with placement={' and '.join(placements)}: a "
             "report is about one; give the others another name=..."
         )
-    return pl.concat([pl.read_parquet(run.folder.path / EPISODES, glob=False) for run in runs])
+    return pl.concat([_episodes_of(run) for run in runs])
+
+
+def _episodes_of(run: Run) -> pl.DataFrame:
+    path, digest = run.folder.path / EPISODES, run.summary.get("files", {}).get(EPISODES)
+    return read_parquet(path, digest, NEEDED, "evaluate the run again")
 
 
 def _to_finish(sweep: Mapping[str, Any], runs: Sequence[Run]) -> str:

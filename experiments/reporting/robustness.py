@@ -78,10 +78,11 @@ def draw_robustness(found: Mapping[str, Any]) -> Figure:
 def print_robustness(found: Mapping[str, Any]) -> None:
     """Print goal and capability under each attack, and the words."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
-    console, table = Console(highlight=False), pl.DataFrame(found["table"], TABLE)
+    from ..terminal import make_console, show_table
+
+    console, table = make_console(), pl.DataFrame(found["table"], TABLE)
     shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for heading in ("ρ", "levels", "attack", "strength", "goal", "capability"):
         shown.add_column(heading, justify="right", no_wrap=True)
@@ -92,7 +93,7 @@ def print_robustness(found: Mapping[str, Any]) -> None:
         own = table.filter(train_correlation=rho, condition=condition)
         numbers = [rate(interval(own, attack, strength, m)) for m in ("goal", "capability")]
         shown.add_row(f"{rho:g}", condition, attack, f"{strength:g}", *numbers)
-    console.print(shown)
+    show_table(console, shown, labels=4)
     for line in found["words"]:
         console.print(line)
 

@@ -80,11 +80,12 @@ def draw_surface(cells: pl.DataFrame) -> Figure:
 
 def print_surface(folder: Path) -> None:
     """Print capability, goal and divergence at every crossing, a table a training correlation."""
-    from rich.console import Console
     from rich.table import Table
 
+    from ..terminal import make_console, show_table
+
     cells = _cells(folder)
-    console = Console(highlight=False)
+    console = make_console()
     for correlation in cells["train_correlation"].unique(maintain_order=True):
         own = cells.filter(pl.col("train_correlation") == correlation)
         goals = _goals(own)
@@ -97,7 +98,7 @@ def print_surface(folder: Path) -> None:
                 label = name if parameter == AS_TRAINED else f"{parameter} {name}"
                 texts = [_triple(own, parameter, value, goal) for goal in goals]
                 table.add_row(label, *texts)
-        console.print(table)
+        show_table(console, table)
     console.print(
         "Each cell: capability / goal in percent; below, the divergence in points with its 95% "
         "interval."

@@ -1,0 +1,182 @@
+"""What differs between POSIX and Windows, behind one function each.
+
+Public names: `is_alive`, `group_options`, `end_group`, `ended_together`, `try_lock`, `replace`,
+`stop_signals`, `stopping_cleanly`.
+
+Each function looks at `os.name` when it is called, so that a test can play either system.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+_MAY_ASK, _MAY_WAIT = 0x1000, 0x100000  # PROCESS_QUERY_LIMITED_INFORMATION, SYNCHRONIZE
+_ACCESS_DENIED, _STILL_RUNS = 5, 0x102  # ERROR_ACCESS_DENIED, WAIT_TIMEOUT
+_PATIENCE = 10.0  # seconds that processes have to end by themselves
+_TRIES, _PAUSE = 20, 0.05  # of a file that Windows will not replace yet, seconds
+
+
+def on_windows() -> bool:
+    """Return whether this is Windows."""
+    return os.name == "nt"
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process runs, whoever it belongs to; it is not disturbed.
+
+    On Windows `os.kill(pid, 0)` would interrupt it (0 is CTRL_C_EVENT there).
+    """
+    if pid <= 0:
+        return False
+    if on_windows():
+        return _is_alive_on_windows(pid)
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def group_options() -> dict[str, Any]:
+    """Return what to give `subprocess.Popen` for a process that `end_group` can end."""
+    if on_windows():
+        return {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0x200)}
+    return {"start_new_session": True}
+
+
+def end_group(process: subprocess.Popen[Any], patience: float = _PATIENCE) -> None:
+    """End a process and all that it started, asking first and insisting after `patience` seconds.
+
+    Args:
+        process: started with `group_options`.
+        patience: seconds.
+    """
+    if on_windows():
+        if process.poll() is None:
+            command = ["taskkill", "/T", "/F", "/PID", str(process.pid)]
+            subprocess.run(command, capture_output=True, check=False)
+            process.wait(patience)
+        return
+    _signal_group(process.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(patience)
+    _signal_group(process.pid, signal.SIGKILL)  # whoever did not listen, and orphans
+    process.wait(patience)
+
+
+@contextlib.contextmanager
+def ended_together(process: subprocess.Popen[Any]) -> Iterator[None]:
+    """End a process, started with `group_options`, when this one is interrupted or told to end."""
+    with stopping_cleanly():
+        try:
+            yield
+        finally:
+            if process.poll() is None:
+                end_group(process)
+
+
+def try_lock(descriptor: int) -> bool:
+    """Lock an open file for this process until it is closed; return whether that worked.
+
+    A killed process's lock is free again, on either system.
+    """
+    if on_windows():
+        import msvcrt
+
+        windows: Any = msvcrt
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        try:
+            windows.locking(descriptor, windows.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def replace(source: str | Path, target: str | Path) -> None:
+    """Move a file over another at once.
+
+    Windows refuses that while somebody reads the old one, so it is tried for a second there.
+    """
+    for left in reversed(range(_TRIES)):
+        try:
+            os.replace(source, target)
+            return
+        except PermissionError:
+            if not on_windows() or not left:
+                raise
+        time.sleep(_PAUSE)
+
+
+def stop_signals() -> list[signal.Signals]:
+    """Return the signals beside Ctrl-C by which a system tells a program to end.
+
+    SIGTERM is what `kill` and schedulers send; SIGHUP comes when a terminal or an ssh connection
+    closes; SIGBREAK is the nearest that Windows has.
+    """
+    names = ("SIGTERM", "SIGBREAK") if on_windows() else ("SIGTERM", "SIGHUP")
+    return [getattr(signal, name) for name in names if hasattr(signal, name)]
+
+
+@contextlib.contextmanager
+def stopping_cleanly() -> Iterator[None]:
+    """Turn each stop signal into `KeyboardInterrupt`, so that what is open is closed and saved.
+
+    A signal that is ignored stays so (`nohup` ignores SIGHUP).  While an exit is on its way further
+    signals change nothing.  Outside the main thread, where signals cannot be caught, nothing is
+    done.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    told = False
+
+    def stop(number: int, _: object) -> None:
+        nonlocal told
+        if not told:
+            told = True
+            raise KeyboardInterrupt(signal.Signals(number).name)
+
+    before = {}
+    for one in stop_signals():
+        if signal.getsignal(one) is signal.SIG_DFL:
+            before[one] = signal.signal(one, stop)
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def _signal_group(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
+
+
+def _is_alive_on_windows(pid: int) -> bool:
+    import ctypes
+
+    kernel: Any = getattr(ctypes, "windll").kernel32  # noqa: B009 (exists there alone)
+    handle = kernel.OpenProcess(_MAY_ASK | _MAY_WAIT, False, pid)
+    if not handle:
+        return kernel.GetLastError() == _ACCESS_DENIED
+    try:
+        return kernel.WaitForSingleObject(handle, 0) == _STILL_RUNS
+    finally:
+        kernel.CloseHandle(handle)

@@ -1,0 +1,142 @@
+"""What people see, on any terminal: of any encoding, and of any width.
+
+Public names: `prepare_streams`, `make_console`, `show_table`, `fitted`.
+
+Nothing is lost because a terminal cannot show it: a character that a stream's encoding lacks is
+replaced by one that reads the same, and a table that is too wide is cut between columns, with its
+labels repeated.
+"""
+
+from __future__ import annotations
+
+import codecs
+import copy
+import dataclasses
+import sys
+import unicodedata
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Column, Table
+
+_HANDLER = "misgen.readable"
+_READABLE = {
+    "ρ": "rho", "Δ": "Delta", "δ": "delta", "γ": "gamma", "λ": "lambda", "ε": "eps", "σ": "sigma",
+    "μ": "mu", "π": "pi", "α": "alpha", "β": "beta",
+    "×": "x", "·": ".", "•": "*", "…": "...", "–": "-", "—": "-", "−": "-", "±": "+-",
+    "’": "'", "‘": "'", "“": '"', "”": '"', "«": '"', "»": '"',
+    "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "→": "->", "←": "<-", "↑": "^", "↓": "v",
+    "∞": "inf", "°": " deg", "√": "sqrt", "✓": "ok", "✗": "x", "ß": "ss", "æ": "ae", "ø": "o",
+    "─": "-", "━": "-", "│": "|", "┃": "|", "█": "#", "░": ".", "▒": ":", "▓": "#",
+}  # fmt: skip
+"""What stands for a character where it cannot be shown."""
+
+
+def prepare_streams() -> None:
+    """Let what is printed never fail on a character that a stream cannot show."""
+    codecs.register_error(_HANDLER, _replaced)
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None and getattr(stream, "errors", "") != _HANDLER:
+            reconfigure(errors=_HANDLER)
+
+
+def make_console(stderr: bool = False, markup: bool = False) -> Console:
+    """Return a console that writes to standard output, or to standard error.
+
+    Args:
+        stderr: which.
+        markup: read `[bold]` and the like in what is printed; what files say is escaped then.
+    """
+    from rich.console import Console
+
+    prepare_streams()
+    return Console(stderr=stderr, highlight=False, markup=markup)
+
+
+def show_table(console: Console, table: Table, labels: int = 1) -> None:
+    """Print a table, in parts one below the other where it is wider than the console.
+
+    Args:
+        console: where.
+        table: what.
+        labels: how many of its first columns say what a row is; each part has them.
+    """
+    for part in fitted(console, table, labels):
+        console.print(part)
+
+
+def fitted(console: Console, table: Table, labels: int = 1) -> Iterator[Table]:
+    """Yield the parts of a table that fit a console's width, whole cells in all columns.
+
+    A column that does not even fit alone is wrapped, and nothing is cut off.
+    """
+    columns = table.columns
+    widths = [_width(console, table, column) for column in columns]
+    room = console.width - _frame(table)
+    own, first = sum(widths[:labels]), True
+    while first or columns[labels:]:
+        used, count = own, 0
+        for width in widths[labels:]:
+            if count and used + width > room:
+                break
+            used, count = used + width, count + 1
+        part = _part(table, [*columns[:labels], *columns[labels : labels + count]], used > room)
+        part.title = table.title if first else None
+        yield part
+        columns = [*columns[:labels], *columns[labels + count :]]
+        widths = [*widths[:labels], *widths[labels + count :]]
+        first = False
+
+
+def _width(console: Console, table: Table, column: Column) -> int:
+    """Return the cells that a column needs, with its gap, to be shown without wrapping."""
+    from rich.measure import Measurement
+
+    options = console.options.update(width=10_000)
+    cells = [column.header, *column._cells]
+    widest = max(Measurement.get(console, options, cell).maximum for cell in cells)
+    _, right, _, left = table.padding
+    return max(widest, column.min_width or 0) + left + right + (table.box is not None)
+
+
+def _frame(table: Table) -> int:
+    return 2 if table.box is not None and table.show_edge else 0
+
+
+def _part(table: Table, columns: list[Column], wraps: bool) -> Table:
+    """Return a table of some of another's columns."""
+    part = copy.copy(table)
+    part.columns = [
+        dataclasses.replace(
+            column,
+            _index=number,
+            _cells=column._cells,
+            overflow="fold",
+            no_wrap=not wraps,
+        )
+        for number, column in enumerate(columns)
+    ]
+    return part
+
+
+def _replaced(error: UnicodeError) -> tuple[str, int]:
+    """Return what stands for characters that cannot be encoded, and where to go on."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lost = error.object[error.start : error.end]
+    return "".join(map(_readable, lost)), error.end
+
+
+def _readable(character: str) -> str:
+    if character in _READABLE:
+        return _READABLE[character]
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte of a file's name that is no text
+        return f"\\x{code - 0xDC00:02x}"
+    if 0x2500 <= code <= 0x257F:  # lines of boxes
+        return "+"
+    plain: Any = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+    return plain or "?"
