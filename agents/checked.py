@@ -133,10 +133,10 @@ def _require(fine: NDArray[np.bool_], p: NDArray[np.float64], what: str, name: s
     """Refuse probabilities unless every row is fine."""
     if not fine.all():
         row = int(np.flatnonzero(~fine)[0])
-        numbers = shown([float(f"{value:.4g}") for value in p[row]])
+        numbers = [float(f"{value:.4g}") for value in p[row]]
         raise UserError(
-            f"agent {name!r} gave probabilities that {what}, {numbers} (sum {p[row].sum():.6g}) in "
-            f"row {row}: {_GIVE}"
+            f"agent {name!r} gave probabilities that {what}, {shown(numbers)} (sum "
+            f"{sum(p[row].tolist()):.6g}) in row {row}: {_GIVE}"
         )
 
 
