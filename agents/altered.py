@@ -56,7 +56,7 @@ class Altered:
 
     def probabilities(self, observation: Observation, engine: Any) -> NDArray[np.float64]:
         """Return the original's probabilities, mixed with noise: float64 [n, num_actions]."""
-        p = probabilities_of(self._agent, observation, engine, int(engine.world.action_space.n))
+        p = probabilities_of(self._agent, observation, engine)
         p = (1.0 - self._noise) * p + self._noise / p.shape[1]
         if self._delay:
             running = np.flatnonzero(engine.episodes["running"])
@@ -97,10 +97,7 @@ class Mixture:
     def probabilities(self, observation: Observation, engine: Any) -> NDArray[np.float64]:
         """Return the chosen agent's probabilities in each slot: float64 [n, num_actions]."""
         running = np.flatnonzero(engine.episodes["running"])
-        num_actions = int(engine.world.action_space.n)
-        one, other = (
-            probabilities_of(agent, observation, engine, num_actions) for agent in self._agents
-        )
+        one, other = (probabilities_of(agent, observation, engine) for agent in self._agents)
         return np.where(self._first[running, None], one, other)
 
 

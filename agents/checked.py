@@ -48,7 +48,7 @@ def name_of(agent: Any) -> str:
 
 
 def probabilities_of(
-    agent: Any, observation: Observation, engine: Any, num_actions: int
+    agent: Any, observation: Observation, engine: Any, num_actions: int | None = None
 ) -> NDArray[np.float64]:
     """Ask an agent for its probabilities; return them as float64 [n, num_actions].
 
@@ -56,12 +56,15 @@ def probabilities_of(
         agent: who is asked.
         observation: arrays [n, ...] by key.
         engine: the running engine.
-        num_actions: how many actions there are.
+        num_actions: how many actions there are; None where whoever asks next will check it.
 
     Raises:
         UserError: naming the agent, if its answer is no probabilities.
     """
     given = agent.probabilities(observation, engine)
+    if num_actions is None:
+        array = as_array(given)
+        num_actions = array.shape[1] if array is not None and array.ndim == 2 else 0
     wanted = (len(next(iter(observation.values()))), num_actions)
     if type(given) is np.ndarray and given.dtype == np.float64 and given.shape == wanted:
         p, slack = given, _EXACT
@@ -103,9 +106,10 @@ def _converted(given: Any, wanted: tuple[int, int], name: str) -> tuple[NDArray[
     """
     array = as_array(given)
     if array is None or array.dtype.kind not in "iuf" or array.shape != wanted:
+        shape = f"({wanted[0]}, {wanted[1] or 'number of actions'})"
         raise UserError(
             f"agent {name!r} gave {_described(given, array)} as probabilities, not numbers of "
-            f"shape {wanted}: {_GIVE}"
+            f"shape {shape}: {_GIVE}"
         )
     dtype = str(getattr(given, "dtype", array.dtype)).removeprefix("torch.")
     return array.astype(np.float64), _SHORT.get(dtype, _EXACT)
@@ -133,10 +137,10 @@ def _require(fine: NDArray[np.bool_], p: NDArray[np.float64], what: str, name: s
     """Refuse probabilities unless every row is fine."""
     if not fine.all():
         row = int(np.flatnonzero(~fine)[0])
-        numbers = shown([float(f"{value:.4g}") for value in p[row]])
+        numbers = [float(f"{value:.4g}") for value in p[row]]
         raise UserError(
-            f"agent {name!r} gave probabilities that {what}, {numbers} (sum {p[row].sum():.6g}) in "
-            f"row {row}: {_GIVE}"
+            f"agent {name!r} gave probabilities that {what}, {shown(numbers)} (sum "
+            f"{sum(p[row].tolist()):.6g}) in row {row}: {_GIVE}"
         )
 
 

@@ -155,6 +155,8 @@ def test_every_world_checks(name):
     for slots in (wrong, [-1], [0.5], [[0]], "0"):
         with pytest.raises(UserError, match="slots"):
             engine.observe(slots)  # pyright: ignore[reportArgumentType]
+        with pytest.raises(UserError, match="slots"):
+            engine.infos(slots)  # pyright: ignore[reportArgumentType]
     engine.observe(np.array([2, 0]))
 
 
@@ -270,8 +272,10 @@ def test_options_that_are_refused(options):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([{"level_ids": [1]}], "1 options for 2 slots"),
-        ([{"level_ids": [1]}] * 3, "3 options for 2 slots"),
+        ([{"level_ids": [1]}], "set_options was given [{'level_ids': [1]}] for 2 slots"),
+        ([{"level_ids": [1]}] * 3, "for 2 slots: give one dictionary for all, or a list"),
+        (3, "set_options was given 3 for 2 slots"),
+        ("level_ids", "set_options was given 'level_ids' for 2 slots"),
         ([{"level_ids": [1]}, {}], "the options of slot 1 are {}"),
         ([{}, {"level_ids": [1]}], "the options of slot 1"),
         ([{"level_ids": [1]}, {"level_ids": [2, 3]}], "has 2 entries for one slot"),

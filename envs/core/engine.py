@@ -92,6 +92,7 @@ class Engine:
 
     def results(self, slots: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """Return how the episodes of `slots` went: one array [len(slots)] for each column."""
+        slots = self._chosen(slots)
         episodes = self.episodes[slots]
         events = episodes["events"]
         return {

@@ -87,10 +87,10 @@ class MisgenVecEnv(VecEnv):
         Raises:
             UserError: if they are no dictionaries, not one a slot, or not of the same names.
         """
-        if len(self._options) != self.num_envs:
+        if not isinstance(self._options, (list, tuple)) or len(self._options) != self.num_envs:
             raise UserError(
-                f"set_options was given {len(self._options)} options for {self.num_envs} slots: "
-                "give one dictionary for all, or one for each"
+                f"set_options was given {shown(self._options)} for {self.num_envs} slots: give one "
+                "dictionary for all, or a list of one for each"
             )
         first = self._options[0]
         if all(one is first for one in self._options):  # as `set_options` leaves a dictionary
