@@ -234,7 +234,12 @@ def check(config: PopulationConfig) -> None:
     sweeps.check(sweep, [*config.sweep])
     agent, known = sweep.runs[0].agent, dict[int, int]()
     for steps in config.short_steps:
-        in_range("population.short_steps", steps, 1, agent.total_steps - 1)
+        if not 1 <= steps < agent.total_steps:
+            raise UserError(
+                f"population.short_steps={list(config.short_steps)}: {steps} is not shorter than "
+                f"the other trainings, of {agent.total_steps} decisions: give smaller ones, or "
+                "population.short_steps=[]"
+            )
         real = agent.whole_rollouts(steps)
         if real in known:
             raise UserError(
@@ -294,8 +299,8 @@ def _short_words(config: PopulationConfig, sweep: SweepConfig, steps: int) -> li
     kept = [w for w in config.sweep if w.partition("=")[0] not in _REPLACED]
     listed = ",".join(map(repr, config.short_correlations))
     return [
-        *kept, f"agent.total_steps={steps}", "agent.anneal=false", f"correlations=[{listed}]", "seeds=1",
-        f"name={sweep.name}-{SHORT}",
+        *kept, f"agent.total_steps={steps}", "agent.anneal=false", f"correlations=[{listed}]",
+        "seeds=1", f"name={sweep.name}-{SHORT}",
     ]  # fmt: skip
 
 
