@@ -51,6 +51,7 @@ def state_of(folder: Path) -> dict[str, tuple[int, int]]:
 
 RUN, SWEEP = "run=runs/s/seed0", "run=runs/s"
 SMOKE = "size=smoke"
+SMALL = "agent.total_steps=128 agent.num_envs=8 agent.num_steps=8 agent.batch_size=64"
 CASES = [
     # What is asked for is not there.
     ("train logger=tensorboard", "needs the package tensorboard"),
@@ -63,11 +64,7 @@ CASES = [
     ("train env.observation=grid agent.encoder=nature", "encoder='nature' reads pixels"),
     ("train env.observation=rgb", "reads tile windows"),
     ("train preset=lab agent.total_steps=16384", "is one rollout of 16384 decisions"),
-    (
-        "train init=runs/s/seed0 env=cheese_on_a_dish agent.total_steps=64 agent.num_envs=8 "
-        "agent.num_steps=8 agent.batch_size=64",
-        "agent.hidden=",
-    ),
+    (f"train init=runs/s/seed0 env=cheese_on_a_dish {SMALL}", "agent.hidden="),
     ("train init=runs/s/seed0 env=coinrun agent.hidden=[8]", "the policy was trained with"),
     ("train runs=runs/file", "runs=runs/file cannot be written to"),
     ("train runs=/proc/none", "runs=/proc/none cannot be written to"),
