@@ -64,7 +64,7 @@ CASES = [
     ("train env.observation=grid agent.encoder=nature", "encoder='nature' reads pixels"),
     ("train env.observation=rgb", "reads tile windows"),
     ("train preset=lab agent.total_steps=16384", "is one rollout of 16384 decisions"),
-    (f"train init=runs/s/seed0 env=cheese_on_a_dish {SMALL}", "agent.hidden="),
+    (f"train init=runs/s/seed0 preset=none env=cheese_on_a_dish {SMALL}", "agent.hidden="),
     ("train init=runs/s/seed0 env=coinrun agent.hidden=[8]", "the policy was trained with"),
     ("train runs=runs/file", "runs=runs/file cannot be written to"),
     ("train runs=/proc/none", "runs=/proc/none cannot be written to"),
