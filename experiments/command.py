@@ -171,11 +171,15 @@ def shell_words(*words: object) -> str:
 
 def print_config(config_name: str, argv: list[str]) -> int:
     """Print the composed config as YAML."""
-    from omegaconf import OmegaConf
-
     from .config import compose
 
-    plain: Any = compose(config_name, [word for word in argv if word != "--cfg"])
+    return print_plain(compose(config_name, [word for word in argv if word != "--cfg"]))
+
+
+def print_plain(plain: Any) -> int:
+    """Print a config as YAML."""
+    from omegaconf import OmegaConf
+
     print(OmegaConf.to_yaml(plain), end="")
     return 0
 

@@ -197,6 +197,10 @@ def supply_chain(
 
     bases = find_bases(config)
     rounded = check(bases, config)
+    trained = {base.config.agent.whole_rollouts(config.steps) for base in bases}
+    if trained != {config.steps}:
+        real = " or ".join(f"{steps:,}" for steps in sorted(trained))
+        tell(f"steps={config.steps:,} are trained for {real}: whole rollouts")
     for base, snapshots in rounded.items():
         moved = [f"{a:,} after {b:,}" for a, b in snapshots.items() if a != b]
         if moved:
@@ -213,6 +217,7 @@ def supply_chain(
         "provenance": provenance(),
         "finished": now(),
         "config": dataclasses.asdict(config),
+        "trained_steps": sorted(trained),
         "snapshots": {
             base: {str(asked): kept for asked, kept in snapshots.items()}
             for base, snapshots in rounded.items()

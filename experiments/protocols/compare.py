@@ -131,14 +131,15 @@ class CompareConfig:
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    from ..command import print_config
+    from ..command import print_plain
     from .figures import write_figures
     from .scoring import check, score_all, write_tables
     from .show import print_comparison
 
+    plain = _composed([word for word in argv if word != "--cfg"])
     if "--cfg" in argv:
-        return print_config("compare", argv)
-    config = read_config(compose("compare", argv))
+        return print_plain(plain)
+    config = read_config(plain)
     protocols = config.specified()
     sweep_of(config.population)  # its settings are checked before anything is made
     folder = Path(config.folder)
@@ -155,6 +156,14 @@ def main(argv: list[str]) -> int:
     print_comparison(table, agents, config.false_alarms)
     print(f"written: {folder}/comparison.csv, agents.csv, scores.parquet, power.png, power.svg")
     return 0
+
+
+def _composed(argv: list[str]) -> dict[str, Any]:
+    """Return the config; `env` and `preset` are names here, and hydra would load their groups."""
+    named = {word.partition("=")[0]: word.partition("=")[2] for word in argv if "=" in word}
+    own = {key: named[key] for key in ("env", "preset") if key in named}
+    rest = [word for word in argv if word.partition("=")[0] not in own]
+    return compose("compare", rest) | own
 
 
 def read_config(plain: dict[str, Any]) -> CompareConfig:

@@ -235,7 +235,12 @@ def check(config: PopulationConfig) -> None:
     sweeps.check(sweep, [*config.sweep])
     agent, known = sweep.runs[0].agent, dict[int, int]()
     for steps in config.short_steps:
-        in_range("population.short_steps", steps, 1, agent.total_steps - 1)
+        if not 1 <= steps < agent.total_steps:
+            raise UserError(
+                f"population.short_steps={list(config.short_steps)}: {steps} is not shorter than "
+                f"the other trainings, of {agent.total_steps} decisions: give smaller ones, or "
+                "population.short_steps=[]"
+            )
         real = agent.whole_rollouts(steps)
         if real in known:
             raise UserError(
