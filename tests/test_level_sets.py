@@ -11,19 +11,21 @@ import polars as pl
 import pytest
 
 from misgen.agents.scripted import RandomAgent
+from misgen.envs.core.distribution import IdRange, LevelDistribution
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.level_set import LevelSet, level_files, names_files, own_id
 from misgen.envs.core.placement import USUAL
 from misgen.envs.core.registry import entries, make_world
 from misgen.envs.core.text import level_to_text
 from misgen.experiments import cli
-from misgen.experiments.evaluation.config import EvaluateConfig
+from misgen.experiments.evaluation.config import EvaluateConfig, ShiftConfig
 from misgen.experiments.evaluation.hand_made import (
     conditions_of,
     fingerprint,
     hand_made_conditions,
     set_report,
 )
+from misgen.experiments.evaluation.planned import planned_facts
 from misgen.experiments.evaluation.rollout import run_levels
 
 NATIVE = [name for name, (package, _) in entries().items() if not package.endswith(".procgen")]
@@ -199,11 +201,7 @@ def test_planned_seekers_walk_on_hand_made_levels(name, tmp_path):
     world = make_world(name, **({"mode": "easy"} if name == "coinrun" else {}))
     ids = [i for i in range(6) if not world.levels(np.array([i]), 0.0, USUAL)[0].aligned]
     levels = LevelSet.read(str(write(tmp_path / "set", world, ids)), world)
-    from misgen.envs.core.distribution import IdRange, LevelDistribution
-    from misgen.experiments.evaluation.planned import planned_facts
-
-    placement = world.shifts(["usual"])[0] if name == "never" else next(iter(world.placements))
-    generated = planned_facts(LevelDistribution(world, 0.0, placement, IdRange(0, 6)))
+    generated = planned_facts(LevelDistribution(world, 0.0, ids=IdRange(0, 6)))
     found = planned_facts(levels)
     id_of = {own_id(world.levels(np.array([i]), 0.0, USUAL)[0]): i for i in ids}
     assert len(found) == len(ids)
@@ -218,25 +216,13 @@ def test_planned_seekers_walk_on_hand_made_levels(name, tmp_path):
 
 
 def test_settings_of_generated_levels_are_refused():
-    training = make_training()
+    training = LevelDistribution(WORLD)
     for config, message in (
         (EvaluateConfig(backend="procgen"), "backend=procgen runs the original"),
-        (EvaluateConfig(shift=suite_shift()), "leave shift out"),
+        (EvaluateConfig(shift=ShiftConfig(placements=("anywhere",))), "leave shift out"),
     ):
         with pytest.raises(UserError, match=message):
             hand_made_conditions(training, "anything", config)
-
-
-def make_training():
-    from misgen.envs.core.distribution import LevelDistribution
-
-    return LevelDistribution(WORLD)
-
-
-def suite_shift():
-    from misgen.experiments.evaluation.config import ShiftConfig
-
-    return ShiftConfig(placements=("anywhere",))
 
 
 @pytest.fixture(scope="module")
@@ -257,7 +243,7 @@ def test_evaluate_a_folder_and_a_list(run, folder, capsys, monkeypatch):
     assert cli.main(["evaluate", f"run={run}", f"levels={folder}", *quick]) == 0
     out = capsys.readouterr().out
     assert "6 made by hand" in out
-    first = capsys_summary(run)
+    first = summary_of(run)
     assert first["config"]["levels"].startswith("6 made by hand")
     assert len(first["levels"]["hand_made"]["files"]) == 6
     assert cli.main(["evaluate", f"run={run}", f"levels={folder}", *quick]) == 0
@@ -276,7 +262,7 @@ def test_evaluate_a_folder_and_a_list(run, folder, capsys, monkeypatch):
     assert "neither a range of ids nor a file" in capsys.readouterr().err
 
 
-def capsys_summary(run: Path) -> dict:
+def summary_of(run: Path) -> dict:
     (file,) = run.rglob("summary.json")
     return json.loads(file.read_text())
 
