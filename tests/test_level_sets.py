@@ -101,7 +101,7 @@ def test_chance_within_a_level_is_its_own(name, tmp_path):
 @pytest.mark.parametrize(
     ("source", "files"),
     [("0:10", False), (" 7 ", False), (None, False), ("2000000:", False), ("my_folder", True),
-     ("./7", True), (("a.txt", "b.txt"), True), ("a:b", True)],
+     ("./7", True), (("a.txt", "b.txt"), True), ("a:b", False)],
 )  # fmt: skip
 def test_files_are_told_from_ranges(source, files):
     assert names_files(source) == files
