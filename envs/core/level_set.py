@@ -30,6 +30,7 @@ HAND_MADE = "hand_made"
 """In place of a placement, in tables of results."""
 SUFFIX = ".txt"
 _RANGE = re.compile(r"\s*([+-]?\d+\s*(:\s*[+-]?\d*\s*)?|all)(\s+without\s.*)?\s*")
+_MEANT_AS_RANGE = re.compile(r"\w*:\w*")
 _ID_BITS = 48
 """Of a level's id: few enough that numbers survive JSON, enough that no two levels share one."""
 _MOST_FILES = 10_000
@@ -39,7 +40,9 @@ def names_files(source: str | int | Sequence[str] | None) -> bool:
     """Return whether `levels=...` names files or a folder, and not a range of ids."""
     if source is None or isinstance(source, int):
         return False
-    return not isinstance(source, str) or not _RANGE.fullmatch(source)
+    if not isinstance(source, str):
+        return True
+    return not (_RANGE.fullmatch(source) or _MEANT_AS_RANGE.fullmatch(source))
 
 
 def level_files(source: str | Sequence[str], setting: str = "levels") -> list[Path]:

@@ -29,7 +29,7 @@ _MARKS = (
 )
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _OTHER_ENDS = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
-_NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x19\x1c-\x1f\x7f]")
+_NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x19\x1b\x1f\x7f]")
 """Control characters that no editor puts into text."""
 _END_OF_FILE = "\x1a"  # what old editors put at the end
 _BYTE_ORDER_MARK = "\ufeff"

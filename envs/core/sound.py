@@ -40,13 +40,13 @@ def require_sound(
     walls = np.isin(level.tiles, wall_tiles)
     start = int(np.floor(level.start[0])), int(np.floor(level.start[1]))
     _require_free(walls, "the start", start)
-    for what, cell in (("the goal", level.goal_cell), ("the proxy", level.proxy_cell)):
-        if cell != NO_CELL:
-            _require_free(walls, what, cell)
     for k, entity in enumerate(level.entities):
         cell = int(np.floor(entity["x"])), int(np.floor(entity["y"]))
         name = names.get(int(entity["kind"]), "entity")
         _require_free(walls, f"the {name} at {cell[0]} {cell[1]}", cell, k)
+    for what, cell in (("the goal", level.goal_cell), ("the proxy", level.proxy_cell)):
+        if cell != NO_CELL:
+            _require_free(walls, what, cell)
     if wall_tiles:
         _require_inside(walls, room)
 

@@ -238,7 +238,8 @@ def _characters(parts: _Parts, world: World) -> list[tuple[str, int]]:
     if height != wanted or longest > width:
         line = f"line {where}: " if longest > width else ""
         shown = longest if "size" in parts.header else max(longest, width)
-        remedy = f", or write size: {longest} {height}" if "size" in parts.header else ""
+        drawn = _drawn_size(world, longest, height)
+        remedy = f", or write size: {drawn}" if "size" in parts.header else ""
         raise UserError(
             f"{line}map: {height} rows, the longest of {shown} columns, "
             f"do not make a level of size {width} {wanted}: it needs {wanted} rows (two spaces and "
@@ -270,8 +271,16 @@ def _size(parts: _Parts, world: World, longest: int, height: int) -> tuple[int, 
     try:
         width, tall = _numbers(parts.header["size"], "size", 2, (1, _WIDEST))
     except UserError as error:
-        raise UserError(f"{error}; the map that is drawn has {longest} {height}") from None
+        drawn = _drawn_size(world, longest, height)
+        raise UserError(f"{error}; the map that is drawn has {drawn}") from None
     return width, tall
+
+
+def _drawn_size(world: World, longest: int, height: int) -> str:
+    """Return the size of a map; its rows may be short of the width that all levels have."""
+    tall, wide = world.level_dtype["tiles"].shape
+    fits = not world.any_size and height == tall and longest <= wide
+    return f"{wide if fits else longest} {height}"
 
 
 def _read_map(rows: list[tuple[str, int]], world: World) -> _Reading:
