@@ -52,7 +52,8 @@ class LevelsConfig:
     def ranges(self) -> dict[str, IdRange]:
         """The id range of each split."""
         return {
-            name: IdRange.parse(getattr(self, name)) for name in ("train", "validation", "test")
+            name: id_range(f"levels.{name}", getattr(self, name))
+            for name in ("train", "validation", "test")
         }
 
 
@@ -157,6 +158,18 @@ class TrainConfig:
 _OPTIONAL = ("proxy_correlations", "init", "init_policy", "snapshots")
 """Settings that are left out of `science` where they are not used."""
 _NO_SCIENCE = ("runs", "name", "logger", "save_every", "stop_after")
+
+
+def id_range(field_name: str, text: str) -> IdRange:
+    """Return the level ids that a setting gives.
+
+    Raises:
+        UserError: naming the setting, if it gives none.
+    """
+    try:
+        return IdRange.parse(text)
+    except UserError as error:
+        raise UserError(str(error).replace("ids=", f"{field_name}=", 1)) from None
 
 
 def config_hash(plain: Mapping[str, Any]) -> str:

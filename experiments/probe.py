@@ -46,7 +46,7 @@ from misgen.envs.core.distribution import IdRange, LevelDistribution
 from misgen.envs.core.errors import UserError, in_range, one_of
 
 from .command import shell_words
-from .config import TrainConfig, compose, typed
+from .config import TrainConfig, compose, id_range, typed
 from .evaluation.config import ACTIONS, MetricsConfig
 from .evaluation.tracking import CriticConfig
 from .runs import EPISODES, EVALUATED, RunFolder, now, provenance, write_json, write_with
@@ -99,7 +99,7 @@ class ProbeConfig:
         in_range("num_slots", self.num_slots, 1, 10_000)
         in_range("threads", self.threads, 1, 1024)
         if self.levels is not None:
-            IdRange.parse(self.levels)
+            id_range("levels", self.levels)
 
 
 def main(argv: list[str]) -> int:
