@@ -228,7 +228,10 @@ def _job(folder: RunFolder, config: ProbeConfig) -> _Job:
     """
     import polars as pl
 
+    from .evaluation.critic import require_movable_goal
+
     run = TrainedRun.read(folder)
+    require_movable_goal(run.config.world)
     file = folder.path / EPISODES
     if not ((folder.path / EVALUATED).is_file() and file.is_file()):
         raise UserError(
