@@ -65,7 +65,7 @@ class LevelsConfig:
         """The id range of each split."""
         given = {name: str(getattr(self, name)).strip() for name in ("train", "validation", "test")}
         whole = [name for name, text in given.items() if text == ALL_IDS]
-        found = {name: IdRange.parse(text) for name, text in given.items()}
+        found = {name: id_range(f"levels.{name}", text) for name, text in given.items()}
         if len(whole) > 1:
             raise UserError(
                 f"levels.{whole[0]} and levels.{whole[1]} are both {ALL_IDS}: one split can have "
@@ -194,6 +194,18 @@ class TrainConfig:
 _OPTIONAL = ("proxy_correlations", "init", "init_policy", "snapshots")
 """Settings that are left out of `science` where they are not used."""
 _NO_SCIENCE = ("runs", "name", "logger", "save_every", "stop_after")
+
+
+def id_range(field_name: str, text: str) -> IdRange:
+    """Return the level ids that a setting gives.
+
+    Raises:
+        UserError: naming the setting, if it gives none.
+    """
+    try:
+        return IdRange.parse(text)
+    except UserError as error:
+        raise UserError(str(error).replace("ids=", f"{field_name}=", 1)) from None
 
 
 def config_hash(plain: Mapping[str, Any]) -> str:

@@ -45,12 +45,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from misgen.envs.core.distribution import IdRange, LevelDistribution
+from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.episode import ON_PROXY
 from misgen.envs.core.errors import in_range, one_of
 from misgen.envs.core.files import read_bytes
 
-from .config import compose, config_hash, typed
+from .config import compose, config_hash, id_range, typed
 from .evaluation.config import ACTIONS
 from .evaluation.explain import explain, words
 from .evaluation.objective import ObjectiveConfig, gather, parting_ids, posteriors
@@ -108,7 +108,7 @@ class ObjectiveCommand:
         in_range("seed", self.seed, 0, 2**31 - 1)
         in_range("threads", self.threads, 1, 1024)
         if self.levels is not None:
-            IdRange.parse(self.levels)
+            id_range("levels", self.levels)
 
     @property
     def science(self) -> dict[str, Any]:

@@ -47,7 +47,7 @@ from misgen.envs.core.errors import UserError, in_range, one_of
 
 from .checks import require_room
 from .command import shell_words
-from .config import TrainConfig, compose, typed
+from .config import TrainConfig, compose, id_range, typed
 from .evaluation.config import ACTIONS, MetricsConfig
 from .evaluation.tracking import CriticConfig
 from .runs import (
@@ -111,7 +111,7 @@ class ProbeConfig:
         in_range("num_slots", self.num_slots, 1, 10_000)
         in_range("threads", self.threads, 1, 1024)
         if self.levels is not None:
-            IdRange.parse(self.levels)
+            id_range("levels", self.levels)
 
 
 def main(argv: list[str]) -> int:
@@ -263,7 +263,10 @@ def _job(folder: RunFolder, config: ProbeConfig) -> _Job:
 
     from .evaluation.suite import NEEDED
 
+    from .evaluation.critic import require_movable_goal
+
     run = TrainedRun.read(folder)
+    require_movable_goal(run.config.world)
     file = folder.path / EPISODES
     if not ((folder.path / EVALUATED).is_file() and file.is_file()):
         raise UserError(

@@ -166,8 +166,8 @@ MISTAKES = {
             ["placement=nowhere"],
             "placement='nowhere' is not known: use one of section_start, anywhere",
         ),
-        (["levels.train=abc"], "ids='abc' is not a range: write start:stop"),
-        (["levels.train=10:10"], "ids=10:10 is no range of level ids"),
+        (["levels.train=abc"], "levels.train='abc' is not a range: write start:stop"),
+        (["levels.train=10:10"], "levels.train=10:10 is no range of level ids"),
         (["levels=7"], "levels=7 must be a group of settings, such as levels.x=1"),
         (
             ["levels.train=0:100", "levels.test=50:60"],

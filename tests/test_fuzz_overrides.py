@@ -149,7 +149,7 @@ def known_settings() -> dict[str, dict[str, str]]:
         required = {"evaluate": ["run=x"]}.get(config, [])
         groups = {name: USUAL.get(name, "x") for name in GROUPS.get(config, ())}
         found[command] = dict(leaves(compose(config, required))) | groups
-    nothing = dict.fromkeys(("run", "card", "comparison", "supply_chain"), "x")
+    nothing: dict[str, str] = {name: "x" for name in ("run", "card", "comparison", "supply_chain")}
     return found | {"report": nothing, "card": nothing}
 
 

@@ -241,3 +241,27 @@ def test_what_can_be_no_file_is_one_sentence(command, word, tmp_path, monkeypatc
 def test_a_message_is_one_line_that_can_be_shown():
     assert plain_sentence(UserError("a\nb\x1b[31m")) == "a\\nb\\x1b[31m"
     assert len(plain_sentence("x" * 9999)) < 200
+
+
+def test_only_coinruns_critic_is_probed():
+    from misgen.envs.core.registry import make_world
+    from misgen.experiments.evaluation.critic import require_movable_goal
+
+    require_movable_goal(make_world("coinrun"))
+    with pytest.raises(UserError, match="critic of an agent of lava_land cannot be probed"):
+        require_movable_goal(make_world("lava_land"))
+
+
+def test_a_level_of_another_world_is_not_given_to_an_agent():
+    from misgen.experiments.levels.files import _require_its_world
+
+    _require_its_world({"agent": "x"}, "lava_land")
+    _require_its_world({"agent": "x", "env": "lava_land"}, "lava_land")
+    with pytest.raises(UserError, match="agent=x was trained in lava_land, and env=coinrun is a"):
+        _require_its_world({"agent": "x", "env": "coinrun"}, "lava_land")
+
+
+def test_a_range_is_called_by_its_setting(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["train", "levels.train=0:0"]) == 2
+    assert "misgen train: levels.train=0:0 is no range of level ids" in capsys.readouterr().err

@@ -302,8 +302,8 @@ def test_sweeps_are_set_side_by_side(sweep, tmp_path, capsys, monkeypatch):
     ("argv", "hint"),
     [
         (["nowhere"], "does not exist: give a sweep's folder, or run misgen sweep first"),
-        (["."], "holds no run: run misgen sweep"),
-        ([], "holds no sweep: run misgen sweep first"),
+        (["."], "holds no run: give a sweep's folder, or run misgen sweep"),
+        ([], "there is no folder runs here: run misgen sweep first"),
         (["a", "b"], "does not exist: give a sweep's folder"),
         (["name=x"], "give folders"),
     ],
@@ -317,7 +317,7 @@ def test_mistakes_are_explained(argv, hint, tmp_path, monkeypatch):
 
 def test_no_finished_run(tmp_path):
     folder = write_run(tmp_path, 1.0, 0, 0.5, done=False)
-    with pytest.raises(UserError, match=r"no finished run yet \(1 failed\): start misgen sweep"):
+    with pytest.raises(UserError, match=r"trained and evaluated \(1 failed\): train one to its"):
         read_results(tmp_path)
     with pytest.raises(UserError, match="is one run: give its sweep's folder"):
         read_results(folder.path)

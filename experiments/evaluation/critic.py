@@ -89,6 +89,21 @@ def ground_goes_on(states: NDArray[np.void], places: NDArray[np.void]) -> None:
             tiles[:, : max(x, 0)] = tiles[:, x, None]
 
 
+def require_movable_goal(world: World) -> None:
+    """Refuse a world in whose states the goal cannot be moved.
+
+    Raises:
+        UserError: saying what to run instead.
+    """
+    if "tiles" not in (world.state_dtype.names or ()):
+        raise UserError(
+            f"the critic of an agent of {world.name} cannot be probed: that takes the goal out of "
+            "a state, which can be done in CoinRun alone; misgen evaluate "
+            "protocol=counterfactual_pairs run=... asks the actor, misgen objective run=... what "
+            "it is after"
+        )
+
+
 def probe_critic(
     agent: Agent,
     distribution: LevelDistribution,
@@ -125,8 +140,7 @@ def probe_critic(
     if not isinstance(agent, ValuedAgent):
         raise UserError(f"agent {agent.name!r} has no critic: probe one that has value()")
     world = dataclasses.replace(distribution.world, on_proxy="continue")
-    if "tiles" not in (world.state_dtype.names or ()):
-        raise UserError(f"states of {world.name} have no tiles: the goal cannot be moved in them")
+    require_movable_goal(world)
     tables = []
     for repeat, (condition, correlation) in enumerate(((SHIFTED, 0.0), (TWIN, 1.0))):
         watcher = _Watcher(agent, world, hide_end, after)

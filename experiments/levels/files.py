@@ -50,6 +50,7 @@ def overrides_of(argv: list[str]) -> list[str]:
     found: dict[str, str] = {}
     if Path(given.get("agent", "")).is_dir() and given.get("agent"):
         run = TrainedRun.read(one_run(given["agent"]))
+        _require_its_world(given, run.config.world.name)
         found |= {key: str(value) for key, value in run.config.env.items()}
     file = given.get("file") or given.get("out", "")
     if "file" in given or (file.endswith(".txt") and Path(file).exists()):
@@ -57,6 +58,22 @@ def overrides_of(argv: list[str]) -> list[str]:
         found |= _parameters(header)
     world = [f"env={found.pop('name')}"] if "name" in found and "env" not in given else []
     return world + [f"env.{key}={value}" for key, value in found.items() if key != "name"]
+
+
+def _require_its_world(given: Mapping[str, str], trained: str) -> None:
+    """Refuse a level of another world than the one that a playing agent knows.
+
+    Raises:
+        UserError: naming the two.
+    """
+    world, of = given.get("env") or given.get("env.name") or trained, f"env={given.get('env')}"
+    if "file" in given:
+        world, of = header_of(read_text(given["file"])).get("world", "coinrun"), given["file"]
+    if world != trained:
+        raise UserError(
+            f"agent={given['agent']} was trained in {trained}, and {of} is a level of {world}: "
+            f"give it a level of its own world, or another agent"
+        )
 
 
 def _parameters(header: Mapping[str, str]) -> dict[str, str]:
