@@ -42,7 +42,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from misgen.envs.core.distribution import IdRange, LevelDistribution
+from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.errors import UserError, in_range, one_of
 
 from .checks import require_room
@@ -261,9 +261,8 @@ def _job(folder: RunFolder, config: ProbeConfig) -> _Job:
     """
     import polars as pl
 
-    from .evaluation.suite import NEEDED
-
     from .evaluation.critic import require_movable_goal
+    from .evaluation.suite import NEEDED
 
     run = TrainedRun.read(folder)
     require_movable_goal(run.config.world)
