@@ -7,13 +7,13 @@ habit, a habit of what follows what).  A planner tells how many decisions each a
 way to either.  Prints, for each training setting, the share of episodes that each explains, with a
 95% interval over levels (and over training seeds, where a sweep has several), p(agent), the mean
 probability that an episode is after anything (1/2 beforehand), and which explains the behaviour.
-Writes into each run's folder
+Writes into objectives/<hash>/ in each run's folder, a folder for each set of settings,
 
   objective.parquet  one row per episode: log likelihoods, and posterior probabilities p_...
   objective.json     the shares, and the settings
   objective.png      the shares, drawn
 
-and for a sweep the last two into its folder.  What is already there is not repeated.  It takes
+and for a sweep the last two likewise into its own.  What is already there is not repeated.  It takes
 about half a second an episode.
 
 Examples:
@@ -37,9 +37,7 @@ Settings (misgen objective run=... --cfg prints them all with their values)
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import hashlib
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,15 +51,22 @@ from .config import compose, config_hash, typed
 from .evaluation.config import ACTIONS
 from .evaluation.explain import explain, words
 from .evaluation.objective import ObjectiveConfig, gather, parting_ids, posteriors
-from .runs import RunFolder, provenance, write_json, write_parquet, write_with
+from .kept import OBJECTIVE, place
+from .runs import (
+    DONE,
+    RunFolder,
+    file_sha256,
+    provenance,
+    write_json,
+    write_parquet,
+    write_with,
+)
 from .trained import TrainedRun, run_or_sweep
 
 if TYPE_CHECKING:
     import polars as pl
 
-EXPLAINED = "EXPLAINED"
 TABLE, EPISODES, PICTURE = "objective.json", "objective.parquet", "objective.png"
-_POLICY = "policy.json"
 
 
 @dataclass(frozen=True)
@@ -120,9 +125,13 @@ def main(argv: list[str]) -> int:
     groups = by_training([infer(folder, config) for folder in folders])
     tables = {label: explain(episodes, config.objective) for label, episodes in groups.items()}
     print_explained(tables, config.placement)
+    into = _folder(folders[0], config)
     if len(folders) > 1:
-        _write(Path(config.run), tables, config)
-    print(f"written: {Path(config.run) / PICTURE} and {TABLE}, and by episode {EPISODES}")
+        into = _of_sweep(folders, config)
+        with into.lock():
+            _write(into, tables, config, {one.path.name: _policy(one) for one in folders})
+            into.mark(DONE, into.path.name)
+    print(f"written: {into.path / PICTURE} and {TABLE}, and by episode {EPISODES}")
     return 0
 
 
@@ -144,20 +153,21 @@ def infer(folder: RunFolder, config: ObjectiveCommand) -> pl.DataFrame:
     import polars as pl
 
     run = TrainedRun.read(folder)
-    key = _hash(folder, config)
-    if not folder.marked(EXPLAINED, key):
-        with folder.lock():
-            folder.unmark(EXPLAINED)
+    into, key = _folder(folder, config), _stamp(folder, config)
+    if not into.marked(DONE, key):
+        with into.lock():
+            into.unmark(DONE)
             found = posteriors(_play(run, config), config.objective)
             found = found.with_columns(
                 train_seed=pl.lit(run.config.seed),
                 train_correlation=pl.lit(run.config.correlation),
                 train_placement=pl.lit(run.config.placement),
             )
-            write_parquet(folder.path / EPISODES, found)
-            _write(folder.path, {folder.path.name: explain(found, config.objective)}, config)
-            folder.mark(EXPLAINED, key)
-    return pl.read_parquet(folder.path / EPISODES)
+            write_parquet(into.path / EPISODES, found)
+            tables = {folder.path.name: explain(found, config.objective)}
+            _write(into, tables, config, {folder.path.name: _policy(folder)})
+            into.mark(DONE, key)
+    return pl.read_parquet(into.path / EPISODES)
 
 
 def by_training(found: list[pl.DataFrame]) -> dict[str, pl.DataFrame]:
@@ -194,30 +204,53 @@ def _play(run: TrainedRun, config: ObjectiveCommand) -> pl.DataFrame:
         )
 
 
-def _hash(folder: RunFolder, config: ObjectiveCommand) -> str:
+def _folder(folder: RunFolder, config: ObjectiveCommand) -> RunFolder:
+    """Return where the run's result with these settings lies, or would."""
+    levels = str(TrainedRun.read(folder).test_ids(config.levels))
+    return place(folder.path, OBJECTIVE, config_hash(config.science | {"levels": levels}))
+
+
+def _of_sweep(folders: list[RunFolder], config: ObjectiveCommand) -> RunFolder:
+    """Return where the result for several runs lies."""
+    names = {"config": config.science, "policies": sorted(map(_policy, folders))}
+    return place(Path(config.run), OBJECTIVE, config_hash(names))
+
+
+def _policy(folder: RunFolder) -> str:
+    from misgen.agents.spec import weights_checksum
+
+    return weights_checksum(folder.path)
+
+
+def _stamp(folder: RunFolder, config: ObjectiveCommand) -> str:
     """Return a hash of the settings and of the policy that they are applied to."""
-    with contextlib.suppress(OSError):
-        policy = hashlib.sha256((folder.path / _POLICY).read_bytes()).hexdigest()
-        return config_hash({"config": config.science, "policy": policy})
-    return ""
+    return config_hash({"config": config.science, "policy": _policy(folder)})
 
 
-def _write(folder: Path, tables: dict[str, pl.DataFrame], config: ObjectiveCommand) -> None:
+def _write(
+    into: RunFolder,
+    tables: dict[str, pl.DataFrame],
+    config: ObjectiveCommand,
+    policies: dict[str, str],
+) -> None:
     """Write objective.json and objective.png."""
     from .reporting.figures import png_bytes
     from .reporting.objective import draw_explained
 
+    rows = into.path / EPISODES
     found = {
         **provenance(),
         "config": config.science,
+        "policies": policies,
+        "episodes_sha256": file_sha256(rows) if rows.is_file() else None,
         "results": [
             {"label": label, "words": words(table), "explained": table.to_dicts()}
             for label, table in tables.items()
         ],
     }
-    write_json(folder / TABLE, found)
+    write_json(into.path / TABLE, found)
     picture = png_bytes(draw_explained(tables, config.placement))
-    write_with(folder / PICTURE, lambda handle: handle.write(picture))
+    write_with(into.path / PICTURE, lambda handle: handle.write(picture))
 
 
 if __name__ == "__main__":

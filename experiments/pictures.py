@@ -40,6 +40,7 @@ from misgen.envs.core.errors import UserError, did_you_mean, one_of
 from misgen.envs.core.level import LevelBatch
 
 from .evaluation.suite import SHIFTED, TWIN
+from .evaluations import evaluation_of
 from .runs import EPISODES, RunFolder
 
 if TYPE_CHECKING:
@@ -264,13 +265,13 @@ def _episodes(run: RunFolder) -> pl.DataFrame:
     Raises:
         UserError: if it was not evaluated.
     """
-    path = run.path / EPISODES
-    if not path.exists():
+    evaluation = evaluation_of(run)
+    if evaluation is None:
         raise UserError(
-            f"{path} does not exist, so there is nothing to pick a level by: give id=..., or run "
-            f"misgen evaluate run={run.path} first"
+            f"{run.path} was not evaluated, so there is nothing to pick a level by: give id=..., "
+            f"or run misgen evaluate run={run.path} first"
         )
-    return pl.read_parquet(path)
+    return pl.read_parquet(evaluation.path / EPISODES)
 
 
 def _positions(engine: Engine, slots: NDArray[np.int64] | None = None) -> list[tuple[float, float]]:

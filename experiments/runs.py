@@ -1,14 +1,15 @@
 """Run folders: what a run leaves on disk, written so that a kill at any moment loses nothing.
 
 `runs/<sweep>/<slug>-<hash>/` holds `manifest.json`, `policy.safetensors` + `policy.json`,
-`learning.parquet`, `state.safetensors` until it is trained, later `episodes.parquet` and
-`summary.json`, and markers (`DONE`, `EVALUATED`) that hold a config's hash and are written last.
-Every file is written beside its place and moved there.
+`learning.parquet`, `state.safetensors` until it is trained, and the marker `DONE`, which holds the
+config's hash and is written last; later what other commands found out, each in a folder of its own
+(`kept`).  Every file is written beside its place and moved there.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import json
 import os
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 DONE, EVALUATED = "DONE", "EVALUATED"
 MANIFEST, LEARNING, EPISODES = "manifest.json", "learning.parquet", "episodes.parquet"
-SUMMARY, STATUS = "summary.json", "status.json"
+SUMMARY, STATUS, SWEEP = "summary.json", "status.json", "sweep.json"
 STATE = "state.safetensors"
 SNAPSHOTS = "snapshots"
 _PACKAGES = ("misgen", "numpy", "numba", "gymnasium", "stable-baselines3", "torch", "polars")
@@ -140,6 +141,18 @@ def write_with(path: Path, write: Callable[[Any], object]) -> None:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex digits.
+
+    Raises:
+        UserError: if it cannot be read.
+    """
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror})") from None
 
 
 def read_json(path: Path, hint: str) -> dict[str, Any]:

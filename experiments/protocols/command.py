@@ -6,28 +6,29 @@ Public names: `main`, `evaluate_with`, `judge`, `ProtocolCommand`.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from misgen.envs.core.errors import in_range, one_of
+from misgen.agents.spec import weights_checksum
+from misgen.envs.core.errors import UserError, in_range, one_of
 
-from ..config import compose, typed
+from ..config import compose, config_hash, typed
 from ..evaluation.config import ACTIONS
-from ..runs import RunFolder, provenance, read_json, write_json, write_parquet
+from ..kept import PROTOCOL, place
+from ..runs import DONE, RunFolder, file_sha256, provenance, write_json, write_parquet
 from ..trained import TrainedRun, one_run
 from .spec import ACCESS, MAX_REPLICATES, Protocol, load_protocol
 
 if TYPE_CHECKING:
     from .base import Evidence, Point
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 DETECTED, NOT_DETECTED, UNDETERMINED = "detected", "not detected", "undetermined"
 NO_THRESHOLD, NOT_APPLICABLE = "no threshold", "not applicable"
-_POLICY = "policy.json"
+ROWS = "rows.parquet"
 _GROUP = "protocol"
 
 
@@ -80,7 +81,7 @@ def main(argv: list[str]) -> int:
     budgets = protocol.affordable(config.budgets or (protocol.budget,)) or (protocol.most or 1,)
     with episode_progress(protocol.name) as show:
         found = evaluate_with(protocol, folder, config, counter(show, max(budgets)))
-    print_found(found, folder.path)
+    print_found(found, protocol_folder(folder, found["config"]).path)
     return 0
 
 
@@ -90,10 +91,11 @@ def evaluate_with(
     config: ProtocolCommand,
     progress: Callable[[int], object] | None = None,
 ) -> dict[str, Any]:
-    """Run a protocol on a run's agent; write `protocol-<name>.json` and return what it holds.
+    """Run a protocol on a run's agent; write `protocol.json` and return what it holds.
 
-    `protocol-<name>.parquet` beside it has the rows that the scores were computed from.  Sets the
-    number of CPU threads of numba and torch in this process.
+    It goes to `protocols/<name>-<hash>/` in the run's folder, a folder for each content of the
+    protocol and each set of settings; `rows.parquet` beside it has the rows that the scores were
+    computed from.  Sets the number of CPU threads of numba and torch in this process.
 
     Args:
         protocol: what to run.
@@ -104,32 +106,71 @@ def evaluate_with(
     Raises:
         UserError: if the run is not finished, or its training used one of the protocol's levels.
     """
-    from misgen.agents.checkpoint import load_agent
     from misgen.agents.threads import tune_process
     from misgen.envs.core.distribution import require_disjoint
 
-    from ..evaluation.rollout import Actions
-    from .base import Subject, make_method
-
     run = TrainedRun.read(folder)
+    settings = settings_of(protocol, config)
     require_disjoint({**run.config.levels.ranges, protocol.name: protocol.ids(config.replicate)})
     tune_process(config.threads)
-    world = run.config.world
-    agent = load_agent(folder.path, world.observation_space, world.action_space)
-    subject = Subject(
-        folder.path.name, run.config.distribution, agent, cast("Actions", config.actions)
-    )
-    asked = config.budgets or (protocol.budget,)
-    budgets = protocol.affordable(asked) or (protocol.most or protocol.budget,)
-    evidence = make_method(protocol).run(
-        subject, protocol, budgets=budgets, replicate=config.replicate, seed=config.seed,
-        progress=progress,
-    )  # fmt: skip
-    found = _written(protocol, folder, config, evidence)
-    write_json(folder.path / f"protocol-{protocol.name}.json", found)
-    if len(evidence.details):
-        write_parquet(folder.path / f"protocol-{protocol.name}.parquet", evidence.details)
+    evidence = play(protocol, run, settings, progress)
+    into = protocol_folder(folder, settings)
+    with into.lock():
+        into.unmark(DONE)
+        rows = {}
+        if len(evidence.details):
+            write_parquet(into.path / ROWS, evidence.details)
+            rows = {"rows_sha256": file_sha256(into.path / ROWS)}
+        found = _written(protocol, run, config, settings, evidence) | rows
+        write_json(into.path / PROTOCOL.main, found)
+        into.mark(DONE, config_hash({"config": settings, "policy": found["policy"]}))
     return found
+
+
+def play(
+    protocol: Protocol,
+    run: TrainedRun,
+    settings: Mapping[str, Any],
+    progress: Callable[[int], object] | None = None,
+) -> Evidence:
+    """Return what a protocol finds out about a run's agent.
+
+    Args:
+        protocol: what to run.
+        run: whose agent.
+        settings: what `settings_of` returned.
+        progress: called with the number of episodes that ended, whenever some did.
+    """
+    from misgen.agents.checkpoint import load_agent
+
+    from .base import Subject, make_method
+
+    world = run.config.world
+    agent = load_agent(run.folder.path, world.observation_space, world.action_space)
+    subject = Subject(run.folder.path.name, run.config.distribution, agent, settings["actions"])
+    return make_method(protocol).run(
+        subject, protocol, budgets=tuple(settings["budgets"]), replicate=settings["replicate"],
+        seed=settings["seed"], progress=progress,
+    )  # fmt: skip
+
+
+def settings_of(protocol: Protocol, config: ProtocolCommand) -> dict[str, Any]:
+    """Return what determines a result: the protocol's content, and how it is run."""
+    asked = config.budgets or (protocol.budget,)
+    table = comparison_table(config.comparison)
+    return {
+        "protocol": dataclasses.asdict(protocol),
+        "budgets": list(protocol.affordable(asked) or (protocol.most or protocol.budget,)),
+        "replicate": config.replicate,
+        "seed": config.seed,
+        "actions": config.actions,
+        "comparison_sha256": file_sha256(table) if table else None,
+    }
+
+
+def protocol_folder(folder: RunFolder, settings: Mapping[str, Any]) -> RunFolder:
+    """Return where a result with these settings lies, or would."""
+    return place(folder.path, PROTOCOL, config_hash(settings), settings["protocol"]["name"])
 
 
 def judge(protocol: Protocol, point: Point, fitted: float = math.nan) -> tuple[str, str]:
@@ -159,15 +200,31 @@ def judge(protocol: Protocol, point: Point, fitted: float = math.nan) -> tuple[s
 
 def measured(protocol: Protocol, budget: int, comparison: str | None) -> dict[str, Any]:
     """Return a comparison's row for a protocol: the largest budget not above `budget`; or {}."""
-    if comparison is None:
+    path = comparison_table(comparison)
+    if path is None:
         return {}
     import polars as pl
 
-    table = pl.read_csv(Path(comparison) / "comparison.csv", schema_overrides={"note": pl.String})
+    table = pl.read_csv(path, schema_overrides={"note": pl.String, "protocol_hash": pl.String})
     rows = table.filter(pl.col("protocol_hash") == protocol.hash, pl.col("budget") <= budget).sort(
         "budget"
     )
     return rows.row(-1, named=True) if len(rows) else {}
+
+
+def comparison_table(given: str | None) -> Path | None:
+    """Return the table of a comparison, given by its folder or itself; None if none is given.
+
+    Raises:
+        UserError: if it does not exist.
+    """
+    if given is None:
+        return None
+    path = Path(given)
+    path = path / "comparison.csv" if path.is_dir() else path
+    if not path.is_file():
+        raise UserError(f"comparison={given} holds no comparison.csv: run misgen compare first")
+    return path
 
 
 def print_found(found: dict[str, Any], folder: Path) -> None:
@@ -202,25 +259,29 @@ def print_found(found: dict[str, Any], folder: Path) -> None:
     console.print(f"score: {protocol['score']}")
     console.print("may know: " + "; ".join(ACCESS[word] for word in protocol["access"]))
     console.print(f"cannot see: {protocol['blind_to']}")
-    console.print(f"written: {folder / ('protocol-' + protocol['name'] + '.json')}")
+    console.print(f"written: {folder / PROTOCOL.main}")
 
 
 def _written(
-    protocol: Protocol, folder: RunFolder, config: ProtocolCommand, evidence: Evidence
+    protocol: Protocol,
+    run: TrainedRun,
+    config: ProtocolCommand,
+    settings: dict[str, Any],
+    evidence: Evidence,
 ) -> dict[str, Any]:
-    """Return what `protocol-<name>.json` holds."""
+    """Return what `protocol.json` holds."""
     last = evidence.points[-1] if evidence.points else None
     row = measured(protocol, last.budget, config.comparison) if last else {}
     threshold = row.get("threshold")
     decision, why = NOT_APPLICABLE, evidence.reason
     if last:
         decision, why = judge(protocol, last, math.nan if threshold is None else threshold)
-    policy = read_json(folder.path / _POLICY, "train the agent again")
     return {
         "schema_version": SCHEMA_VERSION,
-        "run": folder.path.name,
-        "policy_sha256": hashlib.sha256((folder.path / _POLICY).read_bytes()).hexdigest(),
-        "policy": policy.get("weights_sha256"),
+        "run": run.folder.path.name,
+        "policy": weights_checksum(run.folder.path),
+        "run_config_hash": run.manifest.get("config_hash"),
+        "config": settings,
         "protocol": dataclasses.asdict(protocol),
         "protocol_hash": protocol.hash,
         "levels": str(protocol.ids(config.replicate)),
