@@ -4,7 +4,8 @@
 settings in sweep.json; whatever reads the evaluation of one of its runs uses that one.  Of a run
 outside a sweep, the only one is used.  Where several are left, one must be named.
 
-Public names: `settings_of`, `key_of`, `evaluation_of`, `evaluations`, `own_key`, `in_words`, `again`.
+Public names: `settings_of`, `key_of`, `evaluation_of`, `evaluations`, `own_key`, `in_words`,
+`again`.
 """
 
 from __future__ import annotations

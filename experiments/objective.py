@@ -13,8 +13,8 @@ Writes into objectives/<hash>/ in each run's folder, a folder for each set of se
   objective.json     the shares, and the settings
   objective.png      the shares, drawn
 
-and for a sweep the last two likewise into its own.  What is already there is not repeated.  It takes
-about half a second an episode.
+and for a sweep the last two likewise into its own.  What is already there is not repeated.  It
+takes about half a second an episode.
 
 Examples:
   misgen objective run=runs/coinrun-lab                         a sweep: all its runs

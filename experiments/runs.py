@@ -108,7 +108,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, plain: Any) -> None:
     """Write plain data as JSON, whole or not at all; NaN becomes null."""
-    text = json.dumps(_without_nan(plain), indent=2, allow_nan=False)
+    text = json.dumps(without_nan(plain), indent=2, allow_nan=False)
     write_text(path, text + "\n")
 
 
@@ -176,6 +176,17 @@ def read_json(path: Path, hint: str) -> dict[str, Any]:
     return plain
 
 
+def without_nan(plain: Any) -> Any:
+    """Return plain data with null for what is no finite number, as JSON has it."""
+    if isinstance(plain, dict):
+        return {key: without_nan(value) for key, value in plain.items()}
+    if isinstance(plain, list | tuple):
+        return [without_nan(value) for value in plain]
+    if isinstance(plain, float) and plain - plain != 0:
+        return None
+    return plain
+
+
 def provenance() -> dict[str, Any]:
     """Return what the run was made with: command, commit, packages, machine, time."""
     return {
@@ -221,16 +232,6 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _without_nan(plain: Any) -> Any:
-    if isinstance(plain, dict):
-        return {key: _without_nan(value) for key, value in plain.items()}
-    if isinstance(plain, list | tuple):
-        return [_without_nan(value) for value in plain]
-    if isinstance(plain, float) and plain - plain != 0:
-        return None
-    return plain
 
 
 def _try_lock(descriptor: int) -> bool:

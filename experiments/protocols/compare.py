@@ -43,20 +43,25 @@ Settings (misgen compare --cfg prints them all with their values)
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from misgen.envs.core.distribution import require_disjoint
 from misgen.envs.core.errors import UserError, in_range
 
 from ..config import compose, require_name, typed
 from ..runs import RunFolder, provenance, write_json
+from . import population
 from .population import PopulationConfig
 from .spec import MAX_REPLICATES, Protocol, load_protocol, protocol_names
 from .truth import TruthConfig
+
+if TYPE_CHECKING:
+    from misgen.envs.core.world import World
 
 _SWEEP_WORDS = ("env", "preset", "placement", "correlations", "seeds", "steps", "sweep", "runs")
 _EVALUATE = "evaluate.accident_repeats=3"  # the sweep's own evaluation is not what counts here
@@ -138,12 +143,19 @@ def main(argv: list[str]) -> int:
         scores = score_all(config, protocols)
         table, agents = write_tables(scores, config, protocols)
         specified = [dataclasses.asdict(one) | {"hash": one.hash} for one in protocols]
-        used = {"config": dataclasses.asdict(config), "protocols": specified}
+        world = world_facts(population.members(config.population)[0].training.world)
+        used = {"config": dataclasses.asdict(config), "protocols": specified, "world": world}
         write_json(folder / "comparison.json", {**provenance(), **used})
         write_figures(table, config.false_alarms, folder)
     print_comparison(table, agents, config.false_alarms)
     print(f"written: {folder}/comparison.csv, agents.csv, scores.parquet, power.png, power.svg")
     return 0
+
+
+def world_facts(world: World) -> dict[str, Any]:
+    """Return which world, at which parameters, agents were compared in, but for a test's rules."""
+    plain = json.loads(json.dumps({"name": world.name, **dataclasses.asdict(world)}))
+    return {key: value for key, value in plain.items() if key != "on_proxy"}
 
 
 def read_config(plain: dict[str, Any]) -> CompareConfig:
