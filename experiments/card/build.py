@@ -29,7 +29,7 @@ from .compute import FORMULA, network_cost, training_flops
 from .evidence import BELIEVED, Evidence, Item, digest
 from .findings import finding
 from .modes import COMMAND, EVALUATION, INNER_PROTOCOLS, MODES, Mode
-from .sources import COPIES
+from .sources import COPIES, comparison_files, comparison_key
 
 FORMAT, SCHEMA_VERSION = "misgen-card", 2
 JSON = "card.json"
@@ -204,7 +204,7 @@ def _protocol(item: Item, evidence: Evidence) -> dict[str, Any]:
         "blind_to": found["protocol"]["blind_to"],
         "access": list(found["protocol"]["access"]),
         "applicable": found["applicable"],
-        "actions": found["config"]["actions"],
+        "action_mode": found["config"]["actions"],
         "budget": last.get("budget"),
         "episodes": last.get("episodes"),
         "score": _number(last.get("score")),
@@ -340,9 +340,8 @@ def _files(evidence: Evidence) -> Iterator[dict[str, Any]]:
         for file in item.files:
             yield _file(evidence, item.name, file, item.checked)
     if evidence.comparison is not None:
-        for file in (evidence.comparison, evidence.comparison.with_name(COMPARISON.main)):
-            if file.is_file():
-                yield _file(evidence, COMPARISON.name, file, BELIEVED)
+        for file in comparison_files(evidence.comparison):
+            yield _file(evidence, COMPARISON.name, file, BELIEVED)
 
 
 def _file(evidence: Evidence, of: str, file: Path, checked: str) -> dict[str, Any]:
@@ -367,7 +366,7 @@ def _place(evidence: Evidence, file: Path) -> str:
     if file.is_relative_to(evidence.run.folder.path):
         return file.relative_to(evidence.run.folder.path).as_posix()
     if evidence.comparison is not None and file.parent == evidence.comparison.parent:
-        key = digest(evidence.comparison)[:10]
+        key = comparison_key(evidence.comparison)
         return f"{COPIES}/{COMPARISON.folder}/{key}/{file.name}"
     return f"{COPIES}/{file.parent.parent.name}/{file.parent.name}/{file.name}"
 

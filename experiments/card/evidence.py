@@ -71,7 +71,7 @@ class Evidence:
     """Sentences on what is there and was not used."""
     evaluation_key: str = ""
     """Hash of the evaluation's settings."""
-    replayed: Replayed = Replayed(0, 0)
+    replayed: Replayed = field(default_factory=Replayed)
     """Episodes that were played again."""
     outside: tuple[Kept, ...] = ()
     """Results that lie in other folders."""
@@ -186,7 +186,7 @@ class _Reader:
             one,
             "run_config_hash",
             summary.get("run_config_hash"),
-            self._run.manifest["config_hash"],
+            self._run.config.hash,
         )
         _require(one, "episodes_sha256", summary.get("episodes_sha256"), digest(file))
         episodes = pl.read_parquet(file)
@@ -258,9 +258,7 @@ class _Reader:
         _require(
             one, "config.protocol", _plain(stored["config"]["protocol"]), _plain(stored["protocol"])
         )
-        _require(
-            one, "run_config_hash", stored.get("run_config_hash"), self._run.manifest["config_hash"]
-        )
+        _require(one, "run_config_hash", stored.get("run_config_hash"), self._run.config.hash)
         if not protocol.method.startswith("misgen."):  # its code may be anybody's: it is not run
             return Item(protocol.name, (one.main,), stored)
         if not (stored["applicable"] and details.is_file()):

@@ -48,8 +48,8 @@ _FACTS = 8
 class Replayed:
     """How much was played again; all of it came out as stored."""
 
-    played: int
-    of: int
+    played: int = 0
+    of: int = 0
 
     def __add__(self, other: Replayed) -> Replayed:
         """Return both together."""

@@ -10,7 +10,7 @@ Public names: `Choice`, `Sources`, `COPIES`, `copy_outside`.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from misgen.envs.core.errors import UserError
 
 from .. import kept
+from ..config import config_hash
 from ..evaluations import own_key
 from ..kept import Kept, Kind, choose, place
 from ..runs import DONE, RunFolder, write_with
@@ -154,17 +155,24 @@ class Sources:
 
         if self.choice.comparison is not None:
             return comparison_table(self.choice.comparison)
-        found = list(self._comparisons())
-        for path in found if self.cited else ():
-            if digest(path) in self.cited:
-                return path
-        return max(found, key=lambda path: path.stat().st_mtime) if found else None
-
-    def _comparisons(self) -> Iterator[Path]:
         sweep = self.folder.parent
         places = [sweep / TABLE, *sorted(sweep.parent.glob(f"*/{TABLE}"))]
         copies = sorted((self.folder / COPIES).glob(f"{kept.COMPARISON.folder}/*/{TABLE}"))
-        yield from (path for path in [*places, *copies] if path.is_file())
+        found = [path for path in places if path.is_file()] or copies
+        for path in (*found, *copies) if self.cited else ():
+            if {digest(file) for file in comparison_files(path)} <= self.cited:
+                return path
+        return max(found, key=lambda path: path.stat().st_mtime) if found else None
+
+
+def comparison_files(table: Path) -> list[Path]:
+    """Return a comparison's table, and what says how it was made, where that is there."""
+    return [f for f in (table, table.with_name(kept.COMPARISON.main)) if f.is_file()]
+
+
+def comparison_key(table: Path) -> str:
+    """Return what names the folder of a comparison's copy."""
+    return config_hash({file.name: digest(file) for file in comparison_files(table)})
 
 
 def copy_outside(folder: Path, results: tuple[Kept, ...], comparison: Path | None) -> None:
@@ -183,11 +191,10 @@ def copy_outside(folder: Path, results: tuple[Kept, ...], comparison: Path | Non
                 _copy(file, into.path / file.name)
             into.mark(DONE, one.key)
     if comparison is not None and not comparison.is_relative_to(folder):
-        into = place(folder / COPIES, kept.COMPARISON, digest(comparison)[:10])
+        into = place(folder / COPIES, kept.COMPARISON, comparison_key(comparison))
         into.path.mkdir(parents=True, exist_ok=True)
-        for file in (comparison, comparison.with_name(kept.COMPARISON.main)):
-            if file.is_file():
-                _copy(file, into.path / file.name)
+        for file in comparison_files(comparison):
+            _copy(file, into.path / file.name)
 
 
 def _copy(source: Path, target: Path) -> None:
