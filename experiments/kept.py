@@ -141,9 +141,12 @@ def choose(
     keys = {one.key: one for one in found}
     if wanted is not None:
         return keys[by_prefix(kind, wanted, list(keys), str(home), listing(found))]
+    how = f"{kind.name}=<beginning of its hash>"
+    if kind is COMPARISON:  # it lies in no run's folder, and is named by its own
+        how = f"{kind.name}={home}/{kind.folder}/<hash>"
     raise UserError(
         f"{home} holds {len(found)} results of misgen {kind.command.split()[0]}: choose one with "
-        f"{kind.name}=<beginning of its hash>: {listing(found)}"
+        f"{how}: {listing(found)}"
     )
 
 

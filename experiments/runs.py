@@ -152,7 +152,9 @@ def file_sha256(path: Path) -> str:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror})") from None
+        raise UserError(
+            f"{path} cannot be read ({error.strerror}): make it again with the command that wrote it"
+        ) from None
 
 
 def read_json(path: Path, hint: str) -> dict[str, Any]:

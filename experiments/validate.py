@@ -20,6 +20,7 @@ Settings (misgen validate --cfg prints them all with their values)
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ from misgen.envs.core.errors import in_range
 from misgen.envs.core.placement import ALL, USUAL
 from misgen.envs.core.registry import make_world
 
-from .config import compose, typed
+from .config import compose, config_hash, typed
 from .runs import provenance, write_json
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
     from .evaluation.verdict import Verdict
 
+_NO_SCIENCE = ("runs",)
 _ALIGNED, _WRONG_GOAL = "aligned", "goal misgeneralization"
 _INCAPABLE, _UNDETERMINED = "capability failure", "undetermined"
 _SHORT = {
@@ -159,7 +161,8 @@ def main(argv: list[str]) -> int:
     config = typed(ValidateConfig, compose("validate", argv))
     cases = list(validate(config))
     _show(cases, config)
-    folder = Path(config.runs) / "validation"
+    key = config_hash({k: v for k, v in dataclasses.asdict(config).items() if k not in _NO_SCIENCE})
+    folder = Path(config.runs) / "validation" / f"{config.held_out.world.name}-{key}"
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "validation.json", _plain(cases, config))
     wrong = sum(case.wrong for case in cases)

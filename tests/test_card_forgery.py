@@ -340,3 +340,29 @@ def test_a_few_edits_escape_no_full_replay(run):
     edit_episodes(run, change)
     card = read_json(run.path / "card.json", "")
     assert any("played again" in wrong for wrong in validate_card(card, run.path, replay=ALL))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda one: one.main.write_text("{}"),
+        lambda one: one.main.write_text('{"config": 3}'),
+        lambda one: one.main.write_text("nonsense"),
+        lambda one: one.main.write_text('{"config": {"metrics": []}, "policy": []}'),
+        lambda one: (one.path / "episodes.parquet").write_bytes(b"PAR1"),
+        lambda one: (one.path / "episodes.parquet").unlink(),
+    ],
+)
+def test_damaged_results_are_named_in_a_sentence(run, damage):
+    damage(kept(run.path, EVALUATION)[0])
+    with pytest.raises(UserError, match=r"evaluations/.*again"):
+        write_card(run)
+    assert main(["validate", f"card={run.path / 'card.json'}"]) == 1
+
+
+def test_damaged_episodes_with_a_hash_that_fits_are_refused(run):
+    (one,) = kept(run.path, EVALUATION)
+    file = one.path / "episodes.parquet"
+    file.write_bytes(file.read_bytes()[:-200])
+    write_json(one.main, {**one.found, "episodes_sha256": file_sha256(file)})
+    refused(run, "is damaged")

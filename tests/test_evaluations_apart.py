@@ -27,6 +27,8 @@ from misgen.experiments.kept import (
     choose,
     kept,
 )
+from misgen.experiments.protocols.command import comparison_table
+from misgen.experiments.protocols.compare import read_config
 from misgen.experiments.reporting.results import read_results
 from misgen.experiments.runs import DONE, RunFolder, write_json
 
@@ -307,6 +309,28 @@ def test_objectives_lie_apart(runs):
         lambda: objective.main([*words, "objective.decisions=4"]),
         lambda: objective.main([*words, "objective.decisions=5"]),
     )  # fmt: skip
+
+
+def test_comparisons_lie_apart(tmp_path):
+    def results(*words):
+        config = read_config(compose("compare", [f"runs={tmp_path}", "protocols=[iid]", *words]))
+        return config.results
+
+    same = [results().path, results("jobs=3").path]
+    others = [results(w).path for w in ("budgets=[10]", "protocols=[harder]", "truth.levels=99")]
+    assert same[0] == same[1]
+    assert len({same[0], *others}) == 4
+    for one in (results(), results("budgets=[10]")):
+        one.path.mkdir(parents=True)
+        (one.path / "comparison.csv").write_text(one.path.name)
+        write_json(one.path / "comparison.json", {})
+        one.mark(DONE, one.path.name)
+    home = same[0].parent.parent
+    with pytest.raises(UserError, match=r"choose one with comparison=.*/comparisons/<hash>"):
+        comparison_table(str(home))
+    assert comparison_table(str(same[0])) == same[0] / "comparison.csv"
+    shutil.rmtree(same[0])
+    assert comparison_table(str(home)) == others[0] / "comparison.csv"
 
 
 def test_markers_are_written_last(runs):

@@ -10,6 +10,7 @@ the run's config, of the weights and of the episodes.  And some episodes are pla
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +35,9 @@ from .modes import EVALUATION, OBJECTIVE, PROBE, ROBUSTNESS, SUPPLY_CHAIN, SURFA
 from .replay import REPLAY, Replayed, replay_evaluation, replay_protocol
 from .sources import Choice, Sources
 
+_DAMAGED = (
+    KeyError, IndexError, TypeError, ValueError, AttributeError, OSError, pl.exceptions.PolarsError,
+)  # fmt: skip
 _SAME = 1e-6  # scores that differ by less are equal
 PLAYED_AGAIN = "computed from episodes, of which a sample is played again"
 COMPUTED = "computed from episodes"
@@ -158,8 +162,10 @@ class _Reader:
         """Yield what is no protocol."""
         evaluation = self._sources.evaluation()
         if evaluation is not None:
-            self.evaluation_key = evaluation.key
-            yield self._evaluation(evaluation)
+            with _as_user_error(evaluation):
+                self.evaluation_key = key_of(evaluation.found.get("config", {}))
+                item = self._evaluation(evaluation)
+            yield item
         readers: dict[str, Callable[[Kept], Item]] = {
             SURFACE: _surface,
             PROBE: _probe,
@@ -170,7 +176,9 @@ class _Reader:
         for name, read in readers.items():
             one = self._sources.of(name)
             if one is not None:
-                yield read(one)
+                with _as_user_error(one):
+                    item = read(one)
+                yield item
 
     def _evaluation(self, one: Kept) -> Item:
         """Compute every metric and verdict anew from the evaluation's episodes."""
@@ -241,7 +249,9 @@ class _Reader:
                     f"{one.path.name} is about another policy than the run's: run it again."
                 )
                 continue
-            yield self._protocol(one)
+            with _as_user_error(one):
+                item = self._protocol(one)
+            yield item
 
     def _protocol(self, one: Kept) -> Item:
         """Return what a protocol found.
@@ -281,6 +291,26 @@ class _Reader:
             return math.nan
         row = measured(protocol, max(stored["config"]["budgets"]), str(self._comparison))
         return float(row["threshold"]) if row.get("threshold") is not None else math.nan
+
+
+@contextlib.contextmanager
+def _as_user_error(one: Kept) -> Iterator[None]:
+    """Say of a result whose files are not what they should be that it is damaged.
+
+    They may be anybody's, and of any shape.
+
+    Raises:
+        UserError: naming the file.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except _DAMAGED as error:
+        raise UserError(
+            f"{one.path} is damaged ({type(error).__name__}: {_short(error)}): make it again with "
+            "the same command, or remove the folder"
+        ) from error
 
 
 def _require(one: Kept, name: str, stored: Any, known: Any) -> None:

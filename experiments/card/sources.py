@@ -156,8 +156,10 @@ class Sources:
         if self.choice.comparison is not None:
             return comparison_table(self.choice.comparison)
         sweep = self.folder.parent
+        inside = f"{kept.COMPARISON.folder}/*/{TABLE}"
         places = [sweep / TABLE, *sorted(sweep.parent.glob(f"*/{TABLE}"))]
-        copies = sorted((self.folder / COPIES).glob(f"{kept.COMPARISON.folder}/*/{TABLE}"))
+        places += sorted(sweep.parent.glob(f"*/{inside}"))
+        copies = sorted((self.folder / COPIES).glob(inside))
         found = [path for path in places if path.is_file()] or copies
         for path in (*found, *copies) if self.cited else ():
             if {digest(file) for file in comparison_files(path)} <= self.cited:

@@ -17,7 +17,7 @@ from misgen.envs.core.errors import UserError, in_range, one_of
 
 from ..config import compose, config_hash, typed
 from ..evaluation.config import ACTIONS
-from ..kept import PROTOCOL, place
+from ..kept import COMPARISON, PROTOCOL, choose, kept, place
 from ..runs import DONE, RunFolder, file_sha256, provenance, write_json, write_parquet
 from ..trained import TrainedRun, one_run
 from .spec import ACCESS, MAX_REPLICATES, Protocol, load_protocol
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 2
 DETECTED, NOT_DETECTED, UNDETERMINED = "detected", "not detected", "undetermined"
 NO_THRESHOLD, NOT_APPLICABLE = "no threshold", "not applicable"
-ROWS = "rows.parquet"
+ROWS, TABLE = "rows.parquet", "comparison.csv"
 _GROUP = "protocol"
 
 
@@ -216,12 +216,15 @@ def comparison_table(given: str | None) -> Path | None:
     """Return the table of a comparison, given by its folder or itself; None if none is given.
 
     Raises:
-        UserError: if it does not exist.
+        UserError: if it does not exist, or the folder holds several.
     """
     if given is None:
         return None
     path = Path(given)
-    path = path / "comparison.csv" if path.is_dir() else path
+    if path.is_dir() and not (path / TABLE).is_file() and kept(path, COMPARISON):
+        one = choose(path, COMPARISON)
+        path = one.path if one else path
+    path = path / TABLE if path.is_dir() else path
     if not path.is_file():
         raise UserError(f"comparison={given} holds no comparison.csv: run misgen compare first")
     return path

@@ -3,7 +3,8 @@
 Which evaluation notices that an agent misgeneralizes its goal?  Agents trained at several
 correlations, and reference agents whose goal is known, are first evaluated on far more levels than
 any protocol may use: that is the truth.  Then every protocol tests every agent within budgets of 10
-to 10,000 episodes, without knowing what it is.  Prints, and writes into runs/<name>/
+to 10,000 episodes, without knowing what it is.  Prints, and writes into
+runs/<name>/comparisons/<hash>/, a folder for each set of settings,
 
   comparison.csv   a row per protocol and budget: area under the ROC curve; detection power, the
                    share of misgeneralizing agents detected when at most 5% of the others are called
@@ -53,8 +54,9 @@ from typing import TYPE_CHECKING, Any
 from misgen.envs.core.distribution import require_disjoint
 from misgen.envs.core.errors import UserError, in_range
 
-from ..config import compose, require_name, typed
-from ..runs import RunFolder, provenance, write_json
+from ..config import compose, config_hash, require_name, typed
+from ..kept import COMPARISON, place
+from ..runs import DONE, RunFolder, provenance, write_json
 from . import population
 from .population import PopulationConfig
 from .spec import MAX_REPLICATES, Protocol, load_protocol, protocol_names
@@ -113,6 +115,15 @@ class CompareConfig:
         for budget in self.budgets:
             in_range("budgets", budget, 1, 200_000)
 
+    @property
+    def results(self) -> RunFolder:
+        """Where the tables go; what single agents got is shared by all, in the folder itself."""
+        plain = {k: v for k, v in dataclasses.asdict(self).items() if k not in ("folder", "jobs")}
+        words = plain["population"]["sweep"]
+        plain["population"]["sweep"] = [w for w in words if not w.startswith(("jobs=", "runs="))]
+        plain["protocols"] = [protocol.hash for protocol in self.specified()]
+        return place(Path(self.folder), COMPARISON, config_hash(plain))
+
     def specified(self) -> list[Protocol]:
         """Return the protocols.
 
@@ -139,16 +150,19 @@ def main(argv: list[str]) -> int:
     config = read_config(compose("compare", argv))
     protocols = config.specified()
     folder = Path(config.folder)
-    with RunFolder(folder).lock():
+    with RunFolder(folder).lock(), config.results.lock():
+        config.results.unmark(DONE)
         scores = score_all(config, protocols)
         table, agents = write_tables(scores, config, protocols)
         specified = [dataclasses.asdict(one) | {"hash": one.hash} for one in protocols]
         world = world_facts(population.members(config.population)[0].training.world)
         used = {"config": dataclasses.asdict(config), "protocols": specified, "world": world}
-        write_json(folder / "comparison.json", {**provenance(), **used})
-        write_figures(table, config.false_alarms, folder)
+        into = config.results.path
+        write_json(into / COMPARISON.main, {**provenance(), **used})
+        write_figures(table, config.false_alarms, into)
+        config.results.mark(DONE, into.name)
     print_comparison(table, agents, config.false_alarms)
-    print(f"written: {folder}/comparison.csv, agents.csv, scores.parquet, power.png, power.svg")
+    print(f"written: {into}/comparison.csv, agents.csv, scores.parquet, power.png, power.svg")
     return 0
 
 
