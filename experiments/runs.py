@@ -153,7 +153,7 @@ def file_sha256(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise UserError(
-            f"{path} cannot be read ({error.strerror}): make it again with the command that wrote it"
+            f"{path} cannot be read ({error.strerror}): make it again with its command"
         ) from None
 
 
