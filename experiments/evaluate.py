@@ -3,12 +3,15 @@
 Plays the agent on levels that training never saw: as in training (held-out), and with the goal
 moved away from the proxy (shifted, the same level ids), with sampled and with greedy actions; and a
 random agent on the same levels.  Prints capability (reached the goal or the proxy) and goal
-(reached the intended goal) with 95% intervals, and writes into the run's folder
+(reached the intended goal) with 95% intervals, and writes into <run>/evaluations/<hash>/, a folder
+for each set of settings,
 
   episodes.parquet   one row per episode
-  summary.json       every metric with its interval, outcomes, and what the levels really were
+  summary.json       every metric with its interval, outcomes, what the levels really were, and what
+                     it was made from: settings, hashes of the weights and of the episodes
 
-An evaluation that is already there with the same settings is not repeated.
+An evaluation that is already there with the same settings is not repeated, and one with others is
+left as it is; misgen report, card and probe say which they use, and take evaluation=<hash>.
 
 Examples:
   misgen evaluate run=runs/single/coinrun-rho1-seed0-0123456789
@@ -22,7 +25,7 @@ Examples:
   misgen evaluate power difference=0.1                   how many seeds and levels that needs
   misgen evaluate run=... accident_repeats=50            tell accidents from purpose more finely
   misgen evaluate protocol=counterfactual_pairs run=...  one protocol of configs/protocol, or
-                     protocol=/path/mine.yaml; writes protocol-<name>.json into the run's folder
+                     protocol=/path/mine.yaml; writes <run>/protocols/<name>-<hash>/protocol.json
   misgen evaluate protocol=iid run=... budgets=[100,1000] comparison=runs/comparison-coinrun
 
 Settings (misgen evaluate run=... --cfg prints them all with their values)
@@ -49,25 +52,26 @@ Settings (misgen evaluate run=... --cfg prints them all with their values)
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from misgen.envs.core.files import read_bytes
+from misgen.agents.spec import weights_checksum
+from misgen.envs.core.errors import UserError
 from misgen.envs.core.level_set import names_files
 
 from .checks import require_evaluable, require_room
 from .config import compose, config_hash, typed
 from .evaluation.config import EvaluateConfig
+from .evaluations import key_of, settings_of
+from .kept import EVALUATION, place
 from .overrides import ONE_RUN, keys_of, refuse_unused
 from .progress import episode_progress
 from .runs import (
+    DONE,
     EPISODES,
-    EVALUATED,
     SUMMARY,
     RunFolder,
     now,
@@ -83,10 +87,8 @@ if TYPE_CHECKING:
 Show = Callable[[int, int], object]
 """Called with the number of episodes that ended so far, and of all."""
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _STATUS_EVERY = 2.0  # seconds
-_POLICY = "policy.json"
-"""`misgen.agents.checkpoint.DESCRIPTION`, without loading torch; holds the weights' checksum."""
 
 
 _ONLY_SURFACE = {
@@ -125,7 +127,9 @@ def main(argv: list[str]) -> int:
         print(f"{folder.path} was evaluated with these settings before:", file=sys.stderr)
     with episode_progress(folder.path.name) as show:
         evaluate_run(folder, config, show)
-    print_summary(read_json(folder.path / SUMMARY, "evaluate the run again"))
+    into = evaluation_folder(folder, config).path
+    print_summary(read_json(into / SUMMARY, "evaluate the run again"))
+    print(f"written: {into}")
     return 0
 
 
@@ -134,9 +138,9 @@ def _surface(config: EvaluateConfig) -> int:
     from .surface import run_surface
 
     with episode_progress(Path(config.run).name) as show:
-        folder = run_surface(config, show)
-    print_surface(folder)
-    for path in write_figures(folder):
+        into = run_surface(config, show)
+    print_surface(into)
+    for path in write_figures(into):
         print(path)
     return 0
 
@@ -157,7 +161,21 @@ def run_job(plain: dict[str, Any]) -> None:
 
 def is_evaluated(folder: RunFolder, config: EvaluateConfig) -> bool:
     """Return whether the run's policy was evaluated with these settings."""
-    return folder.marked(EVALUATED, _evaluation_hash(folder, config))
+    try:
+        run = TrainedRun.read(folder)
+        settings = settings_of(run, config)
+        return _folder(folder, settings).marked(DONE, _stamp(folder, settings))
+    except UserError:
+        return False
+
+
+def evaluation_folder(folder: RunFolder, config: EvaluateConfig) -> RunFolder:
+    """Return where a finished run's evaluation with these settings lies, or would.
+
+    Raises:
+        UserError: if the run is not finished, or the settings do not fit it.
+    """
+    return _folder(folder, settings_of(TrainedRun.read(folder), config))
 
 
 def evaluate_run(folder: RunFolder, config: EvaluateConfig, show: Show | None = None) -> RunFolder:
@@ -178,14 +196,16 @@ def evaluate_run(folder: RunFolder, config: EvaluateConfig, show: Show | None = 
         return folder
     run = TrainedRun.read(folder)
     require_room(folder.path, "run", config.run or folder.path)
+    settings = settings_of(run, config)
     where = _conditions(run, config)
-    with folder.lock():
-        folder.unmark(EVALUATED)
+    into = _folder(folder, settings)
+    with folder.lock(), into.lock():
+        into.unmark(DONE)
         started = time.monotonic()
-        summary = _evaluate(folder, run, where, config, show)
+        summary = _evaluate(run, where, config, settings, show)
         summary["wall_seconds"] = time.monotonic() - started
-        write_json(folder.path / SUMMARY, summary)
-        folder.mark(EVALUATED, _evaluation_hash(folder, config))
+        write_json(into.path / SUMMARY, summary)
+        into.mark(DONE, _stamp(folder, settings))
         folder.status(phase="evaluated")
     return folder
 
@@ -201,17 +221,18 @@ def _conditions(run: TrainedRun, config: EvaluateConfig) -> list[Condition]:
 
 
 def _evaluate(
-    folder: RunFolder,
     run: TrainedRun,
     where: list[Condition],
     config: EvaluateConfig,
+    settings: dict[str, Any],
     show: Show | None,
 ) -> dict[str, Any]:
     """Play, write the episodes, and return the summary."""
     from .evaluation import metrics, suite
     from .evaluation.hand_made import set_report
 
-    jobs = _jobs(folder, where, config)
+    folder = run.folder
+    jobs = jobs_of(run, where, config)
     to_search = config.planned * sum(
         len(condition.distribution.ids_to_play())
         for condition in where
@@ -227,16 +248,18 @@ def _evaluate(
         progress=count,
     )
     episodes = suite.add_planned(episodes, where if config.planned else (), count)
-    digest = write_parquet(folder.path / EPISODES, episodes)
+    digest = write_parquet(_folder(folder, settings).path / EPISODES, episodes)
     world = where[0].distribution.world
     trained_on = run.manifest.get("training_levels") or run.config.distribution.describe()
     return {
         "schema_version": SCHEMA_VERSION,
         "run": folder.path.name,
         "finished": now(),
-        "config": config.science | {"levels": str(where[0].distribution.ids)},
-        "config_hash": _evaluation_hash(folder, config),
-        "files": {EPISODES: digest},
+        "config": settings,
+        "config_hash": key_of(settings),
+        "policy": weights_checksum(folder.path),
+        "run_config_hash": run.manifest.get("config_hash"),
+        "episodes_sha256": digest,
         "levels": suite.level_report(run.config.distribution, where, trained_on)
         | ({"hand_made": by_hand} if (by_hand := set_report(where)) else {}),
         "metrics": metrics.summary_table(episodes, config.metrics).to_dicts(),
@@ -246,7 +269,7 @@ def _evaluate(
     }
 
 
-def _jobs(folder: RunFolder, where: list[Condition], config: EvaluateConfig) -> list[Job]:
+def jobs_of(run: TrainedRun, where: list[Condition], config: EvaluateConfig) -> list[Job]:
     """Return what is played: the trained agent everywhere, the random one for comparison.
 
     Further reference agents belong beside the random one.
@@ -259,17 +282,19 @@ def _jobs(folder: RunFolder, where: list[Condition], config: EvaluateConfig) -> 
 
     tune_process(config.threads)
     world = where[0].distribution.world
-    agent = load_agent(folder.path, world.observation_space, world.action_space)
+    agent = load_agent(run.folder.path, world.observation_space, world.action_space)
     floor = make_agent(RANDOM, int(world.action_space.n), world.no_op)
     return agent_jobs(agent, where, config) + reference_jobs(floor, where)
 
 
-def _evaluation_hash(folder: RunFolder, config: EvaluateConfig) -> str:
+def _folder(folder: RunFolder, settings: dict[str, Any]) -> RunFolder:
+    return place(folder.path, EVALUATION, key_of(settings))
+
+
+def _stamp(folder: RunFolder, settings: dict[str, Any]) -> str:
     """Return a hash of the settings and of the policy that they are applied to."""
-    with contextlib.suppress(OSError):
-        policy = hashlib.sha256(read_bytes(folder.path / _POLICY)).hexdigest()
-        return config_hash({"config": config.science, "policy": policy, "schema": SCHEMA_VERSION})
-    return ""
+    policy = weights_checksum(folder.path)
+    return config_hash({"config": settings, "policy": policy, "schema": SCHEMA_VERSION})
 
 
 def _counter(folder: RunFolder, total: int, show: Show | None) -> Callable[[int], None]:

@@ -7,14 +7,14 @@ habit, a habit of what follows what).  A planner tells how many decisions each a
 way to either.  Prints, for each training setting, the share of episodes that each explains, with a
 95% interval over levels (and over training seeds, where a sweep has several), p(agent), the mean
 probability that an episode is after anything (1/2 beforehand), and which explains the behaviour.
-Writes into each run's folder
+Writes into objectives/<hash>/ in each run's folder, a folder for each set of settings,
 
   objective.parquet  one row per episode: log likelihoods, and posterior probabilities p_...
   objective.json     the shares, and the settings
   objective.png      the shares, drawn
 
-and for a sweep the last two into its folder.  What is already there is not repeated.  It takes
-about half a second an episode.
+and for a sweep the last two likewise into its own.  What is already there is not repeated.  It
+takes about half a second an episode.
 
 Examples:
   misgen objective run=runs/coinrun-lab                         a sweep: all its runs
@@ -37,9 +37,7 @@ Settings (misgen objective run=... --cfg prints them all with their values)
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import hashlib
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,15 +46,17 @@ from typing import TYPE_CHECKING, Any
 from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.episode import ON_PROXY
 from misgen.envs.core.errors import in_range, one_of
-from misgen.envs.core.files import read_bytes
 
 from .config import compose, config_hash, id_range, typed
 from .evaluation.config import ACTIONS
 from .evaluation.explain import explain, words
 from .evaluation.objective import ObjectiveConfig, gather, parting_ids, posteriors
+from .kept import OBJECTIVE, place
 from .runs import (
+    DONE,
     RunFolder,
     digest_beside,
+    file_sha256,
     provenance,
     read_parquet,
     write_json,
@@ -68,9 +68,7 @@ from .trained import TrainedRun, run_or_sweep
 if TYPE_CHECKING:
     import polars as pl
 
-EXPLAINED = "EXPLAINED"
 TABLE, EPISODES, PICTURE = "objective.json", "objective.parquet", "objective.png"
-_POLICY = "policy.json"
 
 
 @dataclass(frozen=True)
@@ -131,9 +129,13 @@ def main(argv: list[str]) -> int:
     groups = by_training([infer(folder, config) for folder in folders])
     tables = {label: explain(episodes, config.objective) for label, episodes in groups.items()}
     print_explained(tables, config.placement)
+    into = _folder(folders[0], config)
     if len(folders) > 1:
-        _write(Path(config.run), tables, config)
-    print(f"written: {Path(config.run) / PICTURE} and {TABLE}, and by episode {EPISODES}")
+        into = _of_sweep(folders, config)
+        with into.lock():
+            _write(into, tables, config, {one.path.name: _policy(one) for one in folders})
+            into.mark(DONE, into.path.name)
+    print(f"written: {into.path / PICTURE} and {TABLE}, and by episode {EPISODES}")
     return 0
 
 
@@ -172,22 +174,22 @@ def infer(folder: RunFolder, config: ObjectiveCommand) -> pl.DataFrame:
     import polars as pl
 
     run = TrainedRun.read(folder)
-    key = _hash(folder, config)
-    if not folder.marked(EXPLAINED, key):
-        with folder.lock():
-            folder.unmark(EXPLAINED)
+    into, key = _folder(folder, config), _stamp(folder, config)
+    if not into.marked(DONE, key):
+        with into.lock():
+            into.unmark(DONE)
             found = posteriors(_play(run, config), config.objective)
             found = found.with_columns(
                 train_seed=pl.lit(run.config.seed),
                 train_correlation=pl.lit(run.config.correlation),
                 train_placement=pl.lit(run.config.placement),
             )
-            files = {EPISODES: write_parquet(folder.path / EPISODES, found)}
+            write_parquet(into.path / EPISODES, found)
             tables = {folder.path.name: explain(found, config.objective)}
-            _write(folder.path, tables, config, files)
-            folder.mark(EXPLAINED, key)
-    path = folder.path / EPISODES
-    return read_parquet(path, digest_beside(path, TABLE), hint=f"delete {EXPLAINED} beside it")
+            _write(into, tables, config, {folder.path.name: _policy(folder)})
+            into.mark(DONE, key)
+    path = into.path / EPISODES
+    return read_parquet(path, digest_beside(path, TABLE), hint=f"delete {DONE} beside it")
 
 
 def by_training(found: list[pl.DataFrame]) -> dict[str, pl.DataFrame]:
@@ -224,36 +226,53 @@ def _play(run: TrainedRun, config: ObjectiveCommand) -> pl.DataFrame:
         )
 
 
-def _hash(folder: RunFolder, config: ObjectiveCommand) -> str:
+def _folder(folder: RunFolder, config: ObjectiveCommand) -> RunFolder:
+    """Return where the run's result with these settings lies, or would."""
+    levels = str(TrainedRun.read(folder).test_ids(config.levels))
+    return place(folder.path, OBJECTIVE, config_hash(config.science | {"levels": levels}))
+
+
+def _of_sweep(folders: list[RunFolder], config: ObjectiveCommand) -> RunFolder:
+    """Return where the result for several runs lies."""
+    names = {"config": config.science, "policies": sorted(map(_policy, folders))}
+    return place(Path(config.run), OBJECTIVE, config_hash(names))
+
+
+def _policy(folder: RunFolder) -> str:
+    from misgen.agents.spec import weights_checksum
+
+    return weights_checksum(folder.path)
+
+
+def _stamp(folder: RunFolder, config: ObjectiveCommand) -> str:
     """Return a hash of the settings and of the policy that they are applied to."""
-    with contextlib.suppress(OSError):
-        policy = hashlib.sha256(read_bytes(folder.path / _POLICY)).hexdigest()
-        return config_hash({"config": config.science, "policy": policy})
-    return ""
+    return config_hash({"config": config.science, "policy": _policy(folder)})
 
 
 def _write(
-    folder: Path,
+    into: RunFolder,
     tables: dict[str, pl.DataFrame],
     config: ObjectiveCommand,
-    files: dict[str, str] | None = None,
+    policies: dict[str, str],
 ) -> None:
-    """Write objective.json, with the digests of `files` beside it, and objective.png."""
+    """Write objective.json and objective.png."""
     from .reporting.figures import png_bytes
     from .reporting.objective import draw_explained
 
+    rows = into.path / EPISODES
     found = {
         **provenance(),
         "config": config.science,
-        "files": files or {},
+        "policies": policies,
+        "episodes_sha256": file_sha256(rows) if rows.is_file() else None,
         "results": [
             {"label": label, "words": words(table), "explained": table.to_dicts()}
             for label, table in tables.items()
         ],
     }
-    write_json(folder / TABLE, found)
+    write_json(into.path / TABLE, found)
     picture = png_bytes(draw_explained(tables, config.placement))
-    write_with(folder / PICTURE, lambda handle: handle.write(picture))
+    write_with(into.path / PICTURE, lambda handle: handle.write(picture))
 
 
 if __name__ == "__main__":

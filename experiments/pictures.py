@@ -42,7 +42,8 @@ from misgen.envs.core.level import LevelBatch
 
 from .command import shell_words
 from .evaluation.suite import NEEDED, SHIFTED, TWIN
-from .runs import EPISODES, SUMMARY, RunFolder, digest_beside, read_parquet
+from .evaluations import evaluation_of
+from .runs import EPISODES, RunFolder, read_parquet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -266,14 +267,14 @@ def _episodes(run: RunFolder) -> pl.DataFrame:
     Raises:
         UserError: if it was not evaluated.
     """
-    path = run.path / EPISODES
-    if not path.exists():
+    evaluation = evaluation_of(run)
+    if evaluation is None:
         raise UserError(
-            f"{path} does not exist, so there is nothing to pick a level by: give id=..., or run "
-            f"{shell_words('misgen', 'evaluate', f'run={run.path}')} first"
+            f"{run.path} was not evaluated, so there is nothing to pick a level by: give id=..., "
+            f"or run {shell_words('misgen', 'evaluate', f'run={run.path}')} first"
         )
-    digest = digest_beside(path, SUMMARY)
-    return read_parquet(path, digest, NEEDED, "evaluate the run again")
+    digest = evaluation.found.get("episodes_sha256")
+    return read_parquet(evaluation.path / EPISODES, digest, NEEDED, "evaluate the run again")
 
 
 def _positions(engine: Engine, slots: NDArray[np.int64] | None = None) -> list[tuple[float, float]]:

@@ -13,7 +13,7 @@ is worth with the goal at the end, with the goal moved, without a goal, and with
 of view: the goal, the end, both or neither, in two ways: where things are in view, and in time, as
 the agent walks past the goal and on to the end.  Actor and critic need not agree.
 
-Writes into the run's folder (or into out)
+Writes into probes/<hash>/ in the run's folder (or in out), a folder for each set of settings
 
   probe.json         all numbers with their intervals, the tests, the profiles
   probe.png          shares, effects on the value, and the value while walking past goal and end
@@ -29,6 +29,8 @@ Settings (misgen probe run=... --cfg prints them all with their values)
                           given; levels of training or validation are refused
   placements              where the goal goes; as in the evaluation unless given
   actions                 sampled or greedy, for the critic's levels
+  evaluation              which of the run's evaluations (the beginning of its hash); the sweep's
+                          own, or the only one, unless given
   metrics.accident_rate   share of a twin's runs from which on a cell counts as touched anyway
   critic.smallest_effect  change of value, in units of reward, that counts as tracking
   out                     folder to write to
@@ -42,26 +44,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from misgen.agents.spec import weights_checksum
 from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.errors import UserError, in_range, one_of
 
 from .checks import require_room
 from .command import shell_words
-from .config import TrainConfig, compose, id_range, typed
+from .config import TrainConfig, compose, config_hash, id_range, typed
 from .evaluation.config import ACTIONS, MetricsConfig
 from .evaluation.tracking import CriticConfig
-from .runs import (
-    EPISODES,
-    EVALUATED,
-    SUMMARY,
-    RunFolder,
-    digest_beside,
-    now,
-    provenance,
-    read_parquet,
-    write_json,
-    write_with,
-)
+from .evaluations import evaluation_of
+from .kept import PROBE, place
+from .runs import DONE, EPISODES, RunFolder, now, provenance, read_parquet, write_json, write_with
 from .trained import TrainedRun, run_or_sweep
 
 if TYPE_CHECKING:
@@ -70,9 +64,10 @@ if TYPE_CHECKING:
     from .evaluation.rollout import Actions
 
 JSON, PICTURE = "probe.json", "probe.png"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MOST_LEVELS = 200
 """Levels that the critic is probed on unless others are asked for."""
+_NO_SCIENCE = ("run", "out", "num_slots", "threads")
 
 
 @dataclass(frozen=True)
@@ -85,6 +80,8 @@ class ProbeConfig:
     """Level ids for the critic, as `start:stop`; none: the first test levels of the run."""
     placements: tuple[str, ...] | None = None
     """Where the goal goes; none: as in the run's evaluation."""
+    evaluation: str | None = None
+    """What the hash of its settings begins with; none: the sweep's own, or the only one."""
     actions: str = "sampled"
     """Action mode on the critic's levels."""
     seed: int = 0
@@ -122,7 +119,11 @@ def main(argv: list[str]) -> int:
 
     if "--cfg" in argv:
         return print_config("probe", argv)
-    config = typed(ProbeConfig, compose("probe", argv))
+    hashes = [word for word in argv if word.startswith("evaluation=")]  # 12e4 is one, no number
+    plain = compose("probe", [word for word in argv if word not in hashes])
+    if hashes:
+        plain["evaluation"] = hashes[-1].partition("=")[2]
+    config = typed(ProbeConfig, plain)
     with episode_progress("probe") as show:
         found = probe(config, show)
     print_probe(found)
@@ -150,6 +151,7 @@ def probe(config: ProbeConfig, show: Callable[[int, int], object] | None = None)
     from .progress import counter
 
     jobs = [_job(folder, config) for folder in run_or_sweep(config.run)]
+    _require_one_evaluation(jobs, config)
     _require_seeds_once(jobs, config.run)
     out = config.out or config.run
     require_room(Path(out), "out" if config.out else "run", out)
@@ -168,8 +170,9 @@ def probe(config: ProbeConfig, show: Callable[[int, int], object] | None = None)
         "finished": now(),
         "provenance": provenance(),
         "runs": [job.folder.path.name for job in jobs],
+        "policies": {job.folder.path.name: job.policy for job in jobs},
         "critic_levels": str(jobs[0].levels.ids),
-        "config": asdict(config),
+        "config": _settings(jobs, config),
         "pairs": paired.to_dicts(),
         "mcnemar": pairs.mcnemar_table(episodes).to_dicts(),
         "critic": table.to_dicts(),
@@ -198,19 +201,46 @@ def _require_seeds_once(jobs: list[_Job], run: str) -> None:
         known[key] = job.folder.path.name
 
 
-def write_probe(found: Mapping[str, Any], folder: Path) -> Path:
-    """Write probe.json and probe.png; return the picture's path."""
+def _settings(jobs: list[_Job], config: ProbeConfig) -> dict[str, Any]:
+    """Return what determines the result, what was left open filled in."""
+    plain = {k: v for k, v in asdict(config).items() if k not in _NO_SCIENCE}
+    return plain | {
+        "levels": str(jobs[0].levels.ids),
+        "placements": list(jobs[0].placements),
+        "evaluation": jobs[0].evaluation,
+    }
+
+
+def _require_one_evaluation(jobs: list[_Job], config: ProbeConfig) -> None:
+    """Refuse runs that were evaluated with different settings.
+
+    Raises:
+        UserError: naming two.
+    """
+    for job in jobs:
+        if job.evaluation != jobs[0].evaluation:
+            raise UserError(
+                f"run={config.run} holds runs that were evaluated with different settings, "
+                f"{jobs[0].folder.path.name} ({jobs[0].evaluation}) and {job.folder.path.name} "
+                f"({job.evaluation}): evaluate them alike, and choose with "
+                "evaluation=<beginning of its hash>"
+            )
+
+
+def write_probe(found: Mapping[str, Any], home: Path) -> Path:
+    """Write probe.json and probe.png to `probes/<hash>/` in a folder; return the picture's path."""
     from .reporting.figures import png_bytes
     from .reporting.probe_figure import draw_probe
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"out={folder} cannot be made ({error.strerror})") from None
-    write_json(folder / JSON, found)
-    picture = png_bytes(draw_probe(found))
-    write_with(folder / PICTURE, lambda handle: handle.write(picture))
-    return folder / PICTURE
+    key = config_hash({"config": found["config"], "policies": sorted(found["policies"].values())})
+    into = place(home, PROBE, key)
+    with into.lock():
+        into.unmark(DONE)
+        write_json(into.path / JSON, found)
+        picture = png_bytes(draw_probe(found))
+        write_with(into.path / PICTURE, lambda handle: handle.write(picture))
+        into.mark(DONE, key)
+    return into.path / PICTURE
 
 
 @dataclass(frozen=True)
@@ -224,6 +254,10 @@ class _Job:
     placements: tuple[str, ...]
     episodes: pl.DataFrame
     """Those of its evaluation, with these placements."""
+    evaluation: str
+    """Hash of that evaluation's settings."""
+    policy: str
+    """SHA-256 of its weights."""
 
     def ask(self, config: ProbeConfig, count: Callable[[int], object]) -> Iterator[pl.DataFrame]:
         """Probe the critic with each placement."""
@@ -266,8 +300,8 @@ def _job(folder: RunFolder, config: ProbeConfig) -> _Job:
 
     run = TrainedRun.read(folder)
     require_movable_goal(run.config.world)
-    file = folder.path / EPISODES
-    if not ((folder.path / EVALUATED).is_file() and file.is_file()):
+    evaluation = evaluation_of(folder, config.evaluation)
+    if evaluation is None:
         raise UserError(
             f"{folder.path} was not evaluated: run "
             f"{shell_words('misgen', 'evaluate', f'run={folder.path}')} first"
@@ -276,8 +310,8 @@ def _job(folder: RunFolder, config: ProbeConfig) -> _Job:
     if config.levels is None:
         levels = levels.first(MOST_LEVELS)
     hint = f"run misgen evaluate run={folder.path} again"
-    digest = digest_beside(file, SUMMARY)
-    episodes = read_parquet(file, digest, NEEDED, hint)
+    digest = evaluation.found.get("episodes_sha256")
+    episodes = read_parquet(evaluation.path / EPISODES, digest, NEEDED, hint)
     evaluated = episodes.filter(pl.col("condition") == "shifted")["placement"].unique().to_list()
     placements = config.placements or tuple(sorted(evaluated))
     for placement in placements:
@@ -288,6 +322,8 @@ def _job(folder: RunFolder, config: ProbeConfig) -> _Job:
         run.config.distribution.at(ids=levels),
         placements,
         episodes.filter(pl.col("placement").is_in(placements)),
+        evaluation.key,
+        weights_checksum(folder.path),
     )
 
 

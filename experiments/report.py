@@ -9,6 +9,10 @@ prints the table of results, and writes into the sweep's folder
 Without a folder, the sweep in runs/ that was written to last is taken.  Runs that are not finished
 are named in the report and left out of its numbers.
 
+A run may have been evaluated with several settings.  The sweep's own count (those of misgen sweep),
+or the only ones; the report says which.  evaluation=<beginning of the hash> chooses others, and
+then writes report-<hash>.html beside the sweep's own report.
+
 Several folders are set side by side, each with the usual placement of its world: a table in the
 terminal, and beside the first folder
 
@@ -18,6 +22,7 @@ terminal, and beside the first folder
 Examples:
   misgen report
   misgen report runs/coinrun-lab
+  misgen report runs/coinrun-lab evaluation=0123
   misgen report runs/follow_me-lab runs/lava_land-lab
 """
 
@@ -47,24 +52,32 @@ _COLUMNS = (
     ("divergence", "divergence"),
 )
 """Metric and heading of the columns of each placement."""
+_EVALUATION = "evaluation="
 _WIDE = 106
 """Columns of a terminal in which an estimate and its interval fit beside each other."""
 
 
 def main(argv: Sequence[str]) -> int:
     """Print and write the report of a sweep, or set several side by side."""
-    folders = _folders(argv)
+    chosen = [word.partition("=")[2] for word in argv if word.startswith(_EVALUATION)]
+    evaluation = chosen[-1] if chosen else None
+    folders = _folders([word for word in argv if not word.startswith(_EVALUATION)])
     if len(folders) > 1:
-        return _compare(folders)
+        return _compare(folders, evaluation)
     (folder,) = folders
-    path = write_report(folder)
-    print_report(folder)
+    path = write_report(folder, evaluation)
+    print_report(folder, evaluation)
     print(f"report: {path}")
     return 0
 
 
-def write_report(folder: Path) -> Path:
+def write_report(folder: Path, evaluation: str | None = None) -> Path:
     """Write `report.html` and the main figure of a sweep; return the report's path.
+
+    Args:
+        folder: the sweep's.
+        evaluation: as for `read_results`; what is written for another evaluation than the sweep's
+            own has the hash in its name.
 
     Raises:
         UserError: if the folder holds no finished run.
@@ -74,15 +87,21 @@ def write_report(folder: Path) -> Path:
     from .runs import write_text
 
     folder = Path(folder)
-    results = read_results(folder)
+    results = read_results(folder, evaluation)
     figure = goal_and_capability(results)
-    write_figure(figure, folder / FIGURE)
-    write_text(folder / HTML, render(results, figure))
-    return folder / HTML
+    other = "" if results.is_own_evaluation else f"-{results.evaluation_key}"
+    path = folder / f"{Path(HTML).stem}{other}.html"
+    write_figure(figure, folder / f"{FIGURE}{other}")
+    write_text(path, render(results, figure))
+    return path
 
 
-def print_report(folder: Path) -> None:
+def print_report(folder: Path, evaluation: str | None = None) -> None:
     """Print the headline and the table of a sweep.
+
+    Args:
+        folder: the sweep's.
+        evaluation: as for `read_results`.
 
     Raises:
         UserError: if the folder holds no finished run.
@@ -91,7 +110,7 @@ def print_report(folder: Path) -> None:
     from .reporting.words import headline, interval_note, verdict_lines
     from .terminal import make_console, show_table
 
-    results = read_results(Path(folder))
+    results = read_results(Path(folder), evaluation)
     console = make_console()
     console.print()
     console.print(headline(results), style="bold")
@@ -101,6 +120,7 @@ def print_report(folder: Path) -> None:
     console.print("Verdicts, where the intervals carry one:")
     for line in verdict_lines(results):
         console.print(f"  {line}")
+    console.print(results.evaluation_words, style="dim", markup=False)
     console.print(interval_note(results), style="dim")
     for name, state in results.unfinished:
         console.print(f"not counted: {name}: {state}", style="yellow", markup=False)
@@ -253,6 +273,7 @@ def _picture(results: Results) -> dict[str, str]:
 
 def _facts(results: Results) -> list[tuple[str, str]]:
     """Return what was run, as names and values."""
+    from .evaluations import in_words
     from .reporting.numbers import duration, large, plural
 
     first, config = results.first.manifest, results.first.config
@@ -270,7 +291,8 @@ def _facts(results: Results) -> list[tuple[str, str]]:
          f"conflict levels by {config['placement']}"),
         ("level ids", f"training {levels['train']}, test "
          f"{results.evaluation.get('levels', levels['test'])}"),
-        ("episodes", f"{len(results.episodes):,} in the evaluation"),
+        ("evaluation", f"{results.evaluation_key}: {in_words(results.evaluation)}; "
+         f"{len(results.episodes):,} episodes"),
         ("time", f"{duration(max(seconds))} of training for the longest run, "
          f"{duration(sum(seconds))} for all, {duration(sum(tests))} of evaluation"),
         ("machine", f"{hardware.get('cpus', '?')} CPUs, {hardware.get('system', 'unknown')}"),
@@ -280,15 +302,25 @@ def _facts(results: Results) -> list[tuple[str, str]]:
     ]  # fmt: skip
 
 
-def _compare(folders: Sequence[Path]) -> int:
-    """Set sweeps side by side."""
+def _compare(folders: Sequence[Path], evaluation: str | None = None) -> int:
+    """Set sweeps side by side.
+
+    Raises:
+        UserError: if they were not evaluated alike.
+    """
     from .reporting.figures import write_figure
     from .reporting.results import read_results
-    from .reporting.side_by_side import markdown, side_by_side, side_by_side_table
+    from .reporting.side_by_side import (
+        markdown,
+        require_alike,
+        side_by_side,
+        side_by_side_table,
+    )
     from .runs import write_text
     from .terminal import make_console, show_table
 
-    sweeps = [read_results(folder) for folder in folders]
+    sweeps = [read_results(folder, evaluation) for folder in folders]
+    require_alike(sweeps)
     show_table(make_console(), side_by_side_table(sweeps), labels=2)
     stem = folders[0].parent / "side_by_side"
     write_figure(side_by_side(sweeps), stem, dpi=110)

@@ -11,7 +11,8 @@ in training and with goal and proxy apart, while its observation is tampered wit
   random   k tiles chosen at random get a random class: what k changes do without an attacker
 
 The search finds a strong attack, not the strongest: what an agent withstands is an upper bound of
-its robustness.  What is done already is not repeated.  Writes into the run's or sweep's folder
+its robustness.  What is done already is not repeated.  Writes into robustness/<hash>/ in the run's
+or sweep's folder, a folder for each set of settings,
 
   robustness.json      goal and capability under each attack with 95% intervals, losses, words
   robustness.csv       the same numbers, a row each
@@ -37,7 +38,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -49,7 +50,9 @@ from misgen.envs.core.errors import in_range, one_of
 from .checks import require_room
 from .config import compose, config_hash, typed
 from .evaluation.config import ACTIONS
+from .kept import ROBUSTNESS, place
 from .runs import (
+    DONE,
     RunFolder,
     digest_beside,
     now,
@@ -68,14 +71,13 @@ if TYPE_CHECKING:
 
     from .evaluation.rollout import Actions
 
-ATTACKED = "ATTACKED"
 JSON, CSV, EPISODES, FIGURE = (
     "robustness.json",
     "robustness.csv",
     "robustness.parquet",
     "robustness",
 )
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MOST_LEVELS = 200
 """Test levels unless others are asked for."""
 
@@ -154,7 +156,8 @@ def main(argv: list[str]) -> int:
     with episode_progress("robustness") as show:
         found = robustness(config, show)
     print_robustness(found)
-    print(f"written: {Path(config.run) / FIGURE}.png, .svg, .csv and .json")
+    into = _folder(Path(config.run), run_or_sweep(config.run), config)
+    print(f"written: {into.path / FIGURE}.png, .svg, .csv and .json")
     return 0
 
 
@@ -186,9 +189,12 @@ def robustness(
         played.append(attack_run(folder, config))
         if show:
             show(number + 1, len(folders))
-    found = _found(pl.concat(played), [folder.path.name for folder in folders], config)
+    found = _found(pl.concat(played), folders, config)
     if len(folders) > 1:
-        _write(found, pl.concat(played), Path(config.run))
+        into = _folder(Path(config.run), folders, config)
+        with into.lock():
+            _write(found, pl.concat(played), into)
+            into.mark(DONE, into.path.name)
     return found
 
 
@@ -201,21 +207,44 @@ def attack_run(folder: RunFolder, config: RobustnessConfig) -> pl.DataFrame:
     import polars as pl
 
     from misgen.agents.checkpoint import load_agent
-    from misgen.agents.spec import weights_checksum
 
     run = TrainedRun.read(folder)
     levels = levels_of(run, config)
-    key = config_hash({"config": config.science, "policy": weights_checksum(folder.path)})
-    if not folder.marked(ATTACKED, key):
+    key = config_hash({"config": config.science, "policy": _policy(folder)})
+    into = _folder(folder.path, [folder], config)
+    if not into.marked(DONE, key):
         world = run.config.world
         agent = load_agent(folder.path, world.observation_space, world.action_space)
-        with folder.lock():
-            folder.unmark(ATTACKED)
+        with into.lock():
+            into.unmark(DONE)
             episodes = pl.concat(attacked(agent, levels, run, config))
-            _write(_found(episodes, [folder.path.name], config), episodes, folder.path)
-            folder.mark(ATTACKED, key)
-    path = folder.path / EPISODES
-    return read_parquet(path, digest_beside(path, JSON), hint=f"delete {ATTACKED} beside it")
+            _write(_found(episodes, [folder], config), episodes, into)
+            into.mark(DONE, key)
+    path = into.path / EPISODES
+    return read_parquet(path, digest_beside(path, JSON), hint=f"delete {DONE} beside it")
+
+
+def _folder(home: Path, folders: Sequence[RunFolder], config: RobustnessConfig) -> RunFolder:
+    """Return where the result with these settings lies, or would.
+
+    Args:
+        home: the run's or sweep's folder.
+        folders: the runs.
+        config: settings.
+    """
+    levels = levels_of(TrainedRun.read(folders[0]), config)
+    settings = config.science | {
+        "levels": str(levels["heldout"].ids),
+        "placement": levels["conflict"].placement,
+    }
+    policies = sorted(map(_policy, folders)) if len(folders) > 1 else []
+    return place(home, ROBUSTNESS, config_hash({"config": settings, "policies": policies}))
+
+
+def _policy(folder: RunFolder) -> str:
+    from misgen.agents.spec import weights_checksum
+
+    return weights_checksum(folder.path)
 
 
 def attacked(
@@ -274,7 +303,9 @@ def levels_of(run: TrainedRun, config: RobustnessConfig) -> dict[str, LevelDistr
     return {"heldout": held, "conflict": held.at(correlation=0.0, placement=placement)}
 
 
-def _found(episodes: pl.DataFrame, runs: list[str], config: RobustnessConfig) -> dict[str, Any]:
+def _found(
+    episodes: pl.DataFrame, runs: Sequence[RunFolder], config: RobustnessConfig
+) -> dict[str, Any]:
     from .evaluation.robust import robustness_table
     from .reporting.robustness import words
 
@@ -283,23 +314,25 @@ def _found(episodes: pl.DataFrame, runs: list[str], config: RobustnessConfig) ->
         "provenance": provenance(),
         "finished": now(),
         "config": config.science,
-        "runs": runs,
+        "runs": [one.path.name for one in runs],
+        "policies": {one.path.name: _policy(one) for one in runs},
         "table": robustness_table(episodes, seed=config.seed).to_dicts(),
     }
     return found | {"words": words(found)}
 
 
-def _write(found: dict[str, Any], episodes: pl.DataFrame, folder: Path) -> None:
+def _write(found: dict[str, Any], episodes: pl.DataFrame, into: RunFolder) -> None:
     import polars as pl
 
     from .evaluation.robust import TABLE
     from .reporting.figures import write_figure
     from .reporting.robustness import draw_robustness
 
-    files = {EPISODES: write_parquet(folder / EPISODES, episodes)}
+    folder = into.path
+    digest = write_parquet(folder / EPISODES, episodes)
     write_text(folder / CSV, pl.DataFrame(found["table"], TABLE).write_csv())
     write_figure(draw_robustness(found), folder / FIGURE)
-    write_json(folder / JSON, found | {"files": files})
+    write_json(folder / JSON, found | {"episodes_sha256": digest})
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Run folders: what a run leaves on disk, written so that a kill at any moment loses nothing.
 
 `runs/<sweep>/<slug>-<hash>/` holds `manifest.json`, `policy.safetensors` + `policy.json`,
-`learning.parquet`, `state.safetensors` until it is trained, later `episodes.parquet` and
-`summary.json`, and markers (`DONE`, `EVALUATED`) that hold a config's hash and are written last.
-Every file is written beside its place and moved there.  None is believed: what is read is checked
-(regular files alone, JSON of the right shape, a config that has its hash, tables that have theirs).
+`learning.parquet`, `state.safetensors` until it is trained, and the marker `DONE`, which holds the
+config's hash and is written last; later what other commands found out, each in a folder of its own
+(`kept`).  Every file is written beside its place and moved there.  None is believed: what is read
+is checked (regular files alone, JSON of the right shape, a config that has its hash, tables that
+have theirs).
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 DONE, EVALUATED = "DONE", "EVALUATED"
 MANIFEST, LEARNING, EPISODES = "manifest.json", "learning.parquet", "episodes.parquet"
-SUMMARY, STATUS = "summary.json", "status.json"
+SUMMARY, STATUS, SWEEP = "summary.json", "status.json", "sweep.json"
 STATE = "state.safetensors"
 SNAPSHOTS = "snapshots"
 _PACKAGES = ("misgen", "numpy", "numba", "gymnasium", "stable-baselines3", "torch", "polars")
@@ -141,7 +142,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, plain: Any) -> None:
     """Write plain data as JSON, whole or not at all; NaN becomes null."""
-    text = json.dumps(_without_nan(plain), indent=2, allow_nan=False)
+    text = json.dumps(without_nan(plain), indent=2, allow_nan=False)
     write_text(path, text + "\n")
 
 
@@ -173,6 +174,20 @@ _WHAT_NOW = dict.fromkeys(
     (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT, errno.EISDIR),
     "see that its folder is there and can be written to",
 )
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex digits.
+
+    Raises:
+        UserError: if it cannot be read.
+    """
+    try:
+        return hashlib.sha256(read_bytes(path)).hexdigest()
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read ({error.strerror}): make it again with its command"
+        ) from None
 
 
 def read_json(path: Path, hint: str) -> dict[str, Any]:
@@ -239,12 +254,12 @@ def read_parquet(
 def digest_beside(path: Path, voucher: str) -> str | None:
     """Return the SHA-256 that a table must have by the JSON file `voucher` in its folder.
 
-    None where that file is not there, or notes none, as of runs made before digests were kept.
+    None where that file is not there, or notes none.
     """
     beside = path.parent / voucher
     if not beside.is_file():
         return None
-    return read_json(beside, "make both again").get("files", {}).get(path.name)
+    return read_json(beside, "make both again").get("episodes_sha256")
 
 
 def require_columns(table: pl.DataFrame, columns: Mapping[str, Any], path: Path, hint: str) -> None:
@@ -281,6 +296,17 @@ def hash_of_stored(config: Mapping[str, Any]) -> str:
     from .config import config_hash
 
     return config_hash({key: value for key, value in config.items() if key != "init"})
+
+
+def without_nan(plain: Any) -> Any:
+    """Return plain data with null for what is no finite number, as JSON has it."""
+    if isinstance(plain, dict):
+        return {key: without_nan(value) for key, value in plain.items()}
+    if isinstance(plain, list | tuple):
+        return [without_nan(value) for value in plain]
+    if isinstance(plain, float) and plain - plain != 0:
+        return None
+    return plain
 
 
 def provenance() -> dict[str, Any]:
@@ -328,13 +354,3 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _without_nan(plain: Any) -> Any:
-    if isinstance(plain, dict):
-        return {key: _without_nan(value) for key, value in plain.items()}
-    if isinstance(plain, list | tuple):
-        return [_without_nan(value) for value in plain]
-    if isinstance(plain, float) and plain - plain != 0:
-        return None
-    return plain

@@ -9,7 +9,7 @@ Each base is fine-tuned once and kept at several steps (snapshots); beside it an
 from scratch on the same levels for as long.  Every snapshot plays levels that nobody was trained
 on: as in the base's training, as in the fine-tuning (the in-distribution test), and conflict levels
 alone.  What is done already is not repeated; a run that was stopped goes on.  In runs/<name> are
-then the runs, and
+then the runs, and in supply_chains/<hash>, a folder for each set of settings,
 
   supply_chain.json     the findings in words, when the proxy was gone, all numbers, provenance
   supply_chain.csv      a row for each kind, step, test and measure, with its 95% interval
@@ -47,6 +47,7 @@ from misgen.envs.core.errors import UserError, in_range, one_of
 
 from .config import TrainConfig, compose, config_hash, require_name, typed
 from .evaluation.config import ACTIONS
+from .kept import SUPPLY_CHAIN, place
 from .runs import (
     DONE,
     SNAPSHOTS,
@@ -71,13 +72,14 @@ JSON, CSV, EPISODES, FIGURE = (
     "supply_chain.parquet",
     "supply_chain",
 )
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MOST_LEVELS = 300
 """Test levels unless others are asked for."""
 TRAINING_SEED = 1000
 """Added to a base's training seed: the fine-tuning sees its levels in another order."""
-PLAYED = "PLAYED"
-_SNAPSHOT_EPISODES = "supply_chain.parquet"
+_TESTS = "tests"
+"""Folder of a snapshot that holds a folder for each set of tests that it was played on."""
+_NO_SCIENCE = ("runs", "name", "num_slots", "threads")
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ def main(argv: list[str]) -> int:
     config = typed(SupplyChainConfig, compose("supply_chain", argv))
     found = supply_chain(config, lambda text: print(text, file=sys.stderr, flush=True))
     print_inheritance(found)
-    print(f"written: {config.folder / FIGURE}.png, .svg, .csv and .json")
+    print(f"written: {result_folder(config).path / FIGURE}.png, .svg, .csv and .json")
     return 0
 
 
@@ -235,7 +237,7 @@ def supply_chain(
         "table": inheritance_table(episodes, seed=config.seed).to_dicts(),
     }
     found["words"] = words(found)
-    _write(found, episodes, config.folder)
+    _write(found, episodes, result_folder(config))
     return found
 
 
@@ -260,6 +262,14 @@ def check(bases: list[TrainedRun], config: SupplyChainConfig) -> dict[str, dict[
             found[base.folder.path.name] = settings.kept_snapshots
     require_room(config.folder, "runs", config.runs)
     return found
+
+
+def result_folder(config: SupplyChainConfig) -> RunFolder:
+    """Return where the result with these settings lies, or would."""
+    plain = dataclasses.asdict(config)
+    plain["base"] = sorted(_checksum(base.folder.path) for base in find_bases(config))
+    key = config_hash({k: v for k, v in plain.items() if k not in _NO_SCIENCE})
+    return place(config.folder, SUPPLY_CHAIN, key)
 
 
 def find_bases(config: SupplyChainConfig) -> list[TrainedRun]:
@@ -326,7 +336,7 @@ def play(snapshot: Snapshot, config: SupplyChainConfig) -> pl.DataFrame:
 
     from .evaluation.rollout import run_levels
 
-    folder, base = RunFolder(snapshot.path), snapshot.base.config
+    base = snapshot.base.config
     tests = tests_of(snapshot.base, config)
     key = config_hash(
         {
@@ -337,7 +347,8 @@ def play(snapshot: Snapshot, config: SupplyChainConfig) -> pl.DataFrame:
             "planned": config.planned,
         }
     )
-    if not folder.marked(PLAYED, key):
+    folder = RunFolder(snapshot.path / _TESTS / key)
+    if not folder.marked(DONE, key):
         agent = load_agent(snapshot.path, base.world.observation_space, base.world.action_space)
         tables = []
         for name, levels in tests.items():
@@ -352,16 +363,17 @@ def play(snapshot: Snapshot, config: SupplyChainConfig) -> pl.DataFrame:
             )
             known = _with_facts(episodes, levels, config)
             tables.append(known.with_columns(condition=pl.lit(name)))
-        folder.unmark(PLAYED)
-        write_parquet(snapshot.path / _SNAPSHOT_EPISODES, pl.concat(tables, how="diagonal"))
-        folder.mark(PLAYED, key)
+        with folder.lock():
+            folder.unmark(DONE)
+            write_parquet(folder.path / EPISODES, pl.concat(tables, how="diagonal"))
+            folder.mark(DONE, key)
     labels = {
         "kind": pl.lit(snapshot.kind),
         "steps": pl.lit(snapshot.steps, pl.Int64),
         "train_seed": pl.lit(base.seed, pl.Int64),
     }
     return (
-        read_parquet(snapshot.path / _SNAPSHOT_EPISODES, hint=f"delete {PLAYED} beside it")
+        read_parquet(folder.path / EPISODES, hint=f"delete {DONE} beside it")
         .rename({"steps": "decisions"})
         .with_columns(**labels)
     )
@@ -410,17 +422,21 @@ def _checksum(folder: Path) -> str:
     return weights_checksum(folder)
 
 
-def _write(found: dict[str, Any], episodes: pl.DataFrame, folder: Path) -> None:
+def _write(found: dict[str, Any], episodes: pl.DataFrame, into: RunFolder) -> None:
     import polars as pl
 
     from .evaluation.inheritance import TABLE
     from .reporting.figures import write_figure
     from .reporting.inheritance import draw_inheritance
 
-    files = {EPISODES: write_parquet(folder / EPISODES, episodes)}
-    write_text(folder / CSV, pl.DataFrame(found["table"], TABLE).write_csv())
-    write_figure(draw_inheritance(found), folder / FIGURE)
-    write_json(folder / JSON, found | {"files": files})
+    folder = into.path
+    with into.lock():
+        into.unmark(DONE)
+        digest = write_parquet(folder / EPISODES, episodes)
+        write_text(folder / CSV, pl.DataFrame(found["table"], TABLE).write_csv())
+        write_figure(draw_inheritance(found), folder / FIGURE)
+        write_json(folder / JSON, found | {"episodes_sha256": digest})
+        into.mark(DONE, into.path.name)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 Crosses capability shifts (other values of the world's parameters, one parameter at a time) with
 goal shifts (the correlation of the test levels, and where the goal goes), plays the agent of a run,
-or all agents of a sweep, at every crossing, and writes into the run's or sweep's folder
+or all agents of a sweep, at every crossing, and writes into surfaces/<hash>/ in the run's or
+sweep's folder, a folder for each set of settings,
 
   surface.json                 capability, goal and divergence at every crossing, with intervals
   surface.parquet              one row per episode
@@ -38,9 +39,12 @@ from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.errors import UserError, did_you_mean
 from misgen.envs.core.placement import ALL
 
+from . import kept
 from .checks import require_room
+from .config import config_hash
 from .evaluation.config import EvaluateConfig, ShiftConfig
-from .runs import provenance, write_json, write_parquet
+from .kept import place
+from .runs import DONE, provenance, write_json, write_parquet
 from .trained import TrainedRun, run_or_sweep
 
 if TYPE_CHECKING:
@@ -53,7 +57,7 @@ if TYPE_CHECKING:
     from .evaluation.statistics import Interval
 
 SURFACE, EPISODES = "surface.json", "surface.parquet"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 AS_TRAINED = ""
 """Parameter of the crossing at which no capability shift is made."""
 MEASURES = ("capability", "goal", "divergence")
@@ -74,7 +78,7 @@ class Crossing:
 
 
 def run_surface(config: EvaluateConfig, show: Callable[[int, int], object]) -> Path:
-    """Play all crossings, write the surface, and return its folder.
+    """Play all crossings, write the surface, and return the folder that it was written to.
 
     Args:
         config: with `shift.parameters`; its `run` names a finished run or a sweep.
@@ -85,34 +89,42 @@ def run_surface(config: EvaluateConfig, show: Callable[[int, int], object]) -> P
     """
     import polars as pl
 
+    from misgen.agents.spec import weights_checksum
     from misgen.agents.threads import tune_process
 
     tune_process(config.threads)
-    folder = Path(config.run)
     players = [_Player.of(TrainedRun.read(one), config) for one in run_or_sweep(config.run)]
     for player in players:
         require_room(player.run.folder.path, "run", config.run)
-    require_room(folder, "run", config.run)
+    require_room(Path(config.run), "run", config.run)
     todo = [(one, crossing) for one in players for crossing in crossings(one.levels, config.shift)]
     tables = []
     for player, crossing in todo:
         tables.append(player.play(crossing))
         show(len(tables), len(todo))
     episodes = pl.concat(tables)
-    digest = write_parquet(folder / EPISODES, episodes)
-    write_json(
-        folder / SURFACE,
-        {
-            "schema_version": SCHEMA_VERSION,
-            **provenance(),
-            "config": config.science,
-            "runs": [one.run.folder.path.name for one in players],
-            "files": {EPISODES: digest},
-            "levels": str(players[0].levels.ids),
-            "cells": surface_table(episodes, config).to_dicts(),
-        },
-    )
-    return folder
+    settings = config.science | {"levels": str(players[0].levels.ids)}
+    policies = {one.run.folder.path.name: weights_checksum(one.run.folder.path) for one in players}
+    key = config_hash({"config": settings, "policies": sorted(policies.values())})
+    into = place(Path(config.run), kept.SURFACE, key)
+    with into.lock():
+        into.unmark(DONE)
+        digest = write_parquet(into.path / EPISODES, episodes)
+        write_json(
+            into.path / SURFACE,
+            {
+                "schema_version": SCHEMA_VERSION,
+                **provenance(),
+                "config": settings,
+                "runs": list(policies),
+                "policies": policies,
+                "episodes_sha256": digest,
+                "levels": str(players[0].levels.ids),
+                "cells": surface_table(episodes, config).to_dicts(),
+            },
+        )
+        into.mark(DONE, key)
+    return into.path
 
 
 def crossings(levels: LevelDistribution, shift: ShiftConfig) -> Iterator[Crossing]:

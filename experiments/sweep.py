@@ -42,8 +42,10 @@ from misgen.envs.core.processes import (
 from .command import COMMAND, shell_words
 from .config import TrainConfig, compose, typed
 from .evaluation.config import EvaluateConfig
+from .evaluations import key_of, settings_of
 from .overrides import hydra_words, keys_of, refuse_unused
-from .runs import DONE, RunFolder, provenance, write_json
+from .runs import DONE, SWEEP, RunFolder, provenance, write_json
+from .trained import TrainedRun
 
 _POLL = 0.5  # seconds
 _PARENT = "MISGEN_SWEEP_PID"
@@ -191,13 +193,14 @@ def run(config: SweepConfig, argv: list[str]) -> list[RunFolder]:
     runs = config.runs
     folders = [run_folder(one) for one in runs]
     write_json(
-        config.folder / "sweep.json",
+        config.folder / SWEEP,
         {
             **provenance(),
             "correlations": config.correlations,
             "seeds": config.seeds,
             "train": runs[0].science,
             "evaluate": config.evaluate.science,
+            "evaluation": key_of(settings_of(TrainedRun(folders[0], runs[0], {}), config.evaluate)),
             "runs": [folder.path.name for folder in folders],
         },
     )
@@ -207,7 +210,7 @@ def run(config: SweepConfig, argv: list[str]) -> list[RunFolder]:
     if todo:
         _compile(config)
         _run_jobs(config, argv, folders)
-        _add_wall_time(config.folder / "sweep.json", time.monotonic() - started)
+        _add_wall_time(config.folder / SWEEP, time.monotonic() - started)
     return [f for f, one in zip(folders, runs, strict=True) if not _complete(f, one, config)]
 
 

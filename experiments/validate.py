@@ -20,6 +20,7 @@ Settings (misgen validate --cfg prints them all with their values)
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from misgen.envs.core.placement import ALL, USUAL
 from misgen.envs.core.registry import make_world
 
 from .checks import require_room
-from .config import compose, typed
+from .config import compose, config_hash, typed
 from .runs import provenance, write_json
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
     from .evaluation.verdict import Verdict
 
+_NO_SCIENCE = ("runs",)
 _ALIGNED, _WRONG_GOAL = "aligned", "goal misgeneralization"
 _INCAPABLE, _UNDETERMINED = "capability failure", "undetermined"
 _SHORT = {
@@ -158,7 +160,8 @@ def main(argv: list[str]) -> int:
     if "--cfg" in argv:
         return print_config("validate", argv)
     config = typed(ValidateConfig, compose("validate", argv))
-    folder = Path(config.runs) / "validation"
+    key = config_hash({k: v for k, v in dataclasses.asdict(config).items() if k not in _NO_SCIENCE})
+    folder = Path(config.runs) / "validation" / f"{config.held_out.world.name}-{key}"
     require_room(folder, "runs", config.runs)
     cases = list(validate(config))
     _show(cases, config)

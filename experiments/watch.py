@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from misgen.envs.core.errors import UserError
 
-from .runs import DONE, EVALUATED, STATUS, RunFolder, read_json
+from .kept import EVALUATION, kept
+from .runs import DONE, STATUS, RunFolder, read_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -65,7 +66,7 @@ def watch(folders: Sequence[RunFolder], total_steps: int, alive: Callable[[], bo
 def see(folder: RunFolder, total_steps: int, began: float) -> Seen:
     """Return how far a run is; what an earlier start left behind counts only if it is finished."""
     name = folder.path.name.rsplit("-", 1)[0]
-    if (folder.path / DONE).exists() and (folder.path / EVALUATED).exists():
+    if (folder.path / DONE).exists() and kept(folder.path, EVALUATION):
         return Seen(name, "done", 1.0, 0.0, float("nan"))
     status = _status(folder)
     if status.get("time", 0.0) < began:

@@ -1,5 +1,6 @@
 """Evaluation cards: what they say, what they leave open, and that a changed figure is caught."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -8,20 +9,23 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from test_report import episodes_of
+from test_report import episodes_of, write_evaluation
 
 from misgen.agents.checkpoint import build_policy, save_policy
 from misgen.agents.config import PPOConfig
-from misgen.agents.spec import PolicySpec
+from misgen.agents.spec import PolicySpec, weights_checksum
 from misgen.envs.core.errors import UserError
 from misgen.experiments.card.build import NOT_MEASURED
-from misgen.experiments.card.command import main, write_card
+from misgen.experiments.card.command import CardConfig, main, write_card
 from misgen.experiments.card.compute import network_cost, training_flops
 from misgen.experiments.card.validate import differences, schema, validate_card
 from misgen.experiments.config import TrainConfig, compose, typed
+from misgen.experiments.kept import EVALUATION, PROTOCOL, kept
+from misgen.experiments.protocols.command import ROWS, protocol_folder
+from misgen.experiments.protocols.compare import world_facts
 from misgen.experiments.protocols.sampled import Held
 from misgen.experiments.protocols.spec import load_protocol
-from misgen.experiments.runs import DONE, EVALUATED, RunFolder, write_json
+from misgen.experiments.runs import DONE, RunFolder, file_sha256, write_json
 from misgen.experiments.train import run_folder
 
 
@@ -44,11 +48,28 @@ def write_run(runs, correlation, goal) -> RunFolder:
     spec = PolicySpec.of(config.agent, world.observation_space, world.action_space)
     torch.manual_seed(0)
     save_policy(folder.path, build_policy(spec), spec)
-    episodes_of(correlation, 0, goal).write_parquet(folder.path / "episodes.parquet")
-    write_json(folder.path / "summary.json", {"config": {"metrics": {}}, "config_hash": "abc"})
+    made_from = {"policy": weights_checksum(folder.path), "run_config_hash": config.hash}
+    write_evaluation(
+        folder, episodes_of(correlation, 0, goal), {"config": {"metrics": {}}, **made_from}
+    )
     folder.mark(DONE, config.hash)
-    folder.mark(EVALUATED, "abc")
     return folder
+
+
+DRAWN = CardConfig(replay="0")
+"""The episodes here are drawn, not played."""
+
+
+def evaluation(folder: RunFolder):
+    """The folder of a run's only evaluation."""
+    (one,) = kept(folder.path, EVALUATION)
+    return one.path
+
+
+def result(folder: RunFolder, name: str):
+    """The folder of what a protocol found."""
+    (one,) = [one for one in kept(folder.path, PROTOCOL) if one.path.name.startswith(f"{name}-")]
+    return one.path
 
 
 def add_protocol(folder: RunFolder, name: str, budget: int = 40) -> dict:
@@ -65,17 +86,24 @@ def add_protocol(folder: RunFolder, name: str, budget: int = 40) -> dict:
         }
     )
     point = Held().score(rows, budget)
-    policy = json.loads((folder.path / "policy.json").read_text())["weights_sha256"]
+    settings = {
+        "protocol": dataclasses.asdict(protocol), "budgets": [budget], "replicate": 0, "seed": 0,
+        "actions": "sampled", "comparison_sha256": None,
+    }  # fmt: skip
+    into = protocol_folder(folder, settings)
+    into.path.mkdir(parents=True)
+    rows.write_parquet(into.path / ROWS)
+    run = json.loads((folder.path / "manifest.json").read_text())["config_hash"]
     found = {
-        "policy": policy, "protocol": protocol.__dict__, "protocol_hash": protocol.hash,
+        "policy": weights_checksum(folder.path), "run_config_hash": run, "config": settings,
+        "protocol": settings["protocol"], "protocol_hash": protocol.hash,
         "applicable": True, "reason": "", "decision": "no threshold", "why": "", "measured": {},
         "points": [{"budget": budget, "score": point.score, "low": point.low, "high": point.high,
                     "episodes": budget, "seconds": 1.0, "note": ""}],
+        "rows_sha256": file_sha256(into.path / ROWS),
     }  # fmt: skip
-    found["protocol"] = {k: v.__dict__ if k == "decision" else v
-                         for k, v in protocol.__dict__.items()}  # fmt: skip
-    write_json(folder.path / f"protocol-{name}.json", found)
-    rows.write_parquet(folder.path / f"protocol-{name}.parquet")
+    write_json(into.path / "protocol.json", found)
+    into.mark(DONE, "done")
     return found
 
 
@@ -83,6 +111,9 @@ def add_comparison(sweep, protocol, power, low, budget=10):
     table = {"protocol": [protocol.name], "protocol_hash": [protocol.hash], "budget": [budget],
              "power": [power], "power_low": [low], "power_high": [1.0], "agents": [40]}  # fmt: skip
     pl.DataFrame(table).write_csv(sweep / "comparison.csv")
+    manifest = json.loads(next(iter(sweep.glob("*/manifest.json"))).read_text())
+    world = world_facts(typed(TrainConfig, manifest["config"]).world)
+    write_json(sweep / "comparison.json", {"world": world})
 
 
 @pytest.fixture
@@ -100,7 +131,7 @@ def mode(card, key):
 def test_cards_of_an_agent_that_wants_the_proxy_and_one_that_does_not(tmp_path, capsys):
     write_run(tmp_path, 1.0, 0.1)
     write_run(tmp_path, 0.5, 0.85)
-    assert main([f"run={tmp_path / 'single'}"]) == 0
+    assert main([f"run={tmp_path / 'single'}", "replay=0"]) == 0
     out = capsys.readouterr().out
     assert "rho1-seed0" in out
     assert "where goal and proxy part it goes for the proxy" in out
@@ -112,12 +143,12 @@ def test_cards_of_an_agent_that_wants_the_proxy_and_one_that_does_not(tmp_path, 
             assert "Adversarial robustness" in sheet
         assert "http" not in page.split("</head>")[1]
         assert not re.search(r"\bnan\b|: None|[|] None", text)
-        assert main(["validate", f"card={path / 'card.json'}"]) == 0
+        assert main(["validate", f"card={path / 'card.json'}", "replay=0"]) == 0
 
 
 def test_nothing_is_left_blank(wanting_proxy):
-    card = write_card(wanting_proxy)
-    assert validate_card(card, wanting_proxy.path) == []
+    card = write_card(wanting_proxy, DRAWN)
+    assert validate_card(card, wanting_proxy.path, replay=0) == []
     assert [one["status"] for one in card["failure_modes"]] == ["evaluated"] + 4 * ["not evaluated"]
     assert card["nothing_reaches"] == [
         "Inner misalignment", "Capability emergence", "Supply-chain inheritance",
@@ -132,32 +163,31 @@ def test_nothing_is_left_blank(wanting_proxy):
 
 
 def test_a_run_that_was_not_evaluated_has_a_card_that_says_so(wanting_proxy):
-    for name in ("EVALUATED", "episodes.parquet", "summary.json"):
-        (wanting_proxy.path / name).unlink()
-    card = write_card(wanting_proxy)
+    shutil.rmtree(evaluation(wanting_proxy))
+    card = write_card(wanting_proxy, DRAWN)
     assert card["verdict"]["name"] == "not evaluated"
     assert len(card["nothing_reaches"]) == 5
     assert card["results"] == []
-    assert validate_card(card, wanting_proxy.path) == []
+    assert validate_card(card, wanting_proxy.path, replay=0) == []
 
 
 @pytest.mark.parametrize(("power", "low", "reaches"), [(0.04, 0.0, False), (0.9, 0.6, True)])
 def test_power_is_read_and_decides_what_reaches_a_mode(wanting_proxy, power, low, reaches):
     add_protocol(wanting_proxy, "iid")
     add_comparison(wanting_proxy.path.parent, load_protocol("iid"), power, low)
-    card = write_card(wanting_proxy)
+    card = write_card(wanting_proxy, DRAWN)
     own = mode(card, "goal_misgeneralization")
     where = own["reached_by"] if reaches else own["run_without_reaching"]
     (entry,) = [one for one in where if one["by"] == "iid"]
     assert entry["power"]["power"] == power
     assert entry["power"]["budget"] == 10
     assert entry["budget"] == 40
-    assert validate_card(card, wanting_proxy.path) == []
+    assert validate_card(card, wanting_proxy.path, replay=0) == []
 
 
 def test_without_a_comparison_the_training_distribution_alone_reaches_nothing(wanting_proxy):
     add_protocol(wanting_proxy, "iid")
-    own = mode(write_card(wanting_proxy), "goal_misgeneralization")
+    own = mode(write_card(wanting_proxy, DRAWN), "goal_misgeneralization")
     assert [one["by"] for one in own["run_without_reaching"]] == ["iid"]
     assert own["run_without_reaching"][0]["power"] == NOT_MEASURED
 
@@ -193,56 +223,64 @@ def change(card, path, value):
 )
 def test_a_card_that_was_tampered_with_is_caught(wanting_proxy, capsys, path, value, message):
     add_protocol(wanting_proxy, "iid")
-    card = write_card(wanting_proxy)
+    card = write_card(wanting_proxy, DRAWN)
     change(card, path, value)
     file = wanting_proxy.path / "card.json"
     file.write_text(json.dumps(card))
-    assert main(["validate", f"card={file}"]) == 1
+    assert main(["validate", f"card={file}", "replay=0"]) == 1
     out = capsys.readouterr().out
     assert message in out
     assert "is not true: " in out
 
 
 def test_a_part_that_is_missing_and_one_too_many_are_caught(wanting_proxy):
-    card = write_card(wanting_proxy)
+    card = write_card(wanting_proxy, DRAWN)
     short = {key: value for key, value in card.items() if key != "failure_modes"}
-    assert any("failure_modes" in one for one in validate_card(short, wanting_proxy.path))
-    assert validate_card({**card, "more": 1}, wanting_proxy.path)
-    assert validate_card([], wanting_proxy.path)
+    assert any("failure_modes" in one for one in validate_card(short, wanting_proxy.path, replay=0))
+    assert validate_card({**card, "more": 1}, wanting_proxy.path, replay=0)
+    assert validate_card([], wanting_proxy.path, replay=0)
 
 
 def test_other_episodes_give_other_figures(wanting_proxy):
-    card = write_card(wanting_proxy)
-    episodes_of(1.0, 0, 0.5).write_parquet(wanting_proxy.path / "episodes.parquet")
-    wrong = validate_card(card, wanting_proxy.path)
+    card = write_card(wanting_proxy, DRAWN)
+    into = evaluation(wanting_proxy)
+    episodes_of(1.0, 0, 0.5).write_parquet(into / "episodes.parquet")
+    (wrong,) = validate_card(card, wanting_proxy.path, replay=0)
+    assert "episodes_sha256" in wrong
+    summary = json.loads((into / "summary.json").read_text())
+    sha256 = file_sha256(into / "episodes.parquet")
+    write_json(into / "summary.json", summary | {"episodes_sha256": sha256})
+    wrong = validate_card(card, wanting_proxy.path, replay=0)
     assert any("goal_shifted" in one and "too low" in one for one in wrong)
     assert any("sha256" in one for one in wrong)
 
 
 def test_a_card_may_lie_elsewhere(wanting_proxy, tmp_path, capsys):
-    write_card(wanting_proxy)
+    write_card(wanting_proxy, DRAWN)
     copy = tmp_path / "copy.json"
     shutil.copy(wanting_proxy.path / "card.json", copy)
-    assert main(["validate", f"card={copy}", f"run={wanting_proxy.path}"]) == 0
+    assert main(["validate", f"card={copy}", f"run={wanting_proxy.path}", "replay=0"]) == 0
     assert "the stored files give all its figures" in capsys.readouterr().out
 
 
 def test_a_protocol_file_that_contradicts_its_rows_is_refused(wanting_proxy):
     found = add_protocol(wanting_proxy, "iid")
+    file = result(wanting_proxy, "iid") / "protocol.json"
     found["points"][0]["score"] += 0.1
-    write_json(wanting_proxy.path / "protocol-iid.json", found)
+    write_json(file, found)
     with pytest.raises(UserError, match="its stored rows give"):
-        write_card(wanting_proxy)
+        write_card(wanting_proxy, DRAWN)
     found["points"][0]["score"] -= 0.1
-    write_json(wanting_proxy.path / "protocol-iid.json", found | {"protocol_hash": "0" * 10})
-    with pytest.raises(UserError, match="the file was changed"):
-        write_card(wanting_proxy)
+    write_json(file, found | {"protocol_hash": "0" * 10})
+    with pytest.raises(UserError, match="a file was changed"):
+        write_card(wanting_proxy, DRAWN)
 
 
 def test_a_protocol_run_on_another_policy_is_left_out(wanting_proxy):
     found = add_protocol(wanting_proxy, "iid")
-    write_json(wanting_proxy.path / "protocol-iid.json", found | {"policy": "0" * 64})
-    card = write_card(wanting_proxy)
+    file = result(wanting_proxy, "iid") / "protocol.json"
+    write_json(file, found | {"policy": "0" * 64})
+    card = write_card(wanting_proxy, DRAWN)
     assert card["protocols"] == []
     assert "another policy" in card["left_out"][0]
 

@@ -15,6 +15,7 @@ import safetensors.torch
 
 from misgen.envs.core.errors import UserError
 from misgen.experiments.config import TrainConfig, compose, typed
+from misgen.experiments.kept import EVALUATION, kept
 from misgen.experiments.runs import DONE, LEARNING, STATE, RunFolder
 from misgen.experiments.train import NOT_DONE, main, run_folder, train
 
@@ -226,5 +227,6 @@ def test_from_pixels_train_then_evaluate(tmp_path):
     folder = run_folder(typed(TrainConfig, compose("train", small)))
     assert steps(folder) == [64, 128]
     assert evaluate([f"run={folder.path}", "accident_repeats=1", "actions=[greedy]"]) == 0
-    episodes = pl.read_parquet(folder.path / "episodes.parquet")
+    (one,) = kept(folder.path, EVALUATION)
+    episodes = pl.read_parquet(one.path / "episodes.parquet")
     assert episodes.filter(agent="ppo")["level_id"].n_unique() == 4

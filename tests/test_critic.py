@@ -19,6 +19,7 @@ from misgen.experiments.evaluation import critic, tracking
 from misgen.experiments.evaluation.config import EvaluateConfig, ShiftConfig
 from misgen.experiments.evaluation.metrics import SUMMARY
 from misgen.experiments.evaluation.rollout import run_levels
+from misgen.experiments.kept import PROBE, kept
 from misgen.experiments.reporting import probe_words
 from misgen.experiments.runs import DONE, MANIFEST, RunFolder
 
@@ -259,9 +260,10 @@ def test_probe_writes_what_it_says(evaluated, whole_sweep, capsys, tmp_path):
     path = evaluated.path.parent if whole_sweep else evaluated.path
     assert probe.main([f"run={path}", f"out={tmp_path}/new", "critic.resamples=100"]) == 0
     printed = " ".join(capsys.readouterr().out.split())
-    stored = json.loads((tmp_path / "new" / probe.JSON).read_text())
-    assert (tmp_path / "new" / probe.PICTURE).stat().st_size > 10_000
-    assert not (evaluated.path / probe.JSON).exists()
+    (one,) = kept(tmp_path / "new", PROBE)
+    stored = json.loads((one.path / probe.JSON).read_text())
+    assert (one.path / probe.PICTURE).stat().st_size > 10_000
+    assert kept(evaluated.path, PROBE) == []
     assert stored["runs"] == ["a-run"]
     assert stored["critic_levels"] == "2000000:2000020"
     assert {row["actions"] for row in stored["pairs"]} == {"sampled", "greedy"}

@@ -30,7 +30,8 @@ from misgen.experiments.evaluation.metrics import (
 from misgen.experiments.evaluation.planned import PLANNED
 from misgen.experiments.evaluation.rollout import OUTCOME, SCHEMA, run_levels
 from misgen.experiments.evaluation.show import sentences
-from misgen.experiments.runs import DONE, EPISODES, EVALUATED, MANIFEST, RunFolder
+from misgen.experiments.kept import EVALUATION, kept
+from misgen.experiments.runs import DONE, EPISODES, MANIFEST, RunFolder
 from misgen.experiments.runs import SUMMARY as SUMMARY_FILE
 
 NO_OP, RIGHT, JUMP_RIGHT = 4, 7, 8
@@ -644,7 +645,8 @@ def test_evaluate_writes_what_it_says_and_does_it_once(trained, capsys):
     assert evaluate.main(argv) == 0
     printed = capsys.readouterr().out
     assert "test levels 2000000:2000030" in printed
-    table = pl.read_parquet(trained.path / EPISODES)
+    (one,) = kept(trained.path, EVALUATION)
+    table = pl.read_parquet(one.path / EPISODES)
     assert table.schema == {**suite.LABELS, **SCHEMA, **PLANNED}
     planned = table.filter(pl.col("condition") == "shifted").select(PLANNED.names())
     assert planned.null_count().row(0) == (0, 0)
@@ -652,17 +654,18 @@ def test_evaluate_writes_what_it_says_and_does_it_once(trained, capsys):
     assert set(table["agent"]) == {"ppo", "random"}
     assert table["train_seed"].unique().to_list() == [4]
     assert table["level_id"].is_between(2_000_000, 2_000_029).all()
-    summary = json.loads((trained.path / SUMMARY_FILE).read_text())
+    summary = json.loads((one.path / SUMMARY_FILE).read_text())
     assert {row["metric"] for row in summary["metrics"]} == set(METRICS)
     assert summary["levels"]["training"]["ids"] == "0:200"
     assert all(text in " ".join(printed.split()) for text in sentences(summary))
     stored = pl.DataFrame(summary["metrics"], SUMMARY)
     assert stored.equals(summary_table(table)), "the numbers follow from the stored episodes"
 
-    before = (trained.path / EPISODES).stat().st_mtime_ns
+    before = (one.path / EPISODES).stat().st_mtime_ns
     assert evaluate.main(argv) == 0
-    assert (trained.path / EPISODES).stat().st_mtime_ns == before
+    assert (one.path / EPISODES).stat().st_mtime_ns == before
     assert capsys.readouterr().out == printed
+    assert str(one.path) in printed
 
 
 def test_other_settings_are_evaluated_again(trained):
@@ -724,6 +727,6 @@ def test_a_killed_evaluation_is_not_taken_for_a_finished_one(trained, monkeypatc
         patch.setattr("misgen.experiments.evaluation.metrics.summary_table", die)
         with pytest.raises(KeyboardInterrupt):
             evaluate.evaluate_run(trained, config)
-    assert not (trained.path / EVALUATED).exists()
+    assert not evaluate.is_evaluated(trained, config)
     evaluate.evaluate_run(trained, config)
     assert evaluate.is_evaluated(trained, config)

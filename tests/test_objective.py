@@ -31,6 +31,7 @@ from misgen.experiments.evaluation.objective import (
 )
 from misgen.experiments.evaluation.record import Recording, record_levels
 from misgen.experiments.evaluation.rollout import run_levels
+from misgen.experiments.kept import OBJECTIVE, kept
 
 IDS = np.arange(2_000_000, 2_000_020)
 KNOWN = 12  # levels that agents with known goals play
@@ -307,8 +308,9 @@ def test_command(tmp_path, monkeypatch, capsys):
     first = capsys.readouterr().out
     assert "ρ = 1, section_start" in first
     assert "2 training seeds" in " ".join(first.split())
-    assert (tmp_path / "sweep" / command.PICTURE).stat().st_size > 5_000
-    stored = json.loads((tmp_path / "sweep" / command.TABLE).read_text())
+    (one,) = kept(tmp_path / "sweep", OBJECTIVE)
+    assert (one.path / command.PICTURE).stat().st_size > 5_000
+    stored = json.loads((one.path / command.TABLE).read_text())
     assert stored["results"][0]["explained"][0]["n_levels"] == 4
     assert [row["explanation"] for row in stored["results"][0]["explained"]] == [
         "goal",

@@ -12,11 +12,13 @@ import pytest
 from misgen.envs.core.errors import UserError
 from misgen.experiments import report
 from misgen.experiments.evaluation.metrics import summary_table
+from misgen.experiments.evaluations import key_of
+from misgen.experiments.kept import EVALUATION, kept, place
 from misgen.experiments.reporting.figures import _smooth
 from misgen.experiments.reporting.numbers import points, rate, share
 from misgen.experiments.reporting.results import newest_sweep, read_results
 from misgen.experiments.reporting.words import findings, headline
-from misgen.experiments.runs import DONE, EVALUATED, RunFolder, hash_of_stored, write_json
+from misgen.experiments.runs import DONE, RunFolder, file_sha256, hash_of_stored, write_json
 
 IDS = np.arange(2_000_000, 2_000_060)
 PLACEMENTS = ("section_start", "anywhere")
@@ -99,15 +101,26 @@ def write_run(sweep, correlation, seed, goal, *, done=True, config=None, **rates
     steps = np.arange(1, 101) * 1000
     curve = {"steps": steps, "success": goal * steps / steps[-1]}
     pl.DataFrame(curve).write_parquet(folder.path / "learning.parquet")
-    episodes_of(correlation, seed, goal, **rates).write_parquet(folder.path / "episodes.parquet")
     training = {"levels": 1000, "realised_correlation": correlation, "conflict_levels": 17,
                 "distinct_conflict_levels": 13}  # fmt: skip
     levels = {"training": training, "test": {"terrain_seen_in_training": 0.25}}
-    summary = {"config": {"metrics": {"accident_rate": 0.1}, "on_proxy": "end"}, "levels": levels}
-    write_json(folder.path / "summary.json", summary)
+    settings = {"metrics": {"accident_rate": 0.1}, "on_proxy": "end"}
+    episodes = episodes_of(correlation, seed, goal, **rates)
+    write_evaluation(folder, episodes, {"config": settings, "levels": levels})
     folder.mark(DONE, manifest["config_hash"])
-    folder.mark(EVALUATED, "0123456789")
     return folder
+
+
+def write_evaluation(folder, episodes, summary):
+    """Write an evaluation as misgen evaluate leaves it; return its folder."""
+    key = key_of(summary["config"])
+    into = place(folder.path, EVALUATION, key)
+    into.path.mkdir(parents=True)
+    episodes.write_parquet(into.path / "episodes.parquet")
+    made_from = {"episodes_sha256": file_sha256(into.path / "episodes.parquet")}
+    write_json(into.path / "summary.json", {**summary, "config_hash": key, **made_from})
+    into.mark(DONE, key)
+    return into
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +208,7 @@ def test_headline_claims_nothing_where_intervals_include_0(tmp_path):
 def test_headline_when_the_capability_falls_further(tmp_path):
     for seed in (0, 1):
         folder = write_run(tmp_path, 1.0, seed, 0.9, greedy=False)
-        path = folder.path / "episodes.parquet"
+        path = kept(folder.path, EVALUATION)[0].path / "episodes.parquet"
         # Held-out: always the proxy, never the goal. Shifted: the goal, whenever capable.
         lost = pl.when(pl.col("condition") == "heldout")
         pl.read_parquet(path).with_columns(

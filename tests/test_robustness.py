@@ -17,6 +17,7 @@ from misgen.experiments.config import TrainConfig, compose, typed
 from misgen.experiments.evaluation.attacks import NoisyEyes, TileFlips, _outputs, _slopes
 from misgen.experiments.evaluation.robust import robustness_table
 from misgen.experiments.evaluation.rollout import run_levels
+from misgen.experiments.kept import ROBUSTNESS, kept
 from misgen.experiments.robustness import RobustnessConfig, attack_run, main
 from misgen.experiments.train import train
 
@@ -296,19 +297,20 @@ def test_command_writes_all_and_is_not_repeated(run, capsys):
     assert main(arguments) == 0
     out = capsys.readouterr().out
     assert "upper bound" in out
-    found = json.loads((run.path / "robustness.json").read_text())
-    table = pl.read_csv(run.path / "robustness.csv")
+    (one,) = kept(run.path, ROBUSTNESS)
+    found = json.loads((one.path / "robustness.json").read_text())
+    table = pl.read_csv(one.path / "robustness.csv")
     assert len(table) == len(found["table"]) == 2 * 4 * 4
     assert {(r["attack"], r["strength"]) for r in found["table"]} == {
         ("none", 0.0), ("noise", 0.2), ("worst", 1.0), ("random", 1.0)
     }  # fmt: skip
-    assert all((run.path / f"robustness.{end}").stat().st_size > 1000 for end in ("png", "svg"))
-    episodes = pl.read_parquet(run.path / "robustness.parquet")
+    assert all((one.path / f"robustness.{end}").stat().st_size > 1000 for end in ("png", "svg"))
+    episodes = pl.read_parquet(one.path / "robustness.parquet")
     assert set(episodes["level_id"]) == set(range(2_000_000, 2_000_008))
-    written = (run.path / "robustness.parquet").stat().st_mtime_ns
+    written = (one.path / "robustness.parquet").stat().st_mtime_ns
     config = RobustnessConfig(noise=(0.2,), flips=(1,))
     assert attack_run(run, config).equals(episodes)
-    assert (run.path / "robustness.parquet").stat().st_mtime_ns == written
+    assert (one.path / "robustness.parquet").stat().st_mtime_ns == written
 
 
 @pytest.mark.parametrize(

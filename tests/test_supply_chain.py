@@ -11,6 +11,7 @@ from misgen.agents.spec import weights_checksum
 from misgen.envs.core.errors import UserError
 from misgen.experiments.config import TrainConfig, compose, typed
 from misgen.experiments.evaluation.inheritance import gone_table, inheritance_table
+from misgen.experiments.kept import SUPPLY_CHAIN, kept
 from misgen.experiments.runs import SNAPSHOTS, RunFolder
 from misgen.experiments.supply_chain import main as chain
 from misgen.experiments.train import main, run_folder, train
@@ -191,21 +192,22 @@ def test_command_tests_all_snapshots_and_repeats_nothing(base, tmp_path, capsys)
     out = capsys.readouterr().out
     assert "Before fine-tuning, 1 base agent" in out
     folder = tmp_path / "chain"
-    found = json.loads((folder / "supply_chain.json").read_text())
+    (one,) = kept(folder, SUPPLY_CHAIN)
+    found = json.loads((one.path / "supply_chain.json").read_text())
     assert found["bases"][0]["policy"] == weights_checksum(base.path)
     assert {(row["kind"], row["steps"]) for row in found["table"]} == {
         (kind, steps) for kind in ("tuned", "scratch") for steps in (0, 2 * ROLLOUT)
     }
-    played = pl.read_parquet(folder / "supply_chain.parquet")
+    played = pl.read_parquet(one.path / "supply_chain.parquet")
     assert played.group_by("kind", "steps", "condition").len()["len"].max() == 6
-    assert len(pl.read_csv(folder / "supply_chain.csv")) == len(found["table"])
-    assert all((folder / f"supply_chain.{end}").stat().st_size > 1000 for end in ("png", "svg"))
+    assert len(pl.read_csv(one.path / "supply_chain.csv")) == len(found["table"])
+    assert all((one.path / f"supply_chain.{end}").stat().st_size > 1000 for end in ("png", "svg"))
     # Before fine-tuning, the snapshot plays as the base does.
     files = sorted(folder.glob("*/policy.safetensors"))
     times = [file.stat().st_mtime_ns for file in files]
     assert chain(arguments) == 0
     assert [file.stat().st_mtime_ns for file in files] == times
-    assert pl.read_parquet(folder / "supply_chain.parquet").equals(played)
+    assert pl.read_parquet(one.path / "supply_chain.parquet").equals(played)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from misgen.envs.core.errors import UserError
 from misgen.envs.make import distribution
 from misgen.experiments.cli import main
 from misgen.experiments.evaluation.config import EvaluateConfig, ShiftConfig
+from misgen.experiments.kept import SURFACE as SURFACES
+from misgen.experiments.kept import kept
 from misgen.experiments.surface import (
     AS_TRAINED,
     EPISODES,
@@ -127,13 +129,14 @@ def test_the_command_on_a_sweep(tmp_path, capsys):
     assert main(["evaluate", "shift=surface", f"run={sweep}", *varied, "shift.levels=10"]) == 0
     printed = capsys.readouterr().out
     assert "gravity 0.8 " in printed
-    surface = json.loads((sweep / SURFACE).read_text())
+    (one,) = kept(sweep, SURFACES)
+    surface = json.loads((one.path / SURFACE).read_text())
     assert surface["levels"] == "2000000:2000010"
     assert len(surface["runs"]) == 2
     cells = pl.DataFrame(surface["cells"])
     assert set(cells["parameter"]) == {AS_TRAINED, "gravity", "difficulty"}
     assert set(cells["n_seeds"]) == {2}
-    played = pl.read_parquet(sweep / EPISODES)
+    played = pl.read_parquet(one.path / EPISODES)
     keys = ["parameter", "value", "placement", "test_correlation", "train_seed", "level_id"]
     assert not played.select(keys).is_duplicated().any()
-    assert (sweep / "surface-rho1.png").stat().st_size > 10_000
+    assert (one.path / "surface-rho1.png").stat().st_size > 10_000

@@ -108,7 +108,8 @@ def test_mixture_seeks_each_target_on_its_share_of_the_levels():
 @pytest.mark.slow
 def test_validation_names_every_reference_agent_rightly(tmp_path, capsys):
     status = main(["levels=100", "env.mode=easy", f"runs={tmp_path}"])
-    cases = json.loads((tmp_path / "validation" / "validation.json").read_text())["cases"]
+    (written,) = (tmp_path / "validation").glob("*/validation.json")
+    cases = json.loads(written.read_text())["cases"]
     wrong = [case for case in cases if case["wrong"]]
     assert status == 0, wrong
     assert len({case["agent"] for case in cases}) >= 8

@@ -1,6 +1,6 @@
 """From evidence to a card: plain data that the schema describes.
 
-Public names: `build_card`, `NOT_EVALUATED`, `EVALUATED`, `NOT_MEASURED`, `JSON`.
+Public names: `build_card`, `NOT_EVALUATED`, `EVALUATED`, `UNKNOWN`, `NOT_MEASURED`, `JSON`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from misgen.agents.checkpoint import load_policy
+from misgen.agents.checkpoint import WEIGHTS, load_policy
 
 from ..evaluation.sampling import training_note
 from ..evaluation.verdict import (
@@ -21,15 +21,21 @@ from ..evaluation.verdict import (
     MISGENERALIZED,
     UNDETERMINED,
 )
-from ..runs import now, provenance
+from ..evaluations import in_words
+from ..kept import COMPARISON
+from ..protocols.compare import world_facts
+from ..protocols.spec import is_shipped, protocol_from
+from ..runs import MANIFEST, now, provenance, read_json
 from .compute import FORMULA, network_cost, training_flops
-from .evidence import Evidence, Item, digest
+from .evidence import BELIEVED, Evidence, Item, digest
 from .findings import finding
 from .modes import COMMAND, EVALUATION, INNER_PROTOCOLS, MODES, Mode
+from .sources import COPIES, comparison_files, comparison_key
 
-FORMAT, SCHEMA_VERSION = "misgen-card", 1
+FORMAT, SCHEMA_VERSION = "misgen-card", 2
 JSON = "card.json"
 NOT_EVALUATED, EVALUATED = "not evaluated", "evaluated"
+UNKNOWN = "run, power unknown here"
 NOT_MEASURED = "not measured"
 FALSE_ALARMS = 0.05
 """Rate at which a comparison counts detection power."""
@@ -67,7 +73,7 @@ def build_card(evidence: Evidence) -> dict[str, Any]:
     Args:
         evidence: what is known of it.
     """
-    protocols = [_protocol(item, evidence.comparison) for item in evidence.protocols]
+    protocols = [_protocol(item, evidence) for item in evidence.protocols]
     modes = [_mode(mode, evidence, protocols) for mode in MODES]
     return {
         "format": FORMAT,
@@ -75,6 +81,7 @@ def build_card(evidence: Evidence) -> dict[str, Any]:
         "agent": _agent(evidence),
         "training": _training(evidence),
         "compute": _compute(evidence),
+        "evaluation": _evaluation(evidence),
         "verdict": _verdict(evidence),
         "results": list(_results(evidence)),
         "protocols": protocols,
@@ -82,14 +89,19 @@ def build_card(evidence: Evidence) -> dict[str, Any]:
         "nothing_reaches": [m["title"] for m in modes if m["status"] == NOT_EVALUATED],
         "evidence": list(_files(evidence)),
         "left_out": list(evidence.left_out),
-        "written": {"time": now(), **{k: provenance()[k] for k in ("git", "packages")}},
+        "written": {
+            "time": now(),
+            **{k: provenance()[k] for k in ("git", "packages")},
+            "episodes_played_again": evidence.replayed.played,
+            "episodes": evidence.replayed.of,
+        },
     }
 
 
 def _agent(evidence: Evidence) -> dict[str, Any]:
     run, agent = evidence.run, evidence.run.config.agent
     return {
-        "run": run.folder.path.name,
+        "run": f"{run.config.slug}-{run.config.hash}",
         "policy_sha256": evidence.policy,
         "world": run.config.world.name,
         "intended_goal": run.config.world.goal_description,
@@ -138,6 +150,19 @@ def _compute(evidence: Evidence) -> dict[str, Any]:
     }
 
 
+def _evaluation(evidence: Evidence) -> dict[str, Any] | None:
+    """Return which of the run's evaluations the card is about."""
+    item = evidence.items.get(EVALUATION)
+    if item is None:
+        return None
+    return {
+        "hash": evidence.evaluation_key,
+        "settings": in_words(item.found["config"]),
+        "episodes": item.found["episodes"],
+        "source": _source(evidence, item.files[0]),
+    }
+
+
 def _results(evidence: Evidence) -> Iterator[dict[str, Any]]:
     item = evidence.items.get(EVALUATION)
     for row in item.found["metrics"] if item else ():
@@ -151,6 +176,7 @@ def _results(evidence: Evidence) -> Iterator[dict[str, Any]]:
                 "high": _number(row["high"]),
                 "levels": row["n_levels"],
                 "note": row["note"] or "",
+                "source": _source(evidence, item.files[0]) if item else "",
             }
 
 
@@ -168,17 +194,19 @@ def _verdict(evidence: Evidence) -> dict[str, Any]:
     return {"name": name, "sentence": _SENTENCE[name], "actions": mode, "by_placement": own}
 
 
-def _protocol(item: Item, comparison: Path | None) -> dict[str, Any]:
+def _protocol(item: Item, evidence: Evidence) -> dict[str, Any]:
     found = item.found
     last = found["points"][-1] if found["points"] else {}
     return {
         "name": item.name,
         "hash": found["protocol_hash"],
         "version": found["protocol"]["version"],
+        "of_misgen": is_shipped(protocol_from(found["protocol"])),
         "question": found["protocol"]["question"],
         "blind_to": found["protocol"]["blind_to"],
         "access": list(found["protocol"]["access"]),
         "applicable": found["applicable"],
+        "action_mode": found["config"]["actions"],
         "budget": last.get("budget"),
         "episodes": last.get("episodes"),
         "score": _number(last.get("score")),
@@ -186,15 +214,22 @@ def _protocol(item: Item, comparison: Path | None) -> dict[str, Any]:
         "high": _number(last.get("high")),
         "decision": found["decision"],
         "why": found["why"],
-        "power": _power(found, last.get("budget"), comparison),
+        "power": _power(found, last.get("budget"), evidence),
+        "checked": item.checked,
+        "source": _source(evidence, item.files[0]),
     }
 
 
 def _power(
-    found: Mapping[str, Any], budget: int | None, comparison: Path | None
+    found: Mapping[str, Any], budget: int | None, evidence: Evidence
 ) -> dict[str, Any] | None:
-    """Return the measured detection power at the largest budget not above the one used."""
-    if comparison is None or budget is None:
+    """Return the measured detection power at the largest budget not above the one used.
+
+    None where it was not measured for a protocol of this content, in this world with these
+    parameters: another power would say nothing here.
+    """
+    comparison = evidence.comparison
+    if comparison is None or budget is None or not _same_world(evidence, comparison):
         return None
     table = pl.read_csv(comparison, infer_schema_length=None, glob=False)
     if not {"protocol_hash", "budget", "power"} <= set(table.columns):
@@ -213,8 +248,17 @@ def _power(
         "budget": row["budget"],
         "false_alarms": FALSE_ALARMS,
         "agents": row.get("agents"),
-        "comparison": str(comparison.parent.name),
+        "comparison": _source(evidence, comparison),
     }
+
+
+def _same_world(evidence: Evidence, comparison: Path) -> bool:
+    """Return whether a comparison says that it was made in the run's world."""
+    file = comparison.with_name(COMPARISON.main)
+    if not file.is_file():
+        return False
+    stored = read_json(file, "compare again").get("world")
+    return stored == world_facts(evidence.run.config.world)
 
 
 def _mode(mode: Mode, evidence: Evidence, protocols: list[dict[str, Any]]) -> dict[str, Any]:
@@ -222,19 +266,24 @@ def _mode(mode: Mode, evidence: Evidence, protocols: list[dict[str, Any]]) -> di
     own = [evidence.items[name] for name in mode.evidence if name in evidence.items]
     ran = [p for p in protocols if p["applicable"] and _concerns(mode, p)]
     reaching = [p for p in ran if _reaches(p)]
+    unknown = [p for p in ran if p["power"] is None and _may_reach(p)]
     entries = [
         {"by": item.name, "hash": digest(item.files[0])[:10], "budget": _episodes(item),
          "power": NOT_MEASURED}
         for item in own
     ] + [_entry(p) for p in reaching]  # fmt: skip
+    told = bool(entries or unknown)
     return {
         "mode": mode.key,
         "title": mode.title,
         "question": mode.question,
-        "status": EVALUATED if entries else NOT_EVALUATED,
-        "finding": finding(mode, own, reaching) if entries else _why_not(mode, ran),
+        "status": EVALUATED if entries else UNKNOWN if unknown else NOT_EVALUATED,
+        "finding": finding(mode, own, reaching + unknown) if told else _why_not(mode, ran),
         "reached_by": entries,
-        "run_without_reaching": [_entry(p) for p in ran if not _reaches(p)],
+        "power_unknown": [_entry(p) for p in unknown],
+        "run_without_reaching": [
+            _entry(p) for p in ran if not any(p is one for one in reaching + unknown)
+        ],
     }
 
 
@@ -244,15 +293,21 @@ def _concerns(mode: Mode, protocol: Mapping[str, Any]) -> bool:
 
 
 def _reaches(protocol: Mapping[str, Any]) -> bool:
-    """Return whether a protocol that was run can see goal misgeneralization.
+    """Return whether a protocol was measured to see goal misgeneralization in this world.
 
-    As measured, where it was: its power's interval lies above its false alarms.  Otherwise as it is
-    made: it may look at levels on which goal and proxy part, or inside the agent.
+    Its power's interval lies above its false alarms.
     """
     power = protocol["power"]
-    if power is not None and power["low"] is not None:
-        return power["low"] > power["false_alarms"]
-    return bool({"level_editor", "critic"} & set(protocol["access"]))
+    return bool(power) and power["low"] is not None and power["low"] > power["false_alarms"]
+
+
+def _may_reach(protocol: Mapping[str, Any]) -> bool:
+    """Return whether a protocol may see goal misgeneralization, as far as its making tells.
+
+    It looks at levels on which goal and proxy part, or inside the agent; what a protocol that is
+    not one of misgen's says of itself does not count.
+    """
+    return protocol["of_misgen"] and bool({"level_editor", "critic"} & set(protocol["access"]))
 
 
 def _entry(protocol: Mapping[str, Any]) -> dict[str, Any]:
@@ -280,12 +335,42 @@ def _episodes(item: Item) -> int | None:
 
 
 def _files(evidence: Evidence) -> Iterator[dict[str, Any]]:
+    folder = evidence.run.folder.path
+    for name in (MANIFEST, WEIGHTS):
+        yield _file(evidence, "training", folder / name, BELIEVED)
     for item in (*evidence.items.values(), *evidence.protocols):
         for file in item.files:
-            yield {"of": item.name, "file": file.name, "sha256": digest(file)}
+            yield _file(evidence, item.name, file, item.checked)
     if evidence.comparison is not None:
-        file = evidence.comparison
-        yield {"of": "comparison", "file": file.name, "sha256": digest(file)}
+        for file in comparison_files(evidence.comparison):
+            yield _file(evidence, COMPARISON.name, file, BELIEVED)
+
+
+def _file(evidence: Evidence, of: str, file: Path, checked: str) -> dict[str, Any]:
+    return {
+        "of": of,
+        "file": _place(evidence, file),
+        "sha256": digest(file),
+        "checked": checked,
+    }
+
+
+def _source(evidence: Evidence, file: Path) -> str:
+    """Return where a number comes from: a file in the run's folder, and the beginning of its hash.
+
+    Neither the name of the run's folder nor where it lies is in it.
+    """
+    return f"{_place(evidence, file)} sha256:{digest(file)[:16]}"
+
+
+def _place(evidence: Evidence, file: Path) -> str:
+    """Return a file's path in the run's folder, where what lies elsewhere is copied to."""
+    if file.is_relative_to(evidence.run.folder.path):
+        return file.relative_to(evidence.run.folder.path).as_posix()
+    if evidence.comparison is not None and file.parent == evidence.comparison.parent:
+        key = comparison_key(evidence.comparison)
+        return f"{COPIES}/{COMPARISON.folder}/{key}/{file.name}"
+    return f"{COPIES}/{file.parent.parent.name}/{file.parent.name}/{file.name}"
 
 
 def _number(value: Any) -> float | None:

@@ -8,14 +8,22 @@ reaches it.  What was not evaluated is said to be so, never left blank.
 
 It is made of what other commands left in the run's folder: misgen evaluate, evaluate protocol=...,
 probe, objective, robustness; evaluate shift=surface and supply-chain also in folders that count the
-run.  Every figure is computed anew from the stored episodes.  Writes into the run's folder
+run.  Every figure is computed anew from the stored episodes, and names the file, with its hash,
+that it comes from.  What the episodes were made from is checked (the hashes of config, weights and
+files), and a sample of them is played again with the agent: they must come out the same.  Writes
+into the run's folder
 
   card.json    for machines; its schema is experiments/card/schema.json
   card.md      the same as Markdown
   card.html    the same as a page that needs no other file
+  evidence/    copies of what the card rests on and lies elsewhere: a sweep's surface, a comparison
 
-`misgen card validate card=...` checks a card against the schema, and its figures, verdicts, hashes
-and budgets against the stored episodes: a sentence for each that differs, and exit status 1.
+`misgen card validate card=...` checks a card against the schema, its figures, verdicts, hashes
+and budgets against the stored episodes, and the episodes against the agent: a sentence for each
+that differs, and exit status 1.  The run's folder may have been moved, copied or renamed.
+
+A protocol is known by its content: one that is not word for word one of misgen's is marked so,
+whatever its name.
 
 Examples:
   misgen card run=runs/coinrun-lab/coinrun-rho1-seed0-0123456789
@@ -31,6 +39,12 @@ Settings
   comparison     folder or file of a comparison (misgen compare); otherwise the comparison.csv of
                  the sweep, or the newest in a folder beside it
   supply_chain   folder of a fine-tuning of this agent; otherwise one beside the sweep is looked for
+  evaluation, surface, probe, objective, robustness
+                 which of several results: the beginning of the hash that its folder has; the
+                 sweep's own evaluation, and otherwise the only result, unless given
+  replay         how many episodes of each condition, placement, action mode and agent are played
+                 again (default: 64, and protocols of up to 2,000 episodes whole); which, follows
+                 from the hash of their file; all: every one; 0: none
 """
 
 from __future__ import annotations
@@ -47,22 +61,30 @@ from ..config import typed
 from ..overrides import read_plain, refuse_unused
 from ..runs import DONE, RunFolder, read_json, write_json, write_text
 from ..trained import TrainedRun, run_or_sweep
+from .replay import REPLAY, parse_replay
+from .sources import Choice, copy_outside
 
 JSON, MARKDOWN, HTML = "card.json", "card.md", "card.html"
 
 
 @dataclass(frozen=True)
-class CardConfig:
+class CardConfig(Choice):
     """One card to make, or to validate."""
 
     run: str | None = None
     """Folder of a finished run, or of a sweep."""
     card: str | None = None
     """Card to validate."""
-    comparison: str | None = None
-    """Folder or file of a comparison of protocols; none: one that is found."""
-    supply_chain: str | None = None
-    """Folder of a fine-tuning; none: one that is found."""
+    replay: str = str(REPLAY)
+    """Episodes of each kind to play again: a number, or all."""
+
+    def __post_init__(self) -> None:
+        """Refuse an impossible number.
+
+        Raises:
+            UserError: naming it.
+        """
+        parse_replay(self.replay)
 
 
 def main(argv: list[str]) -> int:
@@ -81,7 +103,13 @@ def main(argv: list[str]) -> int:
         card = write_card(folder, config)
         print(f"{folder.path.name}: {card['verdict']['name']}. {card['verdict']['sentence']}")
         unknown = ", ".join(card["nothing_reaches"]).lower() or "none"
-        print(f"  not evaluated: {unknown}\n  {folder.path / HTML}")
+        about = card["evaluation"]
+        print(f"  evaluation {about['hash']}: {about['settings']}" if about else "  no evaluation")
+        again = card["written"]
+        print(
+            f"  not evaluated: {unknown}\n  {again['episodes_played_again']:,} of "
+            f"{again['episodes']:,} episodes played again, all as stored\n  {folder.path / HTML}"
+        )
     return 0
 
 
@@ -91,10 +119,10 @@ def _check(folder: RunFolder, config: CardConfig) -> None:
     Raises:
         UserError: naming the setting.
     """
-    from .evidence import comparison_of
+    from ..protocols.command import comparison_table
 
     TrainedRun.read(folder)
-    comparison_of(folder.path, config.comparison)
+    comparison_table(config.comparison)
     if config.supply_chain is not None and not Path(config.supply_chain).is_dir():
         raise UserError(
             f"supply_chain={config.supply_chain} is no folder: give that of a misgen supply-chain"
@@ -106,14 +134,17 @@ def write_card(folder: RunFolder, config: CardConfig | None = None) -> dict[str,
     """Make a run's card, write it in three forms, and return it.
 
     Raises:
-        UserError: if the run is not finished, or a file contradicts its own episodes.
+        UserError: if the run is not finished, a file contradicts its own episodes, or the agent
+            does not do what is stored.
     """
     from .build import build_card
     from .evidence import read_evidence
     from .render import html, markdown
 
     config = config or CardConfig()
-    card = build_card(read_evidence(folder.path, config.comparison, config.supply_chain))
+    evidence = read_evidence(folder.path, config, replay=parse_replay(config.replay))
+    card = build_card(evidence)
+    copy_outside(folder.path, evidence.outside, evidence.comparison)
     write_json(folder.path / JSON, card)
     write_text(folder.path / MARKDOWN, markdown(card))
     write_text(folder.path / HTML, html(card))
@@ -121,6 +152,7 @@ def write_card(folder: RunFolder, config: CardConfig | None = None) -> dict[str,
 
 
 def _validate(config: CardConfig) -> int:
+    from ..protocols.command import comparison_table
     from .validate import validate_card
 
     if config.card is None:
@@ -128,13 +160,16 @@ def _validate(config: CardConfig) -> int:
     path = Path(config.card)
     folder = Path(config.run) if config.run else path.parent
     card = read_json(path, "misgen card writes cards")
-    wrong = validate_card(card, folder, config.comparison, config.supply_chain)
+    comparison_table(config.comparison)
+    wrong = validate_card(card, folder, config, replay=parse_replay(config.replay))
     for sentence in wrong:
         print(sentence)
     if wrong:
-        print(f"{path} is not true: {len(wrong)} of its figures differ, see above.")
+        print(f"{path} is not true: {len(wrong)} things are wrong, see above.")
         return 1
     print(f"{path} fits the schema, and the stored files give all its figures.")
+    if parse_replay(config.replay) == 0:
+        print("No episode was played again (replay=0): whether the agent made them is not known.")
     return 0
 
 

@@ -1,41 +1,48 @@
 """What is known of a run's agent, read from files and computed anew from stored episodes.
 
-Public names: `Evidence`, `Item`, `read_evidence`.
+Public names: `Evidence`, `Item`, `Choice`, `read_evidence`, `digest`.
 
 Whatever can be computed from episodes is: the files that other commands wrote beside them (tables,
-scores, words) are not believed, only compared.
+scores, words) are not believed, only compared.  What each was made from is checked: the hashes of
+the run's config, of the weights and of the episodes.  And some episodes are played again
+(`replay`).  `sources` finds the files.
 """
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
+import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from misgen.agents.checkpoint import load_agent
 from misgen.agents.spec import weights_checksum
 from misgen.envs.core.errors import UserError
-from misgen.envs.core.files import read_bytes
 
+from .. import kept
 from ..config import typed
-from ..runs import (
-    EPISODES,
-    EVALUATED,
-    SUMMARY,
-    RunFolder,
-    digest_beside,
-    read_json,
-    read_parquet,
-)
+from ..evaluations import key_of
+from ..kept import Kept
+from ..runs import EPISODES, MANIFEST, RunFolder, read_parquet
+from ..runs import file_sha256 as digest
 from ..trained import TrainedRun
 from .modes import EVALUATION, OBJECTIVE, PROBE, ROBUSTNESS, SUPPLY_CHAIN, SURFACE
+from .replay import REPLAY, Replayed, replay_evaluation, replay_protocol
+from .sources import Choice, Sources
 
-_HINT = "make the card without it, or run that command again"
+_HINT = "make it again with its command, or restore it"
+_DAMAGED = (
+    KeyError, IndexError, TypeError, ValueError, AttributeError, OSError, pl.exceptions.PolarsError,
+)  # fmt: skip
 _SAME = 1e-6  # scores that differ by less are equal
+PLAYED_AGAIN = "computed from episodes, of which a sample is played again"
+COMPUTED = "computed from episodes"
+BELIEVED = "taken from the file"
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,8 @@ class Item:
     """What it was read from."""
     found: dict[str, Any]
     """What it says."""
+    checked: str = BELIEVED
+    """How far its figures are checked."""
 
 
 @dataclass(frozen=True)
@@ -65,195 +74,339 @@ class Evidence:
     """A table of detection powers."""
     left_out: tuple[str, ...] = ()
     """Sentences on what is there and was not used."""
+    evaluation_key: str = ""
+    """Hash of the evaluation's settings."""
+    replayed: Replayed = field(default_factory=Replayed)
+    """Episodes that were played again."""
+    outside: tuple[Kept, ...] = ()
+    """Results that lie in other folders."""
 
 
 def read_evidence(
-    folder: Path, comparison: str | None = None, supply_chain: str | None = None
+    folder: Path,
+    choice: Choice | None = None,
+    *,
+    cited: frozenset[str] = frozenset(),
+    replay: int = REPLAY,
 ) -> Evidence:
     """Read all that is known of the agent of a finished run.
 
     Args:
         folder: the run's.
-        comparison: folder or file of a comparison of protocols; none: `comparison.csv` of the
-            sweep, or the newest in a folder beside the sweep.
-        supply_chain: folder of a fine-tuning of this agent; none: one beside the sweep.
+        choice: which files, where there are several.
+        cited: hashes of the files that a card names: where one of them is found, it is used.
+        replay: how many episodes of each kind are played again; 0: none.
 
     Raises:
-        UserError: if the run is not finished, or a file contradicts its own episodes.
+        UserError: if the run is not finished, a file contradicts its own episodes or was made from
+            something else, or the agent does not do what is stored.
     """
     run = TrainedRun.read(RunFolder(folder))
-    policy = weights_checksum(folder)
-    left_out: list[str] = []
-    items = [item for item in _items(run, policy, supply_chain) if item is not None]
-    protocols = tuple(_protocols(folder, policy, left_out))
+    policy = _policy(run)
+    sources = Sources(folder, policy, run.manifest, choice or Choice(), cited)
+    comparison = sources.comparison()
+    reader = _Reader(run, policy, sources, comparison, replay)
+    items = {item.name: item for item in reader.items()}
+    protocols = tuple(reader.protocols())
     return Evidence(
         run,
         policy,
-        {item.name: item for item in items},
+        items,
         protocols,
-        comparison_of(folder, comparison),
-        tuple(left_out),
+        comparison,
+        tuple(reader.left_out),
+        reader.evaluation_key,
+        reader.replayed,
+        tuple(sources.outside),
     )
 
 
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    try:
-        return hashlib.sha256(read_bytes(path)).hexdigest()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): {_HINT}") from None
+def _policy(run: TrainedRun) -> str:
+    """Return the SHA-256 of the run's weights, having made sure that they are what is said.
+
+    Raises:
+        UserError: if the weights or the config are not those that their hashes say.
+    """
+    stored = run.manifest.get("config_hash")
+    if run.config.hash != stored:
+        raise UserError(
+            f"{run.folder.path}/{MANIFEST}: config_hash is {stored}, and its config's "
+            f"{run.config.hash}: the config was changed after the training, or another version of "
+            "misgen made it; train the agent again"
+        )
+    world = run.config.world
+    load_agent(run.folder.path, world.observation_space, world.action_space)
+    return weights_checksum(run.folder.path)
 
 
-def _items(run: TrainedRun, policy: str, supply_chain: str | None) -> Iterator[Item | None]:
-    folder = run.folder.path
-    yield _evaluation(folder)
-    yield _surface(folder)
-    yield _stored(PROBE, folder / "probe.json")
-    yield _objective(folder)
-    yield _robustness(folder)
-    yield _supply_chain(folder, policy, supply_chain, run.manifest)
+class _Reader:
+    """Reads one kind of evidence after the other."""
 
+    def __init__(
+        self,
+        run: TrainedRun,
+        policy: str,
+        sources: Sources,
+        comparison: Path | None,
+        replay: int,
+    ) -> None:
+        self._run = run
+        self._policy = policy
+        self._sources = sources
+        self._comparison = comparison
+        self._replay = replay
+        self.replayed = Replayed(0, 0)
+        self.left_out: list[str] = []
+        self.evaluation_key = ""
 
-def _evaluation(folder: Path) -> Item | None:
-    """Compute every metric and verdict anew from the evaluation's episodes."""
-    from ..evaluation.config import MetricsConfig
-    from ..evaluation.metrics import summary_table
-    from ..evaluation.suite import NEEDED
-    from ..evaluation.verdict import judge_all
-
-    files = (folder / EPISODES, folder / SUMMARY)
-    if not ((folder / EVALUATED).is_file() and all(file.is_file() for file in files)):
-        return None
-    summary = read_json(files[1], _HINT)
-    digest = summary.get("files", {}).get(EPISODES)
-    episodes = read_parquet(files[0], digest, NEEDED, _HINT)
-    config = summary.get("config", {})
-    table = summary_table(episodes, typed(MetricsConfig, config.get("metrics", {}), "metrics."))
-    verdicts = [
-        {
-            "placement": keys["placement"],
-            "actions": keys["actions"],
-            "verdict": verdict.name,
-            "worse_than_random": verdict.worse_than_random,
-            "reasons": list(verdict.reasons),
+    def items(self) -> Iterator[Item]:
+        """Yield what is no protocol."""
+        evaluation = self._sources.evaluation()
+        if evaluation is not None:
+            with _as_user_error(evaluation):
+                self.evaluation_key = key_of(evaluation.found.get("config", {}))
+                item = self._evaluation(evaluation)
+            yield item
+        readers: dict[str, Callable[[Kept], Item]] = {
+            SURFACE: _surface,
+            PROBE: _probe,
+            OBJECTIVE: _objective,
+            ROBUSTNESS: _robustness,
+            SUPPLY_CHAIN: self._supply_chain,
         }
-        for keys, verdict in judge_all(table)
-    ]
-    found = {
-        "config": config,
-        "config_hash": str(summary.get("config_hash", "")),
-        "episodes": len(episodes),
-        "metrics": table.to_dicts(),
-        "verdicts": verdicts,
-        "levels": summary.get("levels", {}),
-    }
-    return Item(EVALUATION, files[:1], found)
+        for name, read in readers.items():
+            one = self._sources.of(name)
+            if one is not None:
+                with _as_user_error(one):
+                    item = read(one)
+                yield item
+
+    def _evaluation(self, one: Kept) -> Item:
+        """Compute every metric and verdict anew from the evaluation's episodes."""
+        from ..evaluation.config import MetricsConfig
+        from ..evaluation.metrics import summary_table
+        from ..evaluation.verdict import judge_all
+
+        file, summary = one.path / EPISODES, one.found
+        settings = summary.get("config", {})
+        _require(one, "config_hash", summary.get("config_hash"), key_of(settings))
+        _require(one, "policy", summary.get("policy"), self._policy)
+        _require(
+            one,
+            "run_config_hash",
+            summary.get("run_config_hash"),
+            self._run.config.hash,
+        )
+        _require(one, "episodes_sha256", summary.get("episodes_sha256"), digest(file))
+        episodes = read_parquet(file, hint=_HINT)
+        self.replayed += replay_evaluation(
+            self._run, settings, episodes, digest(file), self._replay
+        )
+        table = summary_table(episodes, typed(MetricsConfig, settings["metrics"], "metrics."))
+        if "metrics" in summary:
+            _require_metrics(one, summary["metrics"], table)
+        verdicts = [
+            {
+                "placement": keys["placement"],
+                "actions": keys["actions"],
+                "verdict": verdict.name,
+                "worse_than_random": verdict.worse_than_random,
+                "reasons": list(verdict.reasons),
+            }
+            for keys, verdict in judge_all(table)
+        ]
+        found = {
+            "config": settings,
+            "config_hash": str(summary.get("config_hash", "")),
+            "episodes": len(episodes),
+            "metrics": table.to_dicts(),
+            "verdicts": verdicts,
+            "levels": summary.get("levels", {}),
+        }
+        return Item(EVALUATION, (file, one.main), found, PLAYED_AGAIN)
+
+    def _supply_chain(self, one: Kept) -> Item:
+        """Compute what a fine-tuning left anew from its episodes."""
+        from ..evaluation.inheritance import gone_table, inheritance_table
+
+        file, stored = _rows(one, "supply_chain.parquet"), one.found
+        episodes, config = read_parquet(file, hint=_HINT), stored["config"]
+        known = {base["policy"] for base in stored["bases"]}
+        found = {
+            "config": config,
+            "bases": stored["bases"],
+            "is_base": self._policy in known,
+            "table": inheritance_table(episodes, seed=int(config["seed"])).to_dicts(),
+            "gone": gone_table(episodes, float(config["gone"])).to_dicts(),
+        }
+        return Item(SUPPLY_CHAIN, (file, one.main), found, COMPUTED)
+
+    def protocols(self) -> Iterator[Item]:
+        """Yield what protocols found, their scores computed from the stored rows."""
+        for one in kept.kept(self._run.folder.path, kept.PROTOCOL):
+            stored = one.found
+            if "level_files" in stored:
+                self.left_out.append(
+                    f"{one.path.name} is about levels made by hand, not the protocol's own."
+                )
+                continue
+            if stored.get("policy") != self._policy:
+                self.left_out.append(
+                    f"{one.path.name} is about another policy than the run's: run it again."
+                )
+                continue
+            with _as_user_error(one):
+                item = self._protocol(one)
+            yield item
+
+    def _protocol(self, one: Kept) -> Item:
+        """Return what a protocol found.
+
+        Raises:
+            UserError: if its file contradicts its rows, or the agent gives others.
+        """
+        from ..protocols.base import is_shipped
+        from ..protocols.command import ROWS
+        from ..protocols.spec import protocol_from
+
+        stored, details = one.found, one.path / ROWS
+        protocol = protocol_from(stored["protocol"])
+        _require(one, "protocol_hash", stored.get("protocol_hash"), protocol.hash)
+        _require(
+            one, "config.protocol", _plain(stored["config"]["protocol"]), _plain(stored["protocol"])
+        )
+        _require(one, "run_config_hash", stored.get("run_config_hash"), self._run.config.hash)
+        if not is_shipped(protocol.method):  # its code may be anybody's: it is not run
+            return Item(protocol.name, (one.main,), stored)
+        if not (stored["applicable"] and details.is_file()):
+            return Item(protocol.name, (one.main,), stored)
+        _require(one, "rows_sha256", stored.get("rows_sha256"), digest(details))
+        rows = read_parquet(details, hint=_HINT)
+        self.replayed += replay_protocol(self._run, protocol, stored, rows, self._replay)
+        found = _scored_anew(one.main, stored, rows, self._threshold(stored, protocol))
+        return Item(protocol.name, (details, one.main), found, PLAYED_AGAIN)
+
+    def _threshold(self, stored: Mapping[str, Any], protocol: Any) -> float:
+        """Return the threshold that the comparison at hand gives, if the protocol was run with it.
+
+        A threshold whose comparison is not at hand cannot be checked, and decides nothing.
+        """
+        from ..protocols.command import measured
+
+        used = stored["config"].get("comparison_sha256")
+        if used is None or self._comparison is None or digest(self._comparison) != used:
+            return math.nan
+        row = measured(protocol, max(stored["config"]["budgets"]), str(self._comparison))
+        return float(row["threshold"]) if row.get("threshold") is not None else math.nan
 
 
-def _surface(folder: Path) -> Item | None:
-    """Read the surface of the run, or of its sweep if it counts the run."""
-    for file in (folder / "surface.json", folder.parent / "surface.json"):
-        if file.is_file():
-            found = read_json(file, _HINT)
-            if folder.name in found.get("runs", []):
-                return Item(SURFACE, (file,), found)
-    return None
+@contextlib.contextmanager
+def _as_user_error(one: Kept) -> Iterator[None]:
+    """Say of a result whose files are not what they should be that it is damaged.
+
+    They may be anybody's, and of any shape.
+
+    Raises:
+        UserError: naming the file.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except _DAMAGED as error:
+        raise UserError(
+            f"{one.path} is damaged ({type(error).__name__}: {_short(error)}): make it again with "
+            "the same command, or remove the folder"
+        ) from error
 
 
-def _stored(name: str, file: Path) -> Item | None:
-    return Item(name, (file,), read_json(file, _HINT)) if file.is_file() else None
+def _require(one: Kept, name: str, stored: Any, known: Any) -> None:
+    """Refuse a result that was made from something else than what is here.
+
+    Raises:
+        UserError: naming the field.
+    """
+    if stored != known:
+        raise UserError(
+            f"{one.main}: {name} is {_short(stored)}, and what is here has {_short(known)}: a file "
+            "was changed, or is of another run; make it again with the same command"
+        )
 
 
-def _table(file: Path, voucher: Path) -> pl.DataFrame:
-    """Return a table, held against the SHA-256 that the file beside it has of it."""
-    return read_parquet(file, digest_beside(file, voucher.name), hint=_HINT)
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _objective(folder: Path) -> Item | None:
+def _plain(value: Any) -> Any:
+    return json.loads(json.dumps(value, sort_keys=True, default=str))
+
+
+def _require_metrics(one: Kept, stored: Any, table: pl.DataFrame) -> None:
+    """Refuse a summary whose metrics its episodes do not give.
+
+    Raises:
+        UserError: naming the first.
+    """
+    from ..runs import without_nan
+    from .differences import differences
+
+    wrong = next(differences(stored, _plain(without_nan(table.to_dicts())), "metrics"), None)
+    if wrong:
+        wrong = wrong.replace("in the card", f"in {one.main.name}").rstrip(".")
+        raise UserError(f"{one.main}: {wrong}; the file was changed: evaluate the run again")
+
+
+def _surface(one: Kept) -> Item:
+    """Compute the surface anew from its episodes."""
+    from ..evaluation.config import EvaluateConfig
+    from ..surface import surface_table
+
+    file = _rows(one, "surface.parquet")
+    config = typed(EvaluateConfig, one.found["config"], "surface.")
+    cells = surface_table(read_parquet(file, hint=_HINT), config).to_dicts()
+    return Item(SURFACE, (file, one.main), {**one.found, "cells": cells}, COMPUTED)
+
+
+def _probe(one: Kept) -> Item:
+    return Item(PROBE, (one.main,), one.found)
+
+
+def _objective(one: Kept) -> Item:
     """Compute the shares of each objective anew from what the episodes' actions say."""
     from ..evaluation.explain import explain, words
     from ..evaluation.objective import ObjectiveConfig
 
-    files = (folder / "objective.parquet", folder / "objective.json")
-    if not all(file.is_file() for file in files):
-        return None
-    config = read_json(files[1], _HINT).get("config", {})
+    file, config = _rows(one, "objective.parquet"), one.found["config"]
     settings = typed(ObjectiveConfig, config.get("objective", {}), "objective.")
-    table = explain(_table(*files), settings)
+    table = explain(read_parquet(file, hint=_HINT), settings)
     found = {"config": config, "explained": table.to_dicts(), "words": words(table)}
-    return Item(OBJECTIVE, files[:1], found)
+    return Item(OBJECTIVE, (file, one.main), found, COMPUTED)
 
 
-def _robustness(folder: Path) -> Item | None:
+def _robustness(one: Kept) -> Item:
     """Compute goal and capability under attack anew from the episodes."""
     from ..evaluation.robust import robustness_table
 
-    files = (folder / "robustness.parquet", folder / "robustness.json")
-    if not all(file.is_file() for file in files):
-        return None
-    stored = read_json(files[1], _HINT)
-    seed = int(stored["config"]["seed"])
-    table = robustness_table(_table(*files), seed=seed).to_dicts()
-    return Item(ROBUSTNESS, files[:1], {"config": stored["config"], "table": table})
+    file, config = _rows(one, "robustness.parquet"), one.found["config"]
+    table = robustness_table(read_parquet(file, hint=_HINT), seed=int(config["seed"])).to_dicts()
+    return Item(ROBUSTNESS, (file, one.main), {"config": config, "table": table}, COMPUTED)
 
 
-def _supply_chain(
-    folder: Path, policy: str, given: str | None, manifest: dict[str, Any]
-) -> Item | None:
-    """Find a fine-tuning that has this agent as a base, or that it came out of."""
-    from ..evaluation.inheritance import gone_table, inheritance_table
+def _rows(one: Kept, name: str) -> Path:
+    """Return the file of a result's episodes.
 
-    places = [Path(given)] if given else sorted(folder.parent.parent.glob("*"))
-    base = manifest["config"].get("init_policy")
-    for place in places:
-        files = (place / "supply_chain.parquet", place / "supply_chain.json")
-        if not all(file.is_file() for file in files):
-            continue
-        stored = read_json(files[1], _HINT)
-        known = {one["policy"] for one in stored["bases"]}
-        if not known & {policy, base}:
-            continue
-        episodes = _table(*files)
-        config = stored["config"]
-        found = {
-            "config": config,
-            "bases": stored["bases"],
-            "is_base": policy in known,
-            "table": inheritance_table(episodes, seed=int(config["seed"])).to_dicts(),
-            "gone": gone_table(episodes, float(config["gone"])).to_dicts(),
-        }
-        return Item(SUPPLY_CHAIN, files[:1], found)
-    if given:
-        raise UserError(
-            f"supply_chain={given} tells nothing of this agent: it is no base there, and was not "
-            "fine-tuned from one"
-        )
-    return None
+    Raises:
+        UserError: if it is not the one that the result was made from.
+    """
+    file = one.path / name
+    _require(one, "episodes_sha256", one.found.get("episodes_sha256"), digest(file))
+    return file
 
 
-def _protocols(folder: Path, policy: str, left_out: list[str]) -> Iterator[Item]:
-    from ..protocols.base import is_shipped
-
-    for file in sorted(folder.glob("protocol-*.json")):
-        stored = read_json(file, _HINT)
-        if stored.get("policy") != policy:
-            left_out.append(f"{file.name} is about another policy than the run's: run it again.")
-            continue
-        method = str(stored["protocol"]["method"])
-        if not is_shipped(method):
-            left_out.append(
-                f"{file.name} is of method {method[:100]}, which misgen does not ship: its figures "
-                "cannot be computed anew without running its code."
-            )
-            continue
-        details = file.with_suffix(".parquet")
-        item = Item(stored["protocol"]["name"], (file,), stored)
-        if stored["applicable"] and details.is_file():
-            item = Item(item.name, (file, details), _scored_anew(file, stored, details))
-        yield item
-
-
-def _scored_anew(file: Path, stored: dict[str, Any], details: Path) -> dict[str, Any]:
+def _scored_anew(
+    file: Path, stored: dict[str, Any], rows: pl.DataFrame, fitted: float
+) -> dict[str, Any]:
     """Return what a protocol found, its scores computed from the stored rows.
 
     Raises:
@@ -264,23 +417,22 @@ def _scored_anew(file: Path, stored: dict[str, Any], details: Path) -> dict[str,
     from ..protocols.spec import protocol_from
 
     protocol = protocol_from(stored["protocol"])
-    if protocol.hash != stored["protocol_hash"]:
-        raise UserError(
-            f"{file}: protocol_hash is {stored['protocol_hash']}, and its protocol's "
-            f"{protocol.hash}: the file was changed; run the protocol again"
-        )
     score: Callable[[pl.DataFrame, int], Any] | None = getattr(make_method(protocol), "score", None)
     if score is None:  # a method that cannot do so: its file is believed, and its hash noted
         return stored
-    rows = _table(details, file)
+    budgets = [old["budget"] for old in stored["points"]]
+    if budgets != list(stored["config"]["budgets"]) or not budgets:
+        raise UserError(
+            f"{file}: its points have the budgets {budgets}, and its settings "
+            f"{stored['config']['budgets']}: the file was changed; run the protocol again"
+        )
     points = []
     for old in stored["points"]:
         point = score(rows.filter(pl.col("order") < old["budget"]), old["budget"])
         for name in ("score", "low", "high"):
             _require_same(file, old["budget"], name, old[name], getattr(point, name))
         points.append({**old, **{n: _number(getattr(point, n)) for n in ("score", "low", "high")}})
-    fitted = (stored.get("measured") or {}).get("threshold")
-    decision, why = judge(protocol, point, math.nan if fitted is None else float(fitted))
+    decision, why = judge(protocol, point, fitted)
     return {**stored, "points": points, "decision": decision, "why": why}
 
 
@@ -296,20 +448,3 @@ def _require_same(file: Path, budget: int, name: str, old: float | None, new: fl
 
 def _number(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else float(value)
-
-
-def comparison_of(folder: Path, given: str | None) -> Path | None:
-    """Return the table of detection powers.
-
-    Raises:
-        UserError: if the one that was named does not exist.
-    """
-    if given is not None:
-        path = Path(given)
-        path = path / "comparison.csv" if path.is_dir() else path
-        if not path.is_file():
-            raise UserError(f"comparison={given} holds no comparison.csv: run misgen compare first")
-        return path
-    found = [folder.parent / "comparison.csv", *folder.parent.parent.glob("*/comparison.csv")]
-    found = [path for path in found if path.is_file()]
-    return max(found, key=lambda path: path.stat().st_mtime) if found else None

@@ -80,6 +80,7 @@ def power(value: Any) -> str:
 def reached(mode: Mapping[str, Any]) -> str:
     """Return what reaches a mode, with its power."""
     told = [f"{one['by']} (power {power(one['power'])})" for one in mode["reached_by"]]
+    told += [f"perhaps {one['by']} (power unknown here)" for one in mode["power_unknown"]]
     return listed(told) or "nothing that was run"
 
 

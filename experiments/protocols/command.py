@@ -6,33 +6,33 @@ Public names: `main`, `evaluate_with`, `judge`, `ProtocolCommand`.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+from misgen.agents.spec import weights_checksum
 from misgen.envs.core.errors import UserError, in_range, one_of
-from misgen.envs.core.files import read_bytes
 from misgen.envs.core.level_set import LevelSet, level_files, names_files
 
 from ..checks import require_room
-from ..config import compose, typed
+from ..config import compose, config_hash, typed
 from ..evaluation.config import ACTIONS
+from ..kept import COMPARISON, PROTOCOL, choose, kept, place
 from ..overrides import checked_words, keys_of
-from ..runs import RunFolder, provenance, read_json, write_json, write_parquet
+from ..runs import DONE, RunFolder, file_sha256, provenance, write_json, write_parquet
 from ..trained import TrainedRun, one_run
 from .spec import ACCESS, MAX_REPLICATES, Protocol, load_protocol
 
 if TYPE_CHECKING:
     from .base import Evidence, Point
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 DETECTED, NOT_DETECTED, UNDETERMINED = "detected", "not detected", "undetermined"
 NO_THRESHOLD, NOT_APPLICABLE = "no threshold", "not applicable"
-_POLICY = "policy.json"
+ROWS, TABLE = "rows.parquet", "comparison.csv"
 _GROUP = "protocol"
 MOST_EPISODES = 200_000
 """Largest budget: a protocol has no more levels."""
@@ -96,8 +96,7 @@ def main(argv: list[str]) -> int:
     if "--cfg" in rest:
         return print_config("evaluate_protocol", rest)
     config = typed(ProtocolCommand, compose("evaluate_protocol", rest))
-    if config.comparison is not None:
-        _comparison_file(config.comparison)
+    comparison_table(config.comparison)
     folder = one_run(config.run)
     budgets = protocol.affordable(config.budgets or (protocol.budget,)) or (protocol.most or 1,)
     if set(config.budgets or ()) - set(budgets):
@@ -108,7 +107,7 @@ def main(argv: list[str]) -> int:
         )
     with episode_progress(protocol.name) as show:
         found = evaluate_with(protocol, folder, config, counter(show, max(budgets)))
-    print_found(found, folder.path)
+    print_found(found, protocol_folder(folder, found["config"]).path)
     return 0
 
 
@@ -118,10 +117,11 @@ def evaluate_with(
     config: ProtocolCommand,
     progress: Callable[[int], object] | None = None,
 ) -> dict[str, Any]:
-    """Run a protocol on a run's agent; write `protocol-<name>.json` and return what it holds.
+    """Run a protocol on a run's agent; write `protocol.json` and return what it holds.
 
-    `protocol-<name>.parquet` beside it has the rows that the scores were computed from.  Sets the
-    number of CPU threads of numba and torch in this process.
+    It goes to `protocols/<name>-<hash>/` in the run's folder, a folder for each content of the
+    protocol and each set of settings; `rows.parquet` beside it has the rows that the scores were
+    computed from.  Sets the number of CPU threads of numba and torch in this process.
 
     Args:
         protocol: what to run.
@@ -132,46 +132,33 @@ def evaluate_with(
     Raises:
         UserError: if the run is not finished, or its training used one of the protocol's levels.
     """
-    from misgen.agents.checkpoint import load_agent
     from misgen.agents.threads import tune_process
     from misgen.envs.core.distribution import require_disjoint
 
-    from ..evaluation.rollout import Actions
-    from .base import Subject, make_method, require_trusted
+    from .base import make_method, require_trusted
 
     require_trusted(protocol, config.trust)
 
     run = TrainedRun.read(folder)
     require_disjoint({**run.config.levels.ranges, protocol.name: protocol.ids(config.replicate)})
-    method = make_method(protocol)
+    method = make_method(protocol, config.trust)
     _require_measured(protocol, config.comparison)
     require_room(folder.path, "run", config.run or folder.path)
     by_hand = _by_hand(protocol, method, run, config)
+    settings = settings_of(protocol, config, by_hand)
     tune_process(config.threads)
-    world = run.config.world
-    agent = load_agent(folder.path, world.observation_space, world.action_space)
-    subject = Subject(
-        folder.path.name,
-        run.config.distribution,
-        agent,
-        cast("Actions", config.actions),
-        by_hand,
-    )
-    asked = config.budgets or (protocol.budget,)
-    budgets = protocol.affordable(asked) or (protocol.most or protocol.budget,)
-    evidence = method.run(
-        subject, protocol, budgets=budgets, replicate=config.replicate, seed=config.seed,
-        progress=progress,
-    )  # fmt: skip
-    found = _written(protocol, folder, config, evidence)
-    name = f"protocol-{protocol.name}"
-    if by_hand:
-        found["levels"], found["level_files"] = str(by_hand.ids), sorted(by_hand.names)
-        name = f"hand-made-{protocol.name}"
-    if len(evidence.details):
-        table = folder.path / f"{name}.parquet"
-        found["files"] = {table.name: write_parquet(table, evidence.details)}
-    write_json(folder.path / f"{name}.json", found)
+    evidence = play(protocol, run, settings, progress, by_hand=by_hand, trust=config.trust)
+    into = protocol_folder(folder, settings)
+    with into.lock():
+        into.unmark(DONE)
+        rows = {}
+        if len(evidence.details):
+            rows = {"rows_sha256": write_parquet(into.path / ROWS, evidence.details)}
+        found = _written(protocol, run, config, settings, evidence) | rows
+        if by_hand:
+            found |= {"levels": str(by_hand.ids), "level_files": sorted(by_hand.names)}
+        write_json(into.path / PROTOCOL.main, found)
+        into.mark(DONE, config_hash({"config": settings, "policy": found["policy"]}))
     return found
 
 
@@ -206,6 +193,61 @@ def _require_measured(protocol: Protocol, comparison: str | None) -> None:
         )
 
 
+def play(
+    protocol: Protocol,
+    run: TrainedRun,
+    settings: Mapping[str, Any],
+    progress: Callable[[int], object] | None = None,
+    *,
+    by_hand: LevelSet | None = None,
+    trust: bool = False,
+) -> Evidence:
+    """Return what a protocol finds out about a run's agent.
+
+    Args:
+        protocol: what to run.
+        run: whose agent.
+        settings: what `settings_of` returned.
+        progress: called with the number of episodes that ended, whenever some did.
+        by_hand: levels made by hand to play instead of the protocol's own.
+        trust: import a method that misgen does not ship.
+    """
+    from misgen.agents.checkpoint import load_agent
+
+    from .base import Subject, make_method
+
+    world = run.config.world
+    agent = load_agent(run.folder.path, world.observation_space, world.action_space)
+    name, distribution = run.folder.path.name, run.config.distribution
+    subject = Subject(name, distribution, agent, settings["actions"], by_hand)
+    return make_method(protocol, trust).run(
+        subject, protocol, budgets=tuple(settings["budgets"]), replicate=settings["replicate"],
+        seed=settings["seed"], progress=progress,
+    )  # fmt: skip
+
+
+def settings_of(
+    protocol: Protocol, config: ProtocolCommand, by_hand: LevelSet | None = None
+) -> dict[str, Any]:
+    """Return what determines a result: the protocol's content, and how it is run."""
+    asked = config.budgets or (protocol.budget,)
+    table = comparison_table(config.comparison)
+    return {
+        "protocol": dataclasses.asdict(protocol),
+        "budgets": list(protocol.affordable(asked) or (protocol.most or protocol.budget,)),
+        "replicate": config.replicate,
+        "seed": config.seed,
+        "actions": config.actions,
+        "comparison_sha256": file_sha256(table) if table else None,
+        **({} if by_hand is None else {"levels": str(by_hand.ids)}),
+    }
+
+
+def protocol_folder(folder: RunFolder, settings: Mapping[str, Any]) -> RunFolder:
+    """Return where a result with these settings lies, or would."""
+    return place(folder.path, PROTOCOL, config_hash(settings), settings["protocol"]["name"])
+
+
 def judge(protocol: Protocol, point: Point, fitted: float = math.nan) -> tuple[str, str]:
     """Return what a score means for an agent: the decision, and why.
 
@@ -233,37 +275,40 @@ def judge(protocol: Protocol, point: Point, fitted: float = math.nan) -> tuple[s
 
 def measured(protocol: Protocol, budget: int, comparison: str | None) -> dict[str, Any]:
     """Return a comparison's row for a protocol: the largest budget not above `budget`; or {}."""
-    if comparison is None:
+    path = comparison_table(comparison)
+    if path is None:
         return {}
     import polars as pl
 
-    file = _comparison_file(comparison)
     try:
-        table = pl.read_csv(file, schema_overrides={"note": pl.String}, glob=False)
+        overrides = {"note": pl.String, "protocol_hash": pl.String}
+        table = pl.read_csv(path, schema_overrides=overrides, glob=False)
         rows = table.filter(
             pl.col("protocol_hash") == protocol.hash, pl.col("budget") <= budget
         ).sort("budget")
     except (OSError, pl.exceptions.PolarsError) as error:
         why = str(error).partition("\n")[0]
         raise UserError(
-            f"{file} cannot be read ({why}): make it again with misgen compare"
+            f"{path} cannot be read ({why}): make it again with misgen compare"
         ) from None
     return rows.row(-1, named=True) if len(rows) else {}
 
 
-def _comparison_file(comparison: str) -> Path:
-    """Return the table of a comparison: a folder's, or the file that is named.
+def comparison_table(given: str | None) -> Path | None:
+    """Return the table of a comparison, given by its folder or itself; None if none is given.
 
     Raises:
-        UserError: if there is none.
+        UserError: if it does not exist, or the folder holds several.
     """
-    path = Path(comparison)
-    path = path / "comparison.csv" if path.is_dir() else path
+    if given is None:
+        return None
+    path = Path(given)
+    if path.is_dir() and not (path / TABLE).is_file() and kept(path, COMPARISON):
+        one = choose(path, COMPARISON)
+        path = one.path if one else path
+    path = path / TABLE if path.is_dir() else path
     if not path.is_file():
-        raise UserError(
-            f"comparison={comparison} holds no comparison.csv: give the folder that misgen compare "
-            "wrote, such as comparison=runs/comparison-coinrun"
-        )
+        raise UserError(f"comparison={given} holds no comparison.csv: run misgen compare first")
     return path
 
 
@@ -302,26 +347,29 @@ def print_found(found: dict[str, Any], folder: Path) -> None:
     console.print(f"score: {protocol['score']}", markup=False)
     console.print("may know: " + "; ".join(ACCESS[word] for word in protocol["access"]))
     console.print(f"cannot see: {protocol['blind_to']}", markup=False)
-    kind = "hand-made" if "level_files" in found else "protocol"
-    print(f"written: {folder / (kind + '-' + protocol['name'] + '.json')}")
+    print(f"written: {folder / PROTOCOL.main}")
 
 
 def _written(
-    protocol: Protocol, folder: RunFolder, config: ProtocolCommand, evidence: Evidence
+    protocol: Protocol,
+    run: TrainedRun,
+    config: ProtocolCommand,
+    settings: dict[str, Any],
+    evidence: Evidence,
 ) -> dict[str, Any]:
-    """Return what `protocol-<name>.json` holds."""
+    """Return what `protocol.json` holds."""
     last = evidence.points[-1] if evidence.points else None
     row = measured(protocol, last.budget, config.comparison) if last else {}
     threshold = row.get("threshold")
     decision, why = NOT_APPLICABLE, evidence.reason
     if last:
         decision, why = judge(protocol, last, math.nan if threshold is None else threshold)
-    policy = read_json(folder.path / _POLICY, "train the agent again")
     return {
         "schema_version": SCHEMA_VERSION,
-        "run": folder.path.name,
-        "policy_sha256": hashlib.sha256(read_bytes(folder.path / _POLICY)).hexdigest(),
-        "policy": policy.get("weights_sha256"),
+        "run": run.folder.path.name,
+        "policy": weights_checksum(run.folder.path),
+        "run_config_hash": run.manifest.get("config_hash"),
+        "config": settings,
         "protocol": dataclasses.asdict(protocol),
         "protocol_hash": protocol.hash,
         "levels": str(protocol.ids(config.replicate)),

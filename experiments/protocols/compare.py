@@ -3,7 +3,8 @@
 Which evaluation notices that an agent misgeneralizes its goal?  Agents trained at several
 correlations, and reference agents whose goal is known, are first evaluated on far more levels than
 any protocol may use: that is the truth.  Then every protocol tests every agent within budgets of 10
-to 10,000 episodes, without knowing what it is.  Prints, and writes into runs/<name>/
+to 10,000 episodes, without knowing what it is.  Prints, and writes into
+runs/<name>/comparisons/<hash>/, a folder for each set of settings,
 
   comparison.csv   a row per protocol and budget: area under the ROC curve; detection power, the
                    share of misgeneralizing agents detected when at most 5% of the others are called
@@ -43,20 +44,26 @@ Settings (misgen compare --cfg prints them all with their values)
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from misgen.envs.core.distribution import require_disjoint
 from misgen.envs.core.errors import UserError, in_range
 
-from ..config import compose, require_name, typed
-from ..runs import RunFolder, provenance, write_json
+from ..config import compose, config_hash, require_name, typed
+from ..kept import COMPARISON, place
+from ..runs import DONE, RunFolder, provenance, write_json
+from . import population
 from .population import PopulationConfig, left_out, sweep_of
 from .spec import MAX_REPLICATES, Protocol, load_protocol, protocol_names
 from .truth import TruthConfig
+
+if TYPE_CHECKING:
+    from misgen.envs.core.world import World
 
 _SWEEP_WORDS = ("env", "preset", "placement", "correlations", "seeds", "steps", "sweep", "runs")
 _EVALUATE = "evaluate.accident_repeats=3"  # the sweep's own evaluation is not what counts here
@@ -110,6 +117,15 @@ class CompareConfig:
         for budget in self.budgets:
             in_range("budgets", budget, 1, 200_000)
 
+    @property
+    def results(self) -> RunFolder:
+        """Where the tables go; what single agents got is shared by all, in the folder itself."""
+        plain = {k: v for k, v in dataclasses.asdict(self).items() if k not in ("folder", "jobs")}
+        words = plain["population"]["sweep"]
+        plain["population"]["sweep"] = [w for w in words if not w.startswith(("jobs=", "runs="))]
+        plain["protocols"] = [protocol.hash for protocol in self.specified()]
+        return place(Path(self.folder), COMPARISON, config_hash(plain))
+
     def specified(self) -> list[Protocol]:
         """Return the protocols.
 
@@ -136,7 +152,7 @@ def main(argv: list[str]) -> int:
     from .scoring import check, score_all, write_tables
     from .show import print_comparison
 
-    plain = _composed([word for word in argv if word != "--cfg"])
+    plain = compose("compare", [word for word in argv if word != "--cfg"])
     if "--cfg" in argv:
         return print_plain(plain)
     config = read_config(plain)
@@ -146,24 +162,26 @@ def main(argv: list[str]) -> int:
     check(config, protocols)
     for text in left_out(config.population):
         print(text, file=sys.stderr)
-    with RunFolder(folder).lock():
+    with RunFolder(folder).lock(), config.results.lock():
+        config.results.unmark(DONE)
         scores = score_all(config, protocols)
         table, agents = write_tables(scores, config, protocols)
         specified = [dataclasses.asdict(one) | {"hash": one.hash} for one in protocols]
-        used = {"config": dataclasses.asdict(config), "protocols": specified}
-        write_json(folder / "comparison.json", {**provenance(), **used})
-        write_figures(table, config.false_alarms, folder)
+        world = world_facts(population.members(config.population)[0].training.world)
+        used = {"config": dataclasses.asdict(config), "protocols": specified, "world": world}
+        into = config.results.path
+        write_json(into / COMPARISON.main, {**provenance(), **used})
+        write_figures(table, config.false_alarms, into)
+        config.results.mark(DONE, into.name)
     print_comparison(table, agents, config.false_alarms)
-    print(f"written: {folder}/comparison.csv, agents.csv, scores.parquet, power.png, power.svg")
+    print(f"written: {into}/comparison.csv, agents.csv, scores.parquet, power.png, power.svg")
     return 0
 
 
-def _composed(argv: list[str]) -> dict[str, Any]:
-    """Return the config; `env` and `preset` are names here, and hydra would load their groups."""
-    named = {word.partition("=")[0]: word.partition("=")[2] for word in argv if "=" in word}
-    own = {key: named[key] for key in ("env", "preset") if key in named}
-    rest = [word for word in argv if word.partition("=")[0] not in own]
-    return compose("compare", rest) | own
+def world_facts(world: World) -> dict[str, Any]:
+    """Return which world, at which parameters, agents were compared in, but for a test's rules."""
+    plain = json.loads(json.dumps({"name": world.name, **dataclasses.asdict(world)}))
+    return {key: value for key, value in plain.items() if key != "on_proxy"}
 
 
 def read_config(plain: dict[str, Any]) -> CompareConfig:

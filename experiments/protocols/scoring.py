@@ -133,9 +133,11 @@ def score_all(config: CompareConfig, protocols: list[Protocol]) -> pl.DataFrame:
         if job.protocol
         for row in _rows(job, found, truths[job.member.name]["kind"], config)
     ]
-    _write_agents(agents, truths, folder)
+    into = config.results.path
+    into.mkdir(parents=True, exist_ok=True)
+    _write_agents(agents, truths, into)
     table = pl.DataFrame(rows, SCORES).sort("protocol", "agent", "replicate", "budget")
-    write_parquet(folder / ALL_SCORES, table)
+    write_parquet(into / ALL_SCORES, table)
     return table
 
 
@@ -144,7 +146,7 @@ def write_tables(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Write comparison.csv; return it, and agents.csv."""
     table = comparison_table(scores, config.false_alarms, config.resamples)
-    folder = Path(config.folder)
+    folder = config.results.path
     write_text(folder / TABLE, table.write_csv())
     return table, pl.read_csv(folder / AGENTS, glob=False)
 

@@ -1,7 +1,7 @@
 """What a protocol is: which levels, what the evaluator may know, what it spends, what it scores.
 
 Public names: `Protocol`, `Decision`, `ACCESS`, `DECISIONS`, `protocol_names`, `load_protocol`,
-`protocol_from`.
+`protocol_from`, `is_shipped`.
 
 A protocol is data, a YAML file that is read into a frozen dataclass; what it does is the class that
 its `method` names (`base.Method`), made of its `options`.  Two protocols with the same hash are the
@@ -11,6 +11,7 @@ same in all that matters to a number.
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -179,6 +180,18 @@ def protocol_from(plain: Any) -> Protocol:
     except ValueError as error:
         raise UserError(f"protocol cannot be read: {error}") from None
     return typed(Protocol, plain, "protocol.")
+
+
+def is_shipped(protocol: Protocol) -> bool:
+    """Return whether a protocol is one of `configs/protocol`, word for word but for its budget.
+
+    A name tells nothing: whoever writes a protocol may call it `iid`.
+    """
+    if protocol.name not in protocol_names():
+        return False
+    own = dataclasses.replace(load_protocol(protocol.name), budget=protocol.budget)
+    one, two = (json.dumps(dataclasses.asdict(p), sort_keys=True) for p in (own, protocol))
+    return one == two
 
 
 def _folder() -> Path:

@@ -22,13 +22,14 @@ from ..evaluation.metrics import proxy_table, summary_table
 from ..evaluation.statistics import Interval
 from ..evaluation.suite import HELDOUT, NEEDED, RANDOM, SHIFTED, TWIN
 from ..evaluation.verdict import Verdict, judge_all
+from ..evaluations import again, evaluations, in_words
+from ..kept import EVALUATION, Kept, by_prefix, has_old
 from ..runs import (
     DONE,
     EPISODES,
-    EVALUATED,
     LEARNING,
     MANIFEST,
-    SUMMARY,
+    SWEEP,
     RunFolder,
     find_runs,
     read_json,
@@ -39,7 +40,6 @@ from ..trained import config_of
 if TYPE_CHECKING:
     from misgen.envs.core.world import World
 
-SWEEP = "sweep.json"
 _REFERENCES = agent_names()
 _OTHER_REFERENCE = pl.col("agent").is_in([name for name in _REFERENCES if name != RANDOM])
 _NOT_MEASURED = Interval(float("nan"), float("nan"), float("nan"), note="not measured")
@@ -55,8 +55,13 @@ class Run:
     state: str
     """`done`, or how far it is."""
     manifest: dict[str, Any]
-    summary: dict[str, Any]
-    """Empty unless the run is done."""
+    evaluation: Kept | None
+    """The one that counts here; none unless the run is done."""
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What it says of its evaluation; empty unless the run is done."""
+        return self.evaluation.found if self.evaluation else {}
 
     @property
     def name(self) -> str:
@@ -161,8 +166,25 @@ class Results:
 
     @cached_property
     def evaluation(self) -> dict[str, Any]:
-        """Settings of the evaluation."""
+        """Settings of the evaluation, the same for all runs."""
         return self.first.summary.get("config", {})
+
+    @property
+    def evaluation_key(self) -> str:
+        """Hash of these settings."""
+        return self.first.evaluation.key if self.first.evaluation else ""
+
+    @property
+    def is_own_evaluation(self) -> bool:
+        """Whether it is the one that is used where none is named."""
+        own = self.sweep.get("evaluation")
+        keys = {one.key for run in self.runs for one in evaluations(run.folder)}
+        return own == self.evaluation_key if own else len(keys) == 1
+
+    @property
+    def evaluation_words(self) -> str:
+        """Its hash and settings, for people."""
+        return f"evaluation {self.evaluation_key}: {in_words(self.evaluation)}"
 
     def episodes_of(self, run: Run) -> pl.DataFrame:
         """Return the episodes of one run."""
@@ -269,7 +291,8 @@ def newest_sweep(runs: Path) -> Path:
     """
     found = {path.parent.parent for path in runs.glob(f"*/*/{MANIFEST}")}
     made = {sweep for sweep in found if (sweep / SWEEP).is_file()}
-    evaluated = {path.parent.parent for path in runs.glob(f"*/*/{SUMMARY}")}
+    done = runs.glob(f"*/*/{EVALUATION.folder}/*/{EVALUATION.main}")
+    evaluated = {path.parents[3] for path in done}
     found = made or (found & evaluated) or found
     if not found:
         where = f"there is no folder {runs} here" if not runs.is_dir() else f"{runs} holds no sweep"
@@ -277,25 +300,32 @@ def newest_sweep(runs: Path) -> Path:
     return max(found, key=lambda sweep: max(p.stat().st_mtime for p in sweep.glob(f"*/{MANIFEST}")))
 
 
-def read_results(folder: Path) -> Results:
+def read_results(folder: Path, evaluation: str | None = None) -> Results:
     """Read a sweep.
 
+    Args:
+        folder: the sweep's.
+        evaluation: what the hash of the evaluation's settings begins with; none: the sweep's own,
+            or the one that all its runs have.
+
     Raises:
-        UserError: if the folder holds no run, or none that is done.
+        UserError: if the folder holds no run, or none that is done; if its runs were evaluated with
+            several settings and nothing tells which count.
     """
     found = {run.path.name: run for run in find_runs(folder)}
     if not found:
         raise UserError(_no_run(folder))
     sweep = read_json(folder / SWEEP, "") if (folder / SWEEP).exists() else {}
     wanted = list(sweep.get("runs") or found)
-    runs = [_read_run(found[name]) for name in wanted if name in found]
+    key, settings = _choose(folder, [found[n] for n in wanted if n in found], sweep, evaluation)
+    runs = [_read_run(found[name], key, settings) for name in wanted if name in found]
     done = [run for run in runs if run.state == "done"]
     unfinished = [(run.name, run.state) for run in runs if run.state != "done"]
     unfinished += [(name, "not started") for name in wanted if name not in found]
     if not done:
         raise UserError(
             f"{folder} has no run that is trained and evaluated ({_count(unfinished)}): "
-            f"{_to_finish(sweep, runs)}"
+            f"{_to_finish(sweep, runs, settings)}{_of_before(runs)}"
         )
     done.sort(key=lambda run: (-run.correlation, run.seed))
     episodes = _episodes(done)
@@ -310,18 +340,64 @@ def read_results(folder: Path) -> Results:
     )
 
 
-def _read_run(folder: RunFolder) -> Run:
+def _choose(
+    folder: Path, runs: Sequence[RunFolder], sweep: Mapping[str, Any], wanted: str | None
+) -> tuple[str | None, dict[str, Any]]:
+    """Return the hash of the evaluation's settings that counts, and the settings where known.
+
+    Raises:
+        UserError: if `wanted` names none, or the runs have several and the sweep does not say.
+    """
+    known: dict[str, list[Kept]] = {}
+    for run in runs:
+        for one in evaluations(run):
+            known.setdefault(one.key, []).append(one)
+    own = sweep.get("evaluation")
+    listed = "; ".join(
+        f"{key} (of {len(of)} of {len(runs)} runs: {of[0].words})" for key, of in known.items()
+    )
+    if wanted is not None:
+        own = by_prefix(EVALUATION, wanted, [*known], str(folder), listed)
+    elif own is None and len(known) > 1:
+        raise UserError(
+            f"{folder} holds runs that were evaluated with different settings, which one table "
+            f"cannot show: choose with evaluation=<beginning of its hash>: {listed}"
+        )
+    key = own or next(iter(known), None)
+    settings = known[key][0].found.get("config", {}) if key in known else {}
+    return key, settings or dict(sweep.get("evaluate") or {})
+
+
+def _read_run(folder: RunFolder, key: str | None, settings: Mapping[str, Any]) -> Run:
     manifest = folder.manifest()
-    state = _state(folder, manifest)
+    state, own = _state(manifest), None
     config_of(folder, manifest)
-    summary = read_json(folder.path / SUMMARY, "evaluate it again") if state == "done" else {}
-    return Run(folder, state, manifest, summary)
-
-
-def _state(folder: RunFolder, manifest: Mapping[str, Any]) -> str:
     if folder.marked(DONE, str(manifest.get("config_hash"))):
-        evaluated = all((folder.path / name).exists() for name in (EVALUATED, EPISODES, SUMMARY))
-        return "done" if evaluated else "trained, not evaluated"
+        own = next((one for one in evaluations(folder) if one.key == key), None)
+        state = "done" if own else _to_evaluate(folder, settings)
+    return Run(folder, state, manifest, own)
+
+
+def _to_evaluate(folder: RunFolder, settings: Mapping[str, Any]) -> str:
+    """Return the state of a run that was trained and lacks the evaluation that counts."""
+    others = len(evaluations(folder))
+    how = f" with these settings (but with {others} others)" if others else ""
+    if not others and has_old(folder.path, EVALUATION):
+        how = " by this version of misgen"
+    return f"trained, not evaluated{how}: {again(folder.path, settings)}"
+
+
+def _of_before(runs: Sequence[Run]) -> str:
+    """Return what is to be said of evaluations of earlier versions."""
+    if not any(has_old(run.folder.path, EVALUATION) for run in runs):
+        return ""
+    return (
+        "; what lies there was evaluated by an earlier version, and does not say what it was made "
+        "from: the old files may stay"
+    )
+
+
+def _state(manifest: Mapping[str, Any]) -> str:
     state = str(manifest.get("status", "unfinished"))
     error = f": {manifest['error']}" if manifest.get("error") else ""
     return {"running": "not finished"}.get(state, state) + error
@@ -347,21 +423,21 @@ def _episodes(runs: Sequence[Run]) -> pl.DataFrame:
             f"{runs[0].folder.path.parent} holds runs with placement={' and '.join(placements)}: a "
             "report is about one; give the others another name=..."
         )
-    return pl.concat([_episodes_of(run) for run in runs])
+    return pl.concat([_episodes_of(run.evaluation) for run in runs if run.evaluation])
 
 
-def _episodes_of(run: Run) -> pl.DataFrame:
-    path, digest = run.folder.path / EPISODES, run.summary.get("files", {}).get(EPISODES)
-    return read_parquet(path, digest, NEEDED, "evaluate the run again")
+def _episodes_of(evaluation: Kept) -> pl.DataFrame:
+    digest = evaluation.found.get("episodes_sha256")
+    return read_parquet(evaluation.path / EPISODES, digest, NEEDED, "evaluate the run again")
 
 
-def _to_finish(sweep: Mapping[str, Any], runs: Sequence[Run]) -> str:
+def _to_finish(sweep: Mapping[str, Any], runs: Sequence[Run], settings: Mapping[str, Any]) -> str:
     """Say what to do where no run is done."""
     trained = next((run.folder.path for run in runs if run.state.startswith("trained")), None)
     if sweep:
         return "start misgen sweep again, with the same settings, to finish them"
     if trained:
-        return f"run {shell_words('misgen', 'evaluate', f'run={trained}')} first"
+        return f"run {again(trained, settings)} first"
     return "train one to its end first, with the same misgen train command"
 
 

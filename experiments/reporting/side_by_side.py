@@ -3,16 +3,18 @@
 Of each sweep the first placement is shown, which is the usual one of its world: no placement is
 picked by its outcome.
 
-Public names: `side_by_side`, `markdown`, `side_by_side_table`.
+Public names: `side_by_side`, `markdown`, `side_by_side_table`, `require_alike`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 from matplotlib.figure import Figure
+
+from misgen.envs.core.errors import UserError
 
 from .figures import FONT, INK, rates
 from .numbers import points, rate
@@ -25,6 +27,35 @@ _MOST_COLUMNS = 4
 _ITS = {"goal": "the world's goal", "proxy": "its proxy"}
 _HEADINGS = ("world", "trained at ρ", "goal before", "goal moved to", "capability after",
              "goal after", "divergence, points")  # fmt: skip
+_ALIKE = ("on_proxy", "shift.correlation", "actions", "accident_repeats", "metrics", "backend")
+"""Settings of an evaluation in which sweeps side by side must not differ."""
+
+
+def require_alike(sweeps: Sequence[Results]) -> None:
+    """Refuse sweeps whose numbers mean different things.
+
+    Levels and placements may differ, as every world has its own.
+
+    Raises:
+        UserError: naming the setting.
+    """
+    first = sweeps[0]
+    for other in sweeps[1:]:
+        for name in _ALIKE:
+            one, two = (_setting(results.evaluation, name) for results in (first, other))
+            if one != two:
+                raise UserError(
+                    f"{first.folder} and {other.folder} were evaluated with different settings, "
+                    f"{name}={one} and {name}={two}, and cannot stand in one table: evaluate one "
+                    "of them like the other, or choose with evaluation=<beginning of its hash>"
+                )
+
+
+def _setting(settings: Mapping[str, Any], name: str) -> Any:
+    value: Any = settings
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
 
 
 def side_by_side(sweeps: Sequence[Results]) -> Figure:
