@@ -179,7 +179,7 @@ def write_probe(found: Mapping[str, Any], folder: Path) -> Path:
     return folder / PICTURE
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Job:
     """One evaluated run."""
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .by_value import ByValue
 from .runs import DONE, EVALUATED, STATUS, RunFolder
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ _POLL = 0.5  # seconds
 _LINE_EVERY = 20.0  # seconds, where there is no terminal
 
 
-@dataclass(frozen=True)
-class Seen:
+@dataclass(frozen=True, eq=False)
+class Seen(ByValue):
     """How far a run is."""
 
     name: str

@@ -141,7 +141,7 @@ class _Parts:
             raise UserError(f"line {line}: {error}") from None
 
 
-@dataclass
+@dataclass(eq=False)
 class _Reading:
     tiles: NDArray[np.int16]
     cells: dict[str, tuple[int, int]] = field(default_factory=dict)

@@ -34,6 +34,7 @@ from misgen.agents.base import Agent, ValuedAgent
 from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.errors import UserError
 
+from ..by_value import ByValue
 from ..config import typed
 from ..evaluation.rollout import Actions
 from .spec import Protocol
@@ -61,8 +62,8 @@ class Subject:
         return self.agent if isinstance(self.agent, ValuedAgent) else None
 
 
-@dataclass(frozen=True)
-class Point:
+@dataclass(frozen=True, eq=False)
+class Point(ByValue):
     """A score and what it cost."""
 
     budget: int
@@ -80,7 +81,7 @@ class Point:
     """What the reader must know."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """What a protocol found out about an agent."""
 
