@@ -61,7 +61,7 @@ SETTINGS = [
 ]
 TIMES = {
     *("started", "finished", "time", "seconds", "wall_seconds", "steps_per_second", "pid"),
-    *("command", "hardware"),
+    *("command", "git", "hardware"),
 }
 """Names of what may differ: when something was done, how long it took, and by which process."""
 
