@@ -36,7 +36,7 @@ from misgen.envs.core.world import World
 
 Case = tuple[str, Callable[[], bool]]
 """What is tried, and how; the latter says whether it was taken."""
-HANG = 120  # seconds that one input may take
+HANG = 300  # seconds that one input may take, with all that is compiled for it
 DECISIONS = 50
 
 NUMBERS = (
@@ -64,7 +64,7 @@ def worlds(name: str) -> list[World]:
 
 
 def texts(world: World, seed: int, count: int) -> Iterator[str]:
-    """Return mutated levels of a world; every fifth is only a little changed."""
+    """Return a level of a world and mutated ones; every fifth is only a little changed."""
     rng = random.Random(f"{world.name} {seed}")
     bases = []
     for placement in world.shifts(["all"]):
@@ -73,7 +73,7 @@ def texts(world: World, seed: int, count: int) -> Iterator[str]:
     for number in range(count):
         text = rng.choice(bases)
         mild = number % 5 == 0
-        for _ in range(1 if mild else rng.randint(1, 4)):
+        for _ in range(min(number, 1) if mild else rng.randint(1, 4)):
             text = (swap_signs if mild else rng.choice(MUTATIONS))(text, rng, world)
         yield text
 
@@ -240,7 +240,7 @@ def try_check(text: str, folder: Path, rng: random.Random) -> bool:
     from misgen.experiments.levels import main
 
     path = folder / "level.txt"
-    encoding = rng.choice(("utf-8", "utf-8", "utf-8", "utf-16", "latin-1", "utf-8-sig"))
+    encoding = rng.choice((*["utf-8"] * 7, "utf-16", "latin-1", "utf-8-sig"))
     path.write_bytes(text.encode(encoding, "replace"))
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         try:
@@ -425,7 +425,7 @@ def level_cases(name: str, seed: int, count: int, folder: Path) -> Iterator[Case
 
 
 def check_cases(name: str, seed: int, count: int, folder: Path) -> Iterator[Case]:
-    rng = random.Random(seed)
+    rng = random.Random(f"{name} {seed}")
     for text in texts(worlds(name)[0], seed, count):
         yield text, partial(try_check, text, folder, rng)
 

@@ -53,7 +53,7 @@ def attempt(what: str, names: list[str], count: int, folder: Path, **environment
 
 
 def test_levels(tmp_path):
-    attempt("levels", DRAWN, 15, tmp_path)
+    attempt("levels", DRAWN, 10, tmp_path)
 
 
 def test_levels_check(tmp_path):
@@ -61,7 +61,7 @@ def test_levels_check(tmp_path):
 
 
 def test_actions(tmp_path):
-    attempt("actions", PLAYED, 99, tmp_path)
+    attempt("actions", PLAYED, 45, tmp_path)
 
 
 @pytest.mark.slow
