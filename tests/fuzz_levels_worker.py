@@ -300,7 +300,7 @@ def odd_actions(rng: random.Random, slots: int, actions: int) -> Any:
         lambda: np.array(good[0]),
         lambda: 10**400,
         lambda: [10**400] * slots,
-        lambda: memoryview(good),
+        lambda: good.data,
         lambda: tensor(good, rng),
     ]
     return rng.choice(odd)()
