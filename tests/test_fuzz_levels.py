@@ -68,7 +68,7 @@ def test_actions(tmp_path):
 @pytest.mark.timeout(300 + 300 * TIMES)
 @pytest.mark.parametrize("name", DRAWN)
 def test_many_levels(name, tmp_path):
-    attempt("levels", [name], 500 * TIMES, tmp_path)
+    attempt("levels", [name], 2000 * TIMES, tmp_path)
 
 
 @pytest.mark.slow
