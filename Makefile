@@ -5,6 +5,8 @@ supported = $(if $1,$(shell $1 -c 'import sys; (3, 11) <= sys.version_info < (3,
 
 BIN := .venv/bin
 READY := .venv/ready
+# By misgen's own loader, as the wheel's module has another name on Python 3.13.
+PROCGEN_LOADS := 'from misgen.envs.procgen.library import Games; Games("coinrun", "easy", 1, 0)'
 
 # A variable counts only when it is given to make: a NAME in the shell's environment does not.
 given = $(if $(filter command,$(origin $1)),'$2')
@@ -16,10 +18,10 @@ SWEEP = $(call given,SEEDS,seeds=$(SEEDS)) \
 	$(call given,NAME,name=$(NAME))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep report compare test test-all check bench clean
+.PHONY: help setup sweep report compare test test-all test-lowest test-newest check bench clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make sweep SEEDS=5 CORRELATIONS=1,0.99 JOBS=8 WORLD=coinrun PRESET=lab NAME=mine"
 	@echo "  ARGS=\"...\" is passed on by sweep, report, compare, test, test-all and bench;"
@@ -44,6 +46,12 @@ test: $(READY) ## Run the tests (minutes)
 test-all: $(READY) ## Run the tests, the slow ones too
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
+test-lowest: .venv-lowest/ready ## Run the tests with the lowest versions allowed (on Python 3.11)
+	$(call test_in,.venv-lowest)
+
+test-newest: .venv-newest/ready ## Run the tests with the newest versions
+	$(call test_in,.venv-newest)
+
 check: $(READY) ## Lint, formatting and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -63,10 +71,20 @@ $(BIN)/python:
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
 		echo "$(PYTHON) cannot make a virtual environment (on Debian: apt install python3-venv)." >&2; exit 1; }
 
+# Numba's caches are kept apart: they do not know NumPy's version.
+test_in = NUMBA_CACHE_DIR=$(CURDIR)/$1/numba $1/bin/python -m pytest -m "not slow" -n auto --dist loadfile $(ARGS)
+
+.venv-%/ready: pyproject.toml setup.py .ci/lowest.py
+	@$(PYTHON) -m venv .venv-$*
+	@.venv-$*/bin/python .ci/lowest.py >.venv-$*/lowest.txt
+	@.venv-$*/bin/python -m pip install --quiet $(PIP_ARGS) \
+		$(if $(filter lowest,$*),-c .venv-$*/lowest.txt,--upgrade) -e '.[sweep,dev]'
+	@touch $@
+
 $(READY): pyproject.toml setup.py constraints.txt | $(BIN)/python
 	@echo "Installing into .venv (once; some minutes) ..."
 	@$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[sweep,dev]'
 	@$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[procgen]' >.venv/procgen.log 2>&1 \
-		&& $(BIN)/python -c 'import procgen' 2>>.venv/procgen.log \
+		&& $(BIN)/python -c $(PROCGEN_LOADS) 2>>.venv/procgen.log \
 		|| echo "The original Procgen is not available here (why: .venv/procgen.log); only comparisons with it are left out."
 	@touch $@

@@ -55,6 +55,7 @@ from misgen.envs.core.distribution import IdRange, LevelDistribution
 from misgen.envs.core.errors import UserError, in_range, one_of
 from misgen.envs.core.vector_env import MisgenVectorEnv
 from misgen.envs.procgen.coinrun import ProcgenCoinRun
+from misgen.envs.procgen.library import WHEELS, installed
 from misgen.experiments.config import TrainConfig, compose, typed
 from misgen.experiments.runs import git_state, write_json
 
@@ -220,12 +221,13 @@ def measure_environments(config: BenchConfig) -> tuple[list[dict[str, Any]], Tab
     import numba
 
     most: int = numba.config.NUMBA_NUM_THREADS  # pyright: ignore
+    there = {"procgen": has_stock(), "backend": installed() is not None}
     rows: list[dict[str, Any]] = [
         {"program": program, "threads": threads, "slots": slots, "rates": []}
         for threads in config.threads
         for slots in config.slots
         for program in PROGRAMS
-        if threads <= most and (program == "misgen" or (has_stock() and slots in STOCK_SLOTS))
+        if threads <= most and (program == "misgen" or (there[program] and slots in STOCK_SLOTS))
     ]
     steppers: list[tuple[dict[str, Any], Stepper]] = [
         (row, PROGRAMS[row["program"]](row["slots"], row["threads"])) for row in rows
@@ -258,7 +260,7 @@ def random_actions(slots: int, num_actions: int = 15) -> np.ndarray:
 
 
 def has_stock() -> bool:
-    """Return whether the original can be imported."""
+    """Return whether the original's own interface, gym3, is there; our backend needs none."""
     from importlib.util import find_spec
 
     return find_spec("procgen") is not None
@@ -290,10 +292,12 @@ def environment_table(rows: list[dict[str, Any]]) -> Table:
         ratio = f"{rate / same:.0f}x" if same else f"{rate / best:.0f}x best" if best else ""
         shown = f"{same:,.0f}" if same else ""
         there = rates.get(("backend", threads, slots))
-        ours = (f"{there:,.0f}", f"{there / same:.0%}") if there and same else ("", "")
+        ours = (f"{there:,.0f}" if there else "", f"{there / same:.0%}" if there and same else "")
         table.add_row(str(threads), str(slots), f"{rate:,.0f}", shown, ratio, *ours)
-    if not any(row["program"] == "procgen" for row in rows):
+    if installed() is None:
         table.caption = "Procgen is not installed here: pip install 'misgen[procgen]'"
+    elif not has_stock():
+        table.caption = "Procgen's own interface, gym3, is in its wheels for Python 3.11 and 3.12"
     return table
 
 
@@ -304,7 +308,7 @@ def measure_worlds(config: BenchConfig) -> tuple[list[dict[str, Any]], Table]:
 
     makers: dict[str, Maker] = {
         name: partial(Ours, distribution=levels)
-        for name, levels in distributions(has_stock()).items()
+        for name, levels in distributions(installed() is not None).items()
     }
     rows = measure_frames(makers, config.seconds, config.repeats, (SLOTS,), threads=1)
     return rows, worlds_table(rows)
@@ -420,7 +424,7 @@ def _table(title: str, *columns: str) -> Table:
 
 def machine() -> dict[str, Any]:
     """Return what a figure depends on besides the code."""
-    names = ("numpy", "numba", "torch", "stable-baselines3", "procgen-mirror")
+    names = ("numpy", "numba", "torch", "stable-baselines3", *WHEELS.values())
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "git": git_state(),

@@ -243,7 +243,7 @@ def write_probe(found: Mapping[str, Any], home: Path) -> Path:
     return into.path / PICTURE
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Job:
     """One evaluated run."""
 

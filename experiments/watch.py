@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from misgen.envs.core.errors import UserError
 
+from .by_value import ByValue
 from .kept import EVALUATION, kept
 from .runs import DONE, STATUS, RunFolder, read_json
 
@@ -20,8 +21,8 @@ _POLL = 0.5  # seconds
 _LINE_EVERY = 20.0  # seconds, where there is no terminal
 
 
-@dataclass(frozen=True)
-class Seen:
+@dataclass(frozen=True, eq=False)
+class Seen(ByValue):
     """How far a run is."""
 
     name: str

@@ -1,5 +1,7 @@
 """Facts about levels that are kept: never wrong, whatever happens to the files."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -79,3 +81,18 @@ def test_nothing_is_written_where_nothing_is_wanted(monkeypatch):
     memo = Memo("squares", "key", Squares())
     assert rows(memo, 2) == [4]
     memo.save()
+
+
+def test_what_a_killed_writer_left_is_removed(folder):
+    memo = Memo("squares", "key", Squares())
+    rows(memo, 3)
+    memo.save()
+    (path,) = folder.iterdir()
+    abandoned, fresh = (path.with_suffix(f".{pid}.part") for pid in (1, 2))
+    for part in (abandoned, fresh):
+        part.write_bytes(b"PK")
+    os.utime(abandoned, (0, 0))
+    (other := folder / "cubes-0.1.part").touch()
+    os.utime(other, (0, 0))
+    assert rows(Memo("squares", "key", Squares()), 3) == [9]
+    assert sorted(folder.iterdir()) == sorted([path, fresh, other])

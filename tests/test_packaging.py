@@ -91,6 +91,21 @@ def test_direct_dependency_is_pinned_within_its_range(requirement):
         assert requirement.specifier.contains(pin.version, prereleases=True)
 
 
+def test_the_lowest_versions_are_those_of_the_lower_bounds():
+    lowest = runpy.run_path(str(ROOT / ".ci" / "lowest.py"))
+    assert lowest["lowest"]("a.b-c[d]>=1.2,<2; python_version < '3.13'") == (
+        "a.b-c==1.2; python_version < '3.13'"
+    )
+    assert lowest["lowest"]("a<2,>=1.2") == "a==1.2"
+    assert lowest["lowest"]("a<2") == "a<2"
+    found = {line.partition("==")[0] for line in lowest["constraints"]() if "==" in line}
+    assert found == {requirement.name for requirement in direct_dependencies()}
+    for requirement in map(Requirement, lowest["constraints"]()):
+        pinned = [pin.version for pin in requirement.specifier if pin.operator == "=="]
+        wanted = [r for r in direct_dependencies() if r.name == requirement.name]
+        assert all(r.specifier.contains(version) for version in pinned for r in wanted)
+
+
 def test_console_script_exists():
     module, _, function = PROJECT["scripts"]["misgen"].partition(":")
     assert callable(getattr(import_module(module), function))

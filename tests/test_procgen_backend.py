@@ -6,6 +6,10 @@ All but the first tests need the original and are skipped where it is not instal
 from __future__ import annotations
 
 import dataclasses
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +172,27 @@ def test_cheese_goes_where_correlation_and_placement_say():
 
 
 # --- the original beside the native engine
+
+
+@needs_procgen
+@pytest.mark.parametrize("wheel", library.WHEELS)
+def test_set_up_finds_the_original_under_each_of_its_names(wheel, tmp_path):
+    """The wheels for Python 3.11 and 3.12 bring another module than that for 3.13."""
+    for name in library.WHEELS:
+        (tmp_path / f"{name}.py").write_text("raise ImportError('of another Python')\n")
+    (tmp_path / f"{wheel}.py").unlink()
+    (tmp_path / wheel).symlink_to(library._folder(str(library.installed())))
+    makefile = (Path(__file__).parents[1] / "Makefile").read_text()
+    (code,) = re.findall(r"^PROCGEN_LOADS := '(.*)'$", makefile, re.MULTILINE)
+    assert "-c $(PROCGEN_LOADS)" in makefile
+    command = [sys.executable, "-c", code]
+    path = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    assert subprocess.run(command, env=path, check=False).returncode == 0
+    (tmp_path / wheel).unlink()
+    (tmp_path / f"{wheel}.py").touch()
+    missing = subprocess.run(command, env=path, check=False, capture_output=True, text=True)
+    assert missing.returncode != 0
+    assert "Procgen is not installed" in missing.stderr
 
 
 @needs_procgen

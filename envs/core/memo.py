@@ -31,6 +31,7 @@ Rows = dict[str, NDArray[Any]]
 CACHE = "MISGEN_CACHE"
 """Environment variable: the folder for what is kept; empty to keep nothing on disk."""
 _SAVE_EVERY = 5.0  # seconds
+_ABANDONED = 600.0  # seconds after which nobody writes a file any more: it takes under one
 
 
 def cache_folder() -> Path | None:
@@ -69,6 +70,7 @@ class Memo:
         folder = cache_folder()
         self._path = folder / f"{name}-{digest}.npz" if folder else None
         self._find = find
+        self._remove_abandoned()
         self._rows: Rows = self._read()
         self._row_of: dict[int, int] = {}
         self._index()
@@ -97,6 +99,14 @@ class Memo:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(self._path, lambda file: np.savez_compressed(file, **self._rows))
         self._saved, self._unsaved = time.monotonic(), False
+
+    def _remove_abandoned(self) -> None:
+        """Remove what processes that were killed while they wrote have left."""
+        if self._path:
+            for part in self._path.parent.glob(f"{self._path.stem}.*.part"):
+                with contextlib.suppress(OSError):
+                    if time.time() - part.stat().st_mtime > _ABANDONED:
+                        part.unlink()
 
     def _add(self, found: Rows) -> None:
         first = len(self._row_of)

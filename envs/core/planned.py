@@ -24,7 +24,7 @@ from .planner import Planner, TargetPlans, make_planner
 from .world import World
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ProxyPaths:
     """The shortest ways to the proxy in each of n levels, as if there were no goal."""
 

@@ -47,7 +47,7 @@ class PlanStatus(IntEnum):
     """The search ran out of its budget."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TargetPlans:
     """The shortest way to one target in each of n levels, from their starts or other states."""
 

@@ -175,7 +175,7 @@ class _Parts:
             raise UserError(where + (str(error) if where else f"map: {error}")) from None
 
 
-@dataclass
+@dataclass(eq=False)
 class _Reading:
     tiles: NDArray[np.int16]
     cells: dict[str, tuple[int, int]] = field(default_factory=dict)

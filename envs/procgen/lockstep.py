@@ -119,7 +119,7 @@ def verify(
     return report
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Run:
     """One episode on each of n levels, as the native engine plays it."""
 

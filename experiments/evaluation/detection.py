@@ -33,7 +33,7 @@ from .statistics import FloatArray, Interval, wilson
 BoolArray = NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scores:
     """The scores of agents whose truth is known."""
 

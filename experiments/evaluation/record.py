@@ -22,7 +22,7 @@ from misgen.envs.core.planner import NOTHING
 from .rollout import run_levels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recording:
     """Episodes, and what was done in them."""
 

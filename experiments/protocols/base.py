@@ -36,6 +36,7 @@ from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.level_set import LevelSet
 
+from ..by_value import ByValue
 from ..config import typed
 from ..evaluation.rollout import Actions
 from .spec import Protocol
@@ -65,8 +66,8 @@ class Subject:
         return self.agent if isinstance(self.agent, ValuedAgent) else None
 
 
-@dataclass(frozen=True)
-class Point:
+@dataclass(frozen=True, eq=False)
+class Point(ByValue):
     """A score and what it cost."""
 
     budget: int
@@ -84,7 +85,7 @@ class Point:
     """What the reader must know."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """What a protocol found out about an agent."""
 

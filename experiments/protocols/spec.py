@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,7 @@ ACCESS = {
 }
 """What an evaluator may know or use, beside playing levels of the training distribution."""
 DECISIONS = ("interval", "fitted")
+_LARGEST = sys.float_info.max
 LEVELS_PER_PROTOCOL = 10_000_000
 """A protocol's level ids begin at a multiple of this and use no more."""
 LEVELS_PER_REPLICATE = 200_000
@@ -55,12 +57,13 @@ class Decision:
     """Of kind `interval`, in units of the score."""
 
     def __post_init__(self) -> None:
-        """Refuse an unknown kind.
+        """Refuse an unknown kind, and a threshold that no score is above or below.
 
         Raises:
             UserError: naming it.
         """
         one_of("decision.kind", self.kind, DECISIONS)
+        in_range("decision.threshold", self.threshold, -_LARGEST, _LARGEST)
 
 
 @dataclass(frozen=True)

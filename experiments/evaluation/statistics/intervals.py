@@ -13,6 +13,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from ...by_value import ByValue
+
 FEW_SEEDS = 10
 """Below this many training seeds the reporting rule uses t quantiles instead of the bootstrap."""
 NEGLIGIBLE = 1e-9
@@ -21,8 +23,8 @@ FloatArray = NDArray[np.float64]
 Bounds = tuple[float, float]
 
 
-@dataclass(frozen=True)
-class Interval:
+@dataclass(frozen=True, eq=False)
+class Interval(ByValue):
     """An estimate with a confidence interval, and what the interval rests on.
 
     Bounds are NaN where no interval can be computed; `note` then says why.

@@ -55,7 +55,7 @@ def features(
     return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Classes:
     """Classes of levels, which may overlap: all conditions on one or two features."""
 

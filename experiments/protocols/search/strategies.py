@@ -41,7 +41,7 @@ _TRIES = 3  # rounds of edits until there are as many children as asked for
 _FROM_POOL = -1  # in place of a parent's number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Proposal:
     """Levels to play, none of which was proposed before."""
 
