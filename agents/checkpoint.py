@@ -4,7 +4,8 @@ Public names: `save_policy`, `load_agent`, `load_policy`, `build_policy`, `repla
 `WEIGHTS`, `DESCRIPTION`.
 
 A policy is a folder with two files: `policy.json`, a `PolicySpec`, and `policy.safetensors`, plain
-tensors.  Neither format can hold code (a pickle can, and is never opened).
+tensors.  Neither format can hold code (a pickle can, and is never opened).  The specification names
+the algorithm, one of those that are installed, and the algorithm knows the network and its play.
 
 Continuing a killed training run needs more (optimiser, normaliser, level stream, generators): that
 is another file beside these two (`continuing`), not a larger policy.
@@ -17,29 +18,30 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from misgen.envs.core.errors import UserError
 
-from .networks import EncoderPolicy, inference_kwargs, make_spaces
-from .policy import PolicyAgent
+from .algorithms import make_learner
+from .base import TrainedAgent
 from .spec import DESCRIPTION, MAX_DESCRIPTION_BYTES, PolicySpec
 
 WEIGHTS = "policy.safetensors"
 _MAX_HEADER_BYTES = 1 << 20
 
 
-def save_policy(folder: str | Path, policy: EncoderPolicy, spec: PolicySpec) -> None:
+def save_policy(folder: str | Path, policy: nn.Module, spec: PolicySpec) -> None:
     """Write `policy` to `folder`, replacing an older one only once all is written.
 
     Args:
         folder: made if missing.
-        policy: the trained policy, `model.policy`.
+        policy: the trained network, `Learned.network`.
         spec: what it is (`PolicySpec.of`).
 
     Raises:
@@ -66,8 +68,8 @@ def load_agent(
     observation_space: gymnasium.Space,
     action_space: gymnasium.Space,
     device: str = "cpu",
-    name: str = "ppo",
-) -> PolicyAgent:
+    name: str = "",
+) -> TrainedAgent:
     """Load a saved policy as an agent for an environment with these spaces.
 
     Args:
@@ -75,18 +77,19 @@ def load_agent(
         observation_space: the environment's, of a single slot.
         action_space: the environment's, of a single slot.
         device: torch device to run on.
-        name: what to call the agent.
+        name: what to call the agent; empty: by its algorithm.
 
     Raises:
         UserError: if a file is missing, damaged, or not what it should be, or the spaces differ.
     """
     policy, spec, _ = load_policy(folder, observation_space, action_space)
-    return PolicyAgent(policy.to(device), spec, name)
+    learner = make_learner(spec.algorithm)
+    return learner.agent(policy.to(device), spec, name or spec.algorithm)
 
 
 def load_policy(
     folder: str | Path, observation_space: gymnasium.Space, action_space: gymnasium.Space
-) -> tuple[EncoderPolicy, PolicySpec, str]:
+) -> tuple[nn.Module, PolicySpec, str]:
     """Load a saved policy's network, its specification, and the SHA-256 of its weights.
 
     Args:
@@ -109,10 +112,9 @@ def load_policy(
     return policy, spec, checksum
 
 
-def build_policy(spec: PolicySpec) -> EncoderPolicy:
+def build_policy(spec: PolicySpec) -> Any:
     """Return a freshly initialised network as `spec` describes it."""
-    observation_space, action_space = make_spaces(spec)
-    return EncoderPolicy(observation_space, action_space, lambda _: 0.0, **inference_kwargs(spec))
+    return make_learner(spec.algorithm).build(spec)
 
 
 def expected_shapes(spec: PolicySpec) -> dict[str, tuple[int, ...]]:

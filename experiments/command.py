@@ -38,6 +38,9 @@ def multirun(config_name: str, job: str, argv: list[str]) -> int:
             OmegaConf.to_container(config, resolve=True)
         )
 
+    from .config import offer_algorithms
+
+    offer_algorithms(argv)
     sys.argv = [f"misgen-{config_name}", *argv]
     hydra.main(config_path="pkg://misgen.configs", config_name=config_name, version_base="1.3")(
         task
