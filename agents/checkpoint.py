@@ -147,14 +147,15 @@ def _read_weights(
     """Return the tensors of a safetensors file, all checked."""
     numbers = sum(torch.Size(shape).numel() for shape in shapes.values())
     data = _read(path, 4 * numbers + _MAX_HEADER_BYTES)
-    if data[:2] in (b"PK", b"\x80\x02", b"\x80\x04", b"\x80\x05"):
-        raise UserError(
-            f"{path} is a pickle, not safetensors; a pickle can run code, so it was not opened: "
-            f"{_RESTORE}"
-        )
     try:
         tensors = safetensors.torch.load(data)
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+        # Only now: a safetensors file begins with the length of its header, which can be any bytes.
+        if data[:2] in (b"PK", b"\x80\x02", b"\x80\x04", b"\x80\x05"):
+            raise UserError(
+                f"{path} is a pickle, not safetensors; a pickle can run code, so it was not "
+                f"opened: {_RESTORE}"
+            ) from None
         raise UserError(f"{path} is truncated or damaged ({error}): {_RESTORE}") from None
     _require_tensors(tensors, shapes, str(path), _RESTORE)
     if hashlib.sha256(data).hexdigest() != checksum:

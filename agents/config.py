@@ -230,9 +230,9 @@ class PPOConfig(OnPolicyConfig):
         return Passes(
             steps + steps * self.epochs,
             steps * self.epochs,
-            "environment steps x F + environment steps x epochs x 3 F, with F the FLOPs of one pass "
-            "through the network: one pass to act, and for each epoch one forward and one backward "
-            "pass (twice as dear) on every step",
+            "environment steps x F + environment steps x epochs x 3 F, with F the FLOPs of one "
+            "pass through the network: one pass to act, and for each epoch one forward and one "
+            "backward pass (twice as dear) on every step",
         )
 
 
@@ -290,9 +290,9 @@ class A2CConfig(OnPolicyConfig):
         return Passes(
             2 * steps,
             steps,
-            "environment steps x F + environment steps x 3 F, with F the FLOPs of one pass through "
-            "the network: one pass to act, and one forward and one backward pass (twice as dear) on "
-            "every step",
+            "environment steps x F + environment steps x 3 F, with F the FLOPs of one pass "
+            "through the network: one pass to act, and one forward and one backward pass (twice "
+            "as dear) on every step",
         )
 
 
@@ -377,10 +377,10 @@ class DQNConfig(LearnerConfig):
         return Passes(
             steps + 2 * drawn,
             drawn,
-            "environment steps x F + gradient steps x batch size x 4 F, with F the FLOPs of one pass "
-            "through the network: at most one pass to act, and for every decision drawn from the "
-            "buffer one forward pass of the target network and one forward and one backward pass "
-            "(twice as dear)",
+            "environment steps x F + gradient steps x batch size x 4 F, with F the FLOPs of one "
+            "pass through the network: at most one pass to act, and for every decision drawn from "
+            "the buffer one forward pass of the target network and one forward and one backward "
+            "pass (twice as dear)",
         )
 
 

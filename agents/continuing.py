@@ -2,8 +2,8 @@
 
 Public names: `Continuation`, `Progressing`.
 
-The file is safetensors: plain tensors (weights, the optimiser's moments, the generators of torch, NumPy and
-Python, the level stream's position) and, in its header, JSON (step counts, the reward's
+The file is safetensors: plain tensors (weights, the optimiser's moments, the generators of torch,
+NumPy and Python, the level stream's position) and, in its header, JSON (step counts, the reward's
 normaliser, recent episodes).  It holds no code and none is run when it is read.  It is written
 beside its place and moved there, with a checksum, so that a kill at any moment leaves a whole file.
 

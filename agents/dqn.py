@@ -133,5 +133,3 @@ class _EncoderDQNPolicy(DQNPolicy):
 
 class _DQN(Unwrapped, DQN):
     """stable-baselines3's."""
-
-

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from misgen.envs.core.modality import PIXELS, TILES, Modality
+from misgen.envs.core.modality import GRID, RGB, Modality
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Encoder:
 
 
 ENCODERS = {
-    "mlp": Encoder(TILES, (128, 128), (16, 32), has_channels=False),
-    "cnn": Encoder(TILES, (128, 128), (16, 32)),
-    "impala": Encoder(PIXELS, (256,), (16, 32, 32)),
-    "nature": Encoder(PIXELS, (512,), (32, 64, 64), stages=3),
+    "mlp": Encoder(GRID, (128, 128), (16, 32), has_channels=False),
+    "cnn": Encoder(GRID, (128, 128), (16, 32)),
+    "impala": Encoder(RGB, (256,), (16, 32, 32)),
+    "nature": Encoder(RGB, (512,), (32, 64, 64), stages=3),
 }
 """By the value of `agent.encoder`."""
 

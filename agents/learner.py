@@ -20,7 +20,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
 from misgen.envs.core.errors import UserError
-from misgen.envs.core.modality import PIXELS
+from misgen.envs.core.modality import RGB
 
 from .config import LearnerConfig, OnPolicyConfig
 from .continuing import Continuation
@@ -187,7 +187,7 @@ def fit(
     _require_fit(env, config)
     tune_process(config.threads)
     model: Any = learner.make(_learner_reward(env, config), config, seed)
-    if config.compile and ENCODERS[config.encoder].reads is PIXELS and model.device.type == "cuda":
+    if config.compile and ENCODERS[config.encoder].reads is RGB and model.device.type == "cuda":
         encoder: Any = learner.network(model).features_extractor
         encoder.compile()  # in place: the weights keep their names
     if initial is not None:

@@ -42,10 +42,12 @@ class Count:
 
     def require(self, name: str, value: object) -> None:
         """Refuse anything else."""
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if whole and self.low <= value and (self.high is None or value <= self.high):
+        whole = value if isinstance(value, int) and not isinstance(value, bool) else None
+        if whole is not None and self.low <= whole <= (whole if self.high is None else self.high):
             return
-        least = f"of at least {self.low}" if self.high is None else f"from {self.low} to {self.high}"
+        least = (
+            f"of at least {self.low}" if self.high is None else f"from {self.low} to {self.high}"
+        )
         raise UserError(f"{name}={_shown(value)} is not allowed: give a whole number {least}")
 
 

@@ -24,7 +24,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 from torch.nn import functional
 
-from misgen.envs.core.modality import PIXELS, TILES
+from misgen.envs.core.modality import GRID, RGB
 
 from .config import LearnerConfig
 from .encoders import ENCODERS
@@ -149,7 +149,7 @@ def settle(encoder: nn.Module) -> None:
 def policy_kwargs(config: LearnerConfig, eps: float) -> dict[str, Any]:
     """Return a policy's arguments for training as `config` asks, with Adam of epsilon `eps`."""
     network = _network(config)
-    if ENCODERS[config.encoder].reads is PIXELS:
+    if ENCODERS[config.encoder].reads is RGB:
         network["features_extractor_kwargs"]["bfloat16"] = config.bfloat16
     # One fused kernel for all weights: Adam's step takes 0.3 ms instead of 1.
     return network | {"optimizer_kwargs": {"eps": eps, "fused": True}}
@@ -160,9 +160,7 @@ def inference_kwargs(spec: PolicySpec) -> dict[str, Any]:
     return _network(spec)
 
 
-def build_actor_critic(
-    policy: type[_ActorCritic], spec: PolicySpec, **more: Any
-) -> _ActorCritic:
+def build_actor_critic(policy: type[_ActorCritic], spec: PolicySpec, **more: Any) -> _ActorCritic:
     """Return a fresh actor-critic network as `spec` describes it; `more` are further arguments."""
     observation_space, action_space = make_spaces(spec)
     arguments = inference_kwargs(spec) | more
@@ -172,19 +170,17 @@ def build_actor_critic(
 def make_spaces(spec: PolicySpec) -> tuple[spaces.Dict, spaces.Discrete]:
     """Return the spaces of the environment that a saved policy was trained in."""
     if spec.rgb_shape:
-        (key,) = PIXELS.keys
-        pixels = spaces.Box(0, 255, spec.rgb_shape, np.uint8)
-        return spaces.Dict({key: pixels}), spaces.Discrete(spec.num_actions)
-    tiles = spaces.Box(0, spec.tile_classes - 1, spec.tile_shape, np.uint8)
+        pixels: spaces.Space[Any] = spaces.Box(0, 255, spec.rgb_shape, np.uint8)
+        return spaces.Dict(RGB.of(pixels)), spaces.Discrete(spec.num_actions)
+    tiles: spaces.Space[Any] = spaces.Box(0, spec.tile_classes - 1, spec.tile_shape, np.uint8)
     body = spaces.Box(-np.inf, np.inf, (spec.body_size,), np.float32)
-    both = dict(zip(TILES.keys, (tiles, body), strict=True))
-    return spaces.Dict(both), spaces.Discrete(spec.num_actions)
+    return spaces.Dict(GRID.of(tiles, body)), spaces.Discrete(spec.num_actions)
 
 
 def _network(source: LearnerConfig | PolicySpec) -> dict[str, Any]:
     encoder = ENCODERS[source.encoder]
     arguments: dict[str, Any] = {"hidden": list(source.hidden)}
-    if encoder.reads is TILES:
+    if encoder.reads is GRID:
         arguments["activation"] = source.activation
     if encoder.has_channels:
         arguments["channels"] = list(source.channels)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from misgen.envs.core.modality import PIXELS
+from misgen.envs.core.modality import RGB
 
 from .spec import PolicySpec
 
@@ -81,7 +81,7 @@ class PolicyAgent:
 
 def rows_of(spec: PolicySpec) -> int:
     """Return how many rows every pass through a policy's network has."""
-    return PIXEL_ROWS if spec.modality is PIXELS else ROWS
+    return PIXEL_ROWS if spec.modality is RGB else ROWS
 
 
 def in_blocks(

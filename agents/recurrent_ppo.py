@@ -48,9 +48,7 @@ class RecurrentPPOLearner(SB3Learner):
         kept = [spec.settings[name] for name in RecurrentPPOConfig.kept]
         return build_actor_critic(RecurrentEncoderPolicy, spec, **_memory(*kept))
 
-    def agent(
-        self, network: RecurrentEncoderPolicy, spec: PolicySpec, name: str
-    ) -> RecurrentAgent:
+    def agent(self, network: RecurrentEncoderPolicy, spec: PolicySpec, name: str) -> RecurrentAgent:
         """Return the agent that plays `network`."""
         return RecurrentAgent(network, spec, name)
 
@@ -67,25 +65,37 @@ class RecurrentEncoderPolicy(RecurrentActorCriticPolicy, RawObservations):
 
     def logits_and_values(self, obs: Any) -> tuple[Tensor, Tensor]:
         """Return action logits and values at an episode's first decision, when memory is empty."""
-        n = len(next(iter(obs.values())))
-        memory = self.empty_memory(n)
-        logits, _ = self.step(obs, memory)
-        return logits, self.predict_values(obs, memory, torch.zeros(n, device=memory[0].device))
+        features = self.features_extractor(obs)
+        memory = self.empty_memory(len(features))
+        logits, _ = self._act(features, memory)
+        if self.lstm_critic is None:
+            latent: Tensor = self.critic(features)  # pyright: ignore[reportOptionalCall]
+        else:
+            latent, _ = self._remember(features, memory, self.lstm_critic)
+        return logits, self.value_net(self.mlp_extractor.forward_critic(latent))
 
-    def step(
-        self, obs: Any, memory: tuple[Tensor, Tensor]
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def step(self, obs: Any, memory: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Return action logits (float32 [n, num_actions]) and the memory after this decision.
 
         Args:
             obs: observations, n rows.
             memory: the actor's hidden and cell states before it, float32 [layers, n, width] each.
         """
-        n = memory[0].shape[1]
-        starts = torch.zeros(n, device=memory[0].device)
-        features = self.features_extractor(obs)
-        latent, after = self._process_sequence(features, memory, starts, self.lstm_actor)
-        return self.action_net(self.mlp_extractor.forward_actor(latent)), after  # pyright: ignore
+        return self._act(self.features_extractor(obs), memory)
+
+    def _act(
+        self, features: Tensor, memory: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        latent, after = self._remember(features, memory, self.lstm_actor)
+        return self.action_net(self.mlp_extractor.forward_actor(latent)), after
+
+    def _remember(
+        self, features: Tensor, memory: tuple[Tensor, Tensor], lstm: torch.nn.LSTM
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Return an LSTM's output, and its memory after one decision of n episodes."""
+        starts = torch.zeros(len(features), device=features.device)
+        found: Any = self._process_sequence(features, memory, starts, lstm)
+        return found
 
     def empty_memory(self, n: int) -> tuple[Tensor, Tensor]:
         """Return the memory of n episodes that begin."""

@@ -1,6 +1,7 @@
 """What a saved policy is: its network, what it sees and does, and where it comes from.
 
-Public names: `PolicySpec`, `SCHEMA_VERSION`, `DESCRIPTION`, `require_encoder`, `weights_checksum`.
+Public names: `PolicySpec`, `SCHEMA_VERSION`, `DESCRIPTION`, `require_encoder`, `read_spec`,
+`weights_checksum`.
 Imports no torch.
 
 `policy.json` is this record.  It is read field by field, as something a stranger may have written:
@@ -20,7 +21,7 @@ import numpy as np
 from gymnasium import spaces
 
 from misgen.envs.core.errors import UserError, one_of
-from misgen.envs.core.modality import MODALITIES, PIXELS, TILES, Modality, modality_of
+from misgen.envs.core.modality import GRID, MODALITIES, RGB, Modality, modality_of
 
 from .algorithms import algorithm
 from .config import ACTIVATIONS, DEFAULT_ALGORITHM, LearnerConfig
@@ -74,7 +75,7 @@ class PolicySpec:
     @property
     def modality(self) -> Modality:
         """The observations that it reads."""
-        return PIXELS if self.rgb_shape else TILES
+        return RGB if self.rgb_shape else GRID
 
     @classmethod
     def of(
@@ -187,7 +188,7 @@ class PolicySpec:
             )
         require_encoder(self.encoder, observation_space)
         given = _sizes(observation_space, action_space)
-        if self.modality is PIXELS:
+        if self.rgb_shape:
             _require_same("pictures of {} pixels", _by(self.rgb_shape), _by(given["rgb_shape"]))
             return
         _require_same("a tile window of {} cells", _by(self.tile_shape), _by(given["tile_shape"]))
@@ -195,8 +196,8 @@ class PolicySpec:
         _require_same("{} body numbers", self.body_size, given["body_size"])
 
 
-def weights_checksum(folder: str | Path) -> str:
-    """Return the SHA-256 of a saved policy's weights, as its description has it.
+def read_spec(folder: str | Path) -> tuple[PolicySpec, str]:
+    """Return a saved policy's specification, and the SHA-256 of its weights as it has it.
 
     Raises:
         UserError: if there is no description, or it is damaged.
@@ -209,7 +210,16 @@ def weights_checksum(folder: str | Path) -> str:
         raise UserError(
             f"{path} cannot be read ({error.strerror}): give the folder of a trained policy"
         ) from None
-    return PolicySpec.from_json(text, str(path))[1]
+    return PolicySpec.from_json(text, str(path))
+
+
+def weights_checksum(folder: str | Path) -> str:
+    """Return the SHA-256 of a saved policy's weights, as its description has it.
+
+    Raises:
+        UserError: if there is no description, or it is damaged.
+    """
+    return read_spec(folder)[1]
 
 
 def require_encoder(encoder: str, observation_space: gymnasium.Space[Any]) -> None:
@@ -316,7 +326,7 @@ class _Fields:
 
 def _read_observation(observation: _Fields, encoder: str) -> dict[str, Any]:
     """Return what `PolicySpec` holds of the observation, by field."""
-    if ENCODERS[encoder].reads is PIXELS:
+    if ENCODERS[encoder].reads is RGB:
         height, width, colours = observation.integers("rgb_shape", 3, 1, 1024)
         shape = (height, width, colours)
         return {"tile_shape": (0, 0), "tile_classes": 0, "body_size": 0, "rgb_shape": shape}

@@ -114,8 +114,9 @@ class TrainConfig:
             in_range("stop_after", self.stop_after, 0, 1e6)
             if not self.agent.continues:
                 raise UserError(
-                    f"stop_after={self.stop_after:g} does not go with agent={self.agent.algorithm}, "
-                    "whose runs cannot be taken up again: leave it out, or give another algorithm"
+                    f"stop_after={self.stop_after:g} does not go with "
+                    f"agent={self.agent.algorithm}, whose runs cannot be taken up again: leave it "
+                    "out, or give another algorithm"
                 )
         for steps in self.snapshots:
             in_range("snapshots", steps, 0, self.agent.total_steps)
@@ -263,9 +264,10 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
             raise UserError(f"{where}={value!r} must be a group of settings, such as {where}.x=1")
-        if issubclass(typing.cast("type[Any]", hint), LearnerConfig):
-            hint = hint.choose(value, f"{where}.")  # by its `algorithm`
-        return typed(typing.cast("type[Any]", hint), value, f"{where}.")
+        cls = typing.cast("type[Any]", hint)
+        if issubclass(cls, LearnerConfig):
+            cls = cls.choose(value, f"{where}.")  # by its `algorithm`
+        return typed(cls, value, f"{where}.")
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         options = [option for option in typing.get_args(hint) if option is not type(None)]

@@ -285,7 +285,9 @@ class _Curve:
         self._written = time.monotonic()
         if not self._rows:
             return
-        write_parquet(self._folder.path / LEARNING, pl.DataFrame(self._rows, infer_schema_length=None))
+        # Read to the end: what an algorithm tells only later is a column too.
+        table = pl.DataFrame(self._rows, infer_schema_length=None)
+        write_parquet(self._folder.path / LEARNING, table)
         last = self._rows[-1]
         self._folder.status(
             phase="training",

@@ -1,6 +1,6 @@
 """What a world can show its agent: tiles or pixels.
 
-Public names: `Modality`, `TILES`, `PIXELS`, `MODALITIES`, `modality_of`.
+Public names: `Modality`, `GRID`, `RGB`, `MODALITIES`, `modality_of`.
 
 Whoever treats the two differently (encoders, saved policies, perturbations, cards) asks here what
 an observation is, and does not look for keys itself.
@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,16 @@ class Modality:
         """Key of what the agent looks at, beside which other keys are numbers about itself."""
         return self.keys[0]
 
+    def of(self, *parts: T) -> dict[str, T]:
+        """Return an observation, or its spaces, from its parts in the order of `keys`."""
+        return dict(zip(self.keys, parts, strict=True))
 
-TILES = Modality("grid", ("tiles", "body"), "tiles", "tile windows")
+
+GRID = Modality("grid", ("tiles", "body"), "tiles", "tile windows")
 """Classes of the cells around the agent (uint8 [height, width]), and its numbers (float32 [k])."""
-PIXELS = Modality("rgb", ("rgb",), "pixels", "pixels")
+RGB = Modality("rgb", ("rgb",), "pixels", "pixels")
 """A picture (uint8 [height, width, 3])."""
-MODALITIES = {one.option: one for one in (TILES, PIXELS)}
+MODALITIES = {one.option: one for one in (GRID, RGB)}
 """By the value of `env.observation`."""
 
 
