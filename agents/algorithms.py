@@ -150,8 +150,11 @@ def _others() -> dict[str, EntryPoint]:
     """Return the entry points of other packages, by name."""
     found: dict[str, EntryPoint] = {}
     for point in entry_points(group=GROUP):
-        clash = "misgen itself" if point.name in OWN else _package(found.get(point.name))
-        if clash and found.get(point.name) != point:
+        before = found.get(point.name)
+        if before is not None and before.value == point.value:
+            continue  # the same package, found twice
+        clash = "misgen itself" if point.name in OWN else _package(before)
+        if clash:
             raise UserError(
                 f"{_package(point)} and {clash} both have an algorithm called {point.name!r}: "
                 "uninstall one of them, or rename its entry point"
