@@ -7,6 +7,7 @@ from Python without hydra.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -206,7 +207,7 @@ def compose(config_name: str, overrides: Sequence[str]) -> dict[str, Any]:
                 config = hydra.compose(config_name, list(overrides))
                 plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
             except (HydraException, OmegaConfBaseException) as error:
-                known = OmegaConf.to_container(hydra.compose(config_name), resolve=False)
+                known = _known_settings(config_name, overrides)
                 raise UserError(_explain(error, overrides, known)) from None
     finally:
         GlobalHydra.instance().clear()
@@ -294,6 +295,21 @@ _TYPE_NAMES = {
     str: "text",
     dict: "a group of settings",
 }
+
+
+def _known_settings(config_name: str, overrides: Sequence[str]) -> Any:
+    """Return the settings that there are with the options (`env`, `agent`) that were chosen."""
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+
+    chosen: list[str] = []
+    for word in overrides:
+        if re.match(r"[a-z_]+=", word):  # no dot: an option of a group, or a setting of the top
+            with contextlib.suppress(HydraException):
+                hydra.compose(config_name, [*chosen, word])
+                chosen.append(word)
+    return OmegaConf.to_container(hydra.compose(config_name, chosen), resolve=False)
 
 
 def _explain(error: Exception, overrides: Sequence[str], known: Any) -> str:

@@ -503,7 +503,12 @@ def test_algorithms_differ_in_hash_and_name():
     ("argv", "message"),
     [
         (["agent=pppo"], r"agent=pppo is not known: use one of a2c, dqn, ppo, recurrent_ppo"),
-        (["agent=dqn", "agent.clip=0.1"], r"agent\.clip=0\.1 is not a known setting"),
+        (
+            ["agent=dqn", "agent.clip=0.1"],
+            r"agent\.clip=0\.1 is not a known setting(?!.*'agent\.clip')",
+        ),
+        (["agent=dqn", "agent.buffersize=9"], r"did you mean 'agent\.buffer_size'"),
+        (["env=cheese_on_a_dish", "env.dish_chanels=9"], r"did you mean 'env\.dish_channels'"),
         (["agent=a2c", "agent.epochs=3"], r"agent\.epochs=3 is not a known setting"),
         (["agent.algorithm=dqn"], r"is a setting of .*ppo.* and not of dqn.*agent=dqn"),
         (["agent.algorithm=sac"], r"agent\.algorithm='sac' is not an algorithm: use one of ppo, "),
