@@ -41,7 +41,7 @@ from torch.nn import functional
 from misgen.agents.base import Agent, TrainedAgent
 from misgen.agents.networks import CnnEncoder, MlpEncoder
 from misgen.envs.core.errors import UserError, one_of
-from misgen.envs.core.modality import GRID, modality_of
+from misgen.envs.core.modality import GRID, RGB
 from misgen.envs.core.rng import hash_below, hash_uniform
 
 if TYPE_CHECKING:
@@ -83,8 +83,7 @@ class NoisyEyes:
         slots = np.flatnonzero(engine.episodes["running"])
         ids = engine.level_ids[slots]
         decisions = engine.episodes["decisions"][slots].astype(np.int64)
-        modality = modality_of(observation)
-        assert modality is not None
+        modality = GRID if GRID.seen in observation else RGB
         key = modality.seen
         flat = observation[key].reshape(len(slots), -1).copy()
         if modality is GRID:
