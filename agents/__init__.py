@@ -1,13 +1,15 @@
-"""Agents: scripted references, networks, PPO on stable-baselines3, checkpoints.
+"""Agents: scripted references, networks, algorithms that train them, checkpoints.
 
 Agents know worlds (`misgen.envs`) and nothing of experiments.  This package imports neither torch
 nor stable-baselines3; the modules that need them are imported by whoever needs those:
 
-- `misgen.agents.config`: `PPOConfig`, the settings of a training run;
+- `misgen.agents.algorithms`: the register of algorithms, to which other packages add theirs;
+- `misgen.agents.config`: `PPOConfig` and its like, the settings of a training run;
 - `misgen.agents.base`: `Agent`, what the evaluator asks of an agent;
 - `misgen.agents.scripted`: `make_agent`, agents that need no training;
-- `misgen.agents.ppo` (torch): `train_ppo`;
-- `misgen.agents.checkpoint` (torch on use): `save_policy`, `load_agent`;
+- `misgen.agents.learner` (torch): `Learner`, what an algorithm must provide;
+- `misgen.agents.ppo`, `recurrent_ppo`, `a2c`, `dqn` (torch): the algorithms;
+- `misgen.agents.checkpoint` (torch): `save_policy`, `load_agent`;
 - `misgen.agents.threads`: `tune_process`, for processes that train.
 """
 

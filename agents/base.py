@@ -1,6 +1,6 @@
 """What the evaluator asks of an agent.
 
-Public names: `Agent`, `ValuedAgent`.
+Public names: `Agent`, `ValuedAgent`, `TrainedAgent`.
 
 The evaluator draws actions itself, from probabilities and its own counter-based uniforms, so that
 an episode depends neither on the slot nor on the batch it happened to be played in.
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from misgen.envs.core.level import LevelBatch
     from misgen.envs.core.world import Observation
+
+    from .spec import PolicySpec
 
 
 @runtime_checkable
@@ -54,4 +56,16 @@ class ValuedAgent(Agent, Protocol):
 
     def value(self, observation: Observation) -> NDArray[np.float64]:
         """Return the critic's value (float64 [n], in units of unscaled reward)."""
+        ...
+
+
+class TrainedAgent(Agent, Protocol):
+    """An agent that was trained and saved."""
+
+    spec: PolicySpec
+    """What it is."""
+
+    @property
+    def network(self) -> Any:
+        """Its network, for whoever looks inside."""
         ...

@@ -4,7 +4,8 @@ Public names: `save_policy`, `load_agent`, `load_policy`, `build_policy`, `repla
 `WEIGHTS`, `DESCRIPTION`.
 
 A policy is a folder with two files: `policy.json`, a `PolicySpec`, and `policy.safetensors`, plain
-tensors.  Neither format can hold code (a pickle can, and is never opened).
+tensors.  Neither format can hold code (a pickle can, and is never opened).  The specification names
+the algorithm, one of those that are installed, and the algorithm knows the network and its play.
 
 Continuing a killed training run needs more (optimiser, normaliser, level stream, generators): that
 is another file beside these two (`continuing`), not a larger policy.
@@ -16,19 +17,20 @@ import contextlib
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.files import open_regular, temporary
 from misgen.envs.core.processes import replace
 
-from .networks import EncoderPolicy, inference_kwargs, make_spaces
-from .policy import PolicyAgent
+from .algorithms import make_learner
+from .base import TrainedAgent
 from .spec import DESCRIPTION, MAX_DESCRIPTION_BYTES, PolicySpec
 
 WEIGHTS = "policy.safetensors"
@@ -36,12 +38,12 @@ _MAX_HEADER_BYTES = 1 << 20
 _LARGEST_WEIGHT = 1e9  # trained ones are under 100
 
 
-def save_policy(folder: str | Path, policy: EncoderPolicy, spec: PolicySpec) -> None:
+def save_policy(folder: str | Path, policy: nn.Module, spec: PolicySpec) -> None:
     """Write `policy` to `folder`, replacing an older one only once all is written.
 
     Args:
         folder: made if missing.
-        policy: the trained policy, `model.policy`.
+        policy: the trained network, `Learned.network`.
         spec: what it is (`PolicySpec.of`).
 
     Raises:
@@ -68,8 +70,8 @@ def load_agent(
     observation_space: gymnasium.Space,
     action_space: gymnasium.Space,
     device: str = "cpu",
-    name: str = "ppo",
-) -> PolicyAgent:
+    name: str = "",
+) -> TrainedAgent:
     """Load a saved policy as an agent for an environment with these spaces.
 
     Args:
@@ -77,18 +79,19 @@ def load_agent(
         observation_space: the environment's, of a single slot.
         action_space: the environment's, of a single slot.
         device: torch device to run on.
-        name: what to call the agent.
+        name: what to call the agent; empty: by its algorithm.
 
     Raises:
         UserError: if a file is missing, damaged, or not what it should be, or the spaces differ.
     """
     policy, spec, _ = load_policy(folder, observation_space, action_space)
-    return PolicyAgent(policy.to(device), spec, name)
+    learner = make_learner(spec.algorithm)
+    return learner.agent(policy.to(device), spec, name or spec.algorithm)
 
 
 def load_policy(
     folder: str | Path, observation_space: gymnasium.Space, action_space: gymnasium.Space
-) -> tuple[EncoderPolicy, PolicySpec, str]:
+) -> tuple[nn.Module, PolicySpec, str]:
     """Load a saved policy's network, its specification, and the SHA-256 of its weights.
 
     Args:
@@ -111,10 +114,9 @@ def load_policy(
     return policy, spec, checksum
 
 
-def build_policy(spec: PolicySpec) -> EncoderPolicy:
+def build_policy(spec: PolicySpec) -> Any:
     """Return a freshly initialised network as `spec` describes it."""
-    observation_space, action_space = make_spaces(spec)
-    return EncoderPolicy(observation_space, action_space, lambda _: 0.0, **inference_kwargs(spec))
+    return make_learner(spec.algorithm).build(spec)
 
 
 def expected_shapes(spec: PolicySpec) -> dict[str, tuple[int, ...]]:
@@ -147,14 +149,15 @@ def _read_weights(
     """Return the tensors of a safetensors file, all checked."""
     numbers = sum(torch.Size(shape).numel() for shape in shapes.values())
     data = _read(path, 4 * numbers + _MAX_HEADER_BYTES)
-    if data[:2] in (b"PK", b"\x80\x02", b"\x80\x04", b"\x80\x05"):
-        raise UserError(
-            f"{path} is a pickle, not safetensors; a pickle can run code, so it was not opened: "
-            f"{_RESTORE}"
-        )
     try:
         tensors = safetensors.torch.load(data)
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+        # Only now: a safetensors file begins with the length of its header, which can be any bytes.
+        if data[:2] in (b"PK", b"\x80\x02", b"\x80\x04", b"\x80\x05"):
+            raise UserError(
+                f"{path} is a pickle, not safetensors; a pickle can run code, so it was not "
+                f"opened: {_RESTORE}"
+            ) from None
         raise UserError(f"{path} is truncated or damaged ({error}): {_RESTORE}") from None
     _require_tensors(tensors, shapes, str(path), _RESTORE)
     if hashlib.sha256(data).hexdigest() != checksum:

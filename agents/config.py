@@ -1,81 +1,93 @@
 """Settings of a training run, with their meaning, limits and defaults.
 
-Public names: `PPOConfig`, `ENCODERS`, `PIXEL_ENCODERS`, `ACTIVATIONS`.  Imports no torch.
+Public names: `LearnerConfig`, `OnPolicyConfig`, `PPOConfig`, `RecurrentPPOConfig`, `A2CConfig`,
+`DQNConfig`, `Passes`, `ACTIVATIONS`.  Imports no torch.
+
+Each algorithm has a dataclass with the settings that it has, and no others.
 """
 
 from __future__ import annotations
 
-import math
+import dataclasses
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from misgen.envs.core.errors import UserError, one_of
 
-PIXEL_ENCODERS = ("impala", "nature")
-ENCODERS = ("mlp", "cnn", *PIXEL_ENCODERS)
-ACTIVATIONS = ("tanh", "relu")
-MAX_WIDTH = 4096
-MAX_LAYERS = 8
+from .encoders import ENCODERS
+from .limits import Count, Number, Rule, Switch, require_channels, require_widths
 
-_OWN_HIDDEN = {"mlp": [128, 128], "cnn": [128, 128], "impala": [256], "nature": [512]}
-_OWN_CHANNELS = {"mlp": [16, 32], "cnn": [16, 32], "impala": [16, 32, 32], "nature": [32, 64, 64]}
+ACTIVATIONS = ("tanh", "relu")
+DEFAULT_ALGORITHM = "ppo"
+"""The algorithm of settings that name none, as all did before there were others."""
+
+
+@dataclass(frozen=True)
+class Passes:
+    """How often a training runs its network on an observation: what its FLOPs are counted from."""
+
+    forward: int
+    """Passes forward."""
+    backward: int
+    """Passes backward, each as dear as two forward."""
+    formula: str
+    """How they are counted, for people; F are the FLOPs of a pass forward."""
 
 
 @dataclass
-class PPOConfig:
-    """Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347) on tiles or pixels.
+class LearnerConfig:
+    """What the settings of all algorithms have in common.
 
     A *decision* is one action chosen for one slot; it lasts `action_repeat` frames of the world.
     """
 
+    rules: ClassVar[Mapping[str, Rule]] = {
+        "total_steps": Count(),
+        "num_envs": Count(),
+        "threads": Count(),
+        "learning_rate": Number(0.0, 1.0, closed=False),
+        "gamma": Number(0.0, 1.0),
+        "max_grad_norm": Number(0.0, 1e6, closed=False),
+        "reward_scale": Number(0.0, 1e6, closed=False),
+        "anneal": Switch(),
+        "bfloat16": Switch(),
+        "compile": Switch(),
+    }
+    """What values fields may have; subclasses add their own."""
+    kept: ClassVar[tuple[str, ...]] = ()
+    """Fields that a saved policy needs to be built or played, beside those of its encoder."""
+    continues: ClassVar[bool] = True
+    """Whether a run that was stopped or killed goes on from its last saved state; otherwise it
+    starts from its beginning."""
+
+    algorithm: str = ""
+    """Name of the algorithm: the one that these settings belong to."""
     total_steps: int = 3_000_000
-    """Decisions to train for, rounded up to whole rollouts of `num_envs * num_steps`."""
+    """Decisions to train for, rounded up to whole rollouts."""
     num_envs: int = 256
     """Slots of the vector environment."""
-    num_steps: int = 128
-    """Decisions per slot in a rollout."""
-    batch_size: int = 4096
-    """Decisions in a minibatch; must divide `num_envs * num_steps`."""
-    epochs: int = 3
-    """Passes over each rollout."""
     learning_rate: float = 5e-4
-    """Adam's step size (at the start, if annealed)."""
+    """The optimiser's step size (at the start, if annealed)."""
     anneal: bool = False
     """Lower the learning rate linearly to 0 at `total_steps`."""
-    adam_eps: float = 1e-5
-    """Adam's epsilon."""
     gamma: float = 0.995
     """Discount per decision."""
-    gae_lambda: float = 0.95
-    """Lambda of generalised advantage estimation."""
-    clip: float = 0.2
-    """Clip range of the probability ratio."""
-    value_clip: float = 0.0
-    """Clip range of the value's change, in scaled reward; 0 turns it off."""
-    normalize_advantage: bool = True
-    """Standardise advantages within each minibatch."""
-    target_kl: float = 0.0
-    """Stop a rollout's epochs at 1.5 times this KL divergence, in nats; 0 turns it off."""
-    entropy: float = 0.01
-    """Weight of the entropy bonus."""
-    value_coef: float = 0.5
-    """Weight of the value loss."""
     max_grad_norm: float = 0.5
     """Largest norm of a gradient; larger ones are scaled down to it."""
     reward_scale: float = 0.1
     """Factor on the reward the learner sees; reported returns stay unscaled."""
-    normalize_reward: bool = False
-    """Divide the learner's reward by the running standard deviation of its discounted sum and clip
-    it to +-10, in place of `reward_scale`; reported returns stay unscaled."""
     encoder: str = "mlp"
     """On tiles, `mlp`: fully connected on one-hot tiles; `cnn`: convolutions on one-hot planes.  On
     pixels, `impala`: the paper's residual network; `nature`: that of Mnih et al. 2015."""
     hidden: list[int] = field(default_factory=list)
-    """Widths of the fully connected layers that actor and critic share (after the convolutions);
-    empty for the encoder's own: [128, 128] on tiles, [256] for `impala`, [512] for `nature`."""
+    """Widths of the fully connected layers after the convolutions, which all that the algorithm
+    learns shares; empty for the encoder's own: [128, 128] on tiles, [256] for `impala`, [512] for
+    `nature`."""
     heads: list[int] = field(default_factory=list)
-    """Widths of further layers, one stack for the actor and one for the critic."""
+    """Widths of further layers: one stack for the actor and one for the critic, or one for the
+    action values."""
     channels: list[int] = field(default_factory=list)
     """Channels of the convolutions (`cnn`: 3x3 of stride 2; `impala`: one residual stage each;
     `nature`: exactly three); empty for the encoder's own: [16, 32], [16, 32, 32], [32, 64, 64]."""
@@ -96,29 +108,58 @@ class PPOConfig:
         Raises:
             UserError: naming the field, the value and what is allowed.
         """
-        for name in ("total_steps", "num_envs", "num_steps", "batch_size", "epochs", "threads"):
-            _require_count(name, getattr(self, name))
-        for name, rule in _NUMBER_RULES.items():
-            _require_number(name, getattr(self, name), *rule)
-        for name in _SWITCHES:
-            if not isinstance(getattr(self, name), bool):
-                raise UserError(f"{name}={getattr(self, name)!r} is no switch: give true or false")
+        own = type(self).algorithm
+        if self.algorithm != own:
+            raise UserError(
+                f"algorithm={self.algorithm!r} does not belong to {type(self).__name__}, whose is "
+                f"{own!r}: choose the algorithm with agent={self.algorithm}"
+            )
+        for name, rule in self.rules.items():
+            rule.require(name, getattr(self, name))
         one_of("encoder", self.encoder, ENCODERS)
         one_of("activation", self.activation, ACTIVATIONS)
-        self.hidden = require_widths("hidden", self.hidden, least=0) or list(
-            _OWN_HIDDEN[self.encoder]
-        )
+        encoder = ENCODERS[self.encoder]
+        self.hidden = require_widths("hidden", self.hidden, least=0) or list(encoder.hidden)
         self.heads = require_widths("heads", self.heads, least=0)
         channels = require_widths("channels", self.channels, least=0)
-        self.channels = channels or list(_OWN_CHANNELS[self.encoder])
+        self.channels = channels or list(encoder.channels)
         require_channels("channels", self.encoder, self.channels)
         _require_device(self.device)
-        self._require_whole_batches()
+
+    @classmethod
+    def choose(cls, plain: Mapping[str, Any], path: str) -> type[LearnerConfig]:
+        """Return the dataclass that some settings are of, by their `algorithm`.
+
+        Args:
+            plain: the settings, as plain data.
+            path: where they stand, such as `agent.`, for messages.
+
+        Raises:
+            UserError: for an unknown algorithm, or settings of another one.
+        """
+        from .algorithms import algorithm, require_settings
+
+        name = plain.get("algorithm", DEFAULT_ALGORITHM)
+        chosen = algorithm(name, f"{path}algorithm").config
+        require_settings(name, chosen, plain, path)
+        return chosen
+
+    @property
+    def science(self) -> dict[str, Any]:
+        """The settings as plain data; `algorithm` is left out where it goes without saying."""
+        plain = dataclasses.asdict(self)
+        if plain["algorithm"] == DEFAULT_ALGORITHM:
+            del plain["algorithm"]
+        return plain
+
+    def passes(self, steps: int) -> Passes | None:
+        """Return how often a training of `steps` decisions runs its network; None: not counted."""
+        return None
 
     @property
     def rollout(self) -> int:
         """Decisions between two updates."""
-        return self.num_envs * self.num_steps
+        return self.num_envs
 
     @property
     def learns(self) -> bool:
@@ -129,82 +170,236 @@ class PPOConfig:
         """Return `steps` decisions, rounded up to whole rollouts."""
         return -(-steps // self.rollout) * self.rollout
 
-    def _require_whole_batches(self) -> None:
-        rollout = self.rollout
+
+@dataclass
+class OnPolicyConfig(LearnerConfig):
+    """What algorithms share that learn from each rollout once, and throw it away."""
+
+    rules: ClassVar[Mapping[str, Rule]] = {
+        **LearnerConfig.rules,
+        "num_steps": Count(),
+        "gae_lambda": Number(0.0, 1.0),
+        "entropy": Number(0.0, 1e6),
+        "value_coef": Number(0.0, 1e6),
+        "normalize_advantage": Switch(),
+        "normalize_reward": Switch(),
+    }
+
+    num_steps: int = 128
+    """Decisions per slot in a rollout."""
+    gae_lambda: float = 0.95
+    """Lambda of generalised advantage estimation."""
+    entropy: float = 0.01
+    """Weight of the entropy bonus."""
+    value_coef: float = 0.5
+    """Weight of the value loss."""
+    normalize_advantage: bool = True
+    """Standardise advantages within each minibatch."""
+    normalize_reward: bool = False
+    """Divide the learner's reward by the running standard deviation of its discounted sum and clip
+    it to +-10, in place of `reward_scale`; reported returns stay unscaled."""
+
+    @property
+    def rollout(self) -> int:
+        """Decisions between two updates."""
+        return self.num_envs * self.num_steps
+
+
+@dataclass
+class PPOConfig(OnPolicyConfig):
+    """Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347) on tiles or pixels."""
+
+    rules: ClassVar[Mapping[str, Rule]] = {
+        **OnPolicyConfig.rules,
+        "batch_size": Count(),
+        "epochs": Count(),
+        "adam_eps": Number(0.0, 1.0, closed=False),
+        "clip": Number(0.0, 10.0, closed=False),
+        "value_clip": Number(0.0, 1e6),
+        "target_kl": Number(0.0, 1e6),
+    }
+
+    algorithm: str = "ppo"
+    """Name of the algorithm."""
+    batch_size: int = 4096
+    """Decisions in a minibatch; must divide `num_envs * num_steps`."""
+    epochs: int = 3
+    """Passes over each rollout."""
+    adam_eps: float = 1e-5
+    """Adam's epsilon."""
+    clip: float = 0.2
+    """Clip range of the probability ratio."""
+    value_clip: float = 0.0
+    """Clip range of the value's change, in scaled reward; 0 turns it off."""
+    target_kl: float = 0.0
+    """Stop a rollout's epochs at 1.5 times this KL divergence, in nats; 0 turns it off."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values."""
+        super().__post_init__()
+        rollout = self.num_envs * self.num_steps
         if self.batch_size < 2 or rollout % self.batch_size:
             raise UserError(
                 f"batch_size={self.batch_size} does not divide num_envs * num_steps = {rollout}: "
                 f"give a divisor of {rollout} that is at least 2, for example {_divisor(rollout)}"
             )
 
-
-_SWITCHES = ("anneal", "normalize_advantage", "normalize_reward", "bfloat16", "compile")
-
-# Field -> (lowest, highest, whether the lowest itself is allowed).
-_NUMBER_RULES: dict[str, tuple[float, float, bool]] = {
-    "learning_rate": (0.0, 1.0, False),
-    "adam_eps": (0.0, 1.0, False),
-    "gamma": (0.0, 1.0, True),
-    "gae_lambda": (0.0, 1.0, True),
-    "clip": (0.0, 10.0, False),
-    "value_clip": (0.0, 1e6, True),
-    "target_kl": (0.0, 1e6, True),
-    "entropy": (0.0, 1e6, True),
-    "value_coef": (0.0, 1e6, True),
-    "max_grad_norm": (0.0, 1e6, False),
-    "reward_scale": (0.0, 1e6, False),
-}
-
-
-def require_widths(name: str, value: object, least: int) -> list[int]:
-    """Return layer widths as a plain list of ints.
-
-    Args:
-        name: the field, for the message.
-        value: what the user gave; any sequence of integers.
-        least: the smallest number of layers.
-
-    Raises:
-        UserError: if it is not `least` to 8 whole numbers from 1 to 4096.
-    """
-    allowed = f"give {least} to {MAX_LAYERS} whole numbers from 1 to {MAX_WIDTH}"
-    given = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [None]
-    widths = [w for w in given if isinstance(w, int) and not isinstance(w, bool)]
-    all_fit = len(widths) == len(given) and all(1 <= w <= MAX_WIDTH for w in widths)
-    if not all_fit or not least <= len(widths) <= MAX_LAYERS:
-        raise UserError(f"{name}={_shown(value)} is not allowed: {allowed}")
-    return widths
-
-
-def require_channels(name: str, encoder: str, channels: list[int]) -> None:
-    """Refuse channels that the encoder has no layers for.
-
-    Raises:
-        UserError: naming the field.
-    """
-    if encoder == "nature" and len(channels) != 3:
-        raise UserError(
-            f"{name}={channels} does not fit encoder=nature: give three, for example [32,64,64]"
+    def passes(self, steps: int) -> Passes:
+        """Return how often a training of `steps` decisions runs its network."""
+        return Passes(
+            steps + steps * self.epochs,
+            steps * self.epochs,
+            "environment steps x F + environment steps x epochs x 3 F, with F the FLOPs of one "
+            "pass through the network: one pass to act, and for each epoch one forward and one "
+            "backward pass (twice as dear) on every step",
         )
 
 
-def _shown(value: object) -> str:
-    """Return `value` as a message shows it: a wrong value can be endless."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+@dataclass
+class RecurrentPPOConfig(PPOConfig):
+    """PPO with a memory: an LSTM after the encoder (sb3-contrib's `RecurrentPPO`)."""
+
+    rules: ClassVar[Mapping[str, Rule]] = {
+        **PPOConfig.rules,
+        "lstm_width": Count(1, 4096),
+        "lstm_layers": Count(1, 8),
+        "critic_lstm": Switch(),
+    }
+    kept: ClassVar[tuple[str, ...]] = ("lstm_width", "lstm_layers", "critic_lstm")
+
+    algorithm: str = "recurrent_ppo"
+    """Name of the algorithm."""
+    lstm_width: int = 128
+    """Numbers that each layer of the memory holds."""
+    lstm_layers: int = 1
+    """Layers of the memory."""
+    critic_lstm: bool = True
+    """Give the critic a memory of its own; otherwise it has none, and sees the present alone."""
 
 
-def _require_count(name: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise UserError(f"{name}={value!r} is not allowed: give a whole number of at least 1")
+@dataclass
+class A2CConfig(OnPolicyConfig):
+    """Advantage actor-critic, synchronous (Mnih et al. 2016, arXiv 1602.01783)."""
+
+    rules: ClassVar[Mapping[str, Rule]] = {
+        **OnPolicyConfig.rules,
+        "rms_prop": Switch(),
+        "optimizer_eps": Number(0.0, 1.0, closed=False),
+    }
+
+    algorithm: str = "a2c"
+    """Name of the algorithm."""
+    num_envs: int = 64
+    """Slots of the vector environment."""
+    num_steps: int = 5
+    """Decisions per slot in a rollout, from each of which there is one gradient step."""
+    learning_rate: float = 7e-4
+    """The optimiser's step size (at the start, if annealed)."""
+    gae_lambda: float = 1.0
+    """Lambda of generalised advantage estimation; 1: the sum of the rollout's rewards."""
+    normalize_advantage: bool = False
+    """Standardise advantages within each rollout."""
+    rms_prop: bool = True
+    """Use RMSprop, as the paper did; otherwise Adam."""
+    optimizer_eps: float = 1e-5
+    """The optimiser's epsilon."""
+
+    def passes(self, steps: int) -> Passes:
+        """Return how often a training of `steps` decisions runs its network."""
+        return Passes(
+            2 * steps,
+            steps,
+            "environment steps x F + environment steps x 3 F, with F the FLOPs of one pass "
+            "through the network: one pass to act, and one forward and one backward pass (twice "
+            "as dear) on every step",
+        )
 
 
-def _require_number(name: str, value: object, low: float, high: float, closed: bool) -> None:
-    number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
-    if not low <= number <= high or (number == low and not closed):
-        least = "from" if closed else "above"
-        raise UserError(
-            f"{name}={value!r} is not allowed: give a number {least} {low:g} to {high:g}"
+@dataclass
+class DQNConfig(LearnerConfig):
+    """Deep Q-learning (Mnih et al. 2015) with a target network.
+
+    What it learned plays as it explored at the end: the action of the highest value, and with
+    probability `exploration_final` any.  Rewards are scaled and never normalised, as a replay
+    buffer would mix rewards of different units.  A run that was killed starts from its beginning.
+    """
+
+    rules: ClassVar[Mapping[str, Rule]] = {
+        **LearnerConfig.rules,
+        "batch_size": Count(2),
+        "adam_eps": Number(0.0, 1.0, closed=False),
+        "buffer_size": Count(),
+        "learning_starts": Count(0),
+        "train_every": Count(),
+        "gradient_steps": Count(),
+        "target_every": Count(),
+        "target_mix": Number(0.0, 1.0, closed=False),
+        "exploration_share": Number(0.0, 1.0, closed=False),
+        "exploration_initial": Number(0.0, 1.0),
+        "exploration_final": Number(0.0, 1.0),
+    }
+    kept: ClassVar[tuple[str, ...]] = ("exploration_final",)
+    continues: ClassVar[bool] = False  # a replay buffer, of up to gigabytes, is in no state file
+
+    algorithm: str = "dqn"
+    """Name of the algorithm."""
+    num_envs: int = 32
+    """Slots of the vector environment."""
+    learning_rate: float = 5e-4
+    """Adam's step size (at the start, if annealed)."""
+    max_grad_norm: float = 10.0
+    """Largest norm of a gradient; larger ones are scaled down to it."""
+    activation: str = "relu"
+    """Nonlinearity after each layer: `tanh` or `relu` (pixel encoders are always `relu` inside)."""
+    adam_eps: float = 1e-5
+    """Adam's epsilon."""
+    batch_size: int = 256
+    """Decisions in a minibatch, drawn from the buffer."""
+    buffer_size: int = 100_000
+    """Latest decisions that are kept to learn from; each takes the memory of two observations."""
+    learning_starts: int = 10_000
+    """Decisions, all at random, before the first gradient step."""
+    train_every: int = 4
+    """Decisions per slot between two updates."""
+    gradient_steps: int = 4
+    """Gradient steps of an update."""
+    target_every: int = 2_000
+    """Decisions between two updates of the target network."""
+    target_mix: float = 1.0
+    """Share of the network that the target network takes over then; 1: it becomes a copy."""
+    exploration_share: float = 0.3
+    """Part of the training in which exploration falls linearly from its first value to its last."""
+    exploration_initial: float = 1.0
+    """Probability of a random decision at the start."""
+    exploration_final: float = 0.05
+    """Probability of a random decision in the end, and whenever what it learned plays."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values."""
+        super().__post_init__()
+        if self.learning_starts >= self.total_steps:
+            raise UserError(
+                f"learning_starts={self.learning_starts} is not below "
+                f"total_steps={self.total_steps}, so nothing would be learned: lower it"
+            )
+        for name, least in (("buffer_size", self.batch_size), ("target_every", self.num_envs)):
+            if getattr(self, name) < least:
+                of = "batch_size" if name == "buffer_size" else "num_envs"
+                raise UserError(
+                    f"{name}={getattr(self, name)} is less than {of}={least}: give at least {least}"
+                )
+
+    def passes(self, steps: int) -> Passes:
+        """Return how often a training of `steps` decisions runs its network."""
+        updates = max(0, steps - self.learning_starts) // (self.num_envs * self.train_every)
+        drawn = updates * self.gradient_steps * self.batch_size
+        return Passes(
+            steps + 2 * drawn,
+            drawn,
+            "environment steps x F + gradient steps x batch size x 4 F, with F the FLOPs of one "
+            "pass through the network: at most one pass to act, and for every decision drawn from "
+            "the buffer one forward pass of the target network and one forward and one backward "
+            "pass (twice as dear)",
         )
 
 

@@ -2,8 +2,8 @@
 
 Public names: `Continuation`, `Progressing`.
 
-The file is safetensors: plain tensors (weights, Adam's moments, the generators of torch, NumPy and
-Python, the level stream's position) and, in its header, JSON (step counts, the reward's
+The file is safetensors: plain tensors (weights, the optimiser's moments, the generators of torch,
+NumPy and Python, the level stream's position) and, in its header, JSON (step counts, the reward's
 normaliser, recent episodes).  It holds no code and none is run when it is read.  It is written
 beside its place and moved there, with a checksum, so that a kill at any moment leaves a whole file.
 
@@ -29,7 +29,7 @@ import safetensors
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
-from stable_baselines3 import PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import Tensor
 
 from misgen.envs.core.errors import UserError
@@ -40,7 +40,13 @@ from .rewards import NormalizedReward
 
 _FORMAT = "misgen-training-state"
 _VERSION = 1
-_MOMENTS = ("exp_avg", "exp_avg_sq")
+_MOMENTS: dict[str, tuple[str, ...]] = {
+    "Adam": ("exp_avg", "exp_avg_sq"),
+    "RMSprop": ("square_avg",),
+}
+"""What each optimiser remembers of a weight, beside the number of its steps."""
+_SQUARES = ("exp_avg_sq", "square_avg")
+"""Those of them that are means of squares."""
 _DAMAGE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What comes of taking up a state that is not what it should be."""
 _DTYPES = (torch.float32, torch.int64, torch.uint8)
@@ -95,7 +101,7 @@ class Continuation:
         self._on_continue = on_continue
         self._begin = self._saved = self._last = time.monotonic()
 
-    def after_update(self, model: PPO, progress: Progressing) -> bool:
+    def after_update(self, model: BaseAlgorithm, progress: Progressing) -> bool:
         """Write the file if it is time; return whether to go on.
 
         Called after each rollout's update.  It ends the run while there still is time for no more
@@ -111,7 +117,7 @@ class Continuation:
             self._saved = time.monotonic()
         return not self.stopped
 
-    def take_up(self, model: PPO, progress: Progressing, total_steps: int) -> None:
+    def take_up(self, model: BaseAlgorithm, progress: Progressing, total_steps: int) -> None:
         """Put the file's state, if there is one, into a model that has not trained yet.
 
         Args:
@@ -140,7 +146,7 @@ class Continuation:
             raise _damaged(self.path, f"{type(error).__name__}: {error}") from error
         self._on_continue(model.num_timesteps)
 
-    def _write(self, model: PPO, progress: Progressing) -> None:
+    def _write(self, model: BaseAlgorithm, progress: Progressing) -> None:
         tensors = {**_model_tensors(model), **_generator_tensors()}
         plain = {
             "run": self._run,
@@ -220,18 +226,19 @@ def _damaged(path: Path, why: str) -> UserError:
 
 
 # ---------------------------------------------------------------------------------------------
-# The model: weights, Adam, the reward's normaliser, the level stream
+# The model: weights, the optimiser, the reward's normaliser, the level stream
 # ---------------------------------------------------------------------------------------------
 
 
-def _model_tensors(model: PPO) -> dict[str, Tensor]:
+def _model_tensors(model: BaseAlgorithm) -> dict[str, Tensor]:
     tensors = {}
-    adam = model.policy.optimizer.state
+    optimizer = model.policy.optimizer
+    state, moments = optimizer.state, _moments_of(optimizer)
     for name, parameter in model.policy.named_parameters():
         tensors[f"weight/{name}"] = _plain(parameter)
-        tensors[f"step/{name}"] = _plain(adam[parameter]["step"])
-        for moment in _MOMENTS:
-            tensors[f"{moment}/{name}"] = _plain(adam[parameter][moment])
+        tensors[f"step/{name}"] = _plain(state[parameter]["step"])
+        for moment in moments:
+            tensors[f"{moment}/{name}"] = _plain(state[parameter][moment])
     drawn = _stream(model)
     if drawn is not None:
         tensors["drawn"] = torch.from_numpy(drawn.copy())
@@ -239,7 +246,7 @@ def _model_tensors(model: PPO) -> dict[str, Tensor]:
 
 
 def _require_possible(
-    model: PPO, tensors: dict[str, Tensor], plain: dict[str, Any], total_steps: int
+    model: Any, tensors: dict[str, Tensor], plain: dict[str, Any], total_steps: int
 ) -> None:
     """Refuse counts and tensors that no training of this model leaves.
 
@@ -253,17 +260,19 @@ def _require_possible(
     _require_count("steps", steps, rollout, total_steps - 1)
     if steps % rollout:
         raise ValueError(f"steps={steps} are no whole rollouts of {rollout}")
-    _require_count("updates", updates, 1, steps // rollout * model.n_epochs)
+    _require_count("updates", updates, 1, steps // rollout * getattr(model, "n_epochs", 1))
     if not isinstance(cuts, list):
         raise ValueError("cuts is no list")
     for cut in cuts:
         _require_count("cuts", cut, rollout, steps)
+    moments = _moments_of(model.policy.optimizer)
     known = dict(model.policy.named_parameters())
     for name, parameter in known.items():
-        for part in ("weight", *_MOMENTS):
+        for part in ("weight", *moments):
             _require_tensor(tensors, f"{part}/{name}", parameter.shape, torch.float32)
         _require_tensor(tensors, f"step/{name}", torch.Size(), torch.float32)
-        if (tensors[f"exp_avg_sq/{name}"] < 0).any() or tensors[f"step/{name}"] < 1:
+        squares = [tensors[f"{moment}/{name}"] for moment in moments if moment in _SQUARES]
+        if any((one < 0).any() for one in squares) or tensors[f"step/{name}"] < 1:
             raise ValueError(f"the moments of {name} are negative, or of no step")
     drawn = _stream(model)
     if drawn is not None:
@@ -293,7 +302,7 @@ def _require_tensor(
         raise ValueError(f"{name} holds NaN or infinity")
 
 
-def _restore_model(model: PPO, tensors: dict[str, Tensor], plain: dict[str, Any]) -> None:
+def _restore_model(model: BaseAlgorithm, tensors: dict[str, Tensor], plain: dict[str, Any]) -> None:
     optimizer = model.policy.optimizer
     with torch.no_grad():
         for name, parameter in model.policy.named_parameters():
@@ -303,7 +312,7 @@ def _restore_model(model: PPO, tensors: dict[str, Tensor], plain: dict[str, Any]
             parameter.copy_(weight)
             state: dict[str, Tensor] = optimizer.state[parameter]
             state["step"] = tensors[f"step/{name}"].to(parameter.device)
-            for moment in _MOMENTS:
+            for moment in _moments_of(optimizer):
                 state[moment] = torch.empty_like(parameter).copy_(tensors[f"{moment}/{name}"])
     model.num_timesteps = int(plain["steps"])
     model._n_updates = int(plain["updates"])
@@ -317,7 +326,7 @@ def _restore_model(model: PPO, tensors: dict[str, Tensor], plain: dict[str, Any]
         base.drawn = tensors["drawn"].numpy()
 
 
-def _moments(model: PPO) -> list[float] | None:
+def _moments(model: BaseAlgorithm) -> list[float] | None:
     """Return mean, variance and count of the reward's discounted sums, if it is normalised."""
     env = model.get_env()
     if not isinstance(env, NormalizedReward):
@@ -325,9 +334,13 @@ def _moments(model: PPO) -> list[float] | None:
     return [float(env.moments.mean), float(env.moments.var), float(env.moments.count)]
 
 
-def _stream(model: PPO) -> NDArray[np.int64] | None:
+def _stream(model: BaseAlgorithm) -> NDArray[np.int64] | None:
     """Return how many levels each slot has drawn, None for an environment that draws none."""
     return getattr(getattr(model.get_env(), "unwrapped", None), "drawn", None)
+
+
+def _moments_of(optimizer: torch.optim.Optimizer) -> tuple[str, ...]:
+    return _MOMENTS[type(optimizer).__name__]
 
 
 def _plain(tensor: Tensor) -> Tensor:

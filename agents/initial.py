@@ -15,15 +15,17 @@ from torch import Tensor
 
 from misgen.envs.core.errors import UserError
 
-from .checkpoint import load_policy
-from .config import PPOConfig
+from .checkpoint import expected_shapes, load_policy
+from .config import LearnerConfig
+from .encoders import ENCODERS
+from .spec import PolicySpec
 
 _NETWORK = ("encoder", "hidden", "heads", "channels", "activation")
 
 
 def initial_weights(
     folder: str | Path,
-    config: PPOConfig,
+    config: LearnerConfig,
     observation_space: gymnasium.Space,
     action_space: gymnasium.Space,
     checksum: str | None = None,
@@ -49,10 +51,22 @@ def initial_weights(
         )
     for name in _NETWORK:
         base, own = getattr(spec, name), getattr(config, name)
-        used = name != "channels" or spec.encoder != "mlp"
+        used = name != "channels" or ENCODERS[spec.encoder].has_channels
         if used and base != own:
             raise UserError(
                 f"init={folder} has {name}={base}, this run agent.{name}={own}: train on with the "
                 f"same network, agent.{name}={str(base).replace(' ', '')}"
             )
+    own = PolicySpec.of(config, observation_space, action_space)
+    if expected_shapes(own) != expected_shapes(spec):
+        raise UserError(
+            f"init={folder} was trained with algorithm={spec.algorithm}{_listed(spec)}, whose "
+            f"network is not that of agent={own.algorithm}{_listed(own)}: train on with the same "
+            "algorithm and settings"
+        )
     return {name: parameter.detach().clone() for name, parameter in policy.named_parameters()}
+
+
+def _listed(spec: PolicySpec) -> str:
+    values = ", ".join(f"{name}={value}" for name, value in spec.settings.items())
+    return f" ({values})" if values else ""

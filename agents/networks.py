@@ -1,7 +1,7 @@
 """Networks as a stable-baselines3 policy, and the encoders that read tile windows.
 
-Public names: `EncoderPolicy`, `MlpEncoder`, `CnnEncoder`, `policy_kwargs`, `inference_kwargs`,
-`make_spaces`.
+Public names: `EncoderPolicy`, `MlpEncoder`, `CnnEncoder`, `RawObservations`, `policy_kwargs`,
+`inference_kwargs`, `build_actor_critic`, `settle`, `make_spaces`.
 
 An observation is `tiles` (uint8 [n, height, width], classes 0..C-1) and `body` (float32 [n, k]), or
 `rgb` (whose encoders are in `vision`).  One encoder is shared by actor and critic.  The policy
@@ -12,24 +12,40 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.distributions import Distribution
-from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .config import PIXEL_ENCODERS, PPOConfig
+from misgen.envs.core.modality import GRID, RGB
+
+from .config import LearnerConfig
+from .encoders import ENCODERS
 from .onehot import OneHotLinear
 from .spec import PolicySpec
 from .vision import ImpalaEncoder, NatureEncoder, PixelEncoder
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+
+_ActorCritic = TypeVar("_ActorCritic", bound=ActorCriticPolicy)
+
+
+class RawObservations(BasePolicy):
+    """Beside a policy of stable-baselines3: its encoder gets observations as they are.
+
+    Otherwise all would be made floats first, and pixels be divided by 255 twice.
+    """
+
+    def extract_features(self, obs: Any, features_extractor: BaseFeaturesExtractor) -> Tensor:
+        """Return the encoder's features."""
+        return features_extractor(obs)
 
 
 class EncoderPolicy(ActorCriticPolicy):
@@ -41,12 +57,15 @@ class EncoderPolicy(ActorCriticPolicy):
 
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)
-        if isinstance(self.features_extractor, PixelEncoder):
-            self.features_extractor.settle()
+        settle(self.features_extractor)
 
     def logits_and_values(self, obs: Any) -> tuple[Tensor, Tensor]:
         """Return action logits (float32 [n, num_actions]) and values (float32 [n, 1])."""
-        for_actor, for_critic = self.mlp_extractor(self.features_extractor(obs))
+        return self.from_features(self.features_extractor(obs))
+
+    def from_features(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the same from the encoder's output."""
+        for_actor, for_critic = self.mlp_extractor(features)
         return self.action_net(for_actor), self.value_net(for_critic)
 
     def forward(self, obs: Any, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
@@ -121,35 +140,49 @@ class CnnEncoder(BaseFeaturesExtractor):
         return self.dense(torch.cat([flat, observations["body"]], dim=1))
 
 
-def policy_kwargs(config: PPOConfig) -> dict[str, Any]:
-    """Return `EncoderPolicy`'s arguments for training as `config` asks."""
-    # One fused kernel for all weights: Adam's step takes 0.3 ms instead of 1.
+def settle(encoder: nn.Module) -> None:
+    """Give an encoder's weights their form, once stable-baselines3 has drawn them in its own."""
+    if isinstance(encoder, PixelEncoder):
+        encoder.settle()
+
+
+def policy_kwargs(config: LearnerConfig, eps: float) -> dict[str, Any]:
+    """Return a policy's arguments for training as `config` asks, with Adam of epsilon `eps`."""
     network = _network(config)
-    if config.encoder in PIXEL_ENCODERS:
+    if ENCODERS[config.encoder].reads is RGB:
         network["features_extractor_kwargs"]["bfloat16"] = config.bfloat16
-    return network | {"optimizer_kwargs": {"eps": config.adam_eps, "fused": True}}
+    # One fused kernel for all weights: Adam's step takes 0.3 ms instead of 1.
+    return network | {"optimizer_kwargs": {"eps": eps, "fused": True}}
 
 
 def inference_kwargs(spec: PolicySpec) -> dict[str, Any]:
-    """Return `EncoderPolicy`'s arguments for the network of a saved policy."""
+    """Return a policy's arguments for the network of a saved one."""
     return _network(spec)
+
+
+def build_actor_critic(policy: type[_ActorCritic], spec: PolicySpec, **more: Any) -> _ActorCritic:
+    """Return a fresh actor-critic network as `spec` describes it; `more` are further arguments."""
+    observation_space, action_space = make_spaces(spec)
+    arguments = inference_kwargs(spec) | more
+    return policy(observation_space, action_space, lambda _: 0.0, **arguments)
 
 
 def make_spaces(spec: PolicySpec) -> tuple[spaces.Dict, spaces.Discrete]:
     """Return the spaces of the environment that a saved policy was trained in."""
     if spec.rgb_shape:
-        pixels = spaces.Box(0, 255, spec.rgb_shape, np.uint8)
-        return spaces.Dict({"rgb": pixels}), spaces.Discrete(spec.num_actions)
-    tiles = spaces.Box(0, spec.tile_classes - 1, spec.tile_shape, np.uint8)
+        pixels: spaces.Space[Any] = spaces.Box(0, 255, spec.rgb_shape, np.uint8)
+        return spaces.Dict(RGB.of(pixels)), spaces.Discrete(spec.num_actions)
+    tiles: spaces.Space[Any] = spaces.Box(0, spec.tile_classes - 1, spec.tile_shape, np.uint8)
     body = spaces.Box(-np.inf, np.inf, (spec.body_size,), np.float32)
-    return spaces.Dict({"tiles": tiles, "body": body}), spaces.Discrete(spec.num_actions)
+    return spaces.Dict(GRID.of(tiles, body)), spaces.Discrete(spec.num_actions)
 
 
-def _network(source: PPOConfig | PolicySpec) -> dict[str, Any]:
+def _network(source: LearnerConfig | PolicySpec) -> dict[str, Any]:
+    encoder = ENCODERS[source.encoder]
     arguments: dict[str, Any] = {"hidden": list(source.hidden)}
-    if source.encoder not in PIXEL_ENCODERS:
+    if encoder.reads is GRID:
         arguments["activation"] = source.activation
-    if source.encoder != "mlp":
+    if encoder.has_channels:
         arguments["channels"] = list(source.channels)
     return {
         "features_extractor_class": _ENCODER_CLASSES[source.encoder],

@@ -1,10 +1,11 @@
 """A trained policy as the evaluator sees it.
 
-Public name: `PolicyAgent`.
+Public names: `PolicyAgent`; `in_blocks`, `rows_of` and `softmax`, for other players of networks.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from misgen.envs.core.errors import UserError
+from misgen.envs.core.modality import RGB
 
-from .networks import EncoderPolicy
 from .spec import PolicySpec
 
 if TYPE_CHECKING:
@@ -31,17 +32,17 @@ PIXEL_ROWS = 32
 
 
 class PolicyAgent:
-    """Plays a trained policy's action probabilities; has its critic."""
+    """Plays the action probabilities of a policy without a memory; has its critic."""
 
-    def __init__(self, policy: EncoderPolicy, spec: PolicySpec, name: str = "ppo") -> None:
-        """Wrap `policy`, a network built from `spec`, and call it `name`."""
-        self.name = name
+    def __init__(self, policy: Any, spec: PolicySpec, name: str = "") -> None:
+        """Wrap `policy`, a network built from `spec`, and call it `name` (or by its algorithm)."""
+        self.name = name or spec.algorithm
         self.spec = spec
         self._policy = policy.eval()
-        self._rows = PIXEL_ROWS if spec.rgb_shape else ROWS
+        self._rows = rows_of(spec)
 
     @property
-    def network(self) -> EncoderPolicy:
+    def network(self) -> Any:
         """The network, for whoever looks inside."""
         return self._policy
 
@@ -51,8 +52,7 @@ class PolicyAgent:
     def probabilities(self, observation: Observation, engine: Any = None) -> NDArray[np.float64]:
         """Return float64 [n, num_actions], row by row independent of the batch."""
         logits, _ = self._outputs(observation)
-        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return weights / weights.sum(axis=1, keepdims=True)
+        return softmax(logits)
 
     def value(self, observation: Observation) -> NDArray[np.float64]:
         """Return the critic's value, float64 [n], in units of unscaled reward."""
@@ -65,13 +65,12 @@ class PolicyAgent:
         Raises:
             UserError: if one is no finite number.
         """
-        n = len(observation[self.spec.observed[0]])
+        n = len(observation[self.spec.modality.seen])
         logits = np.empty((n, self.spec.num_actions))
         values = np.empty(n)
-        for first in range(0, n, self._rows):
-            rows = slice(first, min(first + self._rows, n))
-            count = rows.stop - first
-            found = self._pass({key: observation[key][rows] for key in self.spec.observed})
+        for rows, block in in_blocks(observation, self.spec.modality.keys, self._rows):
+            count = rows.stop - rows.start
+            found = self._pass(block)
             logits[rows], values[rows] = found[0][:count], found[1][:count, 0]
         if not (np.isfinite(logits).all() and np.isfinite(values).all()):
             raise UserError(
@@ -81,14 +80,34 @@ class PolicyAgent:
         return logits, values
 
     @torch.inference_mode()
-    def _pass(self, rows: Observation) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Run the network on up to `_rows` rows, padded; return logits and values of all rows."""
+    def _pass(self, block: Observation) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Run the network on a padded block; return logits and values of all its rows."""
         device = self._policy.device
-        padded = {key: _padded(values, self._rows) for key, values in rows.items()}
         logits, values = self._policy.logits_and_values(
-            {key: torch.from_numpy(values).to(device) for key, values in padded.items()}
+            {key: torch.from_numpy(values).to(device) for key, values in block.items()}
         )
         return logits.cpu().numpy(), values.cpu().numpy()
+
+
+def rows_of(spec: PolicySpec) -> int:
+    """Return how many rows every pass through a policy's network has."""
+    return PIXEL_ROWS if spec.modality is RGB else ROWS
+
+
+def in_blocks(
+    observation: Observation, keys: tuple[str, ...], size: int
+) -> Iterator[tuple[slice, Observation]]:
+    """Yield an observation in blocks of `size` rows, the last padded, and which rows each holds."""
+    n = len(observation[keys[0]])
+    for first in range(0, n, size):
+        rows = slice(first, min(first + size, n))
+        yield rows, {key: _padded(observation[key][rows], size) for key in keys}
+
+
+def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return probabilities, row by row."""
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def _padded(rows: NDArray[Any], count: int) -> NDArray[Any]:

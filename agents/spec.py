@@ -1,6 +1,7 @@
 """What a saved policy is: its network, what it sees and does, and where it comes from.
 
-Public names: `PolicySpec`, `SCHEMA_VERSION`, `DESCRIPTION`, `require_encoder`, `weights_checksum`.
+Public names: `PolicySpec`, `SCHEMA_VERSION`, `DESCRIPTION`, `require_encoder`, `read_spec`,
+`weights_checksum`.
 Imports no torch.
 
 `policy.json` is this record.  It is read field by field, as something a stranger may have written:
@@ -21,15 +22,12 @@ from gymnasium import spaces
 
 from misgen.envs.core.errors import UserError, one_of
 from misgen.envs.core.files import open_regular, parse_json
+from misgen.envs.core.modality import GRID, MODALITIES, RGB, Modality, modality_of
 
-from .config import (
-    ACTIVATIONS,
-    ENCODERS,
-    PIXEL_ENCODERS,
-    PPOConfig,
-    require_channels,
-    require_widths,
-)
+from .algorithms import algorithm
+from .config import ACTIVATIONS, DEFAULT_ALGORITHM, LearnerConfig
+from .encoders import ENCODERS, encoders_of
+from .limits import require_channels, require_widths
 
 SCHEMA_VERSION = 1
 FORMAT = "misgen-policy"
@@ -70,16 +68,20 @@ class PolicySpec:
     """
     rgb_shape: tuple[int, int, int] | None = None
     """Height, width and colours of the pixels; None for a policy that reads tiles."""
+    algorithm: str = DEFAULT_ALGORITHM
+    """Name of the algorithm that trained it, and that knows its network and how to play it."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """The algorithm's settings that its network or its play needs (`LearnerConfig.kept`)."""
 
     @property
-    def observed(self) -> tuple[str, ...]:
-        """Keys of the observation."""
-        return ("rgb",) if self.rgb_shape else ("tiles", "body")
+    def modality(self) -> Modality:
+        """The observations that it reads."""
+        return RGB if self.rgb_shape else GRID
 
     @classmethod
     def of(
         cls,
-        config: PPOConfig,
+        config: LearnerConfig,
         observation_space: gymnasium.Space[Any],
         action_space: gymnasium.Space[Any],
         action_set: str = "",
@@ -100,6 +102,8 @@ class PolicySpec:
             action_set=action_set,
             reward_scale=config.reward_scale,
             metadata=dict(metadata or {}),
+            algorithm=config.algorithm,
+            settings={name: getattr(config, name) for name in config.kept},
             **_sizes(observation_space, action_space),
         )
 
@@ -108,6 +112,8 @@ class PolicySpec:
         document = {
             "format": FORMAT,
             "version": SCHEMA_VERSION,
+            "algorithm": self.algorithm,
+            "settings": self.settings,
             "network": {
                 "encoder": self.encoder,
                 "hidden": self.hidden,
@@ -161,6 +167,7 @@ class PolicySpec:
             action_set=action.text("action_set"),
             reward_scale=document.positive("reward_scale"),
             metadata=document.mapping("metadata"),
+            **_read_algorithm(document, where),
         )
         return spec, document.text("weights_sha256")
 
@@ -190,8 +197,8 @@ class PolicySpec:
         _require_same("{} body numbers", self.body_size, given["body_size"])
 
 
-def weights_checksum(folder: str | Path) -> str:
-    """Return the SHA-256 of a saved policy's weights, as its description has it.
+def read_spec(folder: str | Path) -> tuple[PolicySpec, str]:
+    """Return a saved policy's specification, and the SHA-256 of its weights as it has it.
 
     Raises:
         UserError: if there is no description, or it is damaged.
@@ -204,7 +211,16 @@ def weights_checksum(folder: str | Path) -> str:
         raise UserError(
             f"{path} cannot be read ({error.strerror}): give the folder of a trained policy"
         ) from None
-    return PolicySpec.from_json(text, str(path))[1]
+    return PolicySpec.from_json(text, str(path))
+
+
+def weights_checksum(folder: str | Path) -> str:
+    """Return the SHA-256 of a saved policy's weights, as its description has it.
+
+    Raises:
+        UserError: if there is no description, or it is damaged.
+    """
+    return read_spec(folder)[1]
 
 
 def require_encoder(encoder: str, observation_space: gymnasium.Space[Any]) -> None:
@@ -213,15 +229,14 @@ def require_encoder(encoder: str, observation_space: gymnasium.Space[Any]) -> No
     Raises:
         UserError: naming the encoder and the setting to change.
     """
-    keys = set(observation_space) if isinstance(observation_space, spaces.Dict) else set()
-    pixels = encoder in PIXEL_ENCODERS
-    if {"rgb"} <= keys if pixels else {"tiles", "body"} <= keys:
+    keys = observation_space.spaces if isinstance(observation_space, spaces.Dict) else ()
+    reads = ENCODERS[encoder].reads
+    if modality_of(keys) is reads:
         return
-    reads, wanted = ("pixels", "rgb") if pixels else ("tile windows", "grid")
-    others = [name for name in ENCODERS if (name in PIXEL_ENCODERS) != pixels]
+    others = [name for one in MODALITIES.values() if one is not reads for name in encoders_of(one)]
     raise UserError(
-        f"encoder={encoder!r} reads {reads}, but the environment's observation is "
-        f"{observation_space}: pass env.observation={wanted}, or train with agent.encoder="
+        f"encoder={encoder!r} reads {reads.described}, but the environment's observation is "
+        f"{observation_space}: pass env.observation={reads.option}, or train with agent.encoder="
         f"{' or '.join(others)}"
     )
 
@@ -234,15 +249,15 @@ def _sizes(
     Raises:
         UserError: if they are neither tiles nor pixels with discrete actions.
     """
-    parts = observation_space.spaces if isinstance(observation_space, spaces.Dict) else {}
+    given = observation_space.spaces if isinstance(observation_space, spaces.Dict) else {}
+    modality = modality_of(given)
+    parts = [given[key] for key in modality.keys] if modality else []
     none = {"tile_shape": (0, 0), "tile_classes": 0, "body_size": 0, "rgb_shape": None}
-    match parts.get("rgb"), parts.get("tiles"), parts.get("body"), action_space:
-        case spaces.Box(shape=(height, width, colours)), _, _, spaces.Discrete(n=actions):
+    match parts, action_space:
+        case [spaces.Box(shape=(height, width, colours))], spaces.Discrete(n=actions):
             return {**none, "rgb_shape": (height, width, colours), "num_actions": int(actions)}
         case (
-            None,
-            spaces.Box(shape=(height, width)) as tiles,
-            spaces.Box() as body,
+            [spaces.Box(shape=(height, width)) as tiles, spaces.Box() as body],
             spaces.Discrete(n=actions),
         ):
             return {
@@ -253,8 +268,9 @@ def _sizes(
                 "num_actions": int(actions),
             }
     raise UserError(
-        f"policies read tile windows or pixels and play discrete actions, but the environment has "
-        f"{observation_space} and {action_space}: pass env.observation=grid or rgb"
+        f"policies read {' or '.join(one.described for one in MODALITIES.values())} and play "
+        f"discrete actions, but the environment has {observation_space} and {action_space}: pass "
+        f"env.observation={' or '.join(MODALITIES)}"
     )
 
 
@@ -265,6 +281,9 @@ class _Fields:
         if not isinstance(values, dict):
             raise UserError(f"{where}: {prefix or 'the document'} is not a JSON object: {_HELP}")
         self._values, self._where, self._prefix = values, where, prefix
+
+    def has(self, name: str) -> bool:
+        return name in self._values
 
     def get(self, name: str) -> Any:
         if name not in self._values:
@@ -308,7 +327,7 @@ class _Fields:
 
 def _read_observation(observation: _Fields, encoder: str) -> dict[str, Any]:
     """Return what `PolicySpec` holds of the observation, by field."""
-    if encoder in PIXEL_ENCODERS:
+    if ENCODERS[encoder].reads is RGB:
         height, width, colours = observation.integers("rgb_shape", 3, 1, 1024)
         shape = (height, width, colours)
         return {"tile_shape": (0, 0), "tile_classes": 0, "body_size": 0, "rgb_shape": shape}
@@ -318,6 +337,18 @@ def _read_observation(observation: _Fields, encoder: str) -> dict[str, Any]:
         "tile_classes": observation.integer("tile_classes", 1, 256),
         "body_size": observation.integer("body_size", 1, 1024),
     }
+
+
+def _read_algorithm(document: _Fields, where: str) -> dict[str, Any]:
+    """Return the algorithm's name and settings; a file from before there were several has none."""
+    name = document.text("algorithm") if document.has("algorithm") else DEFAULT_ALGORITHM
+    config = algorithm(name, f"{where}: algorithm").config
+    settings = document.section("settings") if config.kept else document
+    values = {key: settings.get(key) for key in config.kept}
+    for key, value in values.items():
+        if key in config.rules:
+            config.rules[key].require(f"{where}: settings.{key}", value)
+    return {"algorithm": name, "settings": values}
 
 
 _HELP = "restore the file from the training run that wrote it"

@@ -326,11 +326,13 @@ def measure_training(config: BenchConfig) -> tuple[dict[str, Any], Table]:
     """Return decisions/s of training, rollout and update together, and a table of them."""
     import dataclasses
 
+    from misgen.agents import PPOConfig
     from misgen.agents.ppo import train_ppo
     from misgen.envs.core.sb3 import MisgenVecEnv
 
     run = lab()
     agent = run.agent
+    assert isinstance(agent, PPOConfig)
     steps = config.rollouts * agent.num_envs * agent.num_steps
     agent = dataclasses.replace(agent, total_steps=steps, threads=1)
     rates: list[float] = []

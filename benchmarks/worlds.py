@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.errors import UserError
-from misgen.envs.core.grid_world import OBSERVATIONS
+from misgen.envs.core.modality import MODALITIES
 from misgen.envs.core.registry import entries, make_world
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def distributions(with_procgen: bool) -> dict[str, LevelDistribution]:
     """
     found: dict[str, LevelDistribution] = {}
     for name, (package, _) in entries().items():
-        for observation in OBSERVATIONS:
+        for observation in MODALITIES:
             if package.endswith(".procgen") and not with_procgen:
                 continue
             try:
@@ -44,7 +44,7 @@ def worlds_table(rows: list[dict]) -> Table:
     title = f"Every world: {SLOTS} environments, one thread, random actions: frames/s"
     table = Table(title=title, min_width=78)
     table.add_column("world")
-    for observation in OBSERVATIONS:
+    for observation in MODALITIES:
         table.add_column(observation, justify="right")
         table.add_column("a CPU second", justify="right")
     rates = {
@@ -52,7 +52,7 @@ def worlds_table(rows: list[dict]) -> Table:
         for row in rows
     }
     for name in entries():
-        cells = [rates.get(f"{name} {observation}", ("", "")) for observation in OBSERVATIONS]
+        cells = [rates.get(f"{name} {observation}", ("", "")) for observation in MODALITIES]
         if any(cell[0] for cell in cells):
             table.add_row(name, *[text for cell in cells for text in cell])
     return table

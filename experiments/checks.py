@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from misgen.agents.config import PPOConfig
+from misgen.agents.config import LearnerConfig
 from misgen.agents.spec import require_encoder
 from misgen.envs.core.errors import UserError, did_you_mean
 from misgen.envs.core.level_set import names_files
@@ -70,7 +70,7 @@ def require_evaluable(run: TrainConfig, config: EvaluateConfig, sweep: bool = Fa
     conditions(run.distribution, test, config)
 
 
-def require_learning(config: PPOConfig) -> None:
+def require_learning(config: LearnerConfig) -> None:
     """Refuse a training whose learning rate is 0 in each of its updates.
 
     The rate is lowered after a rollout and before its update: to 0 if it was the last.

@@ -55,10 +55,12 @@ def multirun(
     import hydra
     from omegaconf import DictConfig, OmegaConf
 
+    from .config import offer_algorithms
     from .overrides import hydra_words, unwrap
 
     words = [word for word in argv if word not in _MULTIRUN]
     words = hydra_words(config_name, words, multirun=True)
+    offer_algorithms(words)
     OmegaConf.register_new_resolver("misgen_text", unwrap, replace=True)
     if check is not None:
         _check_jobs(config_name, words, check)

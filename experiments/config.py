@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
-from misgen.agents.config import PPOConfig
+from misgen.agents.config import DEFAULT_ALGORITHM, LearnerConfig
 from misgen.agents.spec import weights_checksum
 from misgen.envs.core.distribution import IdRange, LevelDistribution, require_disjoint
 from misgen.envs.core.errors import UserError, did_you_mean, in_range
@@ -94,8 +94,8 @@ class TrainConfig:
 
     env: dict[str, Any]
     """World name and its parameters."""
-    agent: PPOConfig
-    """How the agent learns."""
+    agent: LearnerConfig
+    """How the agent learns: the settings of its algorithm."""
     levels: LevelsConfig = field(default_factory=LevelsConfig)
     """Level ids of each split."""
     correlation: float = 1.0
@@ -134,6 +134,12 @@ class TrainConfig:
         in_range("save_every", self.save_every, 0, 1e6)
         if self.stop_after is not None:
             in_range("stop_after", self.stop_after, 0, 1e6)
+            if not self.agent.continues:
+                raise UserError(
+                    f"stop_after={self.stop_after:g} does not go with "
+                    f"agent={self.agent.algorithm}, whose runs cannot be taken up again: leave it "
+                    "out, or give another algorithm"
+                )
         for steps in self.snapshots:
             in_range("snapshots", steps, 0, self.agent.total_steps)
         if not self.init and (self.init_policy or self.init is not None):
@@ -174,7 +180,7 @@ class TrainConfig:
 
         (A run that was stopped goes on with new episodes; its manifest says where.)
         """
-        plain = dataclasses.asdict(self)
+        plain = dataclasses.asdict(self) | {"agent": self.agent.science}
         kept = {key: plain[key] for key in plain if key not in _NO_SCIENCE}
         unused = [key for key in _OPTIONAL if not kept[key]]
         return {key: value for key, value in kept.items() if key not in unused}
@@ -183,7 +189,9 @@ class TrainConfig:
     def slug(self) -> str:
         """Short name of the run for people."""
         tuned = "-tuned" if self.init_policy else ""
-        return f"{self.world.name}-rho{self.correlation:g}-seed{self.seed}{tuned}"
+        own = self.agent.algorithm
+        learner = "" if own == DEFAULT_ALGORITHM else f"-{own}"
+        return f"{self.world.name}-rho{self.correlation:g}-seed{self.seed}{learner}{tuned}"
 
     @property
     def hash(self) -> str:
@@ -240,6 +248,7 @@ def compose(config_name: str, overrides: Sequence[str]) -> dict[str, Any]:
     from .checks import require_tuning
     from .overrides import apart, hydra_words, unwrap_in
 
+    offer_algorithms(overrides)
     require_tuning(overrides)
     words, beside = apart(config_name, overrides)
     words = hydra_words(config_name, words)
@@ -250,11 +259,29 @@ def compose(config_name: str, overrides: Sequence[str]) -> dict[str, Any]:
                 config = hydra.compose(config_name, words)
                 plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
             except Exception as error:  # what hydra's parser raises is not all of its own kind
-                known = OmegaConf.to_container(hydra.compose(config_name), resolve=False)
+                known = _known_settings(config_name, words)
                 raise UserError(_explain(error, overrides, known)) from None
     finally:
         GlobalHydra.instance().clear()
     return {**typing.cast("dict[str, Any]", unwrap_in(plain)), **beside}
+
+
+def offer_algorithms(overrides: Sequence[str]) -> None:
+    """Make other packages' algorithms options of the group `agent`.
+
+    One that `overrides` ask for brings its own defaults; of the others no code is loaded.
+    """
+    from hydra.core.config_store import ConfigStore
+
+    from misgen.agents.algorithms import OWN, algorithm, algorithms
+
+    words = [word.partition("=") for word in overrides]
+    wanted = {one for key, _, value in words if key == "agent" for one in value.split(",")}
+    for name in algorithms():
+        if name not in OWN:
+            asked = name in wanted
+            plain = dataclasses.asdict(algorithm(name).config()) if asked else {"algorithm": name}
+            ConfigStore.instance().store(group="agent", name=name, node=plain)
 
 
 def typed(cls: type[T], plain: Mapping[str, Any], path: str = "") -> T:
@@ -290,7 +317,10 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
             raise UserError(f"{where}={value!r} must be a group of settings, such as {where}.x=1")
-        return typed(typing.cast("type[Any]", hint), value, f"{where}.")
+        cls = typing.cast("type[Any]", hint)
+        if issubclass(cls, LearnerConfig):
+            cls = cls.choose(value, f"{where}.")  # by its `algorithm`
+        return typed(cls, value, f"{where}.")
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         options = [option for option in typing.get_args(hint) if option is not type(None)]
@@ -332,6 +362,21 @@ _TYPE_NAMES = {
     str: "text",
     dict: "a group of settings",
 }
+
+
+def _known_settings(config_name: str, overrides: Sequence[str]) -> Any:
+    """Return the settings that there are with the options (`env`, `agent`) that were chosen."""
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+
+    chosen: list[str] = []
+    for word in overrides:
+        if re.match(r"[a-z_]+=", word):  # no dot: an option of a group, or a setting of the top
+            with contextlib.suppress(HydraException):
+                hydra.compose(config_name, [*chosen, word])
+                chosen.append(word)
+    return OmegaConf.to_container(hydra.compose(config_name, chosen), resolve=False)
 
 
 def _explain(error: Exception, overrides: Sequence[str], known: Any) -> str:

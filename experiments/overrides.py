@@ -267,11 +267,12 @@ def _option(group: str, value: str, multirun: bool) -> str:
     return ",".join(bare)
 
 
-@cache
 def _options(group: str) -> list[str]:
     import misgen.configs
+    from misgen.agents.algorithms import algorithms
 
-    return sorted(path.stem for path in (Path(misgen.configs.__path__[0]) / group).glob("*.yaml"))
+    found = {path.stem for path in (Path(misgen.configs.__path__[0]) / group).glob("*.yaml")}
+    return sorted(found.union(algorithms() if group == "agent" else ()))
 
 
 def _text(value: str, path: bool) -> str:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from misgen.envs.core.distribution import IdRange, LevelDistribution
 from misgen.envs.core.engine import Engine
 from misgen.envs.core.errors import UserError, did_you_mean, in_range, one_of
+from misgen.envs.core.modality import RGB
 from misgen.envs.core.registry import make_world
 from misgen.envs.core.world import World
 
@@ -51,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
     count = (wide.shape[1] + _GAP) // (side + _GAP)
     rows = [wide]
     for theme in _THEMES:
-        world = make_world(name, observation="rgb", theme=theme)
+        world = make_world(name, observation=RGB.option, theme=theme)
         pictures = [_enlarged(one, side) for one in seen(world, np.arange(first, first + count))]
         rows.append(_beside(pictures, wide.shape[1]))
     gap = np.full((_GAP, wide.shape[1], 3), 255, np.uint8)
@@ -80,12 +81,12 @@ def stretch(world: World, level_id: int, height: int, width: int) -> NDArray[np.
 def seen(world: World, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Return what agents see that have run and jumped to the right, uint8 [n, 64, 64, 3]."""
     engine = _started(world, ids)
-    last = engine.observe()["rgb"]
+    last = engine.observe()[RGB.seen]
     rng = np.random.default_rng(0)
     for _ in range(_DECISIONS):
         engine.step(rng.choice([7, 8], len(ids)))
         going = engine.episodes["running"]
-        last[going] = engine.observe()["rgb"][going]
+        last[going] = engine.observe()[RGB.seen][going]
     return last
 
 

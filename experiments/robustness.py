@@ -67,7 +67,7 @@ from .trained import TrainedRun, run_or_sweep
 if TYPE_CHECKING:
     import polars as pl
 
-    from misgen.agents.policy import PolicyAgent
+    from misgen.agents.base import TrainedAgent
 
     from .evaluation.rollout import Actions
 
@@ -248,7 +248,7 @@ def _policy(folder: RunFolder) -> str:
 
 
 def attacked(
-    agent: PolicyAgent,
+    agent: TrainedAgent,
     levels: dict[str, LevelDistribution],
     run: TrainedRun,
     config: RobustnessConfig,
@@ -256,11 +256,11 @@ def attacked(
     """Yield the episodes under each attack: labels, then `rollout.SCHEMA`."""
     import polars as pl
 
-    from .evaluation.attacks import NoisyEyes, TileFlips
+    from .evaluation.attacks import NoisyEyes, TileFlips, unfit_for_flips
     from .evaluation.rollout import run_levels
 
     tiles = agent.spec.tile_classes
-    flips = config.flips if not agent.spec.rgb_shape else (0,)
+    flips = (0,) if unfit_for_flips(agent) else config.flips
     options = {"per": config.per, "candidates": config.candidates, "worth": config.worth}
     jobs: list[tuple[str, float, Any]] = [("none", 0.0, agent)]
     jobs += [("noise", p, NoisyEyes(agent, p, tiles, config.seed)) for p in config.noise if p > 0]

@@ -31,6 +31,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from misgen.agents.config import DEFAULT_ALGORITHM
 from misgen.envs.core.errors import UserError, in_range
 from misgen.envs.core.processes import (
     ended_together,
@@ -157,7 +158,9 @@ def read_config(plain: dict[str, Any], argv: list[str]) -> SweepConfig:
     own = {key: plain.pop(key) for key in _OWN_KEYS}
     if own["name"] is None:
         preset = keys_of(argv).get("preset", "lab").strip("'\"")
-        own["name"] = f"{plain['env']['name']}-{preset}"
+        algorithm = plain["agent"].get("algorithm", DEFAULT_ALGORITHM)
+        learner = "" if algorithm == DEFAULT_ALGORITHM else f"-{algorithm}"
+        own["name"] = f"{plain['env']['name']}-{preset}{learner}"
     if own["jobs"] is None:
         del own["jobs"]
     return typed(SweepConfig, {"train": plain, **own})

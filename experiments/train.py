@@ -3,7 +3,8 @@
 An agent learns on levels in which the intended goal stands where the proxy points with probability
 `correlation`.  Its run folder, runs/<name>/<slug>-<hash>/, then holds the policy, the learning
 curve and a manifest.  A run that is already there with the same settings is not repeated; one that
-was killed, or stopped by stop_after, continues from its last saved state, with new episodes.
+was killed, or stopped by stop_after, continues from its last saved state, with new episodes (with
+agent=dqn it starts from its beginning).
 
 Examples:
   misgen train correlation=0.98 preset=lab seed=3
@@ -13,6 +14,7 @@ Examples:
   misgen train correlation=0.5 init=runs/single/coinrun-rho1-seed0-0123456789   fine-tuning
   misgen train logger=wandb                              also to W&B (offline without a key)
   misgen train preset=smoke env.observation=rgb agent.encoder=impala     from pixels
+  misgen train env=cheese_on_a_dish agent=recurrent_ppo                  an agent with a memory
   until misgen train preset=paper stop_after=10; do :; done              on a GPU, in short runs
 
 Settings (misgen train --cfg prints them all with their values)
@@ -25,7 +27,8 @@ Settings (misgen train --cfg prints them all with their values)
                 snapshots/000000000/ and snapshots/000065536/ in the run's folder
   preset        smoke (CI), lab (minutes on a CPU), paper (the paper's, from pixels, for a GPU)
   env           coinrun; env.mode, env.terrain, env.action_repeat, ...
-  agent         ppo; agent.total_steps, agent.learning_rate, agent.encoder=mlp|cnn|impala|nature
+  agent         the algorithm: ppo, recurrent_ppo, a2c, dqn, or another package's; its settings:
+                agent.total_steps, agent.learning_rate, agent.encoder=mlp|cnn|impala|nature, ...
   levels        level ids of each split: levels.train=0:100000, levels.test=2000000:2001000
   logger        none, wandb, tensorboard
   name, runs    the sweep's name, and the folder that holds all runs
@@ -62,6 +65,7 @@ from .runs import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from misgen.agents.learner import Learned
     from misgen.agents.spec import PolicySpec
 
 NOT_DONE = 75
@@ -148,6 +152,8 @@ def train(config: TrainConfig, show: Callable[[dict[str, Any]], None] | None = N
             "status": "running",
             "config": config.science,
             "config_hash": config.hash,
+            "algorithm": config.agent.algorithm,
+            "continues": config.agent.continues,
             "slug": config.slug,
             "name": config.name,
         }
@@ -184,9 +190,9 @@ def _train(
 
     Its `status` is `done`, or `stopped` if the time was up before.
     """
+    from misgen.agents.algorithms import make_learner
     from misgen.agents.checkpoint import save_policy
     from misgen.agents.continuing import Continuation
-    from misgen.agents.ppo import reward_scale, train_ppo
     from misgen.agents.spec import PolicySpec
     from misgen.envs.core.sb3 import MisgenVecEnv
 
@@ -212,7 +218,7 @@ def _train(
             curve.take_up,
         )
         try:
-            model = train_ppo(
+            learned = make_learner(config.agent.algorithm).learn(
                 env,
                 config.agent,
                 config.seed,
@@ -225,14 +231,14 @@ def _train(
             curve.write()
     if continuation.stopped:
         return {"status": "stopped", "continued_at": continuation.cuts}
-    spec = dataclasses.replace(spec, reward_scale=reward_scale(model))
-    save_policy(folder.path, model.policy, spec)  # pyright: ignore[reportArgumentType]
+    spec = dataclasses.replace(spec, reward_scale=learned.reward_scale)
+    save_policy(folder.path, learned.network, spec)
     return {
         "status": "done",
         "continued_at": continuation.cuts,
         "snapshots": {str(asked): kept for asked, kept in config.kept_snapshots.items()},
-        "environment_steps": model.num_timesteps,
-        "parameters": sum(p.numel() for p in model.policy.parameters()),
+        "environment_steps": learned.steps,
+        "parameters": sum(p.numel() for p in learned.network.parameters()),
         "training_levels": config.distribution.describe(),
     }
 
@@ -246,20 +252,19 @@ class _Snapshots:
         self._spec = spec
         self._started = False
 
-    def __call__(self, model: Any) -> None:
+    def __call__(self, learned: Learned) -> None:
         """Keep the policy if a snapshot is due; a run that goes on has the earlier ones."""
         from misgen.agents.checkpoint import save_policy
-        from misgen.agents.ppo import reward_scale
 
-        steps = model.num_timesteps
+        steps = learned.steps
         goes_on = steps > 0 and not self._started
         self._started = True
         passed = [due for due in self._due if due <= steps]
         del self._due[len(self._due) - len(passed) :]
         if goes_on or not passed:
             return
-        spec = dataclasses.replace(self._spec, reward_scale=reward_scale(model))
-        save_policy(self._folder / f"{model.num_timesteps:09d}", model.policy, spec)
+        spec = dataclasses.replace(self._spec, reward_scale=learned.reward_scale)
+        save_policy(self._folder / f"{steps:09d}", learned.network, spec)
 
 
 class _Curve:
@@ -312,7 +317,9 @@ class _Curve:
         self._written = time.monotonic()
         if not self._rows:
             return
-        write_parquet(self._folder.path / LEARNING, pl.DataFrame(self._rows))
+        # Read to the end: what an algorithm tells only later is a column too.
+        table = pl.DataFrame(self._rows, infer_schema_length=None)
+        write_parquet(self._folder.path / LEARNING, table)
         last = self._rows[-1]
         self._folder.status(
             phase="training",

@@ -1,6 +1,7 @@
 """Settings, scripted agents, and what importing them costs."""
 
 import dataclasses
+import inspect
 import math
 import subprocess
 import sys
@@ -28,11 +29,15 @@ def test_importing_agents_imports_nothing_heavy():
 
 def test_every_field_is_documented():
     source = Path(misgen.agents.config.__file__).read_text()
-    body = source[source.index("class PPOConfig") : source.index("def __post_init__")]
-    for f in dataclasses.fields(PPOConfig):
-        line = body.index(f"\n    {f.name}: ")
-        following = body[body.index("\n", line + 1) :].lstrip()
-        assert following.startswith('"""'), f.name
+    for _, cls in inspect.getmembers(misgen.agents.config, dataclasses.is_dataclass):
+        if cls.__module__ != misgen.agents.config.__name__:
+            continue
+        body = source[source.index(f"class {cls.__name__}") :].partition("\n@dataclass")[0]
+        for name in cls.__annotations__:
+            line = body.index(f"\n    {name}: ")
+            if "ClassVar" not in body[line : body.index("\n", line + 1)]:
+                following = body[body.index("\n", line + 1) :].lstrip()
+                assert following.startswith('"""'), (cls, name)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from misgen.agents import PPOConfig
 from misgen.agents.policy import PolicyAgent
-from misgen.agents.ppo import ScaledReward, train_ppo
+from misgen.agents.ppo import train_ppo
+from misgen.agents.rewards import ScaledReward
 from misgen.agents.spec import PolicySpec
 from misgen.envs.core.errors import UserError
 

@@ -329,7 +329,8 @@ def test_cost_of_a_network_by_hand():
     assert cost.forward_flops == cells * 8 + 2 * dense
     assert cost.active == cells * 8 + dense + biases
     assert cost.parameters == cells * spec.tile_classes * 8 + dense + biases
-    assert training_flops(cost, 100, 3) == 100 * cost.forward_flops * (1 + 3 * 3)
+    passes = PPOConfig(epochs=3).passes(100)
+    assert training_flops(cost, passes) == 100 * cost.forward_flops * (1 + 3 * 3)
 
 
 def test_cost_of_convolutions_is_torchs_count():

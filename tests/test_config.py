@@ -22,7 +22,7 @@ CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 OPTIONS = sorted(
     (path.parent.name, path.stem)
     for path in CONFIGS.glob("*/*.yaml")
-    if path.parent.name not in ("tuning", "protocol")  # by preset and env; read by load_protocol
+    if path.parent.name not in ("tuning", "recipe", "protocol")  # by preset; read by load_protocol
 )
 COMMANDS = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 MODULE = {  # of the commands that are no module of their name in experiments/

@@ -141,7 +141,7 @@ def test_settings_of_encoders():
     assert PPOConfig().hidden == [128, 128]
     with pytest.raises(UserError, match=r"channels=\[16\] does not fit encoder=nature"):
         PPOConfig(encoder="nature", channels=[16])
-    with pytest.raises(UserError, match="compile='yes' is no switch"):
+    with pytest.raises(UserError, match="compile='yes' must be true or false"):
         PPOConfig(compile="yes")  # pyright: ignore
 
 

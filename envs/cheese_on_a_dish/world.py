@@ -13,6 +13,7 @@ from ..core.episode import ON_PROXY
 from ..core.errors import in_range
 from ..core.layouts import LAYOUTS
 from ..core.level import LevelBatch
+from ..core.modality import GRID
 from ..core.placement import Placement
 from ..core.walled_world import FREE_TILE, LARGEST, WALL_TILE, WalledWorld
 from ..core.world import Observation, Symbols
@@ -97,8 +98,8 @@ class CheeseOnADish(WalledWorld):
     def observe(self, states: NDArray[np.void], slots: NDArray[np.int64]) -> Observation:
         """Return what the agents in `slots` see, in fresh arrays."""
         seen = super().observe(states, slots)
-        if self.cheese_sight and self.observation == "grid":
-            self.hide(seen["tiles"], _CHEESE_PLANE, self.cheese_sight)
+        if self.cheese_sight and self.modality is GRID:
+            self.hide(seen[GRID.seen], _CHEESE_PLANE, self.cheese_sight)
         return seen
 
     @cached_property

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..core.episode import ON_PROXY
 from ..core.errors import UserError, in_range, one_of
 from ..core.level import NO_CELL, Level, LevelBatch, LevelError
+from ..core.modality import GRID, MODALITIES, RGB
 from ..core.placement import Placement
 from ..core.world import Observation, Symbols, World
 from . import dynamics, export, observation, pixels
@@ -44,8 +45,6 @@ from .constants import (
     jump_rows,
 )
 from .generator import LEVEL_DTYPE, generate
-
-OBSERVATIONS = ("grid", "rgb")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +127,7 @@ class CoinRun(World):
         one_of("env.mode", self.mode, MODES)
         one_of("env.terrain", self.terrain, TERRAINS)
         one_of("env.action_set", self.action_set, NUM_ACTIONS)
-        one_of("env.observation", self.observation, OBSERVATIONS)
+        one_of("env.observation", self.observation, MODALITIES)
         one_of("env.theme", self.theme, pixels.THEMES)
         in_range("env.gravity", self.gravity, 0.3, 2.0)
         in_range("env.speed", self.speed, 0.3, 2.0)
@@ -139,16 +138,13 @@ class CoinRun(World):
     @property
     def observation_space(self) -> spaces.Dict:
         """Tile classes of the window around the agent and the agent's motion, or its pixels."""
-        if self.observation == "rgb":
+        if self.modality is RGB:
             shape = (pixels.OBSERVED, pixels.OBSERVED, 3)
-            return spaces.Dict({"rgb": spaces.Box(0, 255, shape, np.uint8)})
+            return spaces.Dict(RGB.of(spaces.Box(0, 255, shape, np.uint8)))
         window = (observation.WINDOW, observation.WINDOW)
-        return spaces.Dict(
-            {
-                "tiles": spaces.Box(0, len(observation.CLASSES) - 1, window, np.uint8),
-                "body": spaces.Box(-2.0, 2.0, (len(observation.BODY),), np.float32),
-            }
-        )
+        tiles: spaces.Space = spaces.Box(0, len(observation.CLASSES) - 1, window, np.uint8)
+        body = spaces.Box(-2.0, 2.0, (len(observation.BODY),), np.float32)
+        return spaces.Dict(GRID.of(tiles, body))
 
     @property
     def action_space(self) -> spaces.Discrete:
@@ -199,13 +195,13 @@ class CoinRun(World):
 
     def observe(self, states: NDArray[np.void], slots: NDArray[np.int64]) -> Observation:
         """Return the windows and motions of the agents in `slots`, or their pixels."""
-        if self.observation == "rgb":
-            return {"rgb": pixels.draw(states, slots, pixels.atlas(self.theme))}
+        if self.modality is RGB:
+            return RGB.of(pixels.draw(states, slots, pixels.atlas(self.theme)))
         window = (observation.WINDOW, observation.WINDOW)
         tiles = np.empty((len(slots), *window), np.uint8)
         body = np.empty((len(slots), len(observation.BODY)), np.float32)
         observation.observe(states, slots, observation.CLASS_OF_TILE, tiles, body)
-        return {"tiles": tiles, "body": body}
+        return GRID.of(tiles, body)
 
     def picture(
         self, state: np.void, height: int, width: int, shift: tuple[float, float] = (0.0, 0.0)

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from . import board
 from .errors import UserError, in_range, one_of
+from .modality import GRID, MODALITIES, RGB
 from .world import Observation, World
 
-OBSERVATIONS = ("grid", "rgb")
 PIXELS = 64
 """Width and height of the `rgb` observation."""
 NUM_ACTIONS = {"procgen": 15, "distinct": len(board.MOVES)}
@@ -58,7 +58,7 @@ class GridWorld(World):
         """Check the parameters."""
         super().__post_init__()
         one_of("env.action_set", self.action_set, NUM_ACTIONS)
-        one_of("env.observation", self.observation, OBSERVATIONS)
+        one_of("env.observation", self.observation, MODALITIES)
         in_range("env.view", self.view, 3, 61)
         if self.view % 2 == 0:
             raise UserError(f"env.view={self.view} is even: give an odd number of cells")
@@ -81,16 +81,13 @@ class GridWorld(World):
     @property
     def observation_space(self) -> spaces.Dict:
         """Classes around the agent and its numbers, or the board's pixels."""
-        if self.observation == "rgb":
-            return spaces.Dict({"rgb": spaces.Box(0, 255, (PIXELS, PIXELS, 3), np.uint8)})
+        if self.modality is RGB:
+            return spaces.Dict(RGB.of(spaces.Box(0, 255, (PIXELS, PIXELS, 3), np.uint8)))
         planes = self._planes
         shape = (len(planes) * self.view, self.view)
-        return spaces.Dict(
-            {
-                "tiles": spaces.Box(0, int(planes.max()), shape, np.uint8),
-                "body": spaces.Box(-2.0, 2.0, (len(self.body),), np.float32),
-            }
-        )
+        tiles: spaces.Space = spaces.Box(0, int(planes.max()), shape, np.uint8)
+        body = spaces.Box(-2.0, 2.0, (len(self.body),), np.float32)
+        return spaces.Dict(GRID.of(tiles, body))
 
     @property
     def representatives(self) -> NDArray[np.int64]:
@@ -123,17 +120,17 @@ class GridWorld(World):
 
     def observe(self, states: NDArray[np.void], slots: NDArray[np.int64]) -> Observation:
         """Return what the agents in `slots` see, in fresh arrays."""
-        if self.observation == "rgb":
+        if self.modality is RGB:
             pixels = np.empty((len(slots), PIXELS, PIXELS, 3), np.uint8)
             sides = states["side"][slots]
             texels = max(4, -(-PIXELS // int(sides.min(initial=PIXELS))))
             board.draw(states, slots, board.atlas(self._sprites, texels), pixels)
-            return {"rgb": pixels}
+            return RGB.of(pixels)
         planes = self._planes
         tiles = np.empty((len(slots), len(planes) * self.view, self.view), np.uint8)
         body = np.empty((len(slots), len(self.body)), np.float32)
         board.observe(states, slots, planes, tiles, body)
-        return {"tiles": tiles, "body": body}
+        return GRID.of(tiles, body)
 
     def picture(
         self, state: np.void, height: int, width: int, shift: tuple[float, float] = (0.0, 0.0)

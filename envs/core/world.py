@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from .episode import ON_PROXY
 from .errors import UserError, in_range, one_of
 from .level import Level, LevelBatch
+from .modality import GRID, MODALITIES, Modality
 from .placement import ALL, USUAL, Placement
 from .sound import goal_moved, require_sound
 
@@ -137,6 +138,11 @@ class World(ABC):
     @abstractmethod
     def action_space(self) -> spaces.Discrete:
         """Space of one agent's action."""
+
+    @property
+    def modality(self) -> Modality:
+        """Which kind of observation it gives: what its parameter `observation`, if any, says."""
+        return MODALITIES[getattr(self, "observation", GRID.option)]
 
     @property
     def no_op(self) -> int:

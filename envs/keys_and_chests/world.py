@@ -16,6 +16,7 @@ from ..core.episode import ON_PROXY
 from ..core.errors import UserError, in_range, one_of
 from ..core.grid_world import PIXELS, GridWorld
 from ..core.level import NO_CELL, Level, LevelBatch, LevelError
+from ..core.modality import GRID, RGB
 from ..core.placement import Placement
 from ..core.world import Observation, Symbols
 from . import generator, pixels, rules
@@ -205,9 +206,9 @@ class KeysAndChests(GridWorld):
 
     def observe(self, states: NDArray[np.void], slots: NDArray[np.int64]) -> Observation:
         """Return what the agents in `slots` see, in fresh arrays."""
-        if self.observation == "grid":
+        if self.modality is GRID:
             return super().observe(states, slots)
-        return {"rgb": pixels.draw(states, slots, self._sprites, PIXELS, PIXELS)}
+        return RGB.of(pixels.draw(states, slots, self._sprites, PIXELS, PIXELS))
 
     def picture(
         self, state: np.void, height: int, width: int, shift: tuple[float, float] = (0.0, 0.0)

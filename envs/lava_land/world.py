@@ -15,6 +15,7 @@ from ..core.errors import in_range
 from ..core.layouts import LAYOUTS
 from ..core.level import NO_CELL, Level, LevelBatch
 from ..core.mazes import NOWHERE
+from ..core.modality import GRID
 from ..core.placement import Placement
 from ..core.walled_world import FREE_TILE, LARGEST, WALL_TILE, WalledWorld
 from ..core.world import Observation, Symbols
@@ -131,8 +132,8 @@ class LavaLand(WalledWorld):
     def observe(self, states: NDArray[np.void], slots: NDArray[np.int64]) -> Observation:
         """Return what the agents in `slots` see, in fresh arrays."""
         seen = super().observe(states, slots)
-        if self.lava_sight and self.observation == "grid":
-            self.hide(seen["tiles"], _LAVA_PLANE, self.lava_sight)
+        if self.lava_sight and self.modality is GRID:
+            self.hide(seen[GRID.seen], _LAVA_PLANE, self.lava_sight)
         return seen
 
     def aligned_twin(self, level: Level) -> Level:

@@ -33,6 +33,7 @@ from ..core.engine import Engine
 from ..core.episode import DIED, REACHED_GOAL
 from ..core.errors import UserError, in_range, one_of
 from ..core.level import LevelBatch
+from ..core.modality import GRID, RGB
 from ..core.world import Observation, World
 from .library import PIXELS, Games
 from .saved_state import SavedState
@@ -64,7 +65,7 @@ class OnProcgen(World):
 
     mode: str = "hard"
     """Procgen's distribution mode: easy or hard."""
-    observation: str = "rgb"
+    observation: str = RGB.option
     """What the agent sees: Procgen's pixels (rgb), or its twin's tiles and motion (grid)."""
     num_threads: int = 0
     """CPU threads that step the games; 0: one a core.  Changes no result."""
@@ -91,13 +92,13 @@ class OnProcgen(World):
     @classmethod
     def observations(cls) -> tuple[str, ...]:
         """Return what `observation` can be."""
-        return ("rgb", "grid")
+        return (RGB.option, GRID.option)
 
     @property
     def observation_space(self) -> spaces.Dict:
         """Pixels, or what the twin shows."""
-        if self.observation == "rgb":
-            return spaces.Dict({"rgb": spaces.Box(0, 255, PIXELS, np.uint8)})
+        if self.modality is RGB:
+            return spaces.Dict(RGB.of(spaces.Box(0, 255, PIXELS, np.uint8)))
         return super().observation_space
 
     def levels(self, ids: NDArray[np.int64], correlation: float, placement: str) -> LevelBatch:
@@ -111,7 +112,7 @@ class OnProcgen(World):
         Raises:
             UserError: if the observation is pixels, which only a running game can draw.
         """
-        if self.observation == "rgb":
+        if self.modality is RGB:
             raise UserError(
                 "env.observation='rgb' cannot be drawn from a state alone on Procgen: use "
                 "env.observation=grid, or the native world"
@@ -201,13 +202,13 @@ class ProcgenEngine(Engine):
 
     def observe(self, slots: NDArray[np.int64] | None = None) -> Observation:
         """Return what the agents in `slots` (default: all) see, in fresh arrays."""
-        if self.world.observation != "rgb":
+        if self.world.modality is not RGB:
             return super().observe(slots)
         rows = self._chosen(slots)
         rgb = self.games.rgb.copy() if slots is None else self.games.rgb[slots]
         left = np.flatnonzero(self._has_left[rows])
         rgb[left] = self._left[rows[left]]
-        return {"rgb": rgb}
+        return RGB.of(rgb)
 
     def _keep_frame(self, which: NDArray[np.bool_]) -> None:
         """Keep what some slots show, as the last observation of their episode."""

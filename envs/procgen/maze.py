@@ -15,6 +15,7 @@ from ..coinrun.constants import NUM_ACTIONS
 from ..core.episode import ON_PROXY
 from ..core.errors import UserError, one_of
 from ..core.level import Level, LevelBatch
+from ..core.modality import RGB
 from ..core.world import Observation, Symbols, World
 from . import maze_rules as rules
 from .coinrun import background_offset
@@ -127,7 +128,7 @@ class ProcgenMaze(OnProcgen, _Maze):
     @classmethod
     def observations(cls) -> tuple[str, ...]:
         """Return what `observation` can be: the twin shows nothing."""
-        return ("rgb",)
+        return (RGB.option,)
 
     def start_state(self, template: SavedState, levels: LevelBatch, k: int) -> bytes:
         """Return the saved state of the start of `levels[k]`."""

@@ -15,6 +15,7 @@ from ..core.episode import ON_PROXY
 from ..core.errors import UserError, in_range, one_of
 from ..core.grid_world import GridWorld
 from ..core.level import Level, LevelBatch, LevelError
+from ..core.modality import GRID
 from ..core.placement import ALL, USUAL, Placement
 from ..core.world import Observation, Symbols
 from ..corner_maze.rules import LARGEST, SIZES, SPACE, TERRAINS, WALL_TILE
@@ -159,8 +160,8 @@ class ShapeColourMaze(GridWorld):
     def observe(self, states: NDArray[np.void], slots: NDArray[np.int64]) -> Observation:
         """Return what the agents in `slots` see, in fresh arrays."""
         seen = super().observe(states, slots)
-        if self.shape_sight and self.observation == "grid":
-            planes = seen["tiles"].reshape(len(slots), -1, self.view, self.view)
+        if self.shape_sight and self.modality is GRID:
+            planes = seen[GRID.seen].reshape(len(slots), -1, self.view, self.view)
             planes[:, _SHAPE_PLANE, self._too_far] = 0
         return seen
 

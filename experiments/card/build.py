@@ -12,7 +12,9 @@ from typing import Any
 
 import polars as pl
 
+from misgen.agents.algorithms import algorithm_title
 from misgen.agents.checkpoint import WEIGHTS, load_policy
+from misgen.agents.spec import read_spec
 
 from ..evaluation.sampling import training_note
 from ..evaluation.verdict import (
@@ -26,7 +28,7 @@ from ..kept import COMPARISON
 from ..protocols.compare import world_facts
 from ..protocols.spec import is_shipped, protocol_from
 from ..runs import MANIFEST, now, provenance, read_json
-from .compute import FORMULA, network_cost, training_flops
+from .compute import NOT_COUNTED, network_cost, training_flops
 from .evidence import BELIEVED, Evidence, Item, digest
 from .findings import finding
 from .modes import COMMAND, EVALUATION, INNER_PROTOCOLS, MODES, Mode
@@ -99,16 +101,17 @@ def build_card(evidence: Evidence) -> dict[str, Any]:
 
 
 def _agent(evidence: Evidence) -> dict[str, Any]:
-    run, agent = evidence.run, evidence.run.config.agent
+    run = evidence.run
+    spec, _ = read_spec(run.folder.path)
     return {
         "run": f"{run.config.slug}-{run.config.hash}",
         "policy_sha256": evidence.policy,
         "world": run.config.world.name,
         "intended_goal": run.config.world.goal_description,
         "proxy": run.config.world.proxy_description,
-        "observation": "pixels" if agent.encoder in ("impala", "nature") else "tiles",
-        "encoder": agent.encoder,
-        "algorithm": "PPO",
+        "observation": spec.modality.name,
+        "encoder": spec.encoder,
+        "algorithm": algorithm_title(spec.algorithm),
         "fine_tuned_from": run.config.init_policy,
     }
 
@@ -136,15 +139,17 @@ def _compute(evidence: Evidence) -> dict[str, Any]:
     world = run.config.world
     policy, _, _ = load_policy(run.folder.path, world.observation_space, world.action_space)
     cost, steps = network_cost(policy), int(run.manifest["environment_steps"])
+    passes = run.config.agent.passes(steps)
+    flops = training_flops(cost, passes)
     return {
         "environment_steps": steps,
         "frames": steps * world.action_repeat,
-        "epochs": run.config.agent.epochs,
+        "epochs": getattr(run.config.agent, "epochs", None),
         "parameters": cost.parameters,
         "active_parameters": cost.active,
         "forward_flops": cost.forward_flops,
-        "training_flops": training_flops(cost, steps, run.config.agent.epochs),
-        "formula": FORMULA,
+        "training_flops": flops,
+        "formula": NOT_COUNTED if flops is None or passes is None else passes.formula,
         "base_included": run.config.init_policy is None,
         "wall_seconds": run.manifest.get("wall_seconds"),
     }

@@ -84,9 +84,9 @@ def reached(mode: Mapping[str, Any]) -> str:
     return listed(told) or "nothing that was run"
 
 
-def flops(value: float) -> str:
-    """Return a number of operations: `3.1e12`."""
-    return f"{value:.2g}".replace("e+", "e")
+def flops(value: float | None) -> str:
+    """Return a number of operations: `3.1e12 FLOPs`."""
+    return "FLOPs not counted" if value is None else f"{value:.2g} FLOPs".replace("e+", "e")
 
 
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")

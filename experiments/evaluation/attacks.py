@@ -13,7 +13,8 @@ decision, cell), so that a cell that is replaced at p is replaced by the same cl
 **Worst tiles.**  At each decision an attacker who has the network may change up to k cells of the
 window into any class (`per="decision"`), or k cells in the whole episode, each for the length of
 one decision (`per="level"`).  It looks for those that most lower the probability of the action that
-the agent would have preferred (`action`) or the critic's value (`value`):
+the agent would have preferred (`action`; of a network of action values, by their softmax) or the
+critic's value (`value`):
 
 1. the gradient of the target by the one-hot window, at the window as changed so far, says to first
    order what each (cell, class) would do; the `candidates` best of them are kept;
@@ -37,10 +38,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from misgen.agents.base import Agent
-from misgen.agents.networks import CnnEncoder, EncoderPolicy, MlpEncoder
-from misgen.agents.policy import PolicyAgent
+from misgen.agents.base import Agent, TrainedAgent
+from misgen.agents.networks import CnnEncoder, MlpEncoder
 from misgen.envs.core.errors import UserError, one_of
+from misgen.envs.core.modality import GRID, RGB
 from misgen.envs.core.rng import hash_below, hash_uniform
 
 if TYPE_CHECKING:
@@ -82,9 +83,10 @@ class NoisyEyes:
         slots = np.flatnonzero(engine.episodes["running"])
         ids = engine.level_ids[slots]
         decisions = engine.episodes["decisions"][slots].astype(np.int64)
-        key = "tiles" if "tiles" in observation else "rgb"
+        modality = GRID if GRID.seen in observation else RGB
+        key = modality.seen
         flat = observation[key].reshape(len(slots), -1).copy()
-        if key == "tiles":
+        if modality is GRID:
             _replace(flat, ids, decisions, self._share, self._classes, self._seed)
         else:
             _shake(flat, ids, decisions, round(255 * self._share), self._seed)
@@ -97,7 +99,7 @@ class TileFlips:
 
     def __init__(
         self,
-        agent: PolicyAgent,
+        agent: TrainedAgent,
         flips: int,
         *,
         target: str = "action",
@@ -106,7 +108,7 @@ class TileFlips:
         worth: float = 0.5,
         seed: int = 0,
     ) -> None:
-        """Wrap a policy that reads tiles.
+        """Wrap a policy that reads tiles and has no memory.
 
         Args:
             agent: who plays.
@@ -118,10 +120,10 @@ class TileFlips:
             seed: of `random`.
 
         Raises:
-            UserError: if the policy reads pixels.
+            UserError: if the policy reads pixels, or its network is unfit for the search.
         """
-        if agent.spec.rgb_shape:
-            raise UserError("flips change tiles, and this policy reads pixels: give flips=[0]")
+        if why := unfit_for_flips(agent):
+            raise UserError(f"{why}: give flips=[0]")
         self.name = agent.name
         self._agent = agent
         self._flips = flips
@@ -222,15 +224,27 @@ class TileFlips:
         return logits.softmax(dim=1).gather(1, wanted[:, None])[:, 0]
 
 
+def unfit_for_flips(agent: TrainedAgent) -> str:
+    """Return why tiles cannot be flipped before an agent's eyes; empty if they can."""
+    if agent.spec.modality is not GRID:
+        return f"flips change tiles, and this policy reads {agent.spec.modality.name}"
+    if not hasattr(agent.network, "from_features"):
+        return (
+            "flips are searched for by the network's gradient at one decision, and this policy "
+            f"({agent.spec.algorithm}) has a memory or another network"
+        )
+    return ""
+
+
 def _outputs(
-    network: EncoderPolicy, tiles: Tensor, body: Tensor, shape: tuple[int, ...]
+    network: Any, tiles: Tensor, body: Tensor, shape: tuple[int, ...]
 ) -> tuple[Tensor, Tensor]:
     window = tiles.to(torch.uint8).view(-1, *shape)
     return network.logits_and_values({"tiles": window, "body": body})
 
 
 def _slopes(
-    network: EncoderPolicy, tiles: Tensor, body: Tensor, shape: tuple[int, ...], target: Any
+    network: Any, tiles: Tensor, body: Tensor, shape: tuple[int, ...], target: Any
 ) -> Tensor:
     """Return the gradient of `target` by the one-hot window, float32 [n, cells, classes]."""
     encoder = network.features_extractor
@@ -245,8 +259,7 @@ def _slopes(
             features = encoder.dense(torch.cat([flat, body], dim=1))
         else:
             raise UserError(f"flips are searched for mlp and cnn, not for {type(encoder).__name__}")
-        actor, critic = network.mlp_extractor(features)
-        lowered = target(network.action_net(actor), network.value_net(critic))
+        lowered = target(*network.from_features(features))
         (slope,) = torch.autograd.grad(lowered.sum(), leaf)
     if isinstance(encoder, MlpEncoder):
         slope = slope @ encoder.first.tile_weight.detach().T

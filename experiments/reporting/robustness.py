@@ -34,14 +34,18 @@ def words(found: Mapping[str, Any]) -> list[str]:
             parts = []
             for attack, what in _ATTACKS.items():
                 strengths = own.filter(attack=attack)["strength"].unique().sort().to_list()
-                parts += [
-                    f"{what.format(_strength(attack, strengths[-1]), config['per'])} cost "
-                    f"{points(interval(own, attack, strengths[-1], 'goal_loss'))} points"
-                ] * bool(strengths)
-            lines.append(
-                f"Trained at ρ = {rho:g}, {named}: the goal is reached on {free} of levels; "
-                f"{'; '.join(parts)}."
-            )
+                if strengths:
+                    parts.append(
+                        f"{what.format(_strength(attack, strengths[-1]), config['per'])} cost "
+                        f"{points(interval(own, attack, strengths[-1], 'goal_loss'))} points"
+                    )
+            told = "; ".join([f"the goal is reached on {free} of levels", *parts])
+            lines.append(f"Trained at ρ = {rho:g}, {named}: {told}.")
+    if any(config["flips"]) and WORST not in table["attack"]:
+        lines.append(
+            "No search changed single tiles: that takes a policy that reads tiles and has no "
+            "memory."
+        )
     return [
         *lines,
         "The attack is the strongest that the search found, not the strongest there is: what an "
@@ -70,7 +74,7 @@ def draw_robustness(found: Mapping[str, Any]) -> Figure:
             left.yaxis.set_major_formatter(PERCENT)
             _ticks(left, own, NOISE)
             _ticks(right, own, WORST)
-        for ax in axes[0]:
+        for ax in (ax for ax in axes[0] if ax.get_legend_handles_labels()[0]):
             ax.legend(frameon=False, fontsize=9, labelcolor=INK, loc="lower left")
         return figure
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from misgen.agents.algorithms import algorithm_title
+
 from ..evaluation.sampling import sampling_notes, terrain_note
 from ..evaluation.statistics import FEW_SEEDS, Interval
 from .numbers import has_interval, large, listed, plural, points, rate
@@ -150,7 +152,7 @@ def _claim(sign: str, found: dict[str, Interval]) -> str:
 
 def _trained(results: Results) -> str:
     world, config = results.world, results.first.config
-    agents = plural(len(results.runs), f"{results.agent.upper()} agent")
+    agents = plural(len(results.runs), f"{algorithm_title(results.agent)} agent")
     steps = results.first.manifest.get("environment_steps") or config["agent"]["total_steps"]
     variant = f" ({mode})" if (mode := config["env"].get("mode")) else ""
     test = results.episodes["level_id"].n_unique()
