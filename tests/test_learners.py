@@ -154,6 +154,7 @@ def recalled(settings: PPOConfig) -> float:
     return p[np.arange(500), cue].mean()
 
 
+@pytest.mark.slow
 def test_what_has_a_memory_recalls_and_what_has_none_cannot():
     small: dict[str, Any] = {
         "num_envs": N, "num_steps": 16, "batch_size": 128, "learning_rate": 3e-3, "entropy": 0.0,
