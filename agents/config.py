@@ -347,27 +347,30 @@ class DQNConfig(LearnerConfig):
     """Slots of the vector environment."""
     learning_rate: float = 5e-4
     """Adam's step size (at the start, if annealed)."""
+    gamma: float = 0.97
+    """Discount per decision.  To the learner a time-out is no end, so that with a discount near 1
+    to wait is worth almost as much as to act, and action values tell too little."""
     max_grad_norm: float = 10.0
     """Largest norm of a gradient; larger ones are scaled down to it."""
     activation: str = "relu"
     """Nonlinearity after each layer: `tanh` or `relu` (pixel encoders are always `relu` inside)."""
     adam_eps: float = 1e-5
     """Adam's epsilon."""
-    batch_size: int = 256
+    batch_size: int = 128
     """Decisions in a minibatch, drawn from the buffer."""
     buffer_size: int = 100_000
     """Latest decisions that are kept to learn from; each takes the memory of two observations."""
     learning_starts: int = 10_000
     """Decisions, all at random, before the first gradient step."""
-    train_every: int = 4
+    train_every: int = 1
     """Decisions per slot between two updates."""
-    gradient_steps: int = 4
+    gradient_steps: int = 2
     """Gradient steps of an update."""
-    target_every: int = 2_000
+    target_every: int = 8_000
     """Decisions between two updates of the target network."""
     target_mix: float = 1.0
     """Share of the network that the target network takes over then; 1: it becomes a copy."""
-    exploration_share: float = 0.3
+    exploration_share: float = 0.7
     """Part of the training in which exploration falls linearly from its first value to its last."""
     exploration_initial: float = 1.0
     """Probability of a random decision at the start."""

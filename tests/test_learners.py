@@ -154,6 +154,7 @@ def recalled(settings: PPOConfig) -> float:
     return p[np.arange(500), cue].mean()
 
 
+@pytest.mark.slow
 def test_what_has_a_memory_recalls_and_what_has_none_cannot():
     small: dict[str, Any] = {
         "num_envs": N, "num_steps": 16, "batch_size": 128, "learning_rate": 3e-3, "entropy": 0.0,
@@ -514,7 +515,7 @@ def test_algorithms_differ_in_hash_and_name():
         (["agent.algorithm=sac"], r"agent\.algorithm='sac' is not an algorithm: use one of ppo, "),
         (["agent=dqn", "agent.exploration_final=2"], r"exploration_final=2\.0 is not allowed"),
         (["agent=dqn", "agent.learning_starts=9000000"], r"learning_starts=9000000 is not below"),
-        (["agent=dqn", "agent.buffer_size=10"], r"buffer_size=10 is less than batch_size=256"),
+        (["agent=dqn", "agent.buffer_size=10"], r"buffer_size=10 is less than batch_size=128"),
         (["agent=dqn", "agent.target_every=3"], r"target_every=3 is less than num_envs=32"),
         (["agent=recurrent_ppo", "agent.lstm_layers=0"], r"lstm_layers=0.*from 1 to 8"),
         (["agent=a2c", "agent.rms_prop=1"], r"agent\.rms_prop=1 must be true or false"),
