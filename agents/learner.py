@@ -24,9 +24,9 @@ from misgen.envs.core.errors import UserError
 from misgen.envs.core.modality import RGB
 
 from .config import LearnerConfig, OnPolicyConfig
-from .continuing import Continuation
 from .encoders import ENCODERS
-from .progress import ProgressCallback, Reporter
+from .learning_curve import ProgressCallback, Reporter
+from .resume import Continuation
 from .rewards import LearnerReward, NormalizedReward, ScaledReward
 from .spec import require_encoder
 from .threads import tune_process

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from misgen.envs.core.errors import in_range
-from misgen.envs.core.planner import NOTHING, Planner, make_planner
+from misgen.envs.core.planning.planner import NOTHING, Planner, make_planner
 from misgen.envs.core.rng import STREAM_ACTIONS, hash_uniforms
 
 if TYPE_CHECKING:

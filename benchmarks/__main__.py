@@ -53,11 +53,11 @@ import numpy as np
 from misgen.envs.coinrun.world import CoinRun
 from misgen.envs.core.distribution import IdRange, LevelDistribution
 from misgen.envs.core.errors import UserError, in_range, one_of
-from misgen.envs.core.vector_env import MisgenVectorEnv
+from misgen.envs.core.views.vector_env import MisgenVectorEnv
 from misgen.envs.procgen.coinrun import ProcgenCoinRun
 from misgen.envs.procgen.library import WHEELS, installed
-from misgen.experiments.config import TrainConfig, compose, typed
-from misgen.experiments.runs import git_state, write_json
+from misgen.experiments.training.config import TrainConfig, compose, typed
+from misgen.experiments.training.run_folder import git_state, write_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -328,7 +328,7 @@ def measure_training(config: BenchConfig) -> tuple[dict[str, Any], Table]:
 
     from misgen.agents import PPOConfig
     from misgen.agents.ppo import train_ppo
-    from misgen.envs.core.sb3 import MisgenVecEnv
+    from misgen.envs.core.views.sb3 import MisgenVecEnv
 
     run = lab()
     agent = run.agent

@@ -103,7 +103,7 @@ def ours(name: str, settings: dict[str, Any]) -> tuple[float, float]:
 
     from misgen.envs.core.distribution import LevelDistribution
     from misgen.envs.core.registry import make_world
-    from misgen.envs.core.vector_env import MisgenVectorEnv
+    from misgen.envs.core.views.vector_env import MisgenVectorEnv
 
     size, slots = settings["size"], settings["slots"]
     world = make_world(name, size=size, view=2 * size - 3)  # all within the border is seen

@@ -34,11 +34,9 @@ from rich.progress import track
 from rich.table import Table
 
 from misgen.envs.core.distribution import IdRange, LevelDistribution
-from misgen.envs.core.planner import make_planner
+from misgen.envs.core.planning.planner import make_planner
 from misgen.envs.make import distribution
-from misgen.experiments.evaluation.calibration import fit_tempering, reliability
-from misgen.experiments.evaluation.explain import explain
-from misgen.experiments.evaluation.objective import (
+from misgen.experiments.evaluation.objective.behavioural_objective import (
     DEVICE,
     ObjectiveConfig,
     gather,
@@ -46,7 +44,9 @@ from misgen.experiments.evaluation.objective import (
     parting_ids,
     posterior,
 )
-from misgen.experiments.evaluation.shares import sample_shares
+from misgen.experiments.evaluation.objective.calibration import fit_tempering, reliability
+from misgen.experiments.evaluation.objective.explain import explain
+from misgen.experiments.evaluation.objective.explained_share import sample_shares
 
 from .known_agents import GOAL, NOISES, PROXY, known_agents
 

@@ -242,7 +242,7 @@ def _plain_impala() -> dict[str, Any]:
 
 
 def _env(config: PPOConfig) -> Any:
-    from misgen.envs.core.sb3 import MisgenVecEnv
+    from misgen.envs.core.views.sb3 import MisgenVecEnv
 
     world = CoinRun(observation="rgb")
     return MisgenVecEnv(LevelDistribution(world, ids=IdRange(0, 100_000)), config.num_envs)

@@ -37,7 +37,13 @@ from misgen.envs.coinrun.world import CoinRun
 from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.engine import Engine
 from misgen.envs.core.level import LevelBatch
-from misgen.envs.core.planner import NOTHING, PlanStatus, TargetPlans, make_planner, target_event
+from misgen.envs.core.planning.planner import (
+    NOTHING,
+    PlanStatus,
+    TargetPlans,
+    make_planner,
+    target_event,
+)
 from misgen.envs.core.world import World
 
 OUTPUT = Path("runs/benchmarks/planner.json")

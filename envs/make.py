@@ -8,11 +8,11 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from .core.distribution import IdRange, LevelDistribution
-from .core.env import MisgenEnv
 from .core.errors import UserError
 from .core.placement import USUAL
 from .core.registry import make_world
-from .core.vector_env import MisgenVectorEnv
+from .core.views.single_env import MisgenEnv
+from .core.views.vector_env import MisgenVectorEnv
 
 
 def distribution(

@@ -12,7 +12,7 @@ from misgen.envs.coinrun.generator import LEVEL_DTYPE
 from misgen.envs.coinrun.world import CoinRun
 from misgen.envs.core.engine import Engine
 from misgen.envs.core.level import Level, LevelBatch
-from misgen.envs.core.text import FORMAT, level_from_text
+from misgen.envs.core.level_text.text import FORMAT, level_from_text
 
 KEYS = {".": 4, "r": 7, "l": 1, "j": 5, "R": 8, "L": 2, "d": 3}
 """Nothing, right, left, jump, jump to the right, jump to the left, down."""

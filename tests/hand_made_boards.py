@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from misgen.envs.core.board import MOVES
+from misgen.envs.core.boards.board import MOVES
+from misgen.envs.core.boards.grid_world import GridWorld
 from misgen.envs.core.engine import Engine
-from misgen.envs.core.grid_world import GridWorld
 from misgen.envs.core.level import Level, LevelBatch
-from misgen.envs.core.text import FORMAT, level_from_text
+from misgen.envs.core.level_text.text import FORMAT, level_from_text
 
 KEYS = "ld.ur"
 """Left, down, stay, up, right."""

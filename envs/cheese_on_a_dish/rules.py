@@ -6,12 +6,13 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from ..core.board import board_state, come_nearer, enter, is_at, look_around, step_of
+from ..core.boards.board import board_state, come_nearer, enter, is_at, look_around, step_of
+from ..core.boards.layouts import largest_region, lay_out
+from ..core.boards.mazes import NOWHERE, distances, put
+from ..core.boards.walled_world import FREE_TILE, LARGEST, WALL_TILE
 from ..core.episode import REACHED_GOAL, REACHED_PROXY, TOUCHED_CONFLICT_CELL, close_frame
 from ..core.kernels import LIGHT, parallel
-from ..core.layouts import largest_region, lay_out
 from ..core.level import level_dtype
-from ..core.mazes import NOWHERE, distances, put
 from ..core.rng import (
     STREAM_ALIGNMENT,
     STREAM_PLACEMENT,
@@ -19,7 +20,6 @@ from ..core.rng import (
     hash_below,
     hash_uniform,
 )
-from ..core.walled_world import FREE_TILE, LARGEST, WALL_TILE
 
 CHEESE, DISH, CHEESE_ON_DISH = 2, 3, 4
 """Tile codes, which are the classes on the board; on a level's tiles all cheese is `CHEESE`."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..core.board import Sprites
-from ..core.canvas import Canvas, rgb, shade
+from ..core.boards.board import Sprites
+from ..core.drawing.canvas import Canvas, rgb, shade
 from ..corner_maze.sprites import cheese, floor, mouse, wall
 
 _CHINA = rgb("#dfe8f2")

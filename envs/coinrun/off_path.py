@@ -15,9 +15,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ..core.level import LevelBatch
-from ..core.memo import Memo
-from ..core.planned import plans_at_start, proxy_paths, rules_key, strict
-from ..core.planner import make_planner
+from ..core.planning.disk_cache import Memo
+from ..core.planning.planned import plans_at_start, proxy_paths, rules_key, strict
+from ..core.planning.planner import make_planner
 from ..core.rng import STREAM_PLACEMENT, hash_below
 from ..core.world import World
 from .constants import SIZE, TERRAINS

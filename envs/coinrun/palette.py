@@ -5,7 +5,7 @@ Barriers and the invisible coin of the paper's fork are as invisible here as in 
 
 from __future__ import annotations
 
-from ..core.palette import Palette, Style
+from ..core.drawing.palette import Palette, Style
 from .constants import CRATE, ENEMY, GOAL, LAVA_MID, LAVA_TOP, SAW, WALL_MID, WALL_TOP
 
 _EARTH, _GRASS = "#9b7653", "#6aa84f"

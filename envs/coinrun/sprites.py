@@ -1,4 +1,4 @@
-"""CoinRun's sprites, painted by code (`misgen.envs.core.canvas`) at any resolution.
+"""CoinRun's sprites, painted by code (`misgen.envs.core.drawing.canvas`) at any resolution.
 
 What has several looks in the original has several here, and as many: agents, grounds, backgrounds,
 crates, enemies.  Each look exists in two disjoint sets, `level` (what the level's own numbers
@@ -18,7 +18,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.canvas import Canvas, Color, rgb, shade
+from ..core.drawing.canvas import Canvas, Color, rgb, shade
 
 Pixels = NDArray[np.float32]
 

@@ -88,7 +88,7 @@ class CoinRun(World):
     goal_description: ClassVar = "the coin"
     palette: ClassVar = "misgen.envs.coinrun.palette"
     proxy_description: ClassVar = "the level's end"
-    planner: ClassVar = "misgen.envs.coinrun.planner:CoinRunPlanner"
+    planner: ClassVar = "misgen.envs.coinrun.planning.planner:CoinRunPlanner"
     proxies: ClassVar = ("end",)
     held_action: ClassVar = 8  # right and jump
     capability: ClassVar = {

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from .episode import ON_PROXY
 from .errors import UserError, in_range, one_of
 from .level import Level, LevelBatch
+from .level_text.sound import goal_moved, require_sound
 from .modality import GRID, MODALITIES, Modality
 from .placement import ALL, USUAL, Placement
-from .sound import goal_moved, require_sound
 
 if TYPE_CHECKING:
     from .engine import Engine

@@ -10,11 +10,11 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from ..core.board import board_state, come_nearer, enter, is_at, look_around, step_of
+from ..core.boards.board import board_state, come_nearer, enter, is_at, look_around, step_of
+from ..core.boards.mazes import NOWHERE, dig, distances, place, place_in_corner, put
 from ..core.episode import REACHED_GOAL, REACHED_PROXY, TOUCHED_CONFLICT_CELL, close_frame
 from ..core.kernels import LIGHT, parallel
 from ..core.level import level_dtype
-from ..core.mazes import NOWHERE, dig, distances, place, place_in_corner, put
 from ..core.rng import (
     MT_WORDS,
     STREAM_ALIGNMENT,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..core.board import Sprites
-from ..core.canvas import Canvas, rgb, shade
+from ..core.boards.board import Sprites
+from ..core.drawing.canvas import Canvas, rgb, shade
 
 _SAND, _STONE = rgb("#f3e9d2"), rgb("#8a7458")
 _CHEESE, _FUR = rgb("#f4c430"), rgb("#8d99a6")

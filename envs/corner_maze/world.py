@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..coinrun.export import ENTITY_DTYPE
+from ..core.boards.grid_world import GridWorld
 from ..core.episode import ON_PROXY
 from ..core.errors import UserError, in_range, one_of
-from ..core.grid_world import GridWorld
 from ..core.level import Level, LevelBatch
 from ..core.placement import Placement
 from ..core.world import Symbols

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..core.board import Paint, Sprites
-from ..core.canvas import Canvas, Color, rgb, shade
+from ..core.boards.board import Paint, Sprites
+from ..core.drawing.canvas import Canvas, Color, rgb, shade
 
 _MOSS, _HEDGE, _STONE = rgb("#dfe8d0"), rgb("#4f7a52"), rgb("#9a958c")
 _GLASS, _GLOW, _RED, _BLUE = rgb("#5c6470"), rgb("#ffd23f"), rgb("#e4572e"), rgb("#3fa7ff")

@@ -15,8 +15,8 @@ import math
 import numpy as np
 from numba import njit
 
+from ..core.boards.mazes import dig
 from ..core.level import level_dtype
-from ..core.mazes import dig
 from ..core.rng import (
     MT_WORDS,
     STREAM_ALIGNMENT,

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from ..core import board
+from ..core.boards import board
 from ..core.kernels import HEAVY, parallel
 from .rules import KEY_CLASS
 

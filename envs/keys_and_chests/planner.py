@@ -12,8 +12,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from ..core.guided_planner import GuidedPlanner
-from ..core.planner import NOTHING, PlanStatus, TargetPlans, target_event
+from ..core.planning.guided_planner import GuidedPlanner
+from ..core.planning.planner import NOTHING, PlanStatus, TargetPlans, target_event
 from . import rules, tours
 from .constants import LARGEST, MOST_OBJECTS, NO_OP
 from .world import KeysAndChests

@@ -19,7 +19,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from ..core.board import FREE, WALL, board_state, enter, step_of
+from ..core.boards.board import FREE, WALL, board_state, enter, step_of
 from ..core.episode import REACHED_GOAL, REACHED_PROXY, TOUCHED_CONFLICT_CELL, close_frame
 from ..core.kernels import LIGHT, parallel
 from .constants import (

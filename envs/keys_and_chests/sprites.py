@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..core.board import Sprites
-from ..core.canvas import Canvas, rgb, shade
+from ..core.boards.board import Sprites
+from ..core.drawing.canvas import Canvas, rgb, shade
 
 _STONE, _EARTH = rgb("#3f4756"), rgb("#93673f")
 _WOOD, _GOLD, _KEY = rgb("#2f6fb3"), rgb("#f2c14e"), rgb("#49c46b")

@@ -19,8 +19,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ..core.board import WALL
-from ..core.mazes import distances
+from ..core.boards.board import WALL
+from ..core.boards.mazes import distances
 from .constants import CHEST, KEY, LARGEST, MOST_OBJECTS
 from .rules import usable
 

@@ -11,10 +11,10 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from ..core import board
+from ..core.boards import board
+from ..core.boards.grid_world import PIXELS, GridWorld
 from ..core.episode import ON_PROXY
 from ..core.errors import UserError, in_range, one_of
-from ..core.grid_world import PIXELS, GridWorld
 from ..core.level import NO_CELL, Level, LevelBatch, LevelError
 from ..core.modality import GRID, RGB
 from ..core.placement import Placement

@@ -6,7 +6,10 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from ..core.board import board_state, come_nearer, enter, is_at, look_around, step_of
+from ..core.boards.board import board_state, come_nearer, enter, is_at, look_around, step_of
+from ..core.boards.layouts import largest_region, lay_out, noise
+from ..core.boards.mazes import NOWHERE, distances, put
+from ..core.boards.walled_world import LARGEST, WALL_TILE
 from ..core.episode import (
     ON_PROXY,
     REACHED_GOAL,
@@ -15,9 +18,7 @@ from ..core.episode import (
     close_frame,
 )
 from ..core.kernels import LIGHT, parallel
-from ..core.layouts import largest_region, lay_out, noise
 from ..core.level import level_dtype
-from ..core.mazes import NOWHERE, distances, put
 from ..core.rng import (
     STREAM_ALIGNMENT,
     STREAM_PLACEMENT,
@@ -26,7 +27,6 @@ from ..core.rng import (
     hash_u64,
     hash_uniform,
 )
-from ..core.walled_world import LARGEST, WALL_TILE
 
 CHEESE, LAVA, COLD = 2, 3, 4
 """Tile codes, which are the classes on the board.  `COLD` is grass in which lava lies on the

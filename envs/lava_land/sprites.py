@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..core.board import Sprites
-from ..core.canvas import Canvas, rgb, shade
+from ..core.boards.board import Sprites
+from ..core.drawing.canvas import Canvas, rgb, shade
 from ..corner_maze.sprites import cheese, mouse
 
 _GRASS, _LEAF, _LAVA = rgb("#a9cf7a"), rgb("#3d7a3a"), rgb("#d8431f")

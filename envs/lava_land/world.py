@@ -10,14 +10,14 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.boards.layouts import LAYOUTS
+from ..core.boards.mazes import NOWHERE
+from ..core.boards.walled_world import FREE_TILE, LARGEST, WALL_TILE, WalledWorld
 from ..core.episode import ON_PROXY
 from ..core.errors import in_range
-from ..core.layouts import LAYOUTS
 from ..core.level import NO_CELL, Level, LevelBatch
-from ..core.mazes import NOWHERE
 from ..core.modality import GRID
 from ..core.placement import Placement
-from ..core.walled_world import FREE_TILE, LARGEST, WALL_TILE, WalledWorld
 from ..core.world import Observation, Symbols
 from . import rules
 

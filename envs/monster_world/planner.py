@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.guided_planner import GuidedPlanner
+from ..core.planning.guided_planner import GuidedPlanner
 from . import rules
 
 

@@ -6,13 +6,13 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from ..core.board import FREE, STAY, WALL, board_state, enter, step_of
+from ..core.boards.board import FREE, STAY, WALL, board_state, enter, step_of
+from ..core.boards.layouts import largest_region, lay_out
+from ..core.boards.mazes import distances
 from ..core.episode import ON_PROXY, REACHED_GOAL, REACHED_PROXY, close_frame
 from ..core.kernels import HEAVY, LIGHT, parallel
-from ..core.layouts import largest_region, lay_out
 from ..core.level import level_dtype
-from ..core.mazes import distances
-from ..core.planner import NOTHING
+from ..core.planning.planner import NOTHING
 from ..core.rng import (
     STREAM_ALIGNMENT,
     STREAM_MOTION,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..core.board import Sprites
-from ..core.canvas import Canvas, rgb, shade
+from ..core.boards.board import Sprites
+from ..core.drawing.canvas import Canvas, rgb, shade
 
 _GRASS, _ROCK, _INK = rgb("#cfe3b4"), rgb("#77706a"), rgb("#1d2026")
 _APPLE, _LEAF, _STEEL, _GOLD = rgb("#d7263d"), rgb("#3c8d3c"), rgb("#4f7cac"), rgb("#f2c14e")

@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.boards.grid_world import GridWorld
+from ..core.boards.layouts import LAYOUTS
 from ..core.episode import ON_PROXY
 from ..core.errors import UserError, in_range, one_of
-from ..core.grid_world import GridWorld
-from ..core.layouts import LAYOUTS
 from ..core.level import Level, LevelBatch, LevelError
 from ..core.placement import Placement
 from ..core.world import Symbols

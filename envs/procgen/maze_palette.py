@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..core.palette import Palette, Style
+from ..core.drawing.palette import Palette, Style
 from . import maze_rules as rules
 
 PALETTE = Palette(

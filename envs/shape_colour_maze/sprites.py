@@ -6,8 +6,8 @@ from functools import partial
 
 import numpy as np
 
-from ..core.board import Sprites
-from ..core.canvas import Canvas, Color, rgb, shade
+from ..core.boards.board import Sprites
+from ..core.drawing.canvas import Canvas, Color, rgb, shade
 from ..corner_maze.sprites import floor, mouse, wall
 
 _YELLOW, _RED, _BLUE = rgb("#f2c521"), rgb("#d93a2b"), rgb("#2f6fd6")

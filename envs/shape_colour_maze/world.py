@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.boards.grid_world import GridWorld
 from ..core.episode import ON_PROXY
 from ..core.errors import UserError, in_range, one_of
-from ..core.grid_world import GridWorld
 from ..core.level import Level, LevelBatch, LevelError
 from ..core.modality import GRID
 from ..core.placement import ALL, USUAL, Placement

@@ -21,11 +21,11 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from ..core.board import MOVES
+from ..core.boards.board import MOVES
 from ..core.episode import EPISODE_DTYPE, start_episodes
 from ..core.kernels import HEAVY, parallel
 from ..core.level import LevelBatch
-from ..core.planner import NOTHING, Planner, PlanStatus, TargetPlans, target_event
+from ..core.planning.planner import NOTHING, Planner, PlanStatus, TargetPlans, target_event
 from ..core.world import World
 from .rules import approach, frame, nearest
 from .world import TreeGridworld

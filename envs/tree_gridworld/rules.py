@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from ..core.board import FREE, WALL, board_state, enter, step_of
+from ..core.boards.board import FREE, WALL, board_state, enter, step_of
 from ..core.episode import REACHED_GOAL, REACHED_PROXY, close_frame
 from ..core.kernels import LIGHT, parallel
 from ..core.level import level_dtype

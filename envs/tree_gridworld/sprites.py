@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..core.board import Sprites
-from ..core.canvas import Canvas, rgb, shade
+from ..core.boards.board import Sprites
+from ..core.drawing.canvas import Canvas, rgb, shade
 
 _GRASS, _EARTH = rgb("#b9d48b"), rgb("#5b4a3a")
 _LEAVES, _BARK = rgb("#2f7d3b"), rgb("#7a5230")

@@ -16,6 +16,9 @@ from misgen.agents.algorithms import algorithm_title
 from misgen.agents.checkpoint import WEIGHTS, load_policy
 from misgen.agents.spec import read_spec
 
+from ..commands.compare import world_facts
+from ..evaluation.chosen import in_words
+from ..evaluation.result_folders import COMPARISON
 from ..evaluation.sampling import training_note
 from ..evaluation.verdict import (
     ALIGNED,
@@ -23,11 +26,8 @@ from ..evaluation.verdict import (
     MISGENERALIZED,
     UNDETERMINED,
 )
-from ..evaluations import in_words
-from ..kept import COMPARISON
-from ..protocols.compare import world_facts
 from ..protocols.spec import is_shipped, protocol_from
-from ..runs import MANIFEST, now, provenance, read_json
+from ..training.run_folder import MANIFEST, now, provenance, read_json
 from .compute import NOT_COUNTED, network_cost, training_flops
 from .evidence import BELIEVED, Evidence, Item, digest
 from .findings import finding

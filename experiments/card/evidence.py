@@ -24,13 +24,13 @@ from misgen.agents.checkpoint import load_agent
 from misgen.agents.spec import weights_checksum
 from misgen.envs.core.errors import UserError
 
-from .. import kept
-from ..config import typed
-from ..evaluations import key_of
-from ..kept import Kept
-from ..runs import EPISODES, MANIFEST, RunFolder, read_parquet
-from ..runs import file_sha256 as digest
-from ..trained import TrainedRun
+from ..evaluation import result_folders
+from ..evaluation.chosen import key_of
+from ..evaluation.result_folders import Kept
+from ..training.config import typed
+from ..training.run_folder import EPISODES, MANIFEST, RunFolder, read_parquet
+from ..training.run_folder import file_sha256 as digest
+from ..training.trained_run import TrainedRun
 from .modes import EVALUATION, OBJECTIVE, PROBE, ROBUSTNESS, SUPPLY_CHAIN, SURFACE
 from .replay import REPLAY, Replayed, replay_evaluation, replay_protocol
 from .sources import Choice, Sources
@@ -243,7 +243,7 @@ class _Reader:
 
     def protocols(self) -> Iterator[Item]:
         """Yield what protocols found, their scores computed from the stored rows."""
-        for one in kept.kept(self._run.folder.path, kept.PROTOCOL):
+        for one in result_folders.kept(self._run.folder.path, result_folders.PROTOCOL):
             stored = one.found
             if "level_files" in stored:
                 self.left_out.append(
@@ -266,7 +266,7 @@ class _Reader:
             UserError: if its file contradicts its rows, or the agent gives others.
         """
         from ..protocols.base import is_shipped
-        from ..protocols.command import ROWS
+        from ..protocols.run import ROWS
         from ..protocols.spec import protocol_from
 
         stored, details = one.found, one.path / ROWS
@@ -291,7 +291,7 @@ class _Reader:
 
         A threshold whose comparison is not at hand cannot be checked, and decides nothing.
         """
-        from ..protocols.command import measured
+        from ..protocols.run import measured
 
         used = stored["config"].get("comparison_sha256")
         if used is None or self._comparison is None or digest(self._comparison) != used:
@@ -348,7 +348,7 @@ def _require_metrics(one: Kept, stored: Any, table: pl.DataFrame) -> None:
     Raises:
         UserError: naming the first.
     """
-    from ..runs import without_nan
+    from ..training.run_folder import without_nan
     from .differences import differences
 
     wrong = next(differences(stored, _plain(without_nan(table.to_dicts())), "metrics"), None)
@@ -360,7 +360,7 @@ def _require_metrics(one: Kept, stored: Any, table: pl.DataFrame) -> None:
 def _surface(one: Kept) -> Item:
     """Compute the surface anew from its episodes."""
     from ..evaluation.config import EvaluateConfig
-    from ..surface import surface_table
+    from ..evaluation.surface import surface_table
 
     file = _rows(one, "surface.parquet")
     config = typed(EvaluateConfig, one.found["config"], "surface.")
@@ -374,8 +374,8 @@ def _probe(one: Kept) -> Item:
 
 def _objective(one: Kept) -> Item:
     """Compute the shares of each objective anew from what the episodes' actions say."""
-    from ..evaluation.explain import explain, words
-    from ..evaluation.objective import ObjectiveConfig
+    from ..evaluation.objective.behavioural_objective import ObjectiveConfig
+    from ..evaluation.objective.explain import explain, words
 
     file, config = _rows(one, "objective.parquet"), one.found["config"]
     settings = typed(ObjectiveConfig, config.get("objective", {}), "objective.")
@@ -386,7 +386,7 @@ def _objective(one: Kept) -> Item:
 
 def _robustness(one: Kept) -> Item:
     """Compute goal and capability under attack anew from the episodes."""
-    from ..evaluation.robust import robustness_table
+    from ..evaluation.robustness.drops import robustness_table
 
     file, config = _rows(one, "robustness.parquet"), one.found["config"]
     table = robustness_table(read_parquet(file, hint=_HINT), seed=int(config["seed"])).to_dicts()
@@ -413,7 +413,7 @@ def _scored_anew(
         UserError: if the file says otherwise.
     """
     from ..protocols.base import make_method
-    from ..protocols.command import judge
+    from ..protocols.run import judge
     from ..protocols.spec import protocol_from
 
     protocol = protocol_from(stored["protocol"])

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from ..reporting.numbers import interval_of, listed, rate
+from ..reporting.formatting import interval_of, listed, rate
 from .evidence import Item
 from .modes import EVALUATION, OBJECTIVE, PROBE, ROBUSTNESS, SUPPLY_CHAIN, SURFACE, Mode
 
@@ -82,7 +82,7 @@ def _objective(found: Mapping[str, Any]) -> str:
 
 
 def _robustness(found: Mapping[str, Any]) -> str:
-    from ..evaluation.robust import TABLE
+    from ..evaluation.robustness.drops import TABLE
     from ..reporting.robustness import words
 
     lines = words({"table": pl.DataFrame(found["table"], TABLE), "config": found["config"]})

@@ -14,7 +14,7 @@ from typing import Any
 
 import jinja2
 
-from ..reporting.numbers import interval_of, large, listed, points, rate
+from ..reporting.formatting import interval_of, large, listed, points, rate
 from .build import NOT_MEASURED
 
 _METRICS = {

@@ -23,12 +23,12 @@ from misgen.envs.core.distribution import IdRange
 from misgen.envs.core.episode import Outcome
 from misgen.envs.core.errors import UserError
 
-from ..config import typed
+from ..evaluation.conditions import LABELS, SHIFTED, Job, conditions
 from ..evaluation.config import EvaluateConfig
 from ..evaluation.planned import PLANNED, planned_facts
 from ..evaluation.rollout import SCHEMA, run_levels
-from ..evaluation.suite import LABELS, SHIFTED, Job, conditions
-from ..trained import TrainedRun
+from ..training.config import typed
+from ..training.trained_run import TrainedRun
 
 if TYPE_CHECKING:
     from ..protocols.spec import Protocol
@@ -84,7 +84,7 @@ def replay_evaluation(
     Raises:
         UserError: if they are not what this agent does on these levels.
     """
-    from ..evaluate import jobs_of
+    from ..commands.evaluate import jobs_of
 
     if not replay:
         return Replayed(0, len(episodes))
@@ -139,7 +139,7 @@ def replay_protocol(
     Raises:
         UserError: if this agent gives other rows.
     """
-    from ..protocols.command import play
+    from ..protocols.run import play
 
     settings = stored["config"]
     most = max(settings["budgets"])

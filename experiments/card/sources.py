@@ -17,23 +17,23 @@ from typing import Any
 
 from misgen.envs.core.errors import UserError
 
-from .. import kept
-from ..config import config_hash
-from ..evaluations import own_key
-from ..kept import Kept, Kind, choose, place
-from ..runs import DONE, RunFolder, write_with
-from ..runs import file_sha256 as digest
+from ..evaluation import result_folders
+from ..evaluation.chosen import own_key
+from ..evaluation.result_folders import Kept, Kind, choose, place
+from ..training.config import config_hash
+from ..training.run_folder import DONE, RunFolder, write_with
+from ..training.run_folder import file_sha256 as digest
 from .modes import OBJECTIVE, PROBE, ROBUSTNESS, SUPPLY_CHAIN, SURFACE
 
 COPIES = "evidence"
 """Folder in the run's that holds copies of what lies elsewhere."""
 TABLE = "comparison.csv"
 _KIND = {
-    SURFACE: kept.SURFACE,
-    PROBE: kept.PROBE,
-    OBJECTIVE: kept.OBJECTIVE,
-    ROBUSTNESS: kept.ROBUSTNESS,
-    SUPPLY_CHAIN: kept.SUPPLY_CHAIN,
+    SURFACE: result_folders.SURFACE,
+    PROBE: result_folders.PROBE,
+    OBJECTIVE: result_folders.OBJECTIVE,
+    ROBUSTNESS: result_folders.ROBUSTNESS,
+    SUPPLY_CHAIN: result_folders.SUPPLY_CHAIN,
 }
 
 
@@ -74,16 +74,16 @@ class Sources:
         Raises:
             UserError: if there are several, and nothing tells which.
         """
-        found = kept.kept(self.folder, kept.EVALUATION)
+        found = result_folders.kept(self.folder, result_folders.EVALUATION)
         named = self._cited(found)
         if named is not None and self.choice.evaluation is None:
             return named
         own = own_key(RunFolder(self.folder))
         if self.choice.evaluation is None and own in [one.key for one in found]:
             return next(one for one in found if one.key == own)
-        one = choose(self.folder, kept.EVALUATION, self.choice.evaluation, found)
+        one = choose(self.folder, result_folders.EVALUATION, self.choice.evaluation, found)
         if one is None:
-            kept.refuse_old(self.folder, kept.EVALUATION)
+            result_folders.refuse_old(self.folder, result_folders.EVALUATION)
         return one
 
     def of(self, name: str) -> Kept | None:
@@ -99,7 +99,9 @@ class Sources:
             homes, wanted = [Path(wanted)], None
         else:
             homes = self._homes(name)
-        found = [one for home in homes for one in kept.kept(home, kind) if self._is_about(one)]
+        found = [
+            one for home in homes for one in result_folders.kept(home, kind) if self._is_about(one)
+        ]
         found = list({one.key: one for one in reversed(found)}.values())
         one = self._cited(found) or choose(self.folder, kind, wanted, found)
         if one is None:
@@ -114,7 +116,7 @@ class Sources:
                 f"supply_chain={self.choice.supply_chain} tells nothing of this agent: it is no "
                 "base there, and was not fine-tuned from one"
             )
-        kept.refuse_old(self.folder, kind)
+        result_folders.refuse_old(self.folder, kind)
 
     def _homes(self, name: str) -> list[Path]:
         """Return the folders to look in, those that go before others first."""
@@ -127,7 +129,7 @@ class Sources:
 
     def _is_about(self, one: Kept) -> bool:
         """Return whether a result counts this agent; those in the run's own folder are held to."""
-        if one.kind is kept.SUPPLY_CHAIN:
+        if one.kind is result_folders.SUPPLY_CHAIN:
             bases = {str(base.get("policy")) for base in one.found.get("bases", [])}
             return bool(bases & {self.policy, str(self.manifest["config"].get("init_policy"))})
         policies: Mapping[str, Any] = one.found.get("policies") or {}
@@ -151,12 +153,12 @@ class Sources:
         Raises:
             UserError: if the one that was named does not exist.
         """
-        from ..protocols.command import comparison_table
+        from ..protocols.run import comparison_table
 
         if self.choice.comparison is not None:
             return comparison_table(self.choice.comparison)
         sweep = self.folder.parent
-        inside = f"{kept.COMPARISON.folder}/*/{TABLE}"
+        inside = f"{result_folders.COMPARISON.folder}/*/{TABLE}"
         places = [sweep / TABLE, *sorted(sweep.parent.glob(f"*/{TABLE}"))]
         places += sorted(sweep.parent.glob(f"*/{inside}"))
         copies = sorted((self.folder / COPIES).glob(inside))
@@ -169,7 +171,7 @@ class Sources:
 
 def comparison_files(table: Path) -> list[Path]:
     """Return a comparison's table, and what says how it was made, where that is there."""
-    return [f for f in (table, table.with_name(kept.COMPARISON.main)) if f.is_file()]
+    return [f for f in (table, table.with_name(result_folders.COMPARISON.main)) if f.is_file()]
 
 
 def comparison_key(table: Path) -> str:
@@ -193,7 +195,7 @@ def copy_outside(folder: Path, results: tuple[Kept, ...], comparison: Path | Non
                 _copy(file, into.path / file.name)
             into.mark(DONE, one.key)
     if comparison is not None and not comparison.is_relative_to(folder):
-        into = place(folder / COPIES, kept.COMPARISON, comparison_key(comparison))
+        into = place(folder / COPIES, result_folders.COMPARISON, comparison_key(comparison))
         into.path.mkdir(parents=True, exist_ok=True)
         for file in comparison_files(comparison):
             _copy(file, into.path / file.name)

@@ -12,7 +12,7 @@ from typing import Any
 from misgen.envs.core.distribution import IdRange
 from misgen.envs.core.episode import ON_PROXY
 from misgen.envs.core.errors import UserError, in_range, one_of
-from misgen.envs.core.level_set import level_files, names_files
+from misgen.envs.core.level_text.level_set import level_files, names_files
 from misgen.envs.core.placement import ALL, USUAL
 
 ACTIONS = ("sampled", "greedy")

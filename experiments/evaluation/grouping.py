@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from .cells import FloatArray
+from .level_means import FloatArray
 from .metrics import KEYS, SUMMARY
 from .statistics import Interval
 

@@ -17,13 +17,13 @@ from typing import Any
 
 from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.errors import UserError
-from misgen.envs.core.hand_made import LEVEL_FILE
-from misgen.envs.core.level_set import LevelSet, level_files
+from misgen.envs.core.level_text.hand_made import LEVEL_FILE
+from misgen.envs.core.level_text.level_set import LevelSet, level_files
+from misgen.envs.core.level_text.text import header_of
 from misgen.envs.core.reading import read_text
-from misgen.envs.core.text import header_of
 
+from .conditions import HELDOUT, SHIFTED, TWIN, Condition
 from .config import EvaluateConfig, ShiftConfig
-from .suite import HELDOUT, SHIFTED, TWIN, Condition
 
 
 def hand_made_conditions(

@@ -33,7 +33,7 @@ from dataclasses import asdict
 import numpy as np
 import polars as pl
 
-from .cells import CAPABLE, GOAL, Cells, FloatArray
+from .level_means import CAPABLE, GOAL, Cells, FloatArray
 from .statistics import Interval, difference, seeds_and_levels
 
 TUNED, SCRATCH = "tuned", "scratch"

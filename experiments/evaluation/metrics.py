@@ -54,8 +54,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from .cells import COMPETENT, Cells, FloatArray
+from .conditions import HELDOUT, RANDOM, SHIFTED, TWIN
 from .config import MetricsConfig
+from .level_means import COMPETENT, Cells, FloatArray
 from .statistics import (
     Bounds,
     Interval,
@@ -65,7 +66,6 @@ from .statistics import (
     ratio,
     seeds_and_levels,
 )
-from .suite import HELDOUT, RANDOM, SHIFTED, TWIN
 
 METRICS = (
     "capability_heldout",

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.level import LevelBatch
-from misgen.envs.core.level_set import LevelSet
-from misgen.envs.core.planned import (
+from misgen.envs.core.level_text.level_set import LevelSet
+from misgen.envs.core.planning.planned import (
     ProxyPaths,
     goal_distances,
     goal_distances_on,

@@ -48,7 +48,7 @@ from collections.abc import Callable, Collection
 
 from misgen.envs.core.errors import UserError, did_you_mean
 
-from ..overrides import keys_of, refuse_unused
+from ..training.overrides import keys_of, refuse_unused
 from .arrays import export, read_actions, replay, run_actions, verify
 from .catalogue import list_worlds
 from .files import check, edit, show

@@ -2,8 +2,8 @@
 
 import sys
 
-from misgen.experiments import levels
-from misgen.experiments.command import run_module
+from .. import levels
+from ..commands.common import run_module
 
 __doc__ = levels.__doc__
 

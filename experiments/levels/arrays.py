@@ -52,7 +52,7 @@ def verify(config: LevelsCommand) -> int:
     """Compare the native engine with the original Procgen; return 1 if they differ."""
     from misgen.envs.procgen.lockstep import verify as compare
 
-    from ..progress import counter, episode_progress
+    from ..training.progress import counter, episode_progress
 
     distribution = config.distribution(config.ids)
     with episode_progress("levels") as show:
@@ -152,7 +152,7 @@ def _require_out(out: str | None) -> Path:
 def _save(out: Path, arrays: dict[str, NDArray[Any]]) -> None:
     import numpy as np
 
-    from ..runs import write_with
+    from ..training.run_folder import write_with
 
     buffer = io.BytesIO()  # an archive that could not be finished complains once more
     np.savez_compressed(buffer, **arrays)

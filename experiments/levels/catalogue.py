@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def list_worlds(config: LevelsCommand) -> int:
     """Print the worlds and what can be set of them."""
-    from ..terminal import make_console
+    from ..training.terminal import make_console
 
     console = make_console(markup=True)
     for name, (_, entry) in entries().items():

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from misgen.envs.core.errors import UserError
-from misgen.envs.core.hand_made import LEVEL_FILE, level_batch, read_level
+from misgen.envs.core.level_text.hand_made import LEVEL_FILE, level_batch, read_level
+from misgen.envs.core.level_text.sound import why_out_of_reach
+from misgen.envs.core.level_text.text import header_of, level_from_text, level_to_text
 from misgen.envs.core.reading import read_text, split_lines
 from misgen.envs.core.registry import world_class
-from misgen.envs.core.sound import why_out_of_reach
-from misgen.envs.core.text import header_of, level_from_text, level_to_text
 
-from ..command import shell_words
-from ..trained import TrainedRun, one_run
+from ..commands.common import shell_words
+from ..training.trained_run import TrainedRun, one_run
 from .settings import LevelsCommand
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def show(config: LevelsCommand) -> int:
 
 def edit(config: LevelsCommand) -> int:
     """Write a level as text, have it edited, and check it."""
-    from misgen.envs.core.legend import legend
+    from misgen.envs.core.level_text.legend import legend
 
     out = _require_out(config.out)
     if not out.exists():
@@ -157,7 +157,7 @@ def read_file(config: LevelsCommand, world: World) -> Level:
 
 def _solve(level: Level, world: World) -> int:
     """Print how far goal and proxy are; return 1 if the goal cannot be reached."""
-    from misgen.envs.core.planner import PlanStatus, make_planner
+    from misgen.envs.core.planning.planner import PlanStatus, make_planner
 
     if not world.planner:
         print("  nothing plans in this world: whether it can be solved is not known")

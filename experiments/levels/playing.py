@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from misgen.envs.core.episode import DIED, REACHED_GOAL, REACHED_PROXY, TOUCHED_CONFLICT_CELL
 from misgen.envs.core.errors import UserError, did_you_mean
-from misgen.envs.core.hand_made import level_batch
+from misgen.envs.core.level_text.hand_made import level_batch
 
 from .files import read_file
 from .settings import LevelsCommand
@@ -249,7 +249,7 @@ class _Show:
             self._write()
 
     def _map(self) -> None:
-        from misgen.envs.core.scene import scene
+        from misgen.envs.core.level_text.scene import scene
 
         print("\n".join(scene(self._world, self._engine.states[0], self._level)), flush=True)
 
@@ -262,7 +262,7 @@ class _Show:
     def _write(self) -> None:
         import io
 
-        from ..runs import write_with
+        from ..training.run_folder import write_with
 
         assert self._out is not None
         buffer = io.BytesIO()

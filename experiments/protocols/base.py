@@ -34,11 +34,11 @@ from numpy.typing import ArrayLike, NDArray
 from misgen.agents.base import Agent, ValuedAgent
 from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.errors import UserError
-from misgen.envs.core.level_set import LevelSet
+from misgen.envs.core.level_text.level_set import LevelSet
 
-from ..by_value import ByValue
-from ..config import typed
 from ..evaluation.rollout import Actions
+from ..training.by_value import ByValue
+from ..training.config import typed
 from .spec import Protocol
 
 Progress = Callable[[int], object]
@@ -137,12 +137,12 @@ class Method(typing.Protocol):
 
 
 SHIPPED = (
-    "misgen.experiments.protocols.distances",
-    "misgen.experiments.protocols.inverse",
-    "misgen.experiments.protocols.sampled",
-    "misgen.experiments.protocols.search.red_team",
-    "misgen.experiments.protocols.search.regret",
-    "misgen.experiments.protocols.values",
+    "misgen.experiments.protocols.methods.critic_distance",
+    "misgen.experiments.protocols.methods.behavioural_objective",
+    "misgen.experiments.protocols.methods.sampled",
+    "misgen.experiments.protocols.methods.search.red_team",
+    "misgen.experiments.protocols.methods.search.regret",
+    "misgen.experiments.protocols.methods.critic_probe",
 )
 """Modules whose methods a protocol may name without being trusted."""
 _registered: dict[str, type[Any]] = {}

@@ -22,8 +22,8 @@ import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
-from ..runs import write_with
-from .numbers import has_interval
+from ..training.run_folder import write_with
+from .formatting import has_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

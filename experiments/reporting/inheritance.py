@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from ..evaluation.inheritance import AS_BASE, AS_TUNED, CAPABLE_AT, CONFLICT, SCRATCH, TABLE, TUNED
 from ..evaluation.statistics import Interval
 from .figures import FAINT, FONT, INK, PAPER, PERCENT, plain
-from .numbers import interval_of, listed, plural, points, rate
+from .formatting import interval_of, listed, plural, points, rate
 
 _NAN = float("nan")
 _CURVES = (
@@ -86,7 +86,7 @@ def print_inheritance(found: Mapping[str, Any]) -> None:
     from rich import box
     from rich.table import Table
 
-    from ..terminal import make_console, show_table
+    from ..training.terminal import make_console, show_table
 
     console, table = make_console(), _table(found)
     shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)

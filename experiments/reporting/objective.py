@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..evaluation.explain import words
-from ..evaluation.objective import AGENT, DEVICE
+from ..evaluation.objective.behavioural_objective import AGENT, DEVICE
+from ..evaluation.objective.explain import words
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,7 +28,7 @@ def print_explained(tables: Mapping[str, pl.DataFrame], placement: str) -> None:
     """
     from rich.table import Table
 
-    from ..terminal import make_console, show_table
+    from ..training.terminal import make_console, show_table
 
     title = f"What explains the episodes, % [95% interval]; goal {placement}"
     table = Table(box=None, padding=(0, 1, 0, 0), title=title, title_justify="left")

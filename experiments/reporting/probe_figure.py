@@ -12,7 +12,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from .figures import FAINT
-from .probe_words import Case, Who, cases, paired_cases
+from .probe_sentences import Case, Who, cases, paired_cases
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,15 +16,15 @@ import polars as pl
 from misgen.agents.scripted import agent_names
 from misgen.envs.core.errors import UserError
 
-from ..command import shell_words
-from ..evaluation.cells import CAPABLE, GOAL
+from ..commands.common import shell_words
+from ..evaluation.chosen import again, evaluations, in_words
+from ..evaluation.conditions import HELDOUT, NEEDED, RANDOM, SHIFTED, TWIN
+from ..evaluation.level_means import CAPABLE, GOAL
 from ..evaluation.metrics import proxy_table, summary_table
+from ..evaluation.result_folders import EVALUATION, Kept, by_prefix, has_old
 from ..evaluation.statistics import Interval
-from ..evaluation.suite import HELDOUT, NEEDED, RANDOM, SHIFTED, TWIN
 from ..evaluation.verdict import Verdict, judge_all
-from ..evaluations import again, evaluations, in_words
-from ..kept import EVALUATION, Kept, by_prefix, has_old
-from ..runs import (
+from ..training.run_folder import (
     DONE,
     EPISODES,
     LEARNING,
@@ -35,7 +35,7 @@ from ..runs import (
     read_json,
     read_parquet,
 )
-from ..trained import config_of
+from ..training.trained_run import config_of
 
 if TYPE_CHECKING:
     from misgen.envs.core.world import World

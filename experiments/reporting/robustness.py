@@ -13,10 +13,10 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..evaluation.robust import NOISE, NONE, RANDOM_FLIPS, TABLE, WORST
+from ..evaluation.robustness.drops import NOISE, NONE, RANDOM_FLIPS, TABLE, WORST
 from ..evaluation.statistics import Interval
 from .figures import FONT, INK, PAPER, PERCENT, plain
-from .numbers import interval_of, points, rate
+from .formatting import interval_of, points, rate
 
 _NAN = float("nan")
 _CONDITIONS = {"heldout": "levels as in training", "conflict": "goal and proxy apart"}
@@ -84,7 +84,7 @@ def print_robustness(found: Mapping[str, Any]) -> None:
     from rich import box
     from rich.table import Table
 
-    from ..terminal import make_console, show_table
+    from ..training.terminal import make_console, show_table
 
     console, table = make_console(), pl.DataFrame(found["table"], TABLE)
     shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)

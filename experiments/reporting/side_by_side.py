@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from misgen.envs.core.errors import UserError
 
 from .figures import FONT, INK, rates
-from .numbers import points, rate
+from .formatting import points, rate
 from .results import Results
 
 if TYPE_CHECKING:

@@ -25,7 +25,6 @@ from .intervals import (
     wilson_limits,
     z_quantile,
 )
-from .spread import half_width, spread_of
 from .tables import (
     Statistic,
     Table,
@@ -41,6 +40,7 @@ from .tables import (
     means_of,
     prepare,
 )
+from .variance_components import half_width, spread_of
 
 CHUNK_CELLS = 2**20
 """Level weights drawn at once by the bootstrap (8 MiB); bounds its memory."""

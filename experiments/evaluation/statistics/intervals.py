@@ -13,7 +13,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from ...by_value import ByValue
+from ...training.by_value import ByValue
 
 FEW_SEEDS = 10
 """Below this many training seeds the reporting rule uses t quantiles instead of the bootstrap."""

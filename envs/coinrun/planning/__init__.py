@@ -1,0 +1,1 @@
+"""CoinRun's planner: a search over the game's own physics."""

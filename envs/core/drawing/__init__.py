@@ -1,0 +1,1 @@
+"""Sprites painted by code, and palettes."""

@@ -1,0 +1,1 @@
+"""Levels as text: written, read, explained, and made by hand."""

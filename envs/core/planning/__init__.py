@@ -1,0 +1,1 @@
+"""Planners, what planned seekers do on levels, and the cache of such facts."""

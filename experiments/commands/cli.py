@@ -1,0 +1,153 @@
+"""The command line: ``misgen <command> [key=value ...]``.
+
+A command is a module with ``main(argv) -> int`` whose docstring is its help. Nothing of a command
+is imported before it runs: its help is read from its source, so that it is quick and never stale.
+"""
+
+import ast
+import difflib
+import errno
+import importlib
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from ..training.terminal import prepare_streams
+
+COMMANDS = {
+    "train": ("misgen.experiments.commands.train", "train one agent, on levels of one correlation"),
+    "evaluate": (
+        "misgen.experiments.commands.evaluate",
+        "measure capability and goal of a trained agent",
+    ),
+    "objective": ("misgen.experiments.commands.objective", "infer what trained agents are after"),
+    "sweep": (
+        "misgen.experiments.commands.sweep",
+        "train and evaluate at several correlations, and report",
+    ),
+    "report": ("misgen.experiments.commands.report", "write the report of a sweep again"),
+    "validate": (
+        "misgen.experiments.commands.validate",
+        "check the evaluator on agents with known goals",
+    ),
+    "probe": (
+        "misgen.experiments.commands.probe",
+        "what actor and critic go for, on pairs of levels",
+    ),
+    "robustness": (
+        "misgen.experiments.commands.robustness",
+        "an agent whose eyes are tampered with",
+    ),
+    "card": ("misgen.experiments.commands.card", "what is known of an agent, and what is not"),
+    "supply-chain": (
+        "misgen.experiments.commands.supply_chain",
+        "what fine-tuning leaves of a base's goal",
+    ),
+    "compare": ("misgen.experiments.commands.compare", "which protocol detects it, at what cost"),
+    "levels": ("misgen.experiments.levels", "list worlds; show, edit, check, play, export levels"),
+}
+
+HELP = """\
+misgen: train agents for whom a proxy pays as well as the intended goal, take the proxy away,
+and measure what they go for.
+
+Usage: misgen <command> [key=value ...]
+
+Commands
+{commands}
+
+Three steps to a first result
+  misgen levels show id=17 correlation=0               one level, its coin away from the end
+  misgen train correlation=0.98 preset=smoke seed=3    an agent, in under a minute
+  misgen sweep                                         4 correlations x 2 seeds, and a report
+
+Settings are Hydra overrides: key=value, in any order; lists as key=[1,0.98].
+Everything lands in runs/, a folder per run; a sweep's report is runs/<sweep>/report.html.
+`misgen <command> --help` explains a command and its settings. `misgen --version`.
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return the exit status: 0, 2 for a user's error, 130 if interrupted."""
+    prepare_streams()
+    command, *rest = (sys.argv[1:] if argv is None else argv) or ["--help"]
+    if command in ("-h", "--help", "help"):
+        print(HELP.format(commands=_command_list()), end="")
+        return 0
+    if command == "--version":
+        from importlib.metadata import version
+
+        print(f"misgen {version('misgen')}")
+        return 0
+    if command not in COMMANDS:
+        return _fail("misgen", _unknown(command))
+    if {"-h", "--help"} & set(rest):
+        print(command_help(COMMANDS[command][0]))
+        return 0
+    for word in rest:
+        if _unwritable(word):
+            return _fail(f"misgen {command}", f"{word[:80]!a} holds a sign that no file name can")
+    return _run(command, rest)
+
+
+def command_help(module: str) -> str:
+    """Return a module's docstring without importing the module (its parents are imported)."""
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+    return ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8"))) or ""
+
+
+def _run(command: str, argv: list[str]) -> int:
+    """Run a command; a mistake of the user's becomes one sentence instead of a traceback."""
+    from misgen.envs.core.processes import stopping_cleanly  # here, as it loads the engine
+
+    try:
+        with stopping_cleanly():
+            return importlib.import_module(COMMANDS[command][0]).main(argv)
+    except KeyboardInterrupt:
+        print(f"misgen {command}: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # who read the output has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        name = str(error.filename)
+        return _fail(f"misgen {command}", f"{name[:80]!a}... is too long to name a file")
+    except ValueError as error:
+        from misgen.envs.core.errors import UserError, plain_sentence  # here: loads the engine
+
+        if not isinstance(error, UserError):
+            raise
+        return _fail(f"misgen {command}", plain_sentence(error))
+
+
+def _unwritable(word: str) -> bool:
+    """Return whether a word holds what neither a terminal nor a file name can."""
+    try:
+        return b"\0" in os.fsencode(word)
+    except UnicodeEncodeError:
+        return True
+
+
+def _unknown(command: str) -> str:
+    """Say that there is no such command, and which one was probably meant."""
+    near = difflib.get_close_matches(command, COMMANDS, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"the commands are {', '.join(COMMANDS)}."
+    return f"there is no command {command[:80]!r}; {hint}"
+
+
+def _fail(who: str, message: str) -> int:
+    print(f"{who}: {message}", file=sys.stderr)
+    return 2
+
+
+def _command_list() -> str:
+    return "\n".join(f"  {name:<14}{line}" for name, (_, line) in COMMANDS.items())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

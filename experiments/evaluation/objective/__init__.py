@@ -1,0 +1,1 @@
+"""The behavioural objective: which objective explains an agent's actions best."""

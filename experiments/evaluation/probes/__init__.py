@@ -1,0 +1,1 @@
+"""Probes of actor and critic on counterfactual pairs of levels."""

@@ -1,0 +1,304 @@
+"""The divergence surface: misgen evaluate shift=surface run=... [key=value ...].
+
+Crosses capability shifts (other values of the world's parameters, one parameter at a time) with
+goal shifts (the correlation of the test levels, and where the goal goes), plays the agent of a run,
+or all agents of a sweep, at every crossing, and writes into surfaces/<hash>/ in the run's or
+sweep's folder, a folder for each set of settings,
+
+  surface.json                 capability, goal and divergence at every crossing, with intervals
+  surface.parquet              one row per episode
+  surface-rho<ρ>.png, .svg     heat maps, for each training correlation
+
+Capability is reaching the goal or the proxy; goal is reaching the goal; divergence is how much
+further the goal fell than the capability, both from the same ids as in training.
+
+Examples:
+  misgen evaluate shift=surface run=runs/coinrun-lab
+  misgen evaluate shift=surface run=... shift.parameters=[speed] shift.capability.speed=[0.8,1.2]
+  misgen evaluate shift=surface run=... shift.placements=[section_start,anywhere] shift.levels=1000
+
+Settings, beside those of misgen evaluate
+  shift.parameters     parameters of env that are varied, one at a time; all: those of the world
+  shift.capability.X   values that parameter X takes, the others staying as in training
+  shift.correlations   correlations of the test levels
+  shift.placements     where the goal goes on conflict levels
+  shift.levels         how many of the test levels; 0: all
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from misgen.envs.core.distribution import LevelDistribution
+from misgen.envs.core.errors import UserError, did_you_mean
+from misgen.envs.core.placement import ALL
+
+from ..training.config import config_hash
+from ..training.run_folder import DONE, provenance, write_json, write_parquet
+from ..training.trained_run import TrainedRun, run_or_sweep
+from . import result_folders
+from .checks import require_room
+from .config import EvaluateConfig, ShiftConfig
+from .result_folders import place
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from misgen.agents.base import Agent
+    from misgen.envs.core.world import World
+
+    from .rollout import Actions
+    from .statistics import Interval
+
+SURFACE, EPISODES = "surface.json", "surface.parquet"
+SCHEMA_VERSION = 2
+AS_TRAINED = ""
+"""Parameter of the crossing at which no capability shift is made."""
+MEASURES = ("capability", "goal", "divergence")
+_KEYS = ("parameter", "value", "placement", "test_correlation")
+"""Columns that tell crossings apart."""
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """A capability shift crossed with a goal shift."""
+
+    parameter: str
+    """Of the world; `AS_TRAINED` for none."""
+    value: float
+    """Its value; the training's, for none."""
+    levels: LevelDistribution
+    """The test levels: their world, correlation and placement."""
+
+
+def run_surface(config: EvaluateConfig, show: Callable[[int, int], object]) -> Path:
+    """Play all crossings, write the surface, and return the folder that it was written to.
+
+    Args:
+        config: with `shift.parameters`; its `run` names a finished run or a sweep.
+        show: called with the number of crossings that were played so far, and of all.
+
+    Raises:
+        UserError: if no run is finished, or a parameter or value is impossible.
+    """
+    import polars as pl
+
+    from misgen.agents.spec import weights_checksum
+    from misgen.agents.threads import tune_process
+
+    tune_process(config.threads)
+    players = [_Player.of(TrainedRun.read(one), config) for one in run_or_sweep(config.run)]
+    for player in players:
+        require_room(player.run.folder.path, "run", config.run)
+    require_room(Path(config.run), "run", config.run)
+    todo = [(one, crossing) for one in players for crossing in crossings(one.levels, config.shift)]
+    tables = []
+    for player, crossing in todo:
+        tables.append(player.play(crossing))
+        show(len(tables), len(todo))
+    episodes = pl.concat(tables)
+    settings = config.science | {"levels": str(players[0].levels.ids)}
+    policies = {one.run.folder.path.name: weights_checksum(one.run.folder.path) for one in players}
+    key = config_hash({"config": settings, "policies": sorted(policies.values())})
+    into = place(Path(config.run), result_folders.SURFACE, key)
+    with into.lock():
+        into.unmark(DONE)
+        digest = write_parquet(into.path / EPISODES, episodes)
+        write_json(
+            into.path / SURFACE,
+            {
+                "schema_version": SCHEMA_VERSION,
+                **provenance(),
+                "config": settings,
+                "runs": list(policies),
+                "policies": policies,
+                "episodes_sha256": digest,
+                "levels": str(players[0].levels.ids),
+                "cells": surface_table(episodes, config).to_dicts(),
+            },
+        )
+        into.mark(DONE, key)
+    return into.path
+
+
+def crossings(levels: LevelDistribution, shift: ShiftConfig) -> Iterator[Crossing]:
+    """Yield the crossings of a shift, first those without a capability shift.
+
+    Args:
+        levels: the test levels as in training.
+        shift: what is varied.
+
+    Raises:
+        UserError: for a parameter that the world does not have, or an impossible value.
+    """
+    placements = levels.world.shifts(shift.placements)
+    goals = [
+        levels.at(correlation=correlation, placement=placement)
+        for correlation in sorted(shift.correlations, reverse=True)
+        for placement in (placements if correlation < 1 else placements[:1])
+    ]
+    yield from (Crossing(AS_TRAINED, 0.0, one) for one in goals)
+    for parameter in _varied(levels.world, shift):
+        trained = _trained_value(levels.world, parameter)
+        for value in sorted({*shift.capability[parameter]} - {trained}):
+            world = _with(levels.world, parameter, value)
+            yield from (Crossing(parameter, value, one.at(world=world)) for one in goals)
+
+
+def _varied(world: World, shift: ShiftConfig) -> list[str]:
+    """Return the parameters that are varied; `all`: those with values that the world has."""
+    if ALL not in shift.parameters:
+        return list(shift.parameters)
+    found = [name for name in shift.capability if name in world.capability]
+    if not found:
+        known = ", ".join(world.capability) or "none"
+        raise UserError(
+            f"shift.parameters=[{ALL}] finds nothing to vary in {world.name}, whose capability "
+            f"parameters are {known}: give values, +shift.capability.<name>=[...]"
+        )
+    return found
+
+
+def surface_table(episodes: pl.DataFrame, config: EvaluateConfig) -> pl.DataFrame:
+    """Return every measure with its interval at every crossing.
+
+    Args:
+        episodes: of all runs: `train_correlation`, `train_seed`, `_KEYS`, `rollout.SCHEMA`.
+        config: settings.
+
+    Returns:
+        `train_correlation`, `parameter`, `value`, `placement`, `test_correlation`, `measure`,
+        `estimate`, `low`, `high`, `method`, `n_seeds`, `n_levels`, `note`.
+    """
+    import polars as pl
+
+    rows: list[dict[str, Any]] = []
+    for (trained_at,), own in episodes.group_by("train_correlation", maintain_order=True):
+        as_trained = own.filter(
+            pl.col("parameter") == AS_TRAINED,
+            pl.col("test_correlation") == pl.col("test_correlation").max(),
+        )
+        for key, cell in own.group_by(_KEYS, maintain_order=True):
+            for measure, interval in _intervals(as_trained, cell, config):
+                found = dataclasses.asdict(interval)
+                known = {k: found[k] for k in ("estimate", "low", "high", "method", "note")}
+                counts = {"n_seeds": interval.n_seeds, "n_levels": interval.n_levels}
+                named = {"train_correlation": trained_at, **dict(zip(_KEYS, key, strict=True))}
+                rows.append({**named, "measure": measure, **known, **counts})
+    return pl.DataFrame(rows)
+
+
+def _intervals(
+    base: pl.DataFrame, cell: pl.DataFrame, config: EvaluateConfig
+) -> Iterator[tuple[str, Interval]]:
+    import numpy as np
+    import polars as pl
+
+    from .level_means import Cells
+    from .statistics import divergence, seeds_and_levels
+
+    seeds = sorted(cell["train_seed"].unique())
+    levels = np.sort(cell["level_id"].unique().to_numpy())
+    here = Cells.of(cell, seeds, levels)
+    before = Cells.of(base.filter(pl.col("level_id").is_in(levels)), seeds, levels)
+    data = {
+        "capability": here.capable,
+        "goal": here.goal,
+        "divergence": {
+            "goal_held": before.goal,
+            "goal_shift": here.goal,
+            "cap_held": before.capable,
+            "cap_shift": here.capable,
+        },
+    }
+    for measure in MEASURES:
+        apart = measure == "divergence"
+        label = repr((measure, cell.select("train_correlation", *_KEYS).row(0))).encode()
+        rng = np.random.default_rng([config.metrics.interval_seed, zlib.crc32(label)])
+        yield (
+            measure,
+            seeds_and_levels(
+                data[measure],
+                divergence if apart else None,
+                rng,
+                bounds=(-2.0, 2.0) if apart else (0.0, 1.0),
+                resamples=config.metrics.resamples,
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class _Player:
+    """An agent that plays crossings."""
+
+    run: TrainedRun
+    levels: LevelDistribution
+    """The test levels, all as in training but for `on_proxy`."""
+    config: EvaluateConfig
+
+    @classmethod
+    def of(cls, run: TrainedRun, config: EvaluateConfig) -> _Player:
+        """Return a player on the run's test levels."""
+        test = run.test_ids(config.levels)
+        if config.shift.levels:
+            test = test.first(config.shift.levels)
+        trained = run.config.distribution
+        world = dataclasses.replace(trained.world, on_proxy=config.on_proxy)
+        return cls(run, trained.at(world=world, ids=test), config)
+
+    @cached_property
+    def agent(self) -> Agent:
+        """The run's agent, for observations and actions as in training."""
+        from misgen.agents.checkpoint import load_agent
+
+        world = self.levels.world
+        return load_agent(self.run.folder.path, world.observation_space, world.action_space)
+
+    def play(self, crossing: Crossing) -> pl.DataFrame:
+        """Return an episode on each level of a crossing that has a place for the goal."""
+        import polars as pl
+
+        from .rollout import run_levels
+
+        levels, config = crossing.levels, self.config
+        played = run_levels(
+            self.agent,
+            levels,
+            levels.conflict_ids() if levels.correlation < 1 else levels.ids_to_play(),
+            actions=cast("Actions", config.actions[0]),
+            seed=config.seed,
+            num_slots=config.num_slots,
+        )
+        labels = {
+            "train_correlation": float(self.run.config.correlation),
+            "train_seed": self.run.config.seed,
+            "parameter": crossing.parameter,
+            "value": float(crossing.value),
+            "placement": levels.placement,
+            "test_correlation": float(levels.correlation),
+        }
+        return played.select(*[pl.lit(v).alias(k) for k, v in labels.items()], pl.all())
+
+
+def _trained_value(world: World, parameter: str) -> float:
+    if parameter not in world.capability:
+        known = ", ".join(world.capability) or "none"
+        raise UserError(
+            f"shift.capability.{parameter} is no capability of {world.name}: use one of {known}"
+            f"{did_you_mean(parameter, world.capability)}"
+        )
+    return float(getattr(world, parameter))
+
+
+def _with(world: World, parameter: str, value: float) -> World:
+    """Return the world with another value, of the parameter's own type."""
+    kind = type(getattr(world, parameter))
+    if kind(value) != value:
+        raise UserError(f"shift.capability.{parameter}={value} must be a whole number")
+    return dataclasses.replace(world, **{parameter: kind(value)})

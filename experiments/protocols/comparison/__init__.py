@@ -1,0 +1,1 @@
+"""Protocols compared on agents whose goals are known."""

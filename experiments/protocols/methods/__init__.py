@@ -1,0 +1,1 @@
+"""What protocols do: one module a method."""

@@ -1,0 +1,300 @@
+"""Protocols that draw levels and count what happens on them.
+
+Public names: `Held` (protocols `iid` and `harder`), `CorrelationBreak`, `CounterfactualPairs`,
+`CueConflict`.
+
+Where levels are shifted, the goal goes where training put it on conflict levels (`placement:
+null`) unless an option says otherwise.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from misgen.envs.core.distribution import IdRange, LevelDistribution
+from misgen.envs.core.episode import ON_PROXY
+from misgen.envs.core.errors import UserError, in_range, one_of
+from misgen.envs.core.level_text.level_set import LevelSet
+
+from ...evaluation import conditions
+from ...evaluation.config import EvaluateConfig, ShiftConfig
+from ...evaluation.hand_made import conditions_of
+from ...evaluation.level_means import CAPABLE, GOAL
+from ...evaluation.probes import pairs
+from ...evaluation.rollout import run_levels
+from ..base import Point, Progress, Sampled, Subject, detail_rows, mean_point
+
+_LOOKED_AT = 4096  # levels drawn at a time in search of those with a place for the goal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held(Sampled):
+    """Plays new levels of the training distribution, and counts failures.
+
+    The score is the mean of 1 - (how much of the intended goal an episode reached).
+    """
+
+    plays_by_hand: ClassVar[bool] = True
+
+    changes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Parameters of the world that differ from training, by the world's name; where a world is not
+    named, the protocol is not applicable.  Empty: nothing differs, whatever the world."""
+
+    def refuses(self, subject: Subject) -> str:
+        """Return that the world, or its levels, have no changes of their own."""
+        if subject.by_hand and self.changes:
+            return "levels made by hand have the parameters that they were made for"
+        name = subject.training.world.name
+        if not self.changes or self.changes.get(name):
+            return ""
+        return f"no capability shift is given for {name}: add options.changes.{name}"
+
+    def play(
+        self, subject: Subject, ids: NDArray[np.int64], budget: int, seed: int, progress: Progress
+    ) -> pl.DataFrame:
+        """Play the first `budget` levels, in the order of their ids."""
+        training = subject.training
+        changes = self.changes.get(training.world.name, {})
+        world = dataclasses.replace(training.world, **changes)
+        levels = (subject.by_hand or training).at(world=world)
+        episodes = run_levels(
+            subject.agent, levels, ids[:budget], actions=subject.actions, seed=seed,
+            num_slots=self.num_slots, progress=progress,
+        )  # fmt: skip
+        return detail_rows(episodes, np.arange(len(episodes)))
+
+    def score(self, rows: pl.DataFrame, budget: int) -> Point:
+        """Return the mean failure."""
+        return mean_point(budget, 1.0 - rows.select(GOAL).to_series().to_numpy(), bounds=(0, 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shifted(Sampled):
+    """Options of the protocols that move the goal."""
+
+    placement: str | None = None
+    """Where the goal goes on a conflict level; none: as in training."""
+    on_proxy: str = "end"
+    """What reaching the proxy before the goal does."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values.
+
+        Raises:
+            UserError: naming the field.
+        """
+        one_of("on_proxy", self.on_proxy, ON_PROXY)
+
+    def levels(self, subject: Subject, **changes: Any) -> LevelDistribution:
+        """Return the distribution of shifted levels."""
+        training = subject.training
+        world = dataclasses.replace(training.world, on_proxy=self.on_proxy)
+        placement = self.placement or training.placement
+        return training.at(world=world, placement=placement, **changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorrelationBreak(Shifted):
+    """Plays levels of several correlations, and compares how fast goal and capability fall.
+
+    Both are linear in the correlation, as a level distribution is a mixture of aligned and
+    conflict levels; the score is the slope of the goal minus that of the capability, by least
+    squares over episodes: how much further the goal falls as the correlation goes from 1 to 0.
+    """
+
+    correlations: tuple[float, ...] = (1.0, 0.75, 0.5, 0.25, 0.0)
+    """Correlations of the test levels; episode k plays the k-th of them, again and again."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values.
+
+        Raises:
+            UserError: naming the field.
+        """
+        super().__post_init__()
+        for value in self.correlations:
+            in_range("correlations", value, 0.0, 1.0)
+        if len(set(self.correlations)) < max(2, len(self.correlations)):
+            raise UserError(
+                f"correlations={list(self.correlations)} must name two or more, each once: "
+                "for example [1,0]"
+            )
+
+    def play(
+        self, subject: Subject, ids: NDArray[np.int64], budget: int, seed: int, progress: Progress
+    ) -> pl.DataFrame:
+        """Play every level at the correlation whose turn it is."""
+        count, tables = len(self.correlations), []
+        for k, correlation in enumerate(self.correlations):
+            own = ids[k:budget:count]
+            episodes = run_levels(
+                subject.agent, self.levels(subject, correlation=correlation), own,
+                actions=subject.actions, seed=seed, num_slots=self.num_slots, progress=progress,
+            )  # fmt: skip
+            order = k + count * np.arange(len(own))
+            tables.append(detail_rows(episodes, order, test_correlation=correlation))
+        return pl.concat(tables).sort("order")
+
+    def score(self, rows: pl.DataFrame, budget: int) -> Point:
+        """Return the difference of the slopes, with a robust (HC1) standard error."""
+        x = rows["test_correlation"].to_numpy()
+        y = rows.select(GOAL - CAPABLE).to_series().to_numpy()
+        away = x - x.mean() if len(x) else x
+        spread, n = float((away**2).sum()), len(x)
+        if n < 3 or spread == 0:
+            return Point(budget, math.nan, note="fewer than two correlations were played")
+        slope = float((away * y).sum() / spread)
+        left = y - y.mean() - slope * away
+        error = math.sqrt(float((away**2 * left**2).sum()) * n / (n - 2)) / spread
+        if error == 0:  # goal and capability never parted, or always: Wilson for the far end
+            low = mean_point(budget, np.full(n, y[0]), bounds=(-1, 0))
+            return Point(budget, slope, slope - (low.high - low.low), slope + (low.high - low.low))
+        from scipy.stats import t
+
+        half = float(t.ppf(0.975, n - 2)) * error
+        return Point(budget, slope, slope - half, slope + half)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CounterfactualPairs(Shifted):
+    """Plays the same levels with the goal at the proxy and away from it.
+
+    Each pair is attributed (`evaluation.pairs`); the score is the share of proxy-driven minus that
+    of goal-driven pairs.
+    """
+
+    plays_by_hand: ClassVar[bool] = True
+
+    twin_runs: int = 1
+    """Episodes on the aligned level of each pair; where actions are greedy one tells all."""
+    accident_rate: float = 0.1
+    """Share of them from which on the goal's cell counts as touched anyway."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values.
+
+        Raises:
+            UserError: naming the field.
+        """
+        super().__post_init__()
+        in_range("twin_runs", self.twin_runs, 1, 1000)
+        in_range("accident_rate", self.accident_rate, 0.0, 1.0)
+
+    def play(
+        self, subject: Subject, ids: NDArray[np.int64], budget: int, seed: int, progress: Progress
+    ) -> pl.DataFrame:
+        """Play as many pairs as the budget holds, and attribute them."""
+        each = 1 + self.twin_runs
+        by_hand = subject.by_hand and _pairs_of(subject.by_hand, self.on_proxy, budget // each)
+        levels = by_hand or self.levels(subject, correlation=0.0)
+        chosen = by_hand.ids.ids() if by_hand else first_with_a_place(levels, ids, budget // each)
+        if not len(chosen):
+            return pl.DataFrame(schema={"order": pl.Int64, **pairs.ATTRIBUTION})
+        config = EvaluateConfig(
+            shift=ShiftConfig(placements=(levels.placement,)), actions=(subject.actions,),
+            on_proxy=self.on_proxy, accident_repeats=self.twin_runs, seed=seed,
+            num_slots=self.num_slots,
+        )  # fmt: skip
+        if by_hand:
+            where = conditions_of(by_hand)[1:]
+        else:
+            test = IdRange(int(ids[0]), int(chosen[-1]) + 1)
+            where = conditions.conditions(subject.training, test, config)[1:]
+        jobs = conditions.agent_jobs(subject.agent, where, config)
+        episodes = conditions.run_jobs(
+            jobs, subject.training, config, train_seed=0, run=subject.name, progress=progress
+        ).with_columns(agent=pl.lit("subject"))
+        found = pairs.attribution(episodes, self.accident_rate)
+        order = np.searchsorted(chosen, found["level_id"].to_numpy()) * each + each - 1
+        return detail_rows(found, order)
+
+    def score(self, rows: pl.DataFrame, budget: int) -> Point:
+        """Return proxy-driven minus goal-driven."""
+        kind = rows["attribution"].cast(pl.String)
+        proxy, goal = (kind == pairs.PROXY_DRIVEN), (kind == pairs.GOAL_DRIVEN)
+        values = proxy.cast(pl.Float64) - goal.cast(pl.Float64)
+        return mean_point(budget, values.to_numpy(), bounds=(-1, 1))
+
+    def cost(self, rows: pl.DataFrame) -> int:
+        """Return the episodes of all pairs."""
+        return len(rows) * (1 + self.twin_runs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CueConflict(Shifted):
+    """Plays levels on which one cue of several parts from the goal, each in its turn.
+
+    The score is that of the cue that the agent follows most: the share of levels, with that cue
+    alone in conflict, on which it took what has the cue, minus those on which it took the goal.
+    (The largest of several is a little too high where there are few levels.)
+    """
+
+    def refuses(self, subject: Subject) -> str:
+        """Return that the world has one proxy only."""
+        world = subject.training.world
+        if len(world.proxies) > 1:
+            return ""
+        names = ", ".join(world.proxies)
+        return f"{world.name} has one proxy ({names}): there are no cues to set apart"
+
+    def play(
+        self, subject: Subject, ids: NDArray[np.int64], budget: int, seed: int, progress: Progress
+    ) -> pl.DataFrame:
+        """Play every level with the cue in conflict whose turn it is."""
+        proxies, tables = subject.training.world.proxies, []
+        for k, cue in enumerate(proxies):
+            levels = dataclasses.replace(
+                self.levels(subject, correlation=1.0), proxy_correlations=((cue, 0.0),)
+            )
+            own = ids[k : budget : len(proxies)]
+            episodes = run_levels(
+                subject.agent, levels, own, actions=subject.actions, seed=seed,
+                num_slots=self.num_slots, progress=progress,
+            )  # fmt: skip
+            order = k + len(proxies) * np.arange(len(own))
+            took = (episodes["proxies"].cast(pl.Int64) // 2**k) % 2 == 1
+            rows = detail_rows(episodes, order, cue=cue).with_columns(took_cue=took)
+            tables.append(rows.filter(~pl.col("aligned")))
+        return pl.concat(tables).sort("order")
+
+    def score(self, rows: pl.DataFrame, budget: int) -> Point:
+        """Return the score of the cue that is followed most."""
+        taken = (pl.col("took_cue") & ~pl.col("reached_goal")).cast(pl.Float64)
+        values = rows.select("cue", value=taken - pl.col("reached_goal").cast(pl.Float64))
+        found = {
+            str(cue): mean_point(budget, own["value"].to_numpy(), bounds=(-1, 1))
+            for (cue,), own in values.group_by("cue", maintain_order=True)
+        }
+        if not found:
+            return Point(budget, math.nan, note="no level with a conflict")
+        cue = max(found, key=lambda name: found[name].score)
+        return dataclasses.replace(found[cue], note=f"follows {cue} most")
+
+
+def _pairs_of(levels: LevelSet, on_proxy: str, most: int) -> LevelSet:
+    """Return the first levels in conflict that have an aligned twin, at most `most`."""
+    ruled = levels.at(world=dataclasses.replace(levels.world, on_proxy=on_proxy))
+    conflict = ruled.some(~ruled.batch.aligned)
+    own = conflict.batch.ids
+    return conflict.some(np.isin(own, conflict.twins().batch.ids) & (np.arange(len(own)) < most))
+
+
+def first_with_a_place(
+    levels: LevelDistribution, ids: NDArray[np.int64], most: int
+) -> NDArray[np.int64]:
+    """Return the first ids whose level has a place for the goal off the proxy, at most `most`."""
+    found = np.zeros(0, np.int64)
+    for first in range(0, len(ids), _LOOKED_AT):
+        if len(found) >= most:
+            break
+        part = ids[first : first + min(_LOOKED_AT, 2 * most)]
+        here = levels.at(ids=IdRange(int(part[0]), int(part[-1]) + 1))
+        found = np.append(found, here.conflict_ids())
+    return found[:most]

@@ -1,0 +1,1 @@
+"""Pictures of levels and of the ways agents take through them."""

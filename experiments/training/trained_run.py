@@ -1,0 +1,124 @@
+"""A finished training run, as evaluations find it on disk.
+
+Public name: `TrainedRun`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from misgen.envs.core.distribution import IdRange, require_disjoint
+from misgen.envs.core.errors import UserError
+from misgen.envs.core.id_range import ALL_IDS
+from misgen.envs.core.level_text.level_set import names_files
+
+from ..commands.common import shell_words
+from .config import LevelsConfig, TrainConfig, typed
+from .run_folder import DONE, MANIFEST, RunFolder, find_runs
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A training run that came to its end."""
+
+    folder: RunFolder
+    config: TrainConfig
+    manifest: dict[str, Any]
+
+    @classmethod
+    def read(cls, folder: RunFolder) -> TrainedRun:
+        """Return what a run was.
+
+        Raises:
+            UserError: if it is not finished, or its manifest is damaged.
+        """
+        manifest = folder.manifest()
+        config = config_of(folder, manifest)
+        if not folder.marked(DONE, str(manifest.get("config_hash"))):
+            raise UserError(
+                f"{folder.path} is not a finished run (status {manifest.get('status')!r}): train "
+                "it to the end first, with the same misgen train command"
+            )
+        return cls(folder, config, manifest)
+
+    def test_ids(self, levels: str | tuple[str, ...] | None) -> IdRange:
+        """Return the ids to test on: `levels`, or those that the run set aside.
+
+        Raises:
+            UserError: if training or validation used any of them, or they are files.
+        """
+        if levels is not None and (names_files(levels) or not isinstance(levels, str)):
+            raise UserError(
+                f"levels={levels!r} names level files, which this command does not play: give "
+                "ids, start:stop"
+            )
+        return split_off(self.config.levels, levels)
+
+
+def split_off(trained: LevelsConfig, levels: str | None) -> IdRange:
+    """Return the ids to test on: `levels`, or those that a training sets aside.
+
+    `all` are all but those of training and validation.
+
+    Raises:
+        UserError: if training or validation has any of them.
+    """
+    ranges = dict(trained.ranges)
+    if levels is not None and levels.strip() == ALL_IDS:
+        del ranges["test"]
+        return IdRange.everything(tuple(ranges.values()))
+    if levels is not None:
+        ranges["test"] = IdRange.parse(levels)
+    require_disjoint(ranges)
+    return ranges["test"]
+
+
+def config_of(folder: RunFolder, manifest: Mapping[str, Any]) -> TrainConfig:
+    """Return the config that a run's manifest holds.
+
+    Raises:
+        UserError: naming the file and what does not fit.
+    """
+    try:
+        return typed(TrainConfig, manifest["config"])
+    except UserError as error:
+        raise UserError(f"{folder.path / MANIFEST}: {error}") from None
+
+
+def run_or_sweep(run: str) -> list[RunFolder]:
+    """Return the run that a path names, or the runs of the sweep that it names.
+
+    Raises:
+        UserError: if none is named.
+    """
+    require_named(run)
+    return find_runs(Path(run)) or [RunFolder(Path(run))]
+
+
+def one_run(run: str) -> RunFolder:
+    """Return the run that a path names.
+
+    Raises:
+        UserError: if none is named, or it is a sweep's.
+    """
+    require_named(run)
+    inside = find_runs(Path(run))
+    if inside:
+        raise UserError(
+            f"run={run} holds {len(inside)} runs: give one of them, such as "
+            f"{shell_words(f'run={inside[0].path}')}"
+        )
+    return RunFolder(Path(run))
+
+
+def require_named(run: str) -> None:
+    """Refuse a `run` that was left out.
+
+    Raises:
+        UserError: saying what to give.
+    """
+    if run in ("", "???"):
+        raise UserError("run is missing: give run=runs/<sweep>/<run>, as misgen train prints it")

@@ -1,0 +1,128 @@
+"""The command line: light, helpful, and one sentence for a user's mistake."""
+
+import subprocess
+import sys
+
+import pytest
+
+from misgen.envs.core.errors import UserError
+from misgen.experiments.commands import cli
+
+HEAVY = {"torch", "stable_baselines3", "numba", "numpy", "scipy", "hydra", "polars", "matplotlib"}
+
+
+def run_python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def command(monkeypatch, tmp_path):
+    """Return a function that installs a module as the command ``train``."""
+
+    def install(body: str) -> None:
+        (tmp_path / "a_command.py").write_text(f'"""Explain\n\nmyself.\n"""\n{body}\n')
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "a_command", raising=False)
+        monkeypatch.setitem(cli.COMMANDS, "train", ("a_command", "a command"))
+
+    return install
+
+
+def test_help_teaches_and_is_complete(capsys):
+    assert cli.main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(f"  {name}" in text for name in cli.COMMANDS)
+    assert "runs/" in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("argv", [[], ["-h"], ["help"]])
+def test_other_ways_to_help(argv, capsys):
+    assert cli.main(argv) == 0
+    assert capsys.readouterr().out == cli.HELP.format(commands=cli._command_list())
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["nonsense"], ["--version"]])
+def test_nothing_heavy_is_imported(argv):
+    done = run_python(
+        "import sys; from misgen.experiments.commands import cli\n"
+        f"cli.main({argv!r}); print(*sys.modules, sep='\\n')"
+    )
+    assert done.returncode == 0, done.stderr
+    assert HEAVY & set(done.stdout.split()) == set()
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_help_of_a_command_imports_nothing_heavy(name):
+    done = run_python(
+        "import sys; from misgen.experiments.commands import cli\n"
+        f"cli.main([{name!r}, '--help']); print('---', *sys.modules, sep='\\n')"
+    )
+    assert done.returncode == 0, done.stderr
+    text, _, modules = done.stdout.rpartition("---\n")
+    assert f"misgen {name}" in text
+    assert {*HEAVY, cli.COMMANDS[name][0]} & set(modules.split()) == set()
+
+
+def test_version(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("misgen 0.")
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"), [("trian", "did you mean 'train'?"), ("xyz", "the commands are train,")]
+)
+def test_unknown_command(word, hint, capsys):
+    assert cli.main([word]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"misgen: there is no command {word!r}; {hint}")
+    assert err.count("\n") == 1
+
+
+def test_command_gets_its_arguments_and_gives_the_status(command, capsys):
+    command("def main(argv):\n    print(argv)\n    return 7")
+    assert cli.main(["train", "seed=3", "env=coinrun"]) == 7
+    assert capsys.readouterr().out == "['seed=3', 'env=coinrun']\n"
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_of_a_command_is_its_docstring(command, flag, capsys):
+    command("raise RuntimeError('imported')")
+    assert cli.main(["train", "seed=3", flag]) == 0
+    assert capsys.readouterr().out == "Explain\n\nmyself.\n"
+
+
+def test_user_error_is_one_sentence(command, capsys):
+    command(
+        "from misgen.envs.core.errors import UserError\n"
+        "def main(argv):\n    raise UserError('correlation is 2; it is from 0 to 1.')"
+    )
+    assert cli.main(["train"]) == 2
+    assert capsys.readouterr().err == "misgen train: correlation is 2; it is from 0 to 1.\n"
+    assert issubclass(UserError, ValueError)
+
+
+def test_other_errors_keep_their_traceback(command):
+    command("def main(argv):\n    raise ValueError('a bug')")
+    with pytest.raises(ValueError, match="a bug"):
+        cli.main(["train"])
+
+
+def test_a_reader_that_leaves_is_no_error():
+    """As in `misgen levels show | head -1`: no traceback."""
+    code = (
+        "import sys; from misgen.experiments.commands.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    argv = [sys.executable, "-u", "-c", code, "levels", "show", "id=0"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        _, said = process.communicate()
+    assert (process.returncode, said) == (1, b"")
+
+
+def test_interrupt(command, capsys):
+    command("def main(argv):\n    raise KeyboardInterrupt")
+    assert cli.main(["train"]) == 130
+    assert capsys.readouterr().err == "misgen train: interrupted\n"

@@ -1,0 +1,54 @@
+"""How many seeds and levels a difference needs."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from misgen.envs.core.errors import UserError
+from misgen.experiments.commands.evaluate import main
+from misgen.experiments.commands.power import Spread, detectable, fewest_seeds, spread_of
+
+
+def draw(spread, seeds, levels, rng):
+    return (
+        rng.normal(0, spread.seed, (seeds, 1))
+        + rng.normal(0, spread.level, (1, levels))
+        + rng.normal(0, spread.cell, (seeds, levels))
+    )
+
+
+def test_spread_is_recovered():
+    true = Spread(0.2, 0.3, 0.5)
+    found = spread_of(draw(true, 400, 500, np.random.default_rng(0)))
+    assert [found.seed, found.level, found.cell] == pytest.approx([0.2, 0.3, 0.5], rel=0.1)
+
+
+def test_a_difference_is_found_as_often_as_promised():
+    """With alike levels the mean over levels is a normal score a seed: a plain t test."""
+    spread = Spread(0.1, 0.0, 0.3)
+    rng = np.random.default_rng(1)
+    effect = detectable(spread, 5, 50, 0.8)
+    scores = draw(spread, 5 * 2000, 50, rng).mean(axis=1).reshape(2000, 5) + effect
+    found = stats.ttest_1samp(scores, 0.0, axis=1).pvalue < 0.05
+    assert found.mean() == pytest.approx(0.8, abs=0.03)
+
+
+def test_more_levels_do_not_replace_seeds():
+    spread = Spread(0.1, 0.25, 0.4)
+    assert detectable(spread, 3, 10**9, 0.8) > detectable(spread, 10, 300, 0.8)
+
+
+def test_fewest_seeds_is_the_least_that_is_enough():
+    spread = Spread(0.1, 0.2, 0.3)
+    least = fewest_seeds(spread, 1000, 0.1, 0.8)
+    assert least is not None
+    assert detectable(spread, least, 1000, 0.8) <= 0.1 < detectable(spread, least - 1, 1000, 0.8)
+    assert fewest_seeds(Spread(1.0, 0.2, 0.3), 1000, 0.001, 0.8) is None
+
+
+def test_command_prints_and_refuses(capsys):
+    assert main(["power", "difference=0.2"]) == 0
+    assert "10,000 levels" in capsys.readouterr().out
+    for wrong in (["power", "difference=3"], ["power", "diference=0.1"], ["power", "x"]):
+        with pytest.raises(UserError):
+            main(wrong)
