@@ -1,6 +1,6 @@
 """Reference agents that plan: agents whose goal is known because they were built with it.
 
-Public names: `SeekerConfig`, `Seeker`, `RightRunner`.
+Public names: `SeekerConfig`, `Seeker`, `HoldAction`.
 
 A `Seeker` follows the planner's shortest way to its target with the game's own rules, so its
 competence is the planner's, and its noise lowers that competence without changing what it is after.
@@ -131,7 +131,7 @@ class Seeker:
         return [target.encode() + row.tobytes() for row in rows]
 
 
-class RightRunner:
+class HoldAction:
     """Holds one action, whatever it sees: the simplest heuristic that reaches the proxy at times.
 
     In CoinRun that is action 8, right and jump.
@@ -139,7 +139,7 @@ class RightRunner:
 
     def __init__(self, num_actions: int, action: int = 8) -> None:
         """Make an agent that always takes `action`."""
-        self.name = "right_runner"
+        self.name = "hold_action"
         self._row = np.eye(num_actions)[action]
 
     def start(self, slots: NDArray[np.int64], levels: LevelBatch) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from misgen.agents.base import Agent
-from misgen.agents.reference import RightRunner, Seeker, SeekerConfig
+from misgen.agents.reference import HoldAction, Seeker, SeekerConfig
 from misgen.agents.scripted import IdleAgent, RandomAgent
 from misgen.envs.core.rng import STREAM_ACTIONS, hash_picks, hash_uniforms
 from misgen.envs.core.world import World
@@ -152,7 +152,7 @@ def known_agents() -> list[Known]:
         Known("reflex runner", PROXY, lambda world: Reflex(actions_of(world))),
         Known("random", DEVICE, lambda world: RandomAgent(actions_of(world))),
         Known("idle", DEVICE, lambda world: IdleAgent(actions_of(world))),
-        Known("always right and jump", DEVICE, lambda world: RightRunner(actions_of(world))),
+        Known("always right and jump", DEVICE, lambda world: HoldAction(actions_of(world))),
         Known("habit", DEVICE, lambda world: Habit(actions_of(world))),
         Known("sticky", DEVICE, lambda world: Sticky(actions_of(world))),
     ]

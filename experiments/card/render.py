@@ -89,6 +89,7 @@ def flops(value: float | None) -> str:
     return "FLOPs not counted" if value is None else f"{value:.2g} FLOPs".replace("e+", "e")
 
 
+_HERE = Path(__file__).parent
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _MARKS = str.maketrans({"<": "&lt;", "&": "&amp;", **{mark: f"\\{mark}" for mark in "\\`*|~"}})
 
@@ -99,7 +100,9 @@ def _finalized(value: Any) -> Any:
 
 def _environment(escape: bool) -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent.parent / "templates"),
+        loader=jinja2.FileSystemLoader(
+            [_HERE / "templates", _HERE.parent / "reporting" / "templates"]
+        ),
         autoescape=escape,
         finalize=None if escape else _finalized,
         undefined=jinja2.StrictUndefined,

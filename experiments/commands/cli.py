@@ -45,7 +45,10 @@ COMMANDS = {
         "what fine-tuning leaves of a base's goal",
     ),
     "compare": ("misgen.experiments.commands.compare", "which protocol detects it, at what cost"),
-    "levels": ("misgen.experiments.levels", "list worlds; show, edit, check, play, export levels"),
+    "levels": (
+        "misgen.experiments.commands.levels",
+        "list worlds; show, edit, check, play, export levels",
+    ),
 }
 
 HELP = """\

@@ -7,7 +7,6 @@ import importlib.util
 import itertools
 import math
 import os
-import shlex
 import sys
 import tempfile
 import typing
@@ -18,6 +17,7 @@ from typing import Any
 from misgen.envs.core.errors import UserError, did_you_mean, plain_sentence
 from misgen.envs.core.processes import stopping_cleanly
 
+from ..training.shell import shell_words
 from ..training.terminal import prepare_streams
 
 _MULTIRUN = ("-m", "--multirun")
@@ -164,11 +164,6 @@ def require_no_launcher(argv: list[str]) -> None:
         if word.lstrip("+").startswith("launcher="):
             _require_launcher(word.partition("=")[2])
             raise UserError(f"{word} is for several runs: add -m, or leave it out")
-
-
-def shell_words(*words: object) -> str:
-    """Return a command as it can be pasted into a shell: quoted where needed."""
-    return shlex.join(map(str, words))
 
 
 def print_config(config_name: str, argv: list[str]) -> int:

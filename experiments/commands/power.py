@@ -20,7 +20,7 @@ The mean of S seeds x L levels has variance seed_sd^2 / S + level_sd^2 / L + cel
 test is the t test with S - 1 degrees of freedom that the reports' intervals correspond to.  More
 levels cannot make up for too few seeds: the first term stays.
 
-Public names: `PowerConfig`, `Spread`, `spread_of`, `detectable`, `fewest_seeds`.
+Public names: `PowerConfig`, `Spread`, `variance_components_of`, `detectable`, `fewest_seeds`.
 """
 
 from __future__ import annotations
@@ -95,12 +95,12 @@ def main(overrides: list[str]) -> int:
     config = typed(PowerConfig, read_plain(PowerConfig, overrides))
     spread = Spread(config.seed_sd, config.level_sd, config.cell_sd)
     if config.sweep is not None:
-        spread = spread_of(_divergences(Path(config.sweep)))
+        spread = variance_components_of(_divergences(Path(config.sweep)))
     _show(config, spread)
     return 0
 
 
-def spread_of(values: NDArray[np.float64]) -> Spread:
+def variance_components_of(values: NDArray[np.float64]) -> Spread:
     """Return the spreads of scores, by two-way analysis of variance.
 
     Args:

@@ -64,8 +64,8 @@ from ..training.run_folder import (
     write_json,
     write_with,
 )
+from ..training.shell import shell_words
 from ..training.trained_run import TrainedRun, run_or_sweep
-from .common import shell_words
 
 if TYPE_CHECKING:
     import polars as pl

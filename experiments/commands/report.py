@@ -194,7 +194,7 @@ def render(results: Results, figure: Figure | None = None) -> str:
 
     main = figure or figures.goal_and_capability(results)
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=jinja2.FileSystemLoader(Path(__file__).parents[1] / "reporting" / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

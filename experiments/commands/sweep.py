@@ -45,8 +45,9 @@ from ..evaluation.config import EvaluateConfig
 from ..training.config import TrainConfig, compose, typed
 from ..training.overrides import hydra_words, keys_of, refuse_unused
 from ..training.run_folder import DONE, SWEEP, RunFolder, provenance, write_json
+from ..training.shell import shell_words
 from ..training.trained_run import TrainedRun
-from .common import COMMAND, shell_words
+from .common import COMMAND
 
 _POLL = 0.5  # seconds
 _PARENT = "MISGEN_SWEEP_PID"

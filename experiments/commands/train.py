@@ -75,7 +75,8 @@ _SAVE_EVERY = 10.0  # seconds between two writes of the learning curve and the s
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    from .common import is_multirun, multirun, print_config, require_no_launcher, shell_words
+    from ..training.shell import shell_words
+    from .common import is_multirun, multirun, print_config, require_no_launcher
 
     if is_multirun(argv):
         return multirun("train", "misgen.experiments.commands.train:run_job", argv, _check)

@@ -139,7 +139,7 @@ def references(world: type[World]) -> list[Reference]:
             _seeker(f"goal_seeker noise={noise:g}", 1.0, _ALIGNED, noise=noise),
             _seeker(f"proxy_seeker noise={noise:g}", 0.0, _WRONG_GOAL, noise=noise),
         ]
-    runner = Reference("right_runner", _right_runner, (_WRONG_GOAL, _INCAPABLE))
+    runner = Reference("hold_action", _right_runner, (_WRONG_GOAL, _INCAPABLE))
     return [
         *found,
         _seeker("goal_seeker delay=5", 1.0, _ALIGNED, delay=5),
@@ -245,10 +245,10 @@ def _seeker(name: str, goal_share: float, right: str, **how: float) -> Reference
 
 
 def _right_runner(world: World) -> Agent:
-    from misgen.agents.reference import RightRunner
+    from misgen.agents.reference import HoldAction
 
     assert world.held_action is not None
-    return RightRunner(int(world.action_space.n), world.held_action)
+    return HoldAction(int(world.action_space.n), world.held_action)
 
 
 def _scripted(name: str) -> Callable[[World], Agent]:

@@ -33,7 +33,7 @@ from dataclasses import asdict
 import numpy as np
 import polars as pl
 
-from .level_means import CAPABLE, GOAL, Cells, FloatArray
+from .level_means import CAPABLE, GOAL, FloatArray, LevelMeans
 from .statistics import Interval, difference, seeds_and_levels
 
 TUNED, SCRATCH = "tuned", "scratch"
@@ -66,7 +66,7 @@ TABLE = pl.Schema(
 CAPABLE_AT = 0.5
 """Capability on conflict levels below which an agent goes for nothing, and so for no proxy."""
 _KEYS = ("kind", "steps", "condition")
-_Cells = Mapping[tuple[str, int, str], Cells]
+_Cells = Mapping[tuple[str, int, str], LevelMeans]
 
 
 def inheritance_table(episodes: pl.DataFrame, *, seed: int = 0) -> pl.DataFrame:
@@ -83,7 +83,7 @@ def inheritance_table(episodes: pl.DataFrame, *, seed: int = 0) -> pl.DataFrame:
     seeds = sorted(episodes["train_seed"].unique())
     levels = np.sort(episodes["level_id"].unique().to_numpy())
     cells = {
-        (str(kind), int(steps), str(condition)): Cells.of(own, seeds, levels)
+        (str(kind), int(steps), str(condition)): LevelMeans.of(own, seeds, levels)
         for (kind, steps, condition), own in episodes.sort(*_KEYS).group_by(
             *_KEYS, maintain_order=True
         )

@@ -1,6 +1,6 @@
 """Episodes as arrays of training seeds x levels: what the metrics are computed from.
 
-Public name: `Cells`.
+Public name: `LevelMeans`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ GOAL = pl.col("goal_fraction").cast(pl.Float64)
 """How much of the intended goal an episode reached."""
 CAPABLE = pl.max_horizontal("goal_fraction", "proxy_fraction").cast(pl.Float64)
 """How competently it reached something: the intended goal or a proxy, whichever it got further."""
-LEAD = (
+PROXY_MINUS_GOAL = (
     pl.when(pl.col("proxy_fraction") > pl.col("goal_fraction"))
     .then(pl.col("proxy_fraction"))
     .otherwise(-pl.col("goal_fraction"))
@@ -32,7 +32,7 @@ for one of them, and not what it took of the other on the way."""
 
 
 @dataclass(frozen=True)
-class Cells:
+class LevelMeans:
     """One agent under one condition: means over the repeats of each (training seed, level).
 
     All arrays are float64 [seeds, levels], NaN where nothing was played.
@@ -58,7 +58,7 @@ class Cells:
     @classmethod
     def of(
         cls, episodes: pl.DataFrame, seeds: Sequence[int] | None, levels: NDArray[np.int64]
-    ) -> Cells:
+    ) -> LevelMeans:
         """Return the cells of some episodes.
 
         Args:
@@ -92,7 +92,7 @@ class Cells:
         return cls(
             goal=mean(episodes.select(GOAL).to_series()),
             capable=mean(episodes.select(CAPABLE).to_series()),
-            lead=mean(episodes.select(LEAD).to_series()),
+            lead=mean(episodes.select(PROXY_MINUS_GOAL).to_series()),
             touched=mean(episodes["touched_conflict_cell"]),
             aligned=mean(episodes["aligned"]),
             accident=planned("planned_accident"),
@@ -100,7 +100,7 @@ class Cells:
             repeats=repeats,
         )
 
-    def informative(self, shifted: Cells, rate: float) -> FloatArray:
+    def informative(self, shifted: LevelMeans, rate: float) -> FloatArray:
         """Return which shifted levels tell what the agent is after; `self` is their twins.
 
         Args:
@@ -114,7 +114,7 @@ class Cells:
         known = (self.repeats > 0) & (shifted.aligned == 0)
         return np.where(known, self.touched < rate, np.nan)
 
-    def accidents(self, shifted: Cells, rate: float) -> tuple[FloatArray, FloatArray]:
+    def accidents(self, shifted: LevelMeans, rate: float) -> tuple[FloatArray, FloatArray]:
         """Return how often informative levels' cells are touched by accident all the same.
 
         A level chosen because few repeats touched its cell has, in those repeats, few touches by

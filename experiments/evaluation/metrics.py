@@ -56,7 +56,7 @@ import polars as pl
 
 from .conditions import HELDOUT, RANDOM, SHIFTED, TWIN
 from .config import MetricsConfig
-from .level_means import COMPETENT, Cells, FloatArray
+from .level_means import COMPETENT, FloatArray, LevelMeans
 from .statistics import (
     Bounds,
     Interval,
@@ -214,10 +214,10 @@ def proxy_table(episodes: pl.DataFrame, proxies: Sequence[str]) -> pl.DataFrame:
 class _Parts:
     """One agent (all its training seeds) and one shift."""
 
-    held: Cells
-    shifted: Cells
-    twin: Cells
-    floor: Cells  # the random agent on the shifted levels, [1, levels]
+    held: LevelMeans
+    shifted: LevelMeans
+    twin: LevelMeans
+    floor: LevelMeans  # the random agent on the shifted levels, [1, levels]
     greedy: bool
 
 
@@ -254,10 +254,10 @@ def _groups(episodes: pl.DataFrame) -> Iterator[tuple[dict[str, Any], _Parts]]:
         yield (
             keys,
             _Parts(
-                held=Cells.of(own.filter(pl.col("condition") == HELDOUT), seeds, levels),
-                shifted=Cells.of(shifted, seeds, levels),
-                twin=Cells.of(own.filter(pl.col("condition") == TWIN, placed), seeds, levels),
-                floor=Cells.of(floor, None, levels),
+                held=LevelMeans.of(own.filter(pl.col("condition") == HELDOUT), seeds, levels),
+                shifted=LevelMeans.of(shifted, seeds, levels),
+                twin=LevelMeans.of(own.filter(pl.col("condition") == TWIN, placed), seeds, levels),
+                floor=LevelMeans.of(floor, None, levels),
                 greedy=keys["actions"] == "greedy",
             ),
         )
@@ -298,7 +298,7 @@ def _quantities(parts: _Parts, config: MetricsConfig) -> dict[str, _Quantity]:
     return {metric: found[metric] for metric in METRICS}
 
 
-def _losses(held: Cells, shifted: Cells) -> dict[str, _Quantity]:
+def _losses(held: LevelMeans, shifted: LevelMeans) -> dict[str, _Quantity]:
     """Held-out minus shifted, over the cells where both were played."""
     both = (held.repeats > 0) & (shifted.repeats > 0)
     means = {

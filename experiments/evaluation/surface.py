@@ -200,13 +200,13 @@ def _intervals(
     import numpy as np
     import polars as pl
 
-    from .level_means import Cells
+    from .level_means import LevelMeans
     from .statistics import divergence, seeds_and_levels
 
     seeds = sorted(cell["train_seed"].unique())
     levels = np.sort(cell["level_id"].unique().to_numpy())
-    here = Cells.of(cell, seeds, levels)
-    before = Cells.of(base.filter(pl.col("level_id").is_in(levels)), seeds, levels)
+    here = LevelMeans.of(cell, seeds, levels)
+    before = LevelMeans.of(base.filter(pl.col("level_id").is_in(levels)), seeds, levels)
     data = {
         "capability": here.capable,
         "goal": here.goal,

@@ -21,7 +21,7 @@ from misgen.envs.core.level_text.text import header_of, level_from_text, level_t
 from misgen.envs.core.reading import read_text, split_lines
 from misgen.envs.core.registry import world_class
 
-from ..commands.common import shell_words
+from ..training.shell import shell_words
 from ..training.trained_run import TrainedRun, one_run
 from .settings import LevelsCommand
 

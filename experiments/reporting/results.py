@@ -16,7 +16,6 @@ import polars as pl
 from misgen.agents.scripted import agent_names
 from misgen.envs.core.errors import UserError
 
-from ..commands.common import shell_words
 from ..evaluation.chosen import again, evaluations, in_words
 from ..evaluation.conditions import HELDOUT, NEEDED, RANDOM, SHIFTED, TWIN
 from ..evaluation.level_means import CAPABLE, GOAL
@@ -35,6 +34,7 @@ from ..training.run_folder import (
     read_json,
     read_parquet,
 )
+from ..training.shell import shell_words
 from ..training.trained_run import config_of
 
 if TYPE_CHECKING:

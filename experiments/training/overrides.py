@@ -37,17 +37,17 @@ GROUPS = {
 }
 """The groups of YAML files that each command chooses from."""
 _SCHEMAS = {
-    "train": ("config:TrainConfig",),
-    "sweep": ("config:TrainConfig", "sweep:SweepConfig"),
+    "train": ("training.config:TrainConfig",),
+    "sweep": ("training.config:TrainConfig", "commands.sweep:SweepConfig"),
     "evaluate": ("evaluation.config:EvaluateConfig",),
-    "evaluate_protocol": ("protocols.command:ProtocolCommand",),
+    "evaluate_protocol": ("protocols.run:ProtocolCommand",),
     "levels": ("levels.settings:LevelsCommand",),
-    "objective": ("objective:ObjectiveCommand",),
-    "probe": ("probe:ProbeConfig",),
-    "robustness": ("robustness:RobustnessConfig",),
-    "supply_chain": ("supply_chain:SupplyChainConfig",),
-    "validate": ("validate:ValidateConfig",),
-    "compare": ("protocols.compare:CompareConfig",),
+    "objective": ("commands.objective:ObjectiveCommand",),
+    "probe": ("commands.probe:ProbeConfig",),
+    "robustness": ("commands.robustness:RobustnessConfig",),
+    "supply_chain": ("commands.supply_chain:SupplyChainConfig",),
+    "validate": ("commands.validate:ValidateConfig",),
+    "compare": ("commands.compare:CompareConfig",),
 }
 _MORE_TEXT = {"compare": ("env", "preset", "placement", "sweep", "name", "runs")}
 """Settings that are rewritten before they get into the dataclass."""
@@ -191,7 +191,8 @@ def _settings(config_name: str) -> dict[str, str]:
     for where in _SCHEMAS[config_name]:
         module, name = where.split(":")
         found = (
-            settings_of(getattr(importlib.import_module(f"{__package__}.{module}"), name)) | found
+            settings_of(getattr(importlib.import_module(f"misgen.experiments.{module}"), name))
+            | found
         )
     return found
 

@@ -39,8 +39,9 @@ from misgen.envs.core.files import (
 )
 from misgen.envs.core.processes import try_lock
 
-from ..commands.common import COMMAND, shell_words
+from ..commands.common import COMMAND
 from .json_shapes import require_stored
+from .shell import shell_words
 
 if TYPE_CHECKING:
     import polars as pl

@@ -238,7 +238,7 @@ def try_level(text: str, several: list[World], rng: np.random.Generator) -> bool
 
 def try_check(text: str, folder: Path, rng: random.Random) -> bool:
     """Have `misgen levels check` look at a file; return whether it was taken."""
-    from misgen.experiments.levels import main
+    from misgen.experiments.commands.levels import main
 
     path = folder / "level.txt"
     encoding = rng.choice((*["utf-8"] * 7, "utf-16", "latin-1", "utf-8-sig"))

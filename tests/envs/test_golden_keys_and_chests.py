@@ -8,7 +8,7 @@ import pytest
 from misgen.envs.core.distribution import IdRange, LevelDistribution
 from misgen.envs.keys_and_chests.constants import CHEST, KEY
 from misgen.envs.keys_and_chests.world import KeysAndChests
-from misgen.experiments.levels import run_actions
+from misgen.experiments.levels.arrays import run_actions
 from tests.envs.test_golden_levels import differing, state_checksum
 from tests.envs.test_golden_trajectories import assert_same
 

@@ -8,7 +8,7 @@ import pytest
 
 from misgen.envs.core.distribution import IdRange, LevelDistribution
 from misgen.envs.core.registry import make_world
-from misgen.experiments.levels import run_actions
+from misgen.experiments.levels.arrays import run_actions
 from tests.envs.test_golden_levels import differing, state_checksum
 from tests.envs.test_golden_trajectories import assert_same
 

@@ -14,7 +14,7 @@ from misgen.envs.coinrun.constants import ENEMY
 from misgen.envs.coinrun.world import CoinRun
 from misgen.envs.core.distribution import IdRange, LevelDistribution
 from misgen.envs.core.engine import Engine
-from misgen.experiments.levels import run_actions
+from misgen.experiments.levels.arrays import run_actions
 
 SETS = {  # file: mode, terrain, correlation
     "stock_traj_coinrun_easy_right": ("easy", "procgen", 1.0),

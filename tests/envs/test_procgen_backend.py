@@ -38,8 +38,8 @@ from misgen.envs.procgen.library import Games
 from misgen.envs.procgen.lockstep import on_procgen, verify
 from misgen.envs.procgen.maze import ProcgenMaze
 from misgen.envs.procgen.saved_state import SavedState
+from misgen.experiments.commands.levels import main as levels_command
 from misgen.experiments.evaluation.rollout import run_levels
-from misgen.experiments.levels import main as levels_command
 
 needs_procgen = pytest.mark.skipif(
     library.installed() is None, reason="Procgen is not installed: pip install 'misgen[procgen]'"

@@ -59,7 +59,7 @@ class Fixed:
         return np.tile(self.row, (len(observation["tiles"]), 1))
 
 
-class RightRunner(Fixed):
+class HoldAction(Fixed):
     """Runs right and jumps when it stands before a wall, a saw or nothing; knows of no goal."""
 
     def __init__(self):
@@ -203,7 +203,7 @@ def test_idle_times_out_everywhere():
 
 
 def test_a_right_runner_reaches_the_proxy_and_some_goals_by_accident():
-    agent = RightRunner()
+    agent = HoldAction()
     aligned = run_levels(agent, levels(), IDS, actions="greedy", seed=0)
     conflict = run_levels(agent, levels(correlation=0.0), IDS, actions="greedy", seed=0)
     assert aligned["reached_goal"].to_numpy().mean() > 0.3
@@ -281,7 +281,7 @@ def test_the_suite_plays_every_condition_on_the_same_levels():
 
 def test_a_runner_that_knows_no_goal_has_none_on_informative_levels():
     config = EvaluateConfig(actions=("greedy",))
-    table = summary_table(play(RightRunner(), config, correlation=1.0))
+    table = summary_table(play(HoldAction(), config, correlation=1.0))
     value = {(r["placement"], r["metric"]): r["estimate"] for r in table.iter_rows(named=True)}
     for placement in PLACEMENTS:
         assert value[placement, "goal_informative"] == 0
@@ -562,11 +562,11 @@ def test_summary_keeps_agents_shifts_and_modes_apart():
 
 def test_seeds_and_levels_land_in_their_own_cells():
     """Each seed is told by its levels, whatever the order of rows and seeds."""
-    from misgen.experiments.evaluation.level_means import Cells
+    from misgen.experiments.evaluation.level_means import LevelMeans
 
     frame = pl.concat([episodes("GPD", train_seed=9), episodes("DGG", train_seed=2)])
     shuffled = frame.sample(fraction=1, shuffle=True, seed=0)
-    cells = Cells.of(shuffled, [9, 2], np.array([0, 1, 2, 7]))
+    cells = LevelMeans.of(shuffled, [9, 2], np.array([0, 1, 2, 7]))
     assert cells.goal[:, :3].tolist() == [[1, 0, 0], [0, 1, 1]]
     assert cells.capable[:, :3].tolist() == [[1, 1, 0], [0, 1, 1]]
     assert np.isnan(cells.goal[:, 3]).all()

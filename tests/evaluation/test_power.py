@@ -6,7 +6,12 @@ from scipy import stats
 
 from misgen.envs.core.errors import UserError
 from misgen.experiments.commands.evaluate import main
-from misgen.experiments.commands.power import Spread, detectable, fewest_seeds, spread_of
+from misgen.experiments.commands.power import (
+    Spread,
+    detectable,
+    fewest_seeds,
+    variance_components_of,
+)
 
 
 def draw(spread, seeds, levels, rng):
@@ -19,7 +24,7 @@ def draw(spread, seeds, levels, rng):
 
 def test_spread_is_recovered():
     true = Spread(0.2, 0.3, 0.5)
-    found = spread_of(draw(true, 400, 500, np.random.default_rng(0)))
+    found = variance_components_of(draw(true, 400, 500, np.random.default_rng(0)))
     assert [found.seed, found.level, found.cell] == pytest.approx([0.2, 0.3, 0.5], rel=0.1)
 
 

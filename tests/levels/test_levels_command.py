@@ -75,7 +75,7 @@ def test_show_tells_the_twins_apart(capsys):
 
 def test_show_as_a_program():
     done = subprocess.run(
-        [sys.executable, "-m", "misgen.experiments.levels", "show", "id=3"],
+        [sys.executable, "-m", "misgen.experiments.commands.levels", "show", "id=3"],
         capture_output=True,
         text=True,
         check=False,

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from misgen.agents.reference import RightRunner, Seeker, SeekerConfig
+from misgen.agents.reference import HoldAction, Seeker, SeekerConfig
 from misgen.agents.scripted import IdleAgent, RandomAgent
 from misgen.agents.wrappers import Altered, Mixture
 from misgen.envs.core.errors import UserError
@@ -140,7 +140,7 @@ def test_a_third_partys_protocol_is_one_file(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", LEVELS_PLAYED)
 def test_a_budgets_score_does_not_depend_on_larger_ones(name):
-    runner = subject(RightRunner(9))
+    runner = subject(HoldAction(9))
     few, many = run(name, runner, [6, 20]), run(name, runner, [6, 20, 60])
     for one, other in zip(few.points, many.points, strict=False):
         assert one.score == pytest.approx(other.score)
@@ -165,7 +165,7 @@ def test_replicates_have_levels_of_their_own(name):
 
 
 def test_standard_evaluation_can_be_recomputed_from_its_level_ids():
-    who = subject(RightRunner(9), correlation=0.5)
+    who = subject(HoldAction(9), correlation=0.5)
     found = run("iid", who, [40])
     again = run_levels(
         who.agent, who.training, found.details["level_id"], actions="sampled", seed=0
@@ -342,12 +342,12 @@ def test_decisions():
 
 
 def test_a_late_start_and_noise():
-    late = Altered(RightRunner(9), "late", delay=10_000, no_op=4)
+    late = Altered(HoldAction(9), "late", delay=10_000, no_op=4)
     idle = run_levels(IdleAgent(9), training(max_steps=60), range(20), actions="sampled", seed=0)
     assert run_levels(late, training(max_steps=60), range(20), actions="sampled", seed=0).equals(
         idle
     )
-    noisy = Altered(RightRunner(9), "noisy", noise=0.9)
+    noisy = Altered(HoldAction(9), "noisy", noise=0.9)
     p = noisy.probabilities({"body": np.zeros((2, 4))}, None)
     assert p[0, 8] == pytest.approx(0.1 + 0.9 / 9)
     assert p.sum(axis=1) == pytest.approx(1.0)
@@ -355,7 +355,7 @@ def test_a_late_start_and_noise():
 
 def test_a_mixture_plays_each_level_as_one_of_the_two():
     levels, ids = training(max_steps=90), range(60)
-    first, second = RightRunner(9), IdleAgent(9)
+    first, second = HoldAction(9), IdleAgent(9)
     options = {"actions": "sampled", "seed": 0, "num_slots": 7}
     mixed = run_levels(Mixture(first, second, "mixed", 0.5), levels, ids, **options)
     one, other = (run_levels(agent, levels, ids, **options) for agent in (first, second))

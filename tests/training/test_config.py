@@ -15,7 +15,7 @@ from misgen.experiments.commands import cli
 from misgen.experiments.commands.compare import read_config as read_comparison
 from misgen.experiments.commands.sweep import read_config
 from misgen.experiments.evaluation.config import EvaluateConfig
-from misgen.experiments.levels import LevelsCommand
+from misgen.experiments.levels.settings import LevelsCommand
 from misgen.experiments.training.config import (
     TrainConfig,
     compose,

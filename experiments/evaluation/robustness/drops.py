@@ -16,7 +16,7 @@ from dataclasses import asdict
 import numpy as np
 import polars as pl
 
-from ..level_means import Cells, FloatArray
+from ..level_means import FloatArray, LevelMeans
 from ..statistics import Interval, difference, seeds_and_levels
 
 NONE, NOISE, WORST, RANDOM_FLIPS = "none", "noise", "worst", "random"
@@ -55,11 +55,11 @@ def robustness_table(episodes: pl.DataFrame, *, seed: int = 0) -> pl.DataFrame:
         seeds = sorted(own["train_seed"].unique())
         levels = np.sort(own["level_id"].unique().to_numpy())
         free = {
-            condition: Cells.of(part.filter(pl.col("attack") == NONE), seeds, levels)
+            condition: LevelMeans.of(part.filter(pl.col("attack") == NONE), seeds, levels)
             for (condition,), part in own.group_by("condition")
         }
         for key, part in own.group_by(*_KEYS, maintain_order=True):
-            here = Cells.of(part, seeds, levels)
+            here = LevelMeans.of(part, seeds, levels)
             label = f"{seed}/{key}"
             for measure, found in _intervals(free[key[1]], here, label):
                 named = dict(zip(_KEYS, key, strict=True)) | {"train_correlation": correlation}
@@ -68,7 +68,7 @@ def robustness_table(episodes: pl.DataFrame, *, seed: int = 0) -> pl.DataFrame:
     return pl.DataFrame(rows, TABLE).with_columns(pl.col("estimate", "low", "high").fill_nan(None))
 
 
-def _intervals(free: Cells, here: Cells, label: str) -> Iterator[tuple[str, Interval]]:
+def _intervals(free: LevelMeans, here: LevelMeans, label: str) -> Iterator[tuple[str, Interval]]:
     data = {"goal": (free.goal, here.goal), "capability": (free.capable, here.capable)}
     for measure in MEASURES:
         before, after = data[measure.removesuffix("_loss")]

@@ -40,7 +40,7 @@ from .tables import (
     means_of,
     prepare,
 )
-from .variance_components import half_width, spread_of
+from .variance_components import half_width, variance_components_of
 
 CHUNK_CELLS = 2**20
 """Level weights drawn at once by the bootstrap (8 MiB); bounds its memory."""
@@ -200,7 +200,7 @@ def _t_seeds_and_levels(
 ) -> Interval:
     """The estimate plus and minus `half_width`."""
     frame = replace(frame, method="t over seeds and levels")
-    half = half_width(spread_of(tables, statistic), frame)
+    half = half_width(variance_components_of(tables, statistic), frame)
     if math.isnan(half):
         return add_note(frame, "undetermined: the statistic is undefined near the estimate")
     if is_negligible(half, frame):
@@ -224,7 +224,7 @@ def _bootstrap(
     frame = replace(frame, method="crossed bootstrap" if frame.n_seeds > 1 else "level bootstrap")
     if math.isnan(frame.estimate):
         return frame
-    spread = spread_of(tables, statistic)
+    spread = variance_components_of(tables, statistic)
     half = half_width(spread, frame)
     if is_negligible(half, frame):
         return _without_variation(tables, statistic, frame, bounds)

@@ -1,6 +1,6 @@
 """The variance of a statistic, by what seeds, levels and cells contribute.
 
-Public names: `Spread`, `spread_of`, `half_width`.
+Public names: `Spread`, `variance_components_of`, `half_width`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .tables import Statistic, Table, evaluate, means_of
 
 
 @dataclass(frozen=True)
-class _Spread:
+class _Components:
     """Variances of the linearised statistic."""
 
     seeds: float  # what differs between seeds, cell noise included
@@ -24,7 +24,7 @@ class _Spread:
     bootstrap: float  # of the crossed bootstrap, in closed form
 
 
-def spread_of(tables: dict[str, Table], statistic: Statistic) -> _Spread:
+def variance_components_of(tables: dict[str, Table], statistic: Statistic) -> _Components:
     """Splits the variance of the statistic into what seeds, levels and cells contribute.
 
     With complete data and a linear statistic, `seeds` is the squared standard error of the
@@ -46,10 +46,10 @@ def spread_of(tables: dict[str, Table], statistic: Statistic) -> _Spread:
         if size > 1:
             noise = rest * n * size / ((n - 1) * (size - 1)) if n > 1 else 0.0
             levels += max(0.0, float(np.sum(by_level**2)) * size / (size - 1) - noise)
-    return _Spread(seeds, levels, cells, bootstrap)
+    return _Components(seeds, levels, cells, bootstrap)
 
 
-def half_width(spread: _Spread, frame: Interval) -> float:
+def half_width(spread: _Components, frame: Interval) -> float:
     """Half-width of the interval: t quantiles for seeds and for levels, in quadrature.
 
     Each component keeps the quantile of its own degrees of freedom, so that two seeds that happen

@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any
 from misgen.agents.base import Agent, ValuedAgent
 from misgen.envs.core.errors import UserError, in_range, one_of
 
-from ...commands.common import shell_words
 from ...evaluation.checks import require_trainable
 from ...training.config import TrainConfig, compose, config_hash
 from ...training.run_folder import DONE, RunFolder, find_runs
+from ...training.shell import shell_words
 from ...training.trained_run import TrainedRun
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class Member:
 
     def _scripted(self, reference: Reference) -> Agent | None:
         """Return a scripted agent or a mixture, not yet altered; None for a trained one."""
-        from misgen.agents.reference import RightRunner, Seeker, SeekerConfig
+        from misgen.agents.reference import HoldAction, Seeker, SeekerConfig
         from misgen.agents.scripted import make_agent
         from misgen.agents.wrappers import Mixture
 
@@ -167,7 +167,7 @@ class Member:
         if kind in ("random", "idle"):
             return make_agent(kind, actions, world.no_op)
         if kind == "held":
-            return RightRunner(actions, world.held_action or 0)
+            return HoldAction(actions, world.held_action or 0)
         if kind == "seeker":
             world = dataclasses.replace(world, on_proxy="end")  # plans that hold under any rule
             return Seeker(

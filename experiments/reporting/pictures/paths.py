@@ -40,10 +40,10 @@ from misgen.envs.core.episode import Outcome
 from misgen.envs.core.errors import UserError, did_you_mean, one_of
 from misgen.envs.core.level import LevelBatch
 
-from ...commands.common import shell_words
 from ...evaluation.chosen import evaluation_of
 from ...evaluation.conditions import NEEDED, SHIFTED, TWIN
 from ...training.run_folder import EPISODES, RunFolder, read_parquet
+from ...training.shell import shell_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,0 +1,118 @@
+"""Levels, by their ids or made by hand: misgen levels <what> [key=value ...].
+
+  misgen levels list
+      the worlds: names, goals, proxies, where the goal goes when they part, capability parameters
+  misgen levels show id=17 correlation=0
+      prints one level as text: its map, where goal and proxy are, its entities
+  misgen levels edit env=corner_maze id=3 correlation=0 out=level.txt
+      writes a level as text, with what its signs mean; opens it in $EDITOR (on a terminal, or with
+      open=true), and checks what you made of it; a file that is there already is opened as it is
+  misgen levels check file=level.txt
+      reads a level file: a mistake is named by line and column, with what to write instead; then
+      whether the world's planner finds a way to the goal and to the proxy, whether the level is
+      aligned or in conflict, and its hash; exit status 1 if it cannot be read, or not be solved;
+      of a folder (file=my_folder) or a list (file=[a.txt,b.txt]) each, and which hold the same
+  misgen levels play file=level.txt agent=goal_seeker
+      plays a level, from a file or by env and id, and prints what happened; out=play.gif also
+      draws it.  Without agent and actions, on a terminal, you play: arrow keys, x to leave
+  misgen levels play file=level.txt actions=RRUUL
+      plays these: L left, R right, U up (CoinRun: jump), D down, . nothing; two at once by where
+      they are on a keyboard: Q left up, E right up, Z left down, C right down; R*20 is 20 times R
+  misgen levels export env=coinrun env.terrain=langosco correlation=0 ids=0:500 out=levels.npz
+      writes levels as arrays: seed, grid[id, y, x], and what else there is in the world's levels
+  misgen levels replay correlation=1 ids=0:50 actions=actions.npz out=trajectories.npz
+      runs action[id, t] (the original's 15-action code) and writes agent[id, t] = x, y, vx, vy
+      (float32; t = 0 is the start, NaN after the end), reward, done, length
+  misgen levels verify env=procgen_coinrun ids=0:1000
+      runs the original Procgen and the native engine side by side on each level, to the end, with
+      random actions and with actions to the right, and compares the level and, in every frame, all
+      floats, the reward and the end; exit status 1 if anything differs
+
+Settings
+  env            the world (misgen levels list), and its parameters: env.mode=easy, ...; with file,
+                 the file says which world, and what of it the level was made for
+  correlation    0 to 1; the terrain of an id never depends on it, only where the goal stands
+  placement      where the goal goes on a conflict level (misgen levels list); a shell wants
+                 quotes around a distance: 'placement=off_path(3)'
+  id, ids        one level id; a range start:stop
+  file           a level file, as edit writes it; {"levels": ["level.txt"]} as an option of reset
+                 runs it in an environment, misgen evaluate run=... levels=my_folder tests on many
+  agent          goal_seeker, proxy_seeker, random, idle, or a run's folder; seed, greedy=true
+  out            file to write: .txt (edit), .gif (play; scale=384 pixels), .npz (export, replay)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable, Collection
+
+from misgen.envs.core.errors import UserError, did_you_mean
+
+from ..levels.arrays import export, replay, verify
+from ..levels.catalogue import list_worlds
+from ..levels.files import check, edit, show
+from ..levels.playing import play
+from ..levels.sets import check_set, configured, files_of
+from ..levels.settings import LevelsCommand
+from ..training.overrides import keys_of, refuse_unused
+
+__all__ = ["LevelsCommand", "main"]
+
+_COMMANDS: dict[str, Callable[[LevelsCommand], int]] = {
+    "list": list_worlds,
+    "show": show,
+    "edit": edit,
+    "check": check,
+    "play": play,
+    "export": export,
+    "replay": replay,
+    "verify": verify,
+}
+_LEVELS = ("env", "correlation", "placement")
+_USED = {
+    "list": (),
+    "show": (*_LEVELS, "id"),
+    "edit": (*_LEVELS, "id", "out", "open"),
+    "check": ("env", "file"),
+    "play": (*_LEVELS, "id", "file", "agent", "actions", "seed", "greedy", "out", "scale"),
+    "export": (*_LEVELS, "ids", "out"),
+    "replay": (*_LEVELS, "ids", "actions", "out"),
+    "verify": (*_LEVELS, "ids"),
+}
+"""The settings of each command."""
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    if not argv or argv[0] not in _COMMANDS:
+        given = argv[0] if argv else ""
+        raise UserError(
+            f"say what to do: misgen levels {' | '.join(_COMMANDS)}, not {given!r}"
+            f"{did_you_mean(given, _COMMANDS)}"
+        )
+    refuse_unused(f"levels {argv[0]}", argv[1:], _unused(argv[0], keys_of(argv[1:])))
+    several = files_of(argv[1:]) if argv[0] == "check" else None
+    if several is not None:
+        return check_set(several, argv[1:])
+    return _COMMANDS[argv[0]](configured(argv[1:]))
+
+
+def _unused(what: str, given: Collection[str]) -> dict[str, str]:
+    """Return the settings that a command leaves unused, and why."""
+    used = _USED[what]
+    known = {f.name for f in dataclasses.fields(LevelsCommand)} - {"player"} | {"agent"}
+    why = dict.fromkeys(sorted(known - set(used)), f"it uses {', '.join(used) or 'no settings'}")
+    if what == "play" and "file" in given:
+        why |= dict.fromkeys(("id", "correlation", "placement"), "the level is the file's")
+    if what == "play" and "agent" not in given:
+        why |= dict.fromkeys(("seed", "greedy"), "it is for agent=...")
+    if what == "play" and "out" not in given:
+        why["scale"] = "it is for out=FILE.gif"
+    return why
+
+
+if __name__ == "__main__":
+    from .common import run_module
+
+    sys.exit(run_module("levels", main))
