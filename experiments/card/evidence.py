@@ -243,6 +243,8 @@ class _Reader:
 
     def protocols(self) -> Iterator[Item]:
         """Yield what protocols found, their scores computed from the stored rows."""
+        from ..protocols.base import is_shipped
+
         for one in result_folders.kept(self._run.folder.path, result_folders.PROTOCOL):
             stored = one.found
             if "level_files" in stored:
@@ -256,6 +258,13 @@ class _Reader:
                 )
                 continue
             with _as_user_error(one):
+                method = str(stored["protocol"]["method"])
+                if not is_shipped(method):  # its code may be anybody's: it is not run
+                    self.left_out.append(
+                        f"{one.path.name} is by {method[:100]}, which misgen does not ship: its "
+                        "numbers cannot be computed again without running that code."
+                    )
+                    continue
                 item = self._protocol(one)
             yield item
 
@@ -265,7 +274,6 @@ class _Reader:
         Raises:
             UserError: if its file contradicts its rows, or the agent gives others.
         """
-        from ..protocols.base import is_shipped
         from ..protocols.run import ROWS
         from ..protocols.spec import protocol_from
 
@@ -276,8 +284,6 @@ class _Reader:
             one, "config.protocol", _plain(stored["config"]["protocol"]), _plain(stored["protocol"])
         )
         _require(one, "run_config_hash", stored.get("run_config_hash"), self._run.config.hash)
-        if not is_shipped(protocol.method):  # its code may be anybody's: it is not run
-            return Item(protocol.name, (one.main,), stored)
         if not (stored["applicable"] and details.is_file()):
             return Item(protocol.name, (one.main,), stored)
         _require(one, "rows_sha256", stored.get("rows_sha256"), digest(details))

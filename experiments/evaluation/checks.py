@@ -1,7 +1,6 @@
 """What is found out before the first second of work: whether the work can be done.
 
-Public names: `require_trainable`, `require_evaluable`, `require_trackers`, `require_room`,
-`require_tuning`.
+Public names: `require_trainable`, `require_evaluable`, `require_trackers`, `require_room`.
 
 Commands call these first, for every run that they are going to make, so that a setting that cannot
 be is named before anything is trained, played or written.
@@ -13,13 +12,12 @@ import importlib.util
 import shutil
 import tempfile
 import typing
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from misgen.agents.config import LearnerConfig
 from misgen.agents.spec import require_encoder
-from misgen.envs.core.errors import UserError, did_you_mean
+from misgen.envs.core.errors import UserError
 from misgen.envs.core.level_text.level_set import names_files
 
 from ..training.config import LoggerConfig, TrainConfig
@@ -126,25 +124,6 @@ def require_room(folder: Path, setting: str, value: object) -> None:
             f"{setting}={value} is on a disk with {free // 1_000_000} MB left: free "
             f"{_LEAST_FREE // 1_000_000} MB or more, or give another folder"
         )
-
-
-def require_tuning(overrides: Sequence[str]) -> None:
-    """Refuse a `tuning` that is asked for and does not exist: hydra would go on without it.
-
-    Raises:
-        UserError: naming those that there are.
-    """
-    import misgen.configs
-
-    folder = Path(next(iter(misgen.configs.__path__))) / "tuning"
-    known = sorted(path.stem for path in folder.glob("*.yaml"))
-    for word in overrides:
-        key, equals, value = word.lstrip("+").partition("=")
-        if key == "tuning" and equals and value != "null" and value not in known:
-            raise UserError(
-                f"tuning={value} is not known: use one of {', '.join(known)}, or null"
-                f"{did_you_mean(value, known)}"
-            )
 
 
 def initial_weights_of(config: TrainConfig) -> Any:

@@ -245,11 +245,9 @@ def compose(config_name: str, overrides: Sequence[str]) -> dict[str, Any]:
     from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf
 
-    from ..evaluation.checks import require_tuning
     from .overrides import apart, hydra_words, unwrap_in
 
     offer_algorithms(overrides)
-    require_tuning(overrides)
     words, beside = apart(config_name, overrides)
     words = hydra_words(config_name, words)
     GlobalHydra.instance().clear()

@@ -28,8 +28,8 @@ from misgen.envs.core.errors import UserError, did_you_mean
 TEXT, TEXTS, FREE, OTHER = "text", "texts", "free", "other"
 """Kinds of settings: text, a list of texts, a group that takes any key, all others."""
 GROUPS = {
-    "train": ("env", "agent", "logger", "launcher", "preset", "tuning"),
-    "sweep": ("env", "agent", "logger", "preset", "tuning"),
+    "train": ("env", "agent", "logger", "launcher", "preset", "recipe", "tuning"),
+    "sweep": ("env", "agent", "logger", "preset", "recipe", "tuning"),
     "evaluate": ("shift", "launcher"),
     "levels": ("env",),
     "validate": ("env", "tuning"),

@@ -311,8 +311,8 @@ def test_an_inflated_header_is_refused(tmp_path):
         (lambda t: t.update({"value_net.bias": torch.zeros(2)}), r"float32 \[2\].*float32 \[1\]"),
         (lambda t: t.update({"value_net.bias": torch.zeros(1).double()}), "float64"),
         (lambda t: t.update({"value_net.bias": torch.zeros(1, dtype=torch.int32)}), "int32"),
-        (lambda t: t["value_net.bias"].fill_(torch.nan), "NaN or infinity"),
-        (lambda t: t["action_net.weight"].fill_(torch.inf), "NaN or infinity"),
+        (lambda t: t["value_net.bias"].fill_(torch.nan), "NaN, infinity"),
+        (lambda t: t["action_net.weight"].fill_(torch.inf), "NaN, infinity"),
     ],
 )
 def test_wrong_tensors_are_refused(tmp_path, change, pattern):

@@ -35,6 +35,7 @@ from misgen.envs.core.modality import MODALITIES, modality_of
 from misgen.envs.core.registry import entries, make_world
 from misgen.envs.make import distribution
 from misgen.experiments.commands.train import run_folder, train
+from misgen.experiments.evaluation.result_folders import EVALUATION, ROBUSTNESS, Kind, kept
 from misgen.experiments.evaluation.rollout import run_levels
 from misgen.experiments.training.config import TrainConfig, compose, typed
 from misgen.experiments.training.run_folder import DONE, LEARNING, STATE, RunFolder
@@ -554,8 +555,8 @@ class PatientLearner(A2CLearner):
     """A stranger's learner."""
 
 
-PATIENT = Algorithm(PatientConfig, "test_learners:PatientLearner", "Patient A2C")
-LOST = Algorithm(PatientConfig, "test_learners:NoSuchLearner", "Lost")
+PATIENT = Algorithm(PatientConfig, f"{__name__}:PatientLearner", "Patient A2C")
+LOST = Algorithm(PatientConfig, f"{__name__}:NoSuchLearner", "Lost")
 NO_ALGORITHM = 7
 
 
@@ -578,7 +579,7 @@ def test_a_stranger_s_algorithm_trains_is_evaluated_and_carded(installed, tmp_pa
     from misgen.experiments.commands.evaluate import main as evaluate
     from misgen.experiments.commands.train import main
 
-    installed(("patient", "test_learners:PATIENT"))
+    installed(("patient", f"{__name__}:PATIENT"))
     TINY["patient"] = ["agent.patience=5"]
     argv = words(tmp_path, "patient")
     assert main(argv) == 0
@@ -588,7 +589,7 @@ def test_a_stranger_s_algorithm_trains_is_evaluated_and_carded(installed, tmp_pa
     folder = run_folder(own)
     assert folder.manifest()["algorithm"] == "patient"
     assert evaluate([f"run={folder.path}", "accident_repeats=1", "actions=[greedy]"]) == 0
-    assert "patient" in set(pl.read_parquet(folder.path / "episodes.parquet")["agent"])
+    assert "patient" in set(pl.read_parquet(only(folder, EVALUATION) / "episodes.parquet")["agent"])
     card = write_card(folder)
     assert card["agent"]["algorithm"] == "Patient A2C"
     assert card["compute"]["training_flops"] is None
@@ -616,9 +617,9 @@ def test_names_that_are_taken_twice_are_refused(installed, points, message):
     ("value", "message"),
     [
         ("no_such_module:X", r"'new' of .* cannot be imported \(no_such_module:X"),
-        ("test_learners:NOTHING", "cannot be imported"),
-        ("test_learners:NO_ALGORITHM", "is no Algorithm whose config has algorithm='new'"),
-        ("test_learners:PATIENT", "is no Algorithm whose config has algorithm='new'"),
+        (f"{__name__}:NOTHING", "cannot be imported"),
+        (f"{__name__}:NO_ALGORITHM", "is no Algorithm whose config has algorithm='new'"),
+        (f"{__name__}:PATIENT", "is no Algorithm whose config has algorithm='new'"),
     ],
 )
 def test_a_stranger_s_mistake_is_named_and_harms_nobody_else(installed, value, message):
@@ -632,12 +633,18 @@ def test_a_stranger_s_mistake_is_named_and_harms_nobody_else(installed, value, m
 
 
 def test_a_learner_that_is_not_there_is_named(installed):
-    installed(("patient", "test_learners:LOST"))
+    installed(("patient", f"{__name__}:LOST"))
     with pytest.raises(UserError, match="test_learners:NoSuchLearner, which cannot be imported"):
         make_learner("patient")
 
 
 # --- end to end
+
+
+def only(folder: RunFolder, kind: Kind) -> Path:
+    """Return the folder of the one result of a kind."""
+    (one,) = kept(folder.path, kind)
+    return one.path
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -654,13 +661,13 @@ def test_trained_evaluated_attacked_and_carded(name, tmp_path):
     folder: RunFolder = run_folder(typed(TrainConfig, compose("train", argv)))
     assert folder.manifest()["algorithm"] == name
     assert evaluate([f"run={folder.path}", "accident_repeats=1"]) == 0
-    episodes = pl.read_parquet(folder.path / "episodes.parquet")
+    episodes = pl.read_parquet(only(folder, EVALUATION) / "episodes.parquet")
     assert set(episodes["agent"]) == {name, "random"}
     assert (
         robustness([f"run={folder.path}", "noise=[0.2]", "flips=[1]", "levels=2000000:2000004"])
         == 0
     )
-    attacks = set(pl.read_parquet(folder.path / EPISODES)["attack"])
+    attacks = set(pl.read_parquet(only(folder, ROBUSTNESS) / EPISODES)["attack"])
     assert attacks == {"none", "noise"} | (
         set() if name == "recurrent_ppo" else {"worst", "random"}
     )

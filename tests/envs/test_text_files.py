@@ -226,10 +226,10 @@ def test_protocols_are_read_as_levels_are(how, tmp_path):
     [
         (b"", "is empty"),
         (b"name: a\0", "null bytes"),
-        (b"name: a\n\tb: c", "cannot be read: .*line 2, column 1"),
-        (b"name: [a", "cannot be read"),
-        (b"name: a\nname: b", "duplicate key"),
-        (b"- a\n- b", "cannot be read"),
+        (b"name: a\n\tb: c", "is no plain YAML at line 2: found character"),
+        (b"name: [a", r"is no plain YAML at line 2: expected ',' or '\]'"),
+        (b"name: a\nname: b", "is no plain YAML at line 2: key 'name' stands there twice"),
+        (b"- a\n- b", "must be a mapping of settings"),
     ],
 )
 def test_no_protocol_is_a_sentence(data, message, tmp_path):

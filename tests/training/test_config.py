@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from misgen.envs.coinrun.world import CoinRun
 from misgen.envs.core.errors import UserError
+from misgen.experiments import commands
 from misgen.experiments.commands import cli
 from misgen.experiments.commands.compare import read_config as read_comparison
 from misgen.experiments.commands.sweep import read_config
@@ -31,11 +33,7 @@ OPTIONS = sorted(
     if path.parent.name not in ("tuning", "recipe", "protocol")  # by preset; read by load_protocol
 )
 COMMANDS = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
-MODULE = {  # of the commands that are no module of their name in experiments/
-    "compare": "protocols/compare.py",
-    "evaluate_protocol": "protocols/command.py",
-    "levels": "levels/__init__.py",
-}
+MODULE = {"evaluate_protocol": "evaluate"}  # of the configs that are part of another's command
 PRESETS = [option for group, option in OPTIONS if group == "preset"]
 READERS = {
     "train": lambda plain, argv: typed(TrainConfig, plain),
@@ -72,7 +70,7 @@ def test_nothing_is_left_out():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_primary_config_belongs_to_a_command_and_composes(command):
-    assert (CONFIGS.parent / "experiments" / MODULE.get(command, f"{command}.py")).exists()
+    assert importlib.util.find_spec(f"{commands.__name__}.{MODULE.get(command, command)}")
     assert compose(command, ALWAYS.get(command, []))
 
 

@@ -21,7 +21,7 @@ from misgen.experiments.commands.card import write_card
 from misgen.experiments.commands.report import write_report
 from misgen.experiments.commands.train import train
 from misgen.experiments.protocols.base import make_method, register_method
-from misgen.experiments.protocols.spec import load_protocol
+from misgen.experiments.protocols.spec import Protocol, load_protocol
 from misgen.experiments.sweeps.watch import see
 from misgen.experiments.training.config import TrainConfig, compose, typed
 from misgen.experiments.training.run_folder import (
@@ -38,7 +38,7 @@ from misgen.experiments.training.run_folder import (
     write_text,
 )
 from misgen.experiments.training.trained_run import TrainedRun
-from tests.card.test_card import add_protocol, write_run
+from tests.card.test_card import DRAWN, add_protocol, evaluation, result, write_run
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs named pipes")
 
@@ -70,11 +70,12 @@ def instead(path, kind):
 def test_what_is_no_file_is_not_waited_for(kind, run, tmp_path):
     world = TrainedRun.read(run).config.world
     spaces = world.observation_space, world.action_space
+    results = evaluation(run).relative_to(run.path)
     readers = {
         "policy.safetensors": lambda: load_agent(run.path, *spaces),
         "policy.json": lambda: weights_checksum(run.path),
-        "episodes.parquet": lambda: read_evidence(run.path),
-        "summary.json": lambda: write_report(run.path.parent),
+        str(results / "episodes.parquet"): lambda: read_evidence(run.path, replay=0),
+        str(results / "summary.json"): lambda: write_report(run.path.parent),
         "LOCK": lambda: run.lock().__enter__(),
         DONE: lambda: TrainedRun.read(run),
         MANIFEST: lambda: TrainedRun.read(run),
@@ -88,7 +89,7 @@ def test_what_is_no_file_is_not_waited_for(kind, run, tmp_path):
         except UserError as error:
             assert len(str(error).splitlines()) == 1  # noqa: PT017
         else:
-            assert name in ("episodes.parquet", "summary.json"), name  # as good as not there
+            pytest.fail(f"{name} was read")
         instead(path, "folder")
         path.rmdir()
         path.write_bytes(before)
@@ -184,7 +185,7 @@ def test_a_config_that_does_not_fit_names_its_file(run):
     [
         (["init_policy=abc"], "init=None with init_policy='abc' names no policy"),
         ([f"init_policy={'0' * 64}"], "names no policy"),
-        (["init=''"], "init='' with"),
+        (["init="], "init='' with init_policy=None names no policy"),
         (["init=x", "init_policy=abc"], "init_policy='abc' is no SHA-256"),
     ],
 )
@@ -202,7 +203,7 @@ def test_a_table_is_held_against_its_hash(tmp_path):
     digest = write_parquet(file, table)
     assert digest == hashlib.sha256(file.read_bytes()).hexdigest()
     assert read_parquet(file, digest).equals(table)
-    write_json(tmp_path / "s.json", {"files": {file.name: digest}})
+    write_json(tmp_path / "s.json", {"episodes_sha256": digest})
     assert digest_beside(file, "s.json") == digest
     assert digest_beside(file, "none.json") is None
     table.with_columns(steps=pl.col("steps") + 1).write_parquet(file)
@@ -224,15 +225,14 @@ def test_a_table_with_other_columns_is_refused(tmp_path):
 
 
 def test_episodes_that_were_changed_make_no_card_and_no_report(run):
-    digest = hashlib.sha256((run.path / "episodes.parquet").read_bytes()).hexdigest()
-    summary = json.loads((run.path / "summary.json").read_text())
-    write_json(run.path / "summary.json", {**summary, "files": {"episodes.parquet": digest}})
-    assert write_card(run)
-    episodes = pl.read_parquet(run.path / "episodes.parquet")
-    episodes.with_columns(reached_goal=pl.lit(True)).write_parquet(run.path / "episodes.parquet")
-    for read in (lambda: write_card(run), lambda: write_report(run.path.parent)):
-        with pytest.raises(UserError, match="is not the file that was written"):
-            read()
+    file = evaluation(run) / "episodes.parquet"
+    assert write_card(run, DRAWN)
+    assert write_report(run.path.parent)
+    pl.read_parquet(file).with_columns(reached_goal=pl.lit(True)).write_parquet(file)
+    with pytest.raises(UserError, match="episodes_sha256"):
+        write_card(run, DRAWN)
+    with pytest.raises(UserError, match="is not the file that was written"):
+        write_report(run.path.parent)
 
 
 # --- weights and states
@@ -329,8 +329,8 @@ def test_a_state_that_is_a_pipe_is_not_waited_for(tmp_path):
 # --- protocols
 
 PLAIN = (
-    "name: theirs\nmethod: misgen.experiments.protocols.methods.sampled:Held\nquestion: q\nlevels: l\n"
-    "score: s\nblind_to: b\nfirst_level: 900000000\n"
+    "name: theirs\nmethod: misgen.experiments.protocols.methods.sampled:Held\n"
+    "question: q\nlevels: l\nscore: s\nblind_to: b\nfirst_level: 900000000\n"
 )
 
 
@@ -350,8 +350,8 @@ PLAIN = (
         ("most: 1e999", "is no finite number"),
         ("options: " + "[" * 3000, "nests deeper than 20 levels"),
         ("budget: " + "9" * 5000, "is no number"),
-        ("budget: '\ud800'", "is no UTF-8"),
-        ("a\x07: 1", "no plain YAML"),
+        ("budget: '\ud800'", "protocol.budget='í\\xa0€' must be a whole number"),
+        ("a\x07: 1", "it is no text: line 8 holds the character 0x07"),
         ("'", "no plain YAML at line"),
         ("question: [", "no plain YAML"),
     ],
@@ -370,7 +370,7 @@ def test_a_protocol_is_plain_yaml(line, why, tmp_path, monkeypatch):
 
 def test_a_protocol_file_has_a_sane_size(tmp_path):
     (tmp_path / "t.yaml").write_text(PLAIN + "#" * 300_000)
-    with pytest.raises(UserError, match="200,000 bytes"):
+    with pytest.raises(UserError, match="300137 bytes, 200000 are the most"):
         load_protocol(str(tmp_path / "t.yaml"))
 
 
@@ -407,9 +407,14 @@ def test_a_method_can_be_registered(tmp_path):
 
 def test_a_card_leaves_out_what_it_would_have_to_run(run):
     found = add_protocol(run, "iid")
-    found["protocol"]["method"] = "strangers:It"
-    write_json(run.path / "protocol-iid.json", found)
-    card = build_card(read_evidence(run.path))
+    theirs = {**found["protocol"], "method": "strangers:It"}
+    found |= {
+        "protocol": theirs,
+        "config": {**found["config"], "protocol": theirs},
+        "protocol_hash": Protocol(**theirs).hash,
+    }
+    write_json(result(run, "iid") / "protocol.json", found)
+    card = build_card(read_evidence(run.path, replay=0))
     assert card["protocols"] == []
     assert any("strangers:It, which misgen does not ship" in line for line in card["left_out"])
 
@@ -418,7 +423,7 @@ def test_a_card_leaves_out_what_it_would_have_to_run(run):
 
 
 def test_a_name_that_would_run_is_a_path_in_the_report(run, monkeypatch):
-    write_card(run)
+    write_card(run, DRAWN)
     bad = run.path.parent / "javascript:alert(1)"
     run.path.rename(bad)
     page = write_report(bad.parent).read_text()
@@ -427,7 +432,7 @@ def test_a_name_that_would_run_is_a_path_in_the_report(run, monkeypatch):
 
 
 def test_what_a_card_says_is_escaped(run):
-    card = write_card(run)
+    card = write_card(run, DRAWN)
     card["agent"]["run"] = "<script>alert(1)</script>\n# `x` | [a](javascript:b)"
     card["left_out"] = ["<img src=x onerror=y>", "![p](http://q)"]
     for text in (markdown(card), html(card)):
@@ -452,7 +457,7 @@ def test_a_place_that_cannot_be_written_to_is_a_sentence(what, run, monkeypatch)
 
     monkeypatch.setattr(files, "replace", read_only)
     with pytest.raises(UserError, match=r"could not be written \(Read-only file system\).*folder"):
-        write_card(run) if what == "card" else write_report(run.path.parent)
+        write_card(run, DRAWN) if what == "card" else write_report(run.path.parent)
     assert not [path for path in run.path.parent.rglob(".*tmp")]
 
 
