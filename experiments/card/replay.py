@@ -27,7 +27,7 @@ from ..evaluation.conditions import LABELS, SHIFTED, Job, conditions
 from ..evaluation.config import EvaluateConfig
 from ..evaluation.planned import PLANNED, planned_facts
 from ..evaluation.rollout import SCHEMA, run_levels
-from ..training.config import typed
+from ..training.settings import typed
 from ..training.trained_run import TrainedRun
 
 if TYPE_CHECKING:

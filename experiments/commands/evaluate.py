@@ -62,11 +62,12 @@ from misgen.agents.spec import weights_checksum
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.level_text.level_set import names_files
 
-from ..evaluation.checks import require_evaluable, require_room
+from ..evaluation.checks import require_evaluable
 from ..evaluation.chosen import key_of, settings_of
 from ..evaluation.config import EvaluateConfig
 from ..evaluation.result_folders import EVALUATION, place
-from ..training.config import compose, config_hash, typed
+from ..training.checks import require_room
+from ..training.config import config_hash
 from ..training.overrides import ONE_RUN, keys_of, refuse_unused
 from ..training.progress import episode_progress
 from ..training.run_folder import (
@@ -79,6 +80,7 @@ from ..training.run_folder import (
     write_json,
     write_parquet,
 )
+from ..training.settings import compose, typed
 from ..training.trained_run import TrainedRun, one_run
 
 if TYPE_CHECKING:

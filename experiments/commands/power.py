@@ -89,8 +89,8 @@ class PowerConfig:
 
 def main(overrides: list[str]) -> int:
     """Run `misgen evaluate power`."""
-    from ..training.config import typed
     from ..training.overrides import read_plain
+    from ..training.settings import typed
 
     config = typed(PowerConfig, read_plain(PowerConfig, overrides))
     spread = Spread(config.seed_sd, config.level_sd, config.cell_sd)

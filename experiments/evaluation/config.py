@@ -15,6 +15,8 @@ from misgen.envs.core.errors import UserError, in_range, one_of
 from misgen.envs.core.level_text.level_set import level_files, names_files
 from misgen.envs.core.placement import ALL, USUAL
 
+from ..training.overrides import schema
+
 ACTIONS = ("sampled", "greedy")
 BACKENDS = ("procgen",)
 _MAX_COUNT = 10_000
@@ -82,6 +84,7 @@ class MetricsConfig:
         in_range("metrics.resamples", self.resamples, 100, 1_000_000)
 
 
+@schema("evaluate")
 @dataclass(frozen=True)
 class EvaluateConfig:
     """One evaluation of one trained agent."""

@@ -56,6 +56,8 @@ SUPPLY_CHAIN = Kind(
 )  # fmt: skip
 COMPARISON = Kind("comparison", "comparisons", "comparison.json", "compare", ("comparison.json",))
 KINDS = (EVALUATION, PROTOCOL, SURFACE, PROBE, OBJECTIVE, ROBUSTNESS, SUPPLY_CHAIN, COMPARISON)
+CARD_JSON, CARD_MARKDOWN, CARD_HTML = "card.json", "card.md", "card.html"
+"""A run's card, directly in its folder, for machines and people."""
 
 
 @dataclass(frozen=True)
