@@ -220,7 +220,7 @@ def run(config: SweepConfig, argv: list[str]) -> list[RunFolder]:
 
 def run_job(plain: dict[str, Any]) -> None:
     """Train and evaluate as one job of the sweep; what is done is left alone."""
-    from .evaluate import evaluate_run
+    from ..evaluation.evaluate_run import evaluate_run
     from .train import train
 
     _stop_with_sweep()
@@ -236,7 +236,7 @@ def run_job(plain: dict[str, Any]) -> None:
 
 
 def _complete(folder: RunFolder, run: TrainConfig, config: SweepConfig) -> bool:
-    from .evaluate import is_evaluated
+    from ..evaluation.evaluate_run import is_evaluated
 
     return folder.marked(DONE, run.hash) and is_evaluated(folder, config.evaluate)
 

@@ -16,7 +16,7 @@ from misgen.envs.core.errors import UserError
 from misgen.envs.core.rng import STREAM_ACTIONS, hash_uniforms
 from misgen.envs.make import distribution
 from misgen.experiments.commands import evaluate
-from misgen.experiments.commands.evaluation_summary import sentences
+from misgen.experiments.reporting.evaluation_summary import sentences
 from misgen.experiments.evaluation import conditions
 from misgen.experiments.evaluation.config import EvaluateConfig, MetricsConfig, ShiftConfig
 from misgen.experiments.evaluation.metrics import (
