@@ -84,7 +84,7 @@ def replay_evaluation(
     Raises:
         UserError: if they are not what this agent does on these levels.
     """
-    from ..commands.evaluate import jobs_of
+    from ..evaluation.evaluate_run import jobs_of
 
     if not replay:
         return Replayed(0, len(episodes))

@@ -72,7 +72,7 @@ def run_jobs(config: SweepConfig, argv: list[str], folders: list[RunFolder]) -> 
 
 def run_job(plain: dict[str, Any]) -> None:
     """Train and evaluate as one job of the sweep; what is done is left alone."""
-    from ..commands.evaluate import evaluate_run
+    from ..evaluation.evaluate_run import evaluate_run
 
     _stop_with_sweep()
     correlation, seed = plain["correlation"], plain["seed"]

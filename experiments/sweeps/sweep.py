@@ -69,7 +69,7 @@ def run(config: SweepConfig, argv: list[str]) -> list[RunFolder]:
 
 
 def _complete(folder: RunFolder, run: TrainConfig, config: SweepConfig) -> bool:
-    from ..commands.evaluate import is_evaluated
+    from ..evaluation.evaluate_run import is_evaluated
 
     return folder.marked(DONE, run.hash) and is_evaluated(folder, config.evaluate)
 
