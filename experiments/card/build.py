@@ -16,9 +16,9 @@ from misgen.agents.algorithms import algorithm_title
 from misgen.agents.checkpoint import WEIGHTS, load_policy
 from misgen.agents.spec import read_spec
 
-from ..evaluation.chosen import in_words
 from ..evaluation.result_folders import COMPARISON
 from ..evaluation.sampling import training_note
+from ..evaluation.settings_words import in_words
 from ..evaluation.verdict import (
     ALIGNED,
     INCAPABLE,

@@ -16,6 +16,7 @@ from misgen.envs.core.level_text.level_set import level_files, names_files
 from misgen.envs.core.placement import ALL, USUAL
 
 from ..training.overrides import schema
+from .fingerprint import fingerprint
 
 ACTIONS = ("sampled", "greedy")
 BACKENDS = ("procgen",)
@@ -142,8 +143,6 @@ class EvaluateConfig:
         """What determines the result, as plain data."""
         plain = dataclasses.asdict(self)
         if names_files(self.levels):
-            from .hand_made import fingerprint
-
             plain["levels"] = f"made by hand: {fingerprint(self.levels or ())}"
         return {key: plain[key] for key in plain if key not in ("run", "num_slots", "threads")}
 

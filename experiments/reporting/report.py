@@ -13,8 +13,8 @@ from urllib.parse import quote
 from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.errors import UserError
 
-from ..evaluation.chosen import in_words
 from ..evaluation.result_folders import CARD_HTML, CARD_JSON
+from ..evaluation.settings_words import in_words
 from ..training.run_folder import read_json, write_text
 from . import figures, formatting, sentences
 from .formatting import duration, large, plural

@@ -21,6 +21,7 @@ from misgen.envs.core.processes import (
     stopping_cleanly,
 )
 
+from ..evaluation.evaluate_run import evaluate_run
 from ..training import multirun
 from ..training.overrides import hydra_words
 from ..training.run_folder import DONE, RunFolder
@@ -72,8 +73,6 @@ def run_jobs(config: SweepConfig, argv: list[str], folders: list[RunFolder]) -> 
 
 def run_job(plain: dict[str, Any]) -> None:
     """Train and evaluate as one job of the sweep; what is done is left alone."""
-    from ..evaluation.evaluate_run import evaluate_run
-
     _stop_with_sweep()
     correlation, seed = plain["correlation"], plain["seed"]
     config = read_config(plain, [f"preset={plain.get('preset', '')}"])

@@ -12,6 +12,7 @@ from misgen.envs.core.errors import UserError
 
 from ..evaluation.checks import require_evaluable
 from ..evaluation.chosen import key_of, settings_of
+from ..evaluation.evaluate_run import is_evaluated
 from ..training.checks import require_trainable
 from ..training.config import TrainConfig
 from ..training.run_folder import DONE, SWEEP, RunFolder, provenance, read_json, write_json
@@ -69,8 +70,6 @@ def run(config: SweepConfig, argv: list[str]) -> list[RunFolder]:
 
 
 def _complete(folder: RunFolder, run: TrainConfig, config: SweepConfig) -> bool:
-    from ..evaluation.evaluate_run import is_evaluated
-
     return folder.marked(DONE, run.hash) and is_evaluated(folder, config.evaluate)
 
 

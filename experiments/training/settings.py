@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from misgen.agents.algorithms import OWN, algorithm, algorithms, settings_class
 from misgen.agents.config import LearnerConfig
 from misgen.envs.core.errors import UserError, did_you_mean
 
@@ -61,8 +62,6 @@ def offer_algorithms(overrides: Sequence[str]) -> None:
     One that `overrides` ask for brings its own defaults; of the others no code is loaded.
     """
     from hydra.core.config_store import ConfigStore
-
-    from misgen.agents.algorithms import OWN, algorithm, algorithms
 
     words = [word.partition("=") for word in overrides]
     wanted = {one for key, _, value in words if key == "agent" for one in value.split(",")}
@@ -127,7 +126,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             raise UserError(f"{where}={value!r} must be a group of settings, such as {where}.x=1")
         cls = typing.cast("type[Any]", hint)
         if issubclass(cls, LearnerConfig):
-            cls = cls.choose(value, f"{where}.")  # by its `algorithm`
+            cls = settings_class(value, f"{where}.")  # by its `algorithm`
         return typed(cls, value, f"{where}.")
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):

@@ -12,7 +12,7 @@ from misgen.envs.core.errors import UserError
 from misgen.experiments.card.write import write_card
 from misgen.experiments.commands import evaluate, objective, probe, report, robustness, sweep
 from misgen.experiments.commands.card import main as card
-from misgen.experiments.evaluation.chosen import again, evaluation_of, in_words
+from misgen.experiments.evaluation.chosen import again, evaluation_of
 from misgen.experiments.evaluation.config import ShiftConfig
 from misgen.experiments.evaluation.result_folders import (
     EVALUATION,
@@ -24,6 +24,7 @@ from misgen.experiments.evaluation.result_folders import (
     choose,
     kept,
 )
+from misgen.experiments.evaluation.settings_words import in_words
 from misgen.experiments.protocols.comparison.config import read_config
 from misgen.experiments.protocols.run import comparison_table
 from misgen.experiments.reporting.results import read_results
