@@ -56,8 +56,9 @@ from misgen.envs.core.errors import UserError, in_range, one_of
 from misgen.envs.core.views.vector_env import MisgenVectorEnv
 from misgen.envs.procgen.coinrun import ProcgenCoinRun
 from misgen.envs.procgen.library import WHEELS, installed
-from misgen.experiments.training.config import TrainConfig, compose, typed
+from misgen.experiments.training.config import TrainConfig
 from misgen.experiments.training.run_folder import git_state, write_json
+from misgen.experiments.training.settings import compose, typed
 
 if TYPE_CHECKING:
     from rich.table import Table
