@@ -42,7 +42,7 @@ _SCHEMAS = {
     "evaluate": ("evaluation.config:EvaluateConfig",),
     "evaluate_protocol": ("protocols.run:ProtocolCommand",),
     "levels": ("levels.settings:LevelsCommand",),
-    "objective": ("commands.objective:ObjectiveCommand",),
+    "objective": ("evaluation.objective.config:ObjectiveCommand",),
     "probe": ("commands.probe:ProbeConfig",),
     "robustness": ("commands.robustness:RobustnessConfig",),
     "supply_chain": ("commands.supply_chain:SupplyChainConfig",),
