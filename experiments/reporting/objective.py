@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..evaluation.objective.behavioural_objective import AGENT, DEVICE
 from ..evaluation.objective.explain import EXPLAINED, words
-from ..training.run_folder import write_with
 
 if TYPE_CHECKING:
     import polars as pl
@@ -59,11 +58,10 @@ def draw_result(found: Mapping[str, Any], path: Path) -> None:
     """Draw what objective.json holds, and write the picture to a path."""
     import polars as pl
 
-    from .figures import png_bytes
+    from .figures import write_png
 
     tables = {one["label"]: pl.DataFrame(one["explained"], EXPLAINED) for one in found["results"]}
-    picture = png_bytes(draw_explained(tables, found["config"]["placement"]))
-    write_with(path, lambda handle: handle.write(picture))
+    write_png(draw_explained(tables, found["config"]["placement"]), path)
 
 
 def draw_explained(tables: Mapping[str, pl.DataFrame], placement: str) -> Figure:

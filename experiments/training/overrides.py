@@ -43,10 +43,10 @@ _SCHEMAS = {
     "evaluate_protocol": ("protocols.run:ProtocolCommand",),
     "levels": ("levels.settings:LevelsCommand",),
     "objective": ("evaluation.objective.config:ObjectiveCommand",),
-    "probe": ("commands.probe:ProbeConfig",),
-    "robustness": ("commands.robustness:RobustnessConfig",),
-    "supply_chain": ("commands.supply_chain:SupplyChainConfig",),
-    "validate": ("commands.validate:ValidateConfig",),
+    "probe": ("evaluation.probes.config:ProbeConfig",),
+    "robustness": ("evaluation.robustness.config:RobustnessConfig",),
+    "supply_chain": ("sweeps.fine_tuning:SupplyChainConfig",),
+    "validate": ("evaluation.validation:ValidateConfig",),
     "compare": ("commands.compare:CompareConfig",),
 }
 _MORE_TEXT = {"compare": ("env", "preset", "placement", "sweep", "name", "runs")}
