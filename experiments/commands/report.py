@@ -251,7 +251,8 @@ def _picture(results: Results) -> dict[str, str]:
     from misgen.envs.core.distribution import LevelDistribution
 
     from ..reporting.figures import png_bytes
-    from ..reporting.pictures.paths import draw_pair, example_of, load_run, pick_levels
+    from ..reporting.pictures.examples import example_of, load_run, pick_levels
+    from ..reporting.pictures.paths import draw_pair
 
     top, run = results.correlations[0], results.first
     shares = {p: results.interval("informative_share", top, p).estimate for p in results.placements}
