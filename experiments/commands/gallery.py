@@ -22,7 +22,8 @@ from misgen.envs.core.registry import entries, world_class
 from misgen.envs.core.world import World
 
 from ..reporting.pictures.gallery import gallery
-from ..training.config import TrainConfig, compose, typed
+from ..training.config import TrainConfig
+from ..training.settings import compose, typed
 from .plain_settings import plain_settings
 
 _SETTINGS = {"out": "worlds.png", "id": "3", "side": "256"}

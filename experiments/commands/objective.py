@@ -42,7 +42,7 @@ import sys
 
 from ..evaluation.objective.config import ObjectiveCommand
 from ..evaluation.objective.infer import EPISODES, PICTURE, TABLE, infer_all
-from ..training.config import compose, typed
+from ..training.settings import compose, typed
 
 
 def main(argv: list[str]) -> int:

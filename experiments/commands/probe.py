@@ -43,7 +43,7 @@ from pathlib import Path
 
 from ..evaluation.probes.config import ProbeConfig
 from ..evaluation.probes.run import probe, write_probe
-from ..training.config import compose, typed
+from ..training.settings import compose, typed
 
 
 def main(argv: list[str]) -> int:

@@ -40,7 +40,7 @@ import sys
 
 from ..evaluation.robustness.config import RobustnessConfig
 from ..evaluation.robustness.run import FIGURE, robustness
-from ..training.config import compose, typed
+from ..training.settings import compose, typed
 
 
 def main(argv: list[str]) -> int:

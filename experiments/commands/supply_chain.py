@@ -37,7 +37,7 @@ from __future__ import annotations
 import sys
 
 from ..sweeps.fine_tuning import FIGURE, SupplyChainConfig, result_folder, supply_chain
-from ..training.config import compose, typed
+from ..training.settings import compose, typed
 
 
 def main(argv: list[str]) -> int:

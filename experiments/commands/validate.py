@@ -22,9 +22,9 @@ from __future__ import annotations
 
 import sys
 
-from ..evaluation.checks import require_room
 from ..evaluation.validation import UNDETERMINED, ValidateConfig, validate, write_validation
-from ..training.config import compose, typed
+from ..training.checks import require_room
+from ..training.settings import compose, typed
 
 
 def main(argv: list[str]) -> int:

@@ -17,8 +17,10 @@ from misgen.envs.core.errors import in_range
 from misgen.envs.core.placement import ALL, USUAL
 from misgen.envs.core.registry import make_world
 
-from ..training.config import config_hash, typed
+from ..training.config import config_hash
+from ..training.overrides import schema
 from ..training.run_folder import provenance, write_json
+from ..training.settings import typed
 
 if TYPE_CHECKING:
     import polars as pl
@@ -36,6 +38,7 @@ CEILING = "goal_seeker"
 _TWINS = 5  # episodes on each twin of agents that leave something to chance
 
 
+@schema("validate")
 @dataclass(frozen=True)
 class ValidateConfig:
     """A validation of the evaluator."""

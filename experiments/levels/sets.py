@@ -13,7 +13,7 @@ from pathlib import Path
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.level_text.level_set import duplicates, level_files
 
-from ..training.config import compose, typed
+from ..training.settings import compose, typed
 from .files import Checked, check, overrides_of, refused
 from .settings import LevelsCommand
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.checks import require_trackers
+from .checks import require_trackers
 from .config import LoggerConfig
 
 Log = Callable[[dict[str, float], int], None]

@@ -13,10 +13,12 @@ from misgen.envs.core.episode import ON_PROXY
 from misgen.envs.core.errors import in_range, one_of
 
 from ...training.config import id_range
+from ...training.overrides import schema
 from ..config import ACTIONS
 from .behavioural_objective import ObjectiveConfig
 
 
+@schema("objective")
 @dataclass(frozen=True)
 class ObjectiveCommand:
     """An inference about one run, or all runs of a sweep."""

@@ -73,7 +73,7 @@ def check(folder: RunFolder, config: ObjectiveCommand) -> LevelDistribution:
     """
     from misgen.envs.core.planning.planner import make_planner
 
-    from ..checks import require_room
+    from ...training.checks import require_room
 
     run = TrainedRun.read(folder)
     require_room(folder.path, "run", config.run or folder.path)

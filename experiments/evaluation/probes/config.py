@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from misgen.envs.core.errors import in_range, one_of
 
 from ...training.config import id_range
+from ...training.overrides import schema
 from ..config import ACTIONS, MetricsConfig
 from .tracking import CriticConfig
 
 
+@schema("probe")
 @dataclass(frozen=True)
 class ProbeConfig:
     """One probe of one trained agent, or of a sweep's."""

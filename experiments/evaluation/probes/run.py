@@ -14,6 +14,7 @@ from misgen.agents.spec import weights_checksum
 from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.errors import UserError, one_of
 
+from ...training.checks import require_room
 from ...training.config import TrainConfig, config_hash
 from ...training.run_folder import (
     DONE,
@@ -26,7 +27,6 @@ from ...training.run_folder import (
 )
 from ...training.shell import shell_words
 from ...training.trained_run import TrainedRun, run_or_sweep
-from ..checks import require_room
 from ..chosen import evaluation_of
 from ..presentation import Picture
 from ..result_folders import PROBE, place

@@ -12,9 +12,11 @@ from typing import Any
 from misgen.envs.core.episode import ON_PROXY
 from misgen.envs.core.errors import in_range, one_of
 
+from ...training.overrides import schema
 from ..config import ACTIONS
 
 
+@schema("robustness")
 @dataclass(frozen=True)
 class RobustnessConfig:
     """Attacks on one agent, or on a sweep's."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from misgen.envs.core.distribution import LevelDistribution
 
+from ...training.checks import require_room
 from ...training.config import config_hash
 from ...training.run_folder import (
     DONE,
@@ -26,7 +27,6 @@ from ...training.run_folder import (
     write_text,
 )
 from ...training.trained_run import TrainedRun, run_or_sweep
-from ..checks import require_room
 from ..presentation import Presentation
 from ..result_folders import ROBUSTNESS, place
 from .config import RobustnessConfig
