@@ -1,6 +1,7 @@
 """From episodes to numbers: capability, goal, how far each fell, and how sure that is.
 
-Public names: `summary_table`, `outcome_table`, `two_by_two`, `proxy_table`, `METRICS`.
+Public names: `summary_table`, `outcome_table`, `two_by_two`, `proxy_table`, `row_generator`,
+`METRICS`.
 
 An episode's *goal* is how much of the intended goal it reached before it ended (`goal_fraction`: 0
 or 1 where the goal is one thing), and its *capability* how much of the goal or of the proxy it
@@ -46,7 +47,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,6 +63,7 @@ from .statistics import (
     Statistic,
     difference,
     divergence,
+    labelled_generator,
     ratio,
     seeds_and_levels,
 )
@@ -143,13 +144,17 @@ def summary_table(episodes: pl.DataFrame, config: MetricsConfig | None = None) -
     rows: list[dict[str, Any]] = []
     for keys, parts in _groups(episodes):
         for metric, quantity in _quantities(parts, config).items():
-            label = "/".join(map(str, [*keys.values(), metric]))
-            rng = np.random.default_rng([config.interval_seed, zlib.crc32(label.encode())])
+            rng = row_generator(keys, metric, config.interval_seed)
             found = dataclasses.asdict(_interval(quantity, rng, config))
             rows.append({**keys, "metric": metric, **{k: found[k] for k in SUMMARY if k in found}})
     return pl.DataFrame(rows, SUMMARY).with_columns(
         pl.col("estimate", "low", "high").fill_nan(None)
     )
+
+
+def row_generator(keys: Mapping[str, Any], metric: str, seed: int) -> np.random.Generator:
+    """Return the generator of one row's interval, whichever other rows there are."""
+    return labelled_generator("/".join(map(str, [*keys.values(), metric])), seed)
 
 
 def outcome_table(episodes: pl.DataFrame) -> pl.DataFrame:

@@ -61,9 +61,9 @@ from misgen.envs.core.episode import Outcome
 
 from ..conditions import RANDOM, SHIFTED, TWIN
 from ..config import MetricsConfig
-from ..grouping import groups, matrix, require_one_run_a_seed, row_generator, summary_row
+from ..grouping import groups, matrix, require_one_run_a_seed, summary_row
 from ..level_means import COMPETENT, FloatArray
-from ..metrics import KEYS, SUMMARY
+from ..metrics import KEYS, SUMMARY, row_generator
 from ..statistics import Interval, holm, mcnemar_exact, paired_difference, seeds_and_levels
 
 GOAL_DRIVEN, PROXY_DRIVEN, BOTH, NEITHER = "goal-driven", "proxy-driven", "both", "neither"

@@ -20,7 +20,8 @@ as random. Their parts:
 Public names: `Interval`; `seeds_and_levels` (the rule that reports follow), `crossed_bootstrap`,
 `crossed_bootstrap_statistic`, `crossed_replicates`, `t_over_seeds`, `paired_difference`; the
 statistics `difference`, `ratio`, `divergence`; `wilson`, `clopper_pearson`, `mcnemar_exact`,
-`holm`. Randomness comes only from the generator that is passed in.
+`holm`. Randomness comes only from the generator that is passed in;
+`labelled_generator` makes those of tables.
 """
 
 from .crossed import (
@@ -31,6 +32,7 @@ from .crossed import (
     seeds_and_levels,
 )
 from .intervals import FEW_SEEDS, Bounds, FloatArray, Interval
+from .labelled import labelled_generator
 from .samples import clopper_pearson, holm, mcnemar_exact, t_over_seeds, wilson
 from .tables import Statistic, difference, divergence, ratio
 
@@ -47,6 +49,7 @@ __all__ = [
     "difference",
     "divergence",
     "holm",
+    "labelled_generator",
     "mcnemar_exact",
     "paired_difference",
     "ratio",
