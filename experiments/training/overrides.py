@@ -31,6 +31,7 @@ GROUPS = {
     "train": ("env", "agent", "logger", "launcher", "preset", "tuning"),
     "sweep": ("env", "agent", "logger", "preset", "tuning"),
     "evaluate": ("shift", "launcher"),
+    "evaluate_agent": ("env", "shift"),
     "levels": ("env",),
     "validate": ("env", "tuning"),
     "compare": ("size",),
@@ -40,6 +41,10 @@ _SCHEMAS = {
     "train": ("training.config:TrainConfig",),
     "sweep": ("training.config:TrainConfig", "commands.sweep:SweepConfig"),
     "evaluate": ("evaluation.config:EvaluateConfig",),
+    "evaluate_agent": (
+        "evaluation.config:EvaluateConfig",
+        "evaluation.evaluate_agent:OwnAgentConfig",
+    ),
     "evaluate_protocol": ("protocols.run:ProtocolCommand",),
     "levels": ("levels.settings:LevelsCommand",),
     "objective": ("commands.objective:ObjectiveCommand",),
@@ -51,14 +56,14 @@ _SCHEMAS = {
 }
 _MORE_TEXT = {"compare": ("env", "preset", "placement", "sweep", "name", "runs")}
 """Settings that are rewritten before they get into the dataclass."""
-_NO_GROUP = {"compare": ("env", "preset")}
+_NO_GROUP = {"compare": ("env", "preset"), "evaluate_agent": ("agent",)}
 """Settings with the name of a group that the command does not choose from: hydra would."""
 _PATHS = {
     *("run", "runs", "init", "base", "out", "file", "comparison", "sweep", "player", "card"),
     *("supply_chain", "protocols"),
 }
 _OUTPUTS = ("runs", "out")
-_PATHS_OF = {"levels": {"actions"}}
+_PATHS_OF = {"levels": {"actions"}, "evaluate_agent": {"agent"}}
 _KEY = re.compile(r"[A-Za-z_]\w*(\.\w+)*", re.ASCII)
 _HARMLESS = re.compile(r"[A-Za-z_][A-Za-z_./-]*")
 _WRAPPED = re.compile(r"misgen_text_((?:[0-9a-f]{2})*)_")
