@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 LEVELS, DECISIONS = 9, 10
 """How much is asked about, at most: levels stop after 10, 8, 6, 4 decisions, so that rows move."""
-_SLOTS = (LEVELS, 4, 1)
-"""Levels side by side, in the trials that must agree."""
+_SLOTS = (tuple(range(LEVELS)), (1, 3, 4, 6), (2,))
+"""Slots that levels are played in, in the trials that must agree; those between stay idle, as they
+do at the end of every evaluation."""
 _SAME = 1e-3
 """Probabilities that differ by less are rounded otherwise, and no row is another's."""
 _SEED = 90_001
@@ -64,31 +65,37 @@ def try_agent(agent: Agent, levels: LevelDistribution) -> Trial:
             level, decision, _ = np.argwhere(np.abs(first - other) > _SAME)[0]
             raise UserError(
                 f"agent {agent.name!r} mixes up its rows: on level {level} of a trial, decision "
-                f"{decision}, it gives {_shown(other[level, decision])} with {slots} levels side "
-                f"by side, and {_shown(first[level, decision])} with {_SLOTS[0]}; row k of an "
-                "observation is the k-th running slot: keep a memory by slot, empty it where "
+                f"{decision}, it gives {_shown(other[level, decision])} where slots {list(slots)} "
+                f"are played, and {_shown(first[level, decision])} with {LEVELS} side by side; row "
+                "k of an observation is the k-th running slot: keep a memory by slot, empty it where "
                 "start(slots, levels) or reset(slots) says, and let no row depend on another"
             )
     return Trial(first, repeatable=True)
 
 
-def answers(agent: Agent, levels: LevelDistribution, num_slots: int) -> NDArray[np.float64]:
+def answers(agent: Agent, levels: LevelDistribution, slots: tuple[int, ...]) -> NDArray[np.float64]:
     """Return an agent's probabilities at the first decisions of a few levels.
 
     The actions that are taken do not depend on them.
+
+    Args:
+        agent: who is asked.
+        levels: which world, and which levels an id means.
+        slots: those that levels are played in, ascending.
 
     Returns:
         float64 [levels, decisions, num_actions]; 0 after an episode's end.
     """
     batch = levels.levels(levels.ids.sample(LEVELS))
-    engine = levels.world.make_engine(min(num_slots, len(batch)))
+    engine = levels.world.make_engine(slots[-1] + 1)
     count = int(levels.world.action_space.n)
     found = np.zeros((len(batch), DECISIONS, count))
     playing = np.zeros(engine.num_slots, np.int64)  # row of `found` that each slot fills
     begun = 0
-    free = np.arange(engine.num_slots)
+    free = np.array(slots)
     while True:
-        now, rows = free[: len(batch) - begun], np.arange(begun, min(len(batch), begun + len(free)))
+        now = free[: len(batch) - begun]
+        rows = np.arange(begun, begun + len(now))
         if len(now):
             engine.load(now, batch.take(rows))
             agent.start(now, batch.take(rows))

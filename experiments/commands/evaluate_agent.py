@@ -32,8 +32,8 @@ def main(argv: list[str]) -> int:
     refuse_unused("evaluate agent=...", argv, _NOT_HERE)
     if is_multirun(argv):
         raise UserError(
-            "-m goes with run=..., not with agent=...: call misgen evaluate agent=... once for each "
-            "agent, with another train_seed or name"
+            "-m goes with run=..., not with agent=...: call misgen evaluate agent=... once for "
+            "each agent, with another train_seed or name"
         )
     refuse_unused("evaluate", argv, ONE_RUN)
     if "--cfg" in argv:

@@ -192,7 +192,7 @@ class TrainConfig:
         own = self.agent.algorithm
         learner = "" if own == DEFAULT_ALGORITHM else f"-{own}"
         known = "correlation" not in self.agent.unknown
-        rho = f"{self.correlation:g}" if known else "unknown"
+        rho = f"{self.correlation:g}" if known else "-unknown"
         return f"{self.world.name}-rho{rho}-seed{self.seed}{learner}{tuned}"
 
     @property
