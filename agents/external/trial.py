@@ -67,8 +67,8 @@ def try_agent(agent: Agent, levels: LevelDistribution) -> Trial:
                 f"agent {agent.name!r} mixes up its rows: on level {level} of a trial, decision "
                 f"{decision}, it gives {_shown(other[level, decision])} where slots {list(slots)} "
                 f"are played, and {_shown(first[level, decision])} with {LEVELS} side by side; row "
-                "k of an observation is the k-th running slot: keep a memory by slot, empty it where "
-                "start(slots, levels) or reset(slots) says, and let no row depend on another"
+                "k of an observation is the k-th running slot: keep a memory by slot, empty it "
+                "where start(slots, levels) or reset(slots) says, and let no row depend on another"
             )
     return Trial(first, repeatable=True)
 

@@ -72,13 +72,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.checks import require_evaluable, require_room
+from ..evaluation.checks import require_evaluable
 from ..evaluation.config import EvaluateConfig
 from ..evaluation.evaluate_run import evaluate_run, evaluation_folder, is_evaluated
-from ..training.config import compose, typed
+from ..training.checks import require_room
 from ..training.overrides import ONE_RUN, keys_of, refuse_unused
 from ..training.progress import episode_progress
 from ..training.run_folder import SUMMARY, read_json
+from ..training.settings import compose, typed
 from ..training.trained_run import TrainedRun, one_run
 
 _ONLY_SURFACE = {

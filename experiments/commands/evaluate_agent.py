@@ -13,9 +13,9 @@ from misgen.envs.core.errors import UserError
 
 from ..evaluation.config import EvaluateConfig
 from ..evaluation.evaluate_agent import AgentEvaluation, OwnAgentConfig, evaluate_own
-from ..training.config import compose, typed
 from ..training.overrides import ONE_RUN, refuse_unused
 from ..training.progress import episode_progress
+from ..training.settings import compose, typed
 from ..training.shell import shell_words
 from .common import is_multirun, print_config, require_no_launcher
 from .evaluation_summary import print_summary

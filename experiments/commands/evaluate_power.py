@@ -35,8 +35,8 @@ from ..evaluation.statistics.sample_size import (
     variance_components_of,
 )
 from ..evaluation.sweep_divergences import divergences_of_sweep
-from ..training.config import typed
 from ..training.overrides import read_plain
+from ..training.settings import typed
 from ..training.terminal import make_console, show_table
 
 SEEDS = (2, 3, 5, 10, 20, 40)

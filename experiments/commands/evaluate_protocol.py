@@ -13,9 +13,9 @@ from typing import Any
 from ..evaluation.result_folders import PROTOCOL
 from ..protocols.run import ProtocolCommand, comparison_table, evaluate_with, protocol_folder
 from ..protocols.spec import ACCESS, load_protocol
-from ..training.config import compose, typed
 from ..training.overrides import checked_words, keys_of
 from ..training.progress import counter, episode_progress
+from ..training.settings import compose, typed
 from ..training.terminal import make_console, show_table
 from ..training.trained_run import one_run
 from .common import print_config

@@ -32,7 +32,9 @@ from misgen.envs.core.placement import USUAL
 from misgen.envs.core.registry import make_world
 from misgen.envs.core.world import World
 
-from ..training.config import LevelsConfig, TrainConfig, typed
+from ..training.checks import require_room
+from ..training.config import LevelsConfig, TrainConfig
+from ..training.overrides import schema
 from ..training.run_folder import (
     DONE,
     EPISODES,
@@ -46,7 +48,8 @@ from ..training.run_folder import (
     read_parquet,
     write_json,
 )
-from .checks import require_evaluable, require_room
+from ..training.settings import typed
+from .checks import require_evaluable
 from .config import EvaluateConfig
 from .evaluate_run import evaluate_run, evaluation_folder
 
@@ -61,6 +64,7 @@ SWEEP = "own"
 """Folder in `runs` that agents of one's own go to, unless another is named."""
 
 
+@schema("evaluate_agent", EvaluateConfig)
 @dataclass(frozen=True)
 class OwnAgentConfig:
     """What is told of an agent that was trained elsewhere."""

@@ -17,6 +17,7 @@ from misgen.agents.spec import weights_checksum
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.level_text.level_set import names_files
 
+from ..training.checks import require_room
 from ..training.config import config_hash
 from ..training.run_folder import (
     DONE,
@@ -28,7 +29,6 @@ from ..training.run_folder import (
     write_parquet,
 )
 from ..training.trained_run import TrainedRun
-from .checks import require_room
 from .chosen import key_of, settings_of
 from .config import EvaluateConfig
 from .result_folders import EVALUATION, place

@@ -26,11 +26,11 @@ from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.errors import UserError, did_you_mean
 from misgen.envs.core.placement import ALL
 
+from ..training.checks import require_room
 from ..training.config import config_hash
 from ..training.run_folder import DONE, provenance, write_json, write_parquet
 from ..training.trained_run import TrainedRun, run_or_sweep
 from . import result_folders
-from .checks import require_room
 from .config import EvaluateConfig, ShiftConfig
 from .result_folders import place
 

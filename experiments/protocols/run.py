@@ -17,10 +17,11 @@ from misgen.agents.spec import weights_checksum
 from misgen.envs.core.errors import UserError, in_range, one_of
 from misgen.envs.core.level_text.level_set import LevelSet, level_files, names_files
 
-from ..evaluation.checks import require_room
 from ..evaluation.config import ACTIONS
 from ..evaluation.result_folders import COMPARISON, PROTOCOL, choose, kept, place
+from ..training.checks import require_room
 from ..training.config import config_hash
+from ..training.overrides import schema
 from ..training.run_folder import (
     DONE,
     RunFolder,
@@ -43,6 +44,7 @@ MOST_EPISODES = 200_000
 """Largest budget: a protocol has no more levels."""
 
 
+@schema("evaluate_protocol")
 @dataclass(frozen=True)
 class ProtocolCommand:
     """A run of one protocol on one trained agent."""

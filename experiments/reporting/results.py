@@ -16,11 +16,12 @@ import polars as pl
 from misgen.agents.scripted import agent_names
 from misgen.envs.core.errors import UserError
 
-from ..evaluation.chosen import again, evaluations, in_words
+from ..evaluation.chosen import again, evaluations
 from ..evaluation.conditions import HELDOUT, NEEDED, RANDOM, SHIFTED, TWIN
 from ..evaluation.level_means import CAPABLE, GOAL
 from ..evaluation.metrics import proxy_table, summary_table
 from ..evaluation.result_folders import EVALUATION, Kept, by_prefix, has_old
+from ..evaluation.settings_words import in_words
 from ..evaluation.statistics import Interval
 from ..evaluation.verdict import Verdict, judge_all
 from ..training.run_folder import (
@@ -418,6 +419,12 @@ def _episodes(runs: Sequence[Run]) -> pl.DataFrame:
                 "and seed but other settings: a report is about one set of settings; give the "
                 "others another name=..."
             )
+    if len(names := sorted({str(run.config["agent"].get("name")) for run in runs})) > 1:
+        raise UserError(
+            f"{runs[0].folder.path.parent} holds agents called {' and '.join(names)}: a report is "
+            "about agents of one kind, which differ in their training seed; give the others "
+            "another name=..., and set them side by side with misgen report FOLDER FOLDER"
+        )
     if len(placements := sorted({str(run.config["placement"]) for run in runs})) > 1:
         raise UserError(
             f"{runs[0].folder.path.parent} holds runs with placement={' and '.join(placements)}: a "
