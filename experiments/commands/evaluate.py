@@ -24,6 +24,9 @@ Examples:
   misgen evaluate run=... backend=procgen                the same agent in the original Procgen
   misgen evaluate power difference=0.1                   how many seeds and levels that needs
   misgen evaluate run=... accident_repeats=50            tell accidents from purpose more finely
+  misgen evaluate agent=my_module:make_agent env=coinrun correlation=0.98     an agent of your own
+                     (docs/bring_your_own_agent.md); agent=model.zip trust=true for a zip of
+                     stable-baselines3, which runs code when it is loaded
   misgen evaluate protocol=counterfactual_pairs run=...  one protocol of configs/protocol, or
                      protocol=/path/mine.yaml; writes <run>/protocols/<name>-<hash>/protocol.json
   misgen evaluate protocol=iid run=... budgets=[100,1000] comparison=runs/comparison-coinrun
@@ -47,7 +50,20 @@ Settings (misgen evaluate run=... --cfg prints them all with their values)
                      if the agent touches the goal's cell there in under 10% of them
   planned            find out what planned seekers do on the shifted levels: which goals lie on a
                      proxy-seeker's way, which cannot be reached
+  shift.levels, shift.correlations
+                     of a surface: how many of the test levels (0: all), and their correlations
   seed               seed of the sampled actions
+  trust              make an agent that was trained elsewhere again, which runs its code
+
+Settings of an agent of your own (agent=...), beside those
+  agent              module:function; the module is looked for in the working directory first, and
+                     the function is given what its parameters name: world, observation_space,
+                     action_space, seed
+  env                the world that it was trained in, and its parameters: env=coinrun env.mode=easy
+  correlation, placement, train_levels, train_seed
+                     what is known of its training; what is left out is recorded as unknown
+  called             what tables call it
+  name, runs         where its run folder goes: runs/own, unless given
 """
 
 from __future__ import annotations
@@ -83,6 +99,10 @@ def main(argv: list[str]) -> int:
         from .evaluate_power import main as power
 
         return power(argv[1:])
+    if "agent" in keys_of(argv):
+        from .evaluate_agent import main as with_agent
+
+        return with_agent(argv)
     if "protocol" in keys_of(argv):
         from .evaluate_protocol import main as with_protocol
 
