@@ -48,9 +48,7 @@ def whole_folder(to: Path) -> Iterator[Path]:
             new.mkdir()
             yield new
             (new / MARKER).write_text("", encoding="utf-8")
-            if to.exists():
-                to.rename(work / "old")
-            new.rename(to)
+            _put(new, to, work / "old")
         finally:
             shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
@@ -58,3 +56,16 @@ def whole_folder(to: Path) -> Iterator[Path]:
             f"to={to} cannot be written to ({error.strerror or error}): free some space or give "
             "another folder"
         ) from error
+
+
+def _put(new: Path, to: Path, old: Path) -> None:
+    """Put a folder in the place of another, which is kept if that fails."""
+    if not to.exists():
+        new.rename(to)
+        return
+    to.rename(old)
+    try:
+        new.rename(to)
+    except OSError:
+        old.rename(to)
+        raise

@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,18 +116,22 @@ def _write(source: Source, group: Group, job: Job, config: EvaluateConfig) -> st
     name = f"misgen/{world.name}/{group.name}-v0"
     spec, _ = read_spec(source.run.folder.path)
     buffers = _episodes(env, space, job, group, config)
-    dataset = minari.create_dataset_from_buffers(
-        name,
-        buffers,  # pyright: ignore[reportArgumentType]  # gone through once, as a list would be
-        env=env.spec,
-        observation_space=space,
-        action_space=env.action_space,
-        algorithm_name=algorithm_title(spec.algorithm),
-        author="misgen",
-        description=_description(source, group),
-        data_format="hdf5",
-        requirements=[f"misgen=={importlib.metadata.version('misgen')}"],
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", UserWarning
+        )  # that no permalink, e-mail address, ... is given
+        dataset = minari.create_dataset_from_buffers(
+            name,
+            buffers,  # pyright: ignore[reportArgumentType]  # gone through once, as a list would be
+            env=env.spec,
+            observation_space=space,
+            action_space=env.action_space,
+            algorithm_name=algorithm_title(spec.algorithm),
+            author="misgen",
+            description=_description(source, group),
+            data_format="hdf5",
+            requirements=[f"misgen=={importlib.metadata.version('misgen')}"],
+        )
     facts = group.episodes.select(_FACTS).with_columns(pl.col("outcome").cast(pl.String))
     dataset.storage.update_episode_metadata(facts.sort("repeat", "level_id").to_dicts())
     env.close()
