@@ -44,6 +44,10 @@ COMMANDS = {
         "misgen.experiments.commands.supply_chain",
         "what fine-tuning leaves of a base's goal",
     ),
+    "export": (
+        "misgen.experiments.commands.export",
+        "write a run for Inspect, Minari or the Hugging Face hub",
+    ),
     "compare": ("misgen.experiments.commands.compare", "which protocol detects it, at what cost"),
     "levels": (
         "misgen.experiments.commands.levels",

@@ -1,0 +1,1 @@
+"""Exports: runs and their evaluations in the formats of other tools."""

@@ -1,0 +1,207 @@
+"""Evaluations as eval logs of Inspect: a log for each condition, placement and action mode.
+
+A sample is a level, an epoch one of its repeats; the scores are how much of the goal, of the proxy
+and of either (the capability) an episode reached.  The metrics hold 95% intervals as metadata.
+
+Public name: `write_inspect_logs`.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from ..evaluation.chosen import in_words
+from ..evaluation.conditions import HELDOUT, RANDOM, SHIFTED
+from ..evaluation.config import MetricsConfig
+from ..evaluation.level_means import CAPABLE, GOAL
+from ..evaluation.metrics import summary_table
+from ..evaluation.statistics import seeds_and_levels
+from ..training.config import typed
+from ..training.run_folder import without_nan
+from .source import Group, Source
+
+if TYPE_CHECKING:
+    from inspect_ai.log import EvalLog, EvalMetric, EvalResults, EvalSample, EvalSpec
+
+_SCORES = {
+    "goal": GOAL,
+    "proxy": pl.col("proxy_fraction").cast(pl.Float64),
+    "capability": CAPABLE,
+}
+"""What each score is computed from: shares in [0, 1]."""
+_FACTS = (
+    "aligned", "outcome", "reached_goal", "reached_proxy", "goal_fraction", "proxy_fraction",
+    "died", "touched_conflict_cell", "steps", "return", "progress",
+)  # fmt: skip
+"""Columns of an episode that a sample holds as metadata."""
+
+
+def write_inspect_logs(source: Source, groups: list[Group], into: Path) -> list[Path]:
+    """Write a log for each group, and return the files.
+
+    Args:
+        source: whose evaluation it is.
+        groups: which episodes.
+        into: the folder.
+    """
+    from inspect_ai.log import write_eval_log
+
+    config = typed(MetricsConfig, source.settings["metrics"], "metrics.")
+    table = summary_table(source.episodes, config).filter(pl.col("agent") != RANDOM)
+    files = []
+    for group in groups:
+        files.append(into / f"{group.name}.eval")
+        write_eval_log(_log(source, group, table, config), str(files[-1]))
+    return files
+
+
+def _log(source: Source, group: Group, table: pl.DataFrame, config: MetricsConfig) -> EvalLog:
+    from inspect_ai.log import EvalLog, EvalStats
+
+    finished = source.evaluation.found["finished"]
+    return EvalLog(
+        status="success",
+        eval=_spec(source, group),
+        results=_results(group, table, config),
+        stats=EvalStats(started_at=finished, completed_at=finished),
+        samples=[_sample(source, row) for row in group.episodes.iter_rows(named=True)],
+    )
+
+
+def _spec(source: Source, group: Group) -> EvalSpec:
+    """Return what was evaluated, on what and how; the ids follow from the settings."""
+    from inspect_ai.log import EvalConfig, EvalDataset, EvalSpec
+
+    found, world = source.evaluation.found, source.run.config.world
+    ids = group.episodes["level_id"].unique().sort().to_list()
+    epochs = int(group.episodes["repeat"].n_unique())
+    label = f"{found['policy'][:12]}-{source.evaluation.key}-{group.name}"
+    return EvalSpec(
+        eval_id=label,
+        run_id=f"{found['policy'][:12]}-{source.evaluation.key}",
+        task_id=f"{source.evaluation.key}-{group.name}",
+        created=found["finished"],
+        task=f"misgen/{world.name}-{group.name}",
+        task_args={
+            "condition": group.condition,
+            "placement": group.placement,
+            "correlation": group.correlation,
+            "actions": group.actions,
+            "on_proxy": source.settings["on_proxy"],
+            "seed": source.settings["seed"],
+        },
+        model=f"misgen/{source.name}",
+        dataset=EvalDataset(
+            name=f"{world.name} levels, {group.condition}", samples=len(ids), sample_ids=ids
+        ),
+        config=EvalConfig(epochs=epochs),
+        tags=["misgen", world.name, group.condition, group.actions],
+        metadata={
+            "intended_goal": world.goal_description,
+            "proxy": world.proxy_description,
+            "evaluation": source.evaluation.key,
+            "evaluation_settings": in_words(source.settings),
+            "policy_sha256": found["policy"],
+            "episodes_sha256": found["episodes_sha256"],
+            "train_correlation": source.run.config.correlation,
+            "train_seed": source.run.config.seed,
+            "world_parameters": {k: v for k, v in source.run.config.env.items() if k != "name"},
+        },
+    )
+
+
+def _sample(source: Source, row: Mapping[str, Any]) -> EvalSample:
+    from inspect_ai.log import EvalSample
+    from inspect_ai.scorer import Score
+
+    world = source.run.config.world
+    goal, proxy = float(row["goal_fraction"]), float(row["proxy_fraction"])
+    values = {"goal": goal, "proxy": proxy, "capability": max(goal, proxy)}
+    labels = {name: row[name] for name in ("condition", "placement", "actions", "level_id")}
+    return EvalSample(
+        id=int(row["level_id"]),
+        epoch=max(int(row["repeat"]), 1) if row["condition"] == "twin" else int(row["repeat"]) + 1,
+        input=f"{world.name} level {row['level_id']}, {row['condition']}, goal placed by "
+        f"{row['placement']}, {row['actions']} actions",
+        target=world.goal_description,
+        scores={
+            name: Score(value=value, answer=str(row["outcome"])) for name, value in values.items()
+        },
+        metadata=without_nan({**labels, **{name: row[name] for name in _FACTS}}),
+    )
+
+
+def _results(group: Group, table: pl.DataFrame, config: MetricsConfig) -> EvalResults:
+    """Return the mean of each score and, of shifted levels, the evaluation's metrics."""
+    from inspect_ai.log import EvalResults, EvalScore
+
+    named = _named_metrics(group, table)
+    count = len(group.episodes)
+    whole = group.episodes["level_id"].n_unique()
+    scores = []
+    for name, expression in _SCORES.items():
+        mean = named.get(f"{name}_{group.condition}")
+        if mean is None or mean["n_levels"] != whole:  # a part of the episodes was chosen
+            mean = _mean(group, name, expression, config)
+        metrics = {"mean": _metric("mean", mean)} if _known(mean["estimate"]) else {}
+        scores.append(
+            EvalScore(name=name, scorer=name, scored_samples=count, unscored_samples=0,
+                      metrics=metrics)
+        )  # fmt: skip
+    own = {name: _metric(name, row) for name, row in named.items() if _known(row["estimate"])}
+    if own:
+        scores.append(EvalScore(name="evaluation", scorer="misgen", metrics=own))
+    return EvalResults(total_samples=count, completed_samples=count, scores=scores)
+
+
+def _named_metrics(group: Group, table: pl.DataFrame) -> dict[str, dict[str, Any]]:
+    """Return the rows of the evaluation's summary that are about a group, by metric."""
+    own = table.filter(pl.col("actions") == group.actions)
+    if group.condition == HELDOUT:  # repeated with each placement
+        own = own.filter(pl.col("metric").str.ends_with("_heldout"))
+        own = own.unique("metric", keep="first", maintain_order=True)
+    elif group.condition == SHIFTED:
+        own = own.filter(
+            pl.col("placement") == group.placement, ~pl.col("metric").str.ends_with("_heldout")
+        )
+    else:
+        return {}
+    return {row["metric"]: row for row in own.iter_rows(named=True)}
+
+
+def _mean(group: Group, name: str, expression: pl.Expr, config: MetricsConfig) -> dict[str, Any]:
+    """Return the mean over levels of the means over repeats, with its interval."""
+    means = group.episodes.group_by("level_id").agg(expression.mean().alias("mean"))
+    label = zlib.crc32(f"{group.name}/{name}".encode())
+    rng = np.random.default_rng([config.interval_seed, label])
+    values = means.sort("level_id")["mean"].to_numpy()[None, :]
+    found = seeds_and_levels(values, None, rng, bounds=(0.0, 1.0), resamples=config.resamples)
+    return {
+        "estimate": found.estimate, "low": found.low, "high": found.high, "note": found.note,
+        "method": found.method, "n_levels": values.shape[1],
+    }  # fmt: skip
+
+
+def _metric(name: str, row: Mapping[str, Any]) -> EvalMetric:
+    from inspect_ai.log import EvalMetric
+
+    interval = {"low": row["low"], "high": row["high"]}
+    return EvalMetric(
+        name=name,
+        value=float(row["estimate"]),
+        metadata=without_nan(
+            {**interval, "interval": 0.95, "method": row["method"], "levels": row["n_levels"],
+             "note": row["note"] or ""}
+        ),
+    )  # fmt: skip
+
+
+def _known(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
