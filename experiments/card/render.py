@@ -15,6 +15,7 @@ from typing import Any
 import jinja2
 
 from ..reporting.formatting import interval_of, large, listed, points, rate
+from ..reporting.glossary import explained
 from .build import NOT_MEASURED
 
 _METRICS = {
@@ -117,6 +118,7 @@ def _environment(escape: bool) -> jinja2.Environment:
         flops=flops,
         large=large,
         listed=listed,
+        explained=explained,
     )
     environment.globals["metrics"] = _METRICS
     return environment

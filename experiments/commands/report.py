@@ -190,7 +190,7 @@ def render(results: Results, figure: Figure | None = None) -> str:
     """
     import jinja2
 
-    from ..reporting import figures, formatting, sentences
+    from ..reporting import figures, formatting, glossary, sentences
 
     main = figure or figures.goal_and_capability(results)
     environment = jinja2.Environment(
@@ -206,6 +206,7 @@ def render(results: Results, figure: Figure | None = None) -> str:
         share=formatting.share,
         large=formatting.large,
         duration=formatting.duration,
+        explained=glossary.explained,
     )
     return environment.get_template("report.html.j2").render(
         results=results,
