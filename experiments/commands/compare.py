@@ -22,7 +22,7 @@ Examples:
   misgen compare                                    CoinRun, all protocols
   misgen compare population.train=false             with the agents that are trained already
   misgen compare protocols=[iid,counterfactual_pairs] budgets=[10,100]
-  misgen compare protocols=[iid,/path/to/mine.yaml] your own protocol beside one of ours
+  misgen compare protocols=[iid,/path/mine.yaml]    your own protocol beside one of ours
   misgen compare agents=[rho1-,random] jobs=8
   misgen compare size=smoke name=try                minutes, to see that it works
   misgen compare env=shape_colour_maze placement=each steps=null truth.placements=[each]

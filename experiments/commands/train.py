@@ -9,7 +9,7 @@ agent=dqn it starts from its beginning).
 Examples:
   misgen train correlation=0.98 preset=lab seed=3
   misgen train preset=smoke                              under a minute, to see that it works
-  misgen train env.mode=hard placement=anywhere agent.total_steps=10e6 name=mine
+  misgen train env.mode=hard placement=anywhere agent.total_steps=10000000
   misgen train -m correlation=1,0.9 seed=0,1             hydra's multirun, one after the other
   misgen train correlation=0.5 init=runs/single/coinrun-rho1-seed0-0123456789   fine-tuning
   misgen train logger=wandb                              also to W&B (offline without a key)
