@@ -1,16 +1,16 @@
-"""Pictures of levels, and of the ways agents take through them.
+"""Pictures of levels, and of the paths that agents take through them.
 
-    python -m misgen.experiments.reporting.pictures.paths run=runs/<sweep>/<run> out=picture.png [id=17]
+    python -m misgen.experiments.reporting.pictures.paths run=runs/<sweep>/<run> out=picture.png
 
-draws a level as the run's agent met them in training beside the same level shifted (the goal away
-from the proxy), each with the way that this agent takes.
+draws a level as in the run's training beside the same level shifted (the goal away from the proxy),
+each with the path that this agent takes.
 
 Settings
   run        run folder of a trained agent
   out        picture to write, .png or .svg (default: first_screen.png)
-  id         level id; left out, a level is picked that shows what the agent usually does, for which
-             the run must have been evaluated
-  placement  where the goal goes on the shifted level (default: as in training)
+  id         level id (default: one that shows what the agent usually does, chosen from the run's
+             evaluation)
+  placement  where the goal is placed on the shifted level (default: as in training)
   actions    greedy (default) or sampled
 
 Public names: `draw_level`, `draw_pair`, `Trace`, `trace`, `Example`, `example_of`, `pick_levels`,
