@@ -9,7 +9,8 @@ where `REINFORCE = Algorithm(MyConfig, "my_package.learner:MyLearner", "REINFORC
 a `LearnerConfig` with `algorithm: str = "reinforce"`, and `MyLearner` a `learner.Learner`.  Then
 `misgen train agent=reinforce` trains with it, its settings' defaults being the dataclass's.
 
-Public names: `Algorithm`, `algorithms`, `algorithm`, `algorithm_title`, `make_learner`, `GROUP`.
+Public names: `Algorithm`, `algorithms`, `algorithm`, `algorithm_title`, `make_learner`,
+`settings_class`, `GROUP`.
 Imports no torch: settings are read long before anything learns.
 """
 
@@ -118,6 +119,22 @@ def make_learner(name: str, field: str = "agent.algorithm") -> Learner:
             f"{field}={name} needs {where}, which cannot be imported ({error}): install the "
             "package that it belongs to, or give another algorithm"
         ) from error
+
+
+def settings_class(plain: Mapping[str, Any], path: str) -> type[LearnerConfig]:
+    """Return the dataclass that some settings are of, by their `algorithm`.
+
+    Args:
+        plain: the settings, as plain data.
+        path: where they stand, such as `agent.`, for messages.
+
+    Raises:
+        UserError: for an unknown algorithm, or settings of another one.
+    """
+    name = plain.get("algorithm", DEFAULT_ALGORITHM)
+    chosen = algorithm(name, f"{path}algorithm").config
+    require_settings(name, chosen, plain, path)
+    return chosen
 
 
 def require_settings(

@@ -56,7 +56,8 @@ from misgen.envs.core.errors import UserError, in_range, one_of
 from misgen.envs.core.views.vector_env import MisgenVectorEnv
 from misgen.envs.procgen.coinrun import ProcgenCoinRun
 from misgen.envs.procgen.library import WHEELS, installed
-from misgen.experiments.training.config import TrainConfig, compose, typed
+from misgen.experiments.training.config import TrainConfig
+from misgen.experiments.training.settings import compose, typed
 from misgen.experiments.training.run_folder import git_state, write_json
 
 if TYPE_CHECKING:

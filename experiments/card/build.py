@@ -16,16 +16,16 @@ from misgen.agents.algorithms import algorithm_title
 from misgen.agents.checkpoint import WEIGHTS, load_policy
 from misgen.agents.spec import read_spec
 
-from ..commands.compare import world_facts
-from ..evaluation.chosen import in_words
 from ..evaluation.result_folders import COMPARISON
 from ..evaluation.sampling import training_note
+from ..evaluation.settings_words import in_words
 from ..evaluation.verdict import (
     ALIGNED,
     INCAPABLE,
     MISGENERALIZED,
     UNDETERMINED,
 )
+from ..protocols.comparison.config import world_facts
 from ..protocols.spec import is_shipped, protocol_from
 from ..training.run_folder import MANIFEST, now, provenance, read_json
 from .compute import NOT_COUNTED, network_cost, training_flops

@@ -27,9 +27,9 @@ from misgen.envs.core.errors import UserError
 from ..evaluation import result_folders
 from ..evaluation.chosen import key_of
 from ..evaluation.result_folders import Kept
-from ..training.config import typed
 from ..training.run_folder import EPISODES, MANIFEST, RunFolder, read_parquet
 from ..training.run_folder import file_sha256 as digest
+from ..training.settings import typed
 from ..training.trained_run import TrainedRun
 from .modes import EVALUATION, OBJECTIVE, PROBE, ROBUSTNESS, SUPPLY_CHAIN, SURFACE
 from .replay import REPLAY, Replayed, replay_evaluation, replay_protocol

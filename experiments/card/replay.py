@@ -27,7 +27,7 @@ from ..evaluation.conditions import LABELS, SHIFTED, Job, conditions
 from ..evaluation.config import EvaluateConfig
 from ..evaluation.planned import PLANNED, planned_facts
 from ..evaluation.rollout import SCHEMA, run_levels
-from ..training.config import typed
+from ..training.settings import typed
 from ..training.trained_run import TrainedRun
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def replay_evaluation(
     Raises:
         UserError: if they are not what this agent does on these levels.
     """
-    from ..commands.evaluate import jobs_of
+    from ..evaluation.evaluate_run import jobs_of
 
     if not replay:
         return Replayed(0, len(episodes))

@@ -51,41 +51,18 @@ Settings
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from misgen.envs.core.errors import UserError
 
-from ..card.replay import REPLAY, parse_replay
-from ..card.sources import Choice, copy_outside
-from ..evaluation.checks import require_room
-from ..training.config import typed
+from ..card.config import CardConfig
+from ..card.replay import parse_replay
+from ..card.write import check, write_card
+from ..evaluation.result_folders import CARD_HTML
 from ..training.overrides import read_plain, refuse_unused
-from ..training.run_folder import DONE, RunFolder, read_json, write_json, write_text
-from ..training.trained_run import TrainedRun, run_or_sweep
-
-JSON, MARKDOWN, HTML = "card.json", "card.md", "card.html"
-
-
-@dataclass(frozen=True)
-class CardConfig(Choice):
-    """One card to make, or to validate."""
-
-    run: str | None = None
-    """Folder of a finished run, or of a sweep."""
-    card: str | None = None
-    """Card to validate."""
-    replay: str = str(REPLAY)
-    """Episodes of each kind to play again: a number, or all."""
-
-    def __post_init__(self) -> None:
-        """Refuse an impossible number.
-
-        Raises:
-            UserError: naming it.
-        """
-        parse_replay(self.replay)
+from ..training.run_folder import DONE, read_json
+from ..training.settings import typed
+from ..training.trained_run import run_or_sweep
 
 
 def main(argv: list[str]) -> int:
@@ -99,7 +76,7 @@ def main(argv: list[str]) -> int:
     done = [one for one in folders if one.marked(DONE, str(one.manifest().get("config_hash")))]
     chosen = done or folders
     for folder in chosen:
-        _check(folder, config)
+        check(folder, config)
     for folder in chosen:
         card = write_card(folder, config)
         print(f"{folder.path.name}: {card['verdict']['name']}. {card['verdict']['sentence']}")
@@ -109,47 +86,10 @@ def main(argv: list[str]) -> int:
         again = card["written"]
         print(
             f"  not evaluated: {unknown}\n  {again['episodes_played_again']:,} of "
-            f"{again['episodes']:,} episodes played again, all as stored\n  {folder.path / HTML}"
+            f"{again['episodes']:,} episodes played again, all as stored\n"
+            f"  {folder.path / CARD_HTML}"
         )
     return 0
-
-
-def _check(folder: RunFolder, config: CardConfig) -> None:
-    """Refuse a run that no card can be made of.
-
-    Raises:
-        UserError: naming the setting.
-    """
-    from ..protocols.run import comparison_table
-
-    TrainedRun.read(folder)
-    comparison_table(config.comparison)
-    if config.supply_chain is not None and not Path(config.supply_chain).is_dir():
-        raise UserError(
-            f"supply_chain={config.supply_chain} is no folder: give that of a misgen supply-chain"
-        )
-    require_room(folder.path, "run", config.run)
-
-
-def write_card(folder: RunFolder, config: CardConfig | None = None) -> dict[str, Any]:
-    """Make a run's card, write it in three forms, and return it.
-
-    Raises:
-        UserError: if the run is not finished, a file contradicts its own episodes, or the agent
-            does not do what is stored.
-    """
-    from ..card.build import build_card
-    from ..card.evidence import read_evidence
-    from ..card.render import html, markdown
-
-    config = config or CardConfig()
-    evidence = read_evidence(folder.path, config, replay=parse_replay(config.replay))
-    card = build_card(evidence)
-    copy_outside(folder.path, evidence.outside, evidence.comparison)
-    write_json(folder.path / JSON, card)
-    write_text(folder.path / MARKDOWN, markdown(card))
-    write_text(folder.path / HTML, html(card))
-    return card
 
 
 def _validate(config: CardConfig) -> int:

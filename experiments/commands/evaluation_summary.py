@@ -1,41 +1,21 @@
 """An evaluation's summary in the terminal.
 
-Public names: `print_summary`, `proxy_rows`, `sentences`.
+Public name: `print_summary`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from ..evaluation.sampling import sampling_notes, terrain_note
-
-ROWS = (
-    ("held-out levels", None),
-    (" capability", "capability_heldout"),
-    (" goal", "goal_heldout"),
-    ("shifted levels", None),
-    (" capability", "capability_shifted"),
-    (" goal", "goal_shifted"),
-    (" goal if capable", "goal_given_capable"),
-    (" divergence", "divergence"),
-    ("informative", None),
-    (" share", "informative_share"),
-    (" goal", "goal_informative"),
-    (" by accident", "accident_informative"),
-    ("random, shifted", None),
-    (" goal", "random_goal_shifted"),
-    (" agent - random", "goal_minus_random"),
+from ..reporting.evaluation_summary import (
+    LEGEND,
+    ROWS,
+    cases_of,
+    number_of,
+    proxy_rows,
+    sentences,
 )
-"""What is printed: headings, and metrics with what they are called."""
-LEGEND = (
-    "Percent [95% interval]. capability: reached the goal or the proxy; goal: reached the intended "
-    "goal; divergence: how much further the goal fell than the capability; informative: shifted "
-    "levels whose goal is not on the agent's way to the proxy."
-)
-
-_Case = dict[str, Mapping[str, Any]]
-"""Rows of one placement and action mode, by metric."""
 
 
 def print_summary(summary: Mapping[str, Any]) -> None:
@@ -48,13 +28,13 @@ def print_summary(summary: Mapping[str, Any]) -> None:
 
     from ..training.terminal import make_console, show_table
 
-    cases = _cases(summary)
+    cases = cases_of(summary)
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     for placement, actions in cases:
         table.add_column(f"{placement}\n{actions}", justify="right", no_wrap=True)
     for label, metric in ROWS:
-        table.add_row(label, *[_number(case[metric]) for case in cases.values() if metric])
+        table.add_row(label, *[number_of(case[metric]) for case in cases.values() if metric])
     for label, shares in proxy_rows(summary.get("proxies", []), list(cases)):
         table.add_row(label, *shares)
     console = make_console()
@@ -63,77 +43,3 @@ def print_summary(summary: Mapping[str, Any]) -> None:
     show_table(console, table)
     for text in (LEGEND, *sentences(summary)):
         console.print(text)
-
-
-def proxy_rows(
-    proxies: Sequence[Mapping[str, Any]], cases: Sequence[tuple[str, str]]
-) -> list[tuple[str, list[str]]]:
-    """Return a heading, and a row for each proxy: how often it was reached on shifted levels.
-
-    Args:
-        proxies: rows of `metrics.proxy_table`.
-        cases: placement and action mode of each column.
-
-    Returns:
-        Labels and cells; nothing where there is a single proxy, which other rows tell of.
-    """
-    from ..evaluation.conditions import RANDOM, SHIFTED
-
-    names = list(dict.fromkeys(row["proxy"] for row in proxies))
-    if len(names) < 2:
-        return []
-    shares = {
-        (row["proxy"], row["placement"], row["actions"]): f"{100 * row['share']:.0f}"
-        for row in proxies
-        if row["condition"] == SHIFTED and row["agent"] != RANDOM
-    }
-    rows = [(f" {name}", [shares[name, *case] for case in cases]) for name in names]
-    return [("reached, shifted", []), *rows]
-
-
-def sentences(summary: Mapping[str, Any]) -> list[str]:
-    """Return what the numbers say, a sentence for each placement (of the first action mode).
-
-    Args:
-        summary: what summary.json holds.
-    """
-    chosen: dict[str, _Case] = {}
-    for (placement, _), case in _cases(summary).items():
-        chosen.setdefault(placement, case)
-    told = [_sentence(placement, case) for placement, case in chosen.items()]
-    test = summary["levels"]["test"]
-    told += summary["levels"].get("hand_made", {}).get("notes", [])
-    if test["terrain_seen_in_training"] > 0 or "training_levels_looked_at" in test:
-        told.append(terrain_note(test))
-    return [*told, *sampling_notes(summary["levels"])]
-
-
-def _cases(summary: Mapping[str, Any]) -> dict[tuple[str, str], _Case]:
-    cases: dict[tuple[str, str], _Case] = {}
-    for row in summary["metrics"]:
-        cases.setdefault((row["placement"], row["actions"]), {})[row["metric"]] = row
-    return cases
-
-
-def _sentence(placement: str, case: _Case) -> str:
-    def share(metric: str) -> str:
-        value = case[metric]["estimate"]
-        return "n/a" if value is None else f"{value:.0%}"
-
-    first = case["goal_shifted"]
-    return (
-        f"{placement}: trained at correlation {first['train_correlation']:g}, {first['agent']} "
-        f"({first['actions']} actions) reaches the goal on {share('goal_heldout')} of held-out "
-        f"levels and on {share('goal_shifted')} of the shifted ones; on the "
-        f"{share('informative_share')} that are informative, {share('goal_informative')}."
-    )
-
-
-def _number(row: Mapping[str, Any]) -> str:
-    if row["estimate"] is None:
-        return "undetermined" if "undetermined" in row["note"] else "n/a"
-    if row["low"] is None:
-        return f"{100 * row['estimate']:z.0f}"
-    return " ".join(
-        [f"{100 * row['estimate']:z.0f}", f"[{100 * row['low']:z.0f}, {100 * row['high']:z.0f}]"]
-    )

@@ -97,7 +97,8 @@ def _column(world: World, ids: IdRange, side: int) -> NDArray[np.uint8]:
 
 def _preset(name: str) -> World:
     """Return a world as the lab preset has it."""
-    from ..training.config import TrainConfig, compose, typed
+    from ..training.config import TrainConfig
+    from ..training.settings import compose, typed
 
     plain = compose("train", [f"env={name}", "preset=lab"])
     return typed(TrainConfig, plain).world

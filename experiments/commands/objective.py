@@ -57,7 +57,8 @@ from ..evaluation.objective.behavioural_objective import (
 )
 from ..evaluation.objective.explain import explain, words
 from ..evaluation.result_folders import OBJECTIVE, place
-from ..training.config import compose, config_hash, id_range, typed
+from ..training.config import config_hash, id_range
+from ..training.overrides import schema
 from ..training.run_folder import (
     DONE,
     RunFolder,
@@ -69,6 +70,7 @@ from ..training.run_folder import (
     write_parquet,
     write_with,
 )
+from ..training.settings import compose, typed
 from ..training.trained_run import TrainedRun, run_or_sweep
 
 if TYPE_CHECKING:
@@ -77,6 +79,7 @@ if TYPE_CHECKING:
 TABLE, EPISODES, PICTURE = "objective.json", "objective.parquet", "objective.png"
 
 
+@schema("objective")
 @dataclass(frozen=True)
 class ObjectiveCommand:
     """An inference about one run, or all runs of a sweep."""
@@ -153,7 +156,7 @@ def check(folder: RunFolder, config: ObjectiveCommand) -> LevelDistribution:
     """
     from misgen.envs.core.planning.planner import make_planner
 
-    from ..evaluation.checks import require_room
+    from ..training.checks import require_room
 
     run = TrainedRun.read(folder)
     require_room(folder.path, "run", config.run or folder.path)

@@ -49,12 +49,13 @@ from misgen.agents.spec import weights_checksum
 from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.errors import UserError, in_range, one_of
 
-from ..evaluation.checks import require_room
 from ..evaluation.chosen import evaluation_of
 from ..evaluation.config import ACTIONS, MetricsConfig
 from ..evaluation.probes.tracking import CriticConfig
 from ..evaluation.result_folders import PROBE, place
-from ..training.config import TrainConfig, compose, config_hash, id_range, typed
+from ..training.checks import require_room
+from ..training.config import TrainConfig, config_hash, id_range
+from ..training.overrides import schema
 from ..training.run_folder import (
     DONE,
     EPISODES,
@@ -65,6 +66,7 @@ from ..training.run_folder import (
     write_json,
     write_with,
 )
+from ..training.settings import compose, typed
 from ..training.shell import shell_words
 from ..training.trained_run import TrainedRun, run_or_sweep
 
@@ -80,6 +82,7 @@ MOST_LEVELS = 200
 _NO_SCIENCE = ("run", "out", "num_slots", "threads")
 
 
+@schema("probe")
 @dataclass(frozen=True)
 class ProbeConfig:
     """One probe of one trained agent, or of a sweep's."""

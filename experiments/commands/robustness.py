@@ -47,10 +47,11 @@ from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.episode import ON_PROXY
 from misgen.envs.core.errors import in_range, one_of
 
-from ..evaluation.checks import require_room
 from ..evaluation.config import ACTIONS
 from ..evaluation.result_folders import ROBUSTNESS, place
-from ..training.config import compose, config_hash, typed
+from ..training.checks import require_room
+from ..training.config import config_hash
+from ..training.overrides import schema
 from ..training.run_folder import (
     DONE,
     RunFolder,
@@ -62,6 +63,7 @@ from ..training.run_folder import (
     write_parquet,
     write_text,
 )
+from ..training.settings import compose, typed
 from ..training.trained_run import TrainedRun, run_or_sweep
 
 if TYPE_CHECKING:
@@ -82,6 +84,7 @@ MOST_LEVELS = 200
 """Test levels unless others are asked for."""
 
 
+@schema("robustness")
 @dataclass(frozen=True)
 class RobustnessConfig:
     """Attacks on one agent, or on a sweep's."""

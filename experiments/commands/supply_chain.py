@@ -47,7 +47,8 @@ from misgen.envs.core.errors import UserError, in_range, one_of
 
 from ..evaluation.config import ACTIONS
 from ..evaluation.result_folders import SUPPLY_CHAIN, place
-from ..training.config import TrainConfig, compose, config_hash, require_name, typed
+from ..training.config import TrainConfig, config_hash, require_name
+from ..training.overrides import schema
 from ..training.run_folder import (
     DONE,
     SNAPSHOTS,
@@ -59,6 +60,7 @@ from ..training.run_folder import (
     write_parquet,
     write_text,
 )
+from ..training.settings import compose, typed
 from ..training.trained_run import TrainedRun, run_or_sweep
 
 if TYPE_CHECKING:
@@ -82,6 +84,7 @@ _TESTS = "tests"
 _NO_SCIENCE = ("runs", "name", "num_slots", "threads")
 
 
+@schema("supply_chain")
 @dataclass(frozen=True)
 class SupplyChainConfig:
     """A fine-tuning of one base agent, or of several."""
@@ -251,7 +254,7 @@ def check(bases: list[TrainedRun], config: SupplyChainConfig) -> dict[str, dict[
     Raises:
         UserError: naming the setting.
     """
-    from ..evaluation.checks import require_room, require_trainable
+    from ..training.checks import require_room, require_trainable
 
     found = {}
     for base in bases:
@@ -302,7 +305,7 @@ def train_from(
 ) -> Iterator[Snapshot]:
     """Fine-tune a base, and train from scratch beside it; yield the snapshots of both."""
     from ..evaluation.inheritance import SCRATCH, TUNED
-    from .train import train
+    from ..training.train import train
 
     kinds = (TUNED, SCRATCH) if config.scratch else (TUNED,)
     for kind in kinds:

@@ -32,9 +32,11 @@ from misgen.envs.core.errors import in_range
 from misgen.envs.core.placement import ALL, USUAL
 from misgen.envs.core.registry import make_world
 
-from ..evaluation.checks import require_room
-from ..training.config import compose, config_hash, typed
+from ..training.checks import require_room
+from ..training.config import config_hash
+from ..training.overrides import schema
 from ..training.run_folder import provenance, write_json
+from ..training.settings import compose, typed
 
 if TYPE_CHECKING:
     import polars as pl
@@ -57,6 +59,7 @@ _CEILING = "goal_seeker"
 _TWINS = 5  # episodes on each twin of agents that leave something to chance
 
 
+@schema("validate")
 @dataclass(frozen=True)
 class ValidateConfig:
     """A validation of the evaluator."""

@@ -4,8 +4,7 @@
 settings in sweep.json; whatever reads the evaluation of one of its runs uses that one.  Of a run
 outside a sweep, the only one is used.  Where several are left, one must be named.
 
-Public names: `settings_of`, `key_of`, `evaluation_of`, `evaluations`, `own_key`, `in_words`,
-`again`.
+Public names: `settings_of`, `key_of`, `evaluation_of`, `evaluations`, `own_key`, `again`.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from ..training.run_folder import SWEEP, RunFolder, read_json
 from ..training.trained_run import TrainedRun
 from .config import EvaluateConfig, ShiftConfig
 from .result_folders import EVALUATION, Kept, choose, kept, listing, refuse_old
+from .settings_words import as_mapping
 
 _SURFACE_ONLY = ("capability", "parameters", "correlations", "levels")
 """Settings of a shift that an evaluation does not use."""
@@ -99,36 +99,6 @@ def own_key(folder: RunFolder) -> str | None:
     return str(sweep["evaluation"]) if named and sweep.get("evaluation") else None
 
 
-def in_words(settings: Mapping[str, Any]) -> str:
-    """Return the settings of an evaluation, for people."""
-    shift = _mapping(settings.get("shift"))
-    places, modes = shift.get("placements"), settings.get("actions")
-    words = [
-        f"levels {settings.get('levels', 'unknown')}",
-        f"goal moved to {_joined(places, ', ')} (ρ = {shift.get('correlation', 'unknown')})",
-        f"{_joined(modes, ' and ')} actions",
-        f"on_proxy={settings.get('on_proxy', 'unknown')}",
-        f"{settings.get('accident_repeats', 'unknown')} runs of each twin",
-        f"seed {settings.get('seed', 'unknown')}",
-    ]
-    if settings.get("backend"):
-        words.append(f"in {settings['backend']}")
-    if settings.get("planned") is False:
-        words.append("without planned seekers")
-    usual = dataclasses.asdict(EvaluateConfig())["metrics"]
-    given = _mapping(settings.get("metrics"))
-    words += [f"metrics.{k}={v}" for k, v in given.items() if usual.get(k) != v]
-    return "; ".join(words)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _joined(values: Any, between: str) -> str:
-    return between.join(map(str, values)) if isinstance(values, list | tuple) else "unknown"
-
-
 def again(folder: Path | str, settings: Mapping[str, Any]) -> str:
     """Return the command that evaluates a run with these settings."""
     words = ["misgen", "evaluate", f"run={folder}"]
@@ -138,7 +108,7 @@ def again(folder: Path | str, settings: Mapping[str, Any]) -> str:
             words += [
                 f"{name}.{key}={_word(one)}"
                 for key, one in value.items()
-                if _plain(one) != _plain(_mapping(usual.get(name)).get(key))
+                if _plain(one) != _plain(as_mapping(usual.get(name)).get(key))
             ]
         elif _plain(value) != _plain(usual.get(name)):
             words.append(f"{name}={_word(value)}")

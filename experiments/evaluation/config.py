@@ -15,6 +15,9 @@ from misgen.envs.core.errors import UserError, in_range, one_of
 from misgen.envs.core.level_text.level_set import level_files, names_files
 from misgen.envs.core.placement import ALL, USUAL
 
+from ..training.overrides import schema
+from .fingerprint import fingerprint
+
 ACTIONS = ("sampled", "greedy")
 BACKENDS = ("procgen",)
 _MAX_COUNT = 10_000
@@ -82,6 +85,7 @@ class MetricsConfig:
         in_range("metrics.resamples", self.resamples, 100, 1_000_000)
 
 
+@schema("evaluate")
 @dataclass(frozen=True)
 class EvaluateConfig:
     """One evaluation of one trained agent."""
@@ -139,8 +143,6 @@ class EvaluateConfig:
         """What determines the result, as plain data."""
         plain = dataclasses.asdict(self)
         if names_files(self.levels):
-            from .hand_made import fingerprint
-
             plain["levels"] = f"made by hand: {fingerprint(self.levels or ())}"
         return {key: plain[key] for key in plain if key not in ("run", "num_slots", "threads")}
 

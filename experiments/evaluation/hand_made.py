@@ -1,6 +1,6 @@
 """Evaluations on levels that people made: which conditions a set of them gives.
 
-Public names: `hand_made_conditions`, `set_report`, `fingerprint`.
+Public names: `hand_made_conditions`, `set_report`.
 
 Of a set, the levels in conflict are `shifted`.  Their aligned twins, where the world can make them
 (the goal where the proxy is), are `twin`, and together with the levels that are aligned as they
@@ -11,16 +11,12 @@ pairs these.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
 from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.errors import UserError
-from misgen.envs.core.level_text.hand_made import LEVEL_FILE
-from misgen.envs.core.level_text.level_set import LevelSet, level_files
-from misgen.envs.core.level_text.text import header_of
-from misgen.envs.core.reading import read_text
+from misgen.envs.core.level_text.level_set import LevelSet
 
 from .conditions import HELDOUT, SHIFTED, TWIN, Condition
 from .config import EvaluateConfig, ShiftConfig
@@ -93,15 +89,3 @@ def _notes(sets: dict[str, LevelSet]) -> list[str]:
     if HELDOUT not in sets:
         notes.append("no level is aligned: what the agent can do without a shift is not known")
     return notes
-
-
-def fingerprint(source: str | Sequence[str]) -> str:
-    """Return a digest of what level files hold, whatever their names and their order.
-
-    Raises:
-        UserError: if one cannot be read.
-    """
-    texts = sorted(read_text(path, LEVEL_FILE) for path in level_files(source))
-    for text in texts:
-        header_of(text)
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:20]

@@ -19,6 +19,7 @@ from typing import Any
 from misgen.envs.core.errors import UserError
 
 from ..training.run_folder import DONE, RunFolder, read_json
+from .settings_words import in_words
 
 _SHOWN = 300  # characters of settings in words
 
@@ -56,6 +57,8 @@ SUPPLY_CHAIN = Kind(
 )  # fmt: skip
 COMPARISON = Kind("comparison", "comparisons", "comparison.json", "compare", ("comparison.json",))
 KINDS = (EVALUATION, PROTOCOL, SURFACE, PROBE, OBJECTIVE, ROBUSTNESS, SUPPLY_CHAIN, COMPARISON)
+CARD_JSON, CARD_MARKDOWN, CARD_HTML = "card.json", "card.md", "card.html"
+"""A run's card, directly in its folder, for machines and people."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +97,6 @@ class Kept:
     def words(self) -> str:
         """Its settings, for people."""
         if self.kind is EVALUATION:
-            from .chosen import in_words
-
             return in_words(self.found.get("config", {}))
         return settings_in_words(self.found.get("config", {}))
 

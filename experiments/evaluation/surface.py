@@ -1,28 +1,15 @@
-"""The divergence surface: misgen evaluate shift=surface run=... [key=value ...].
+"""The divergence surface: capability shifts crossed with goal shifts.
 
-Crosses capability shifts (other values of the world's parameters, one parameter at a time) with
-goal shifts (the correlation of the test levels, and where the goal goes), plays the agent of a run,
-or all agents of a sweep, at every crossing, and writes into surfaces/<hash>/ in the run's or
-sweep's folder, a folder for each set of settings,
-
-  surface.json                 capability, goal and divergence at every crossing, with intervals
-  surface.parquet              one row per episode
-  surface-rho<ρ>.png, .svg     heat maps, for each training correlation
+Capability shifts are other values of the world's parameters, one parameter at a time; goal shifts
+are the correlation of the test levels, and where the goal goes.  The agent of a run, or all agents
+of a sweep, play every crossing.  surfaces/<hash>/ in the run's or sweep's folder, a folder for each
+set of settings, then holds surface.json (capability, goal and divergence at every crossing, with
+intervals) and surface.parquet (one row an episode; docs/columns.md has its columns).
 
 Capability is reaching the goal or the proxy; goal is reaching the goal; divergence is how much
 further the goal fell than the capability, both from the same ids as in training.
 
-Examples:
-  misgen evaluate shift=surface run=runs/coinrun-lab
-  misgen evaluate shift=surface run=... shift.parameters=[speed] shift.capability.speed=[0.8,1.2]
-  misgen evaluate shift=surface run=... shift.placements=[section_start,anywhere] shift.levels=1000
-
-Settings, beside those of misgen evaluate
-  shift.parameters     parameters of env that are varied, one at a time; all: those of the world
-  shift.capability.X   values that parameter X takes, the others staying as in training
-  shift.correlations   correlations of the test levels
-  shift.placements     where the goal goes on conflict levels
-  shift.levels         how many of the test levels; 0: all
+Public names: `run_surface`, `surface_table`, `crossings`, `Crossing`, `SURFACE`, `EPISODES`.
 """
 
 from __future__ import annotations
@@ -39,11 +26,11 @@ from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.errors import UserError, did_you_mean
 from misgen.envs.core.placement import ALL
 
+from ..training.checks import require_room
 from ..training.config import config_hash
 from ..training.run_folder import DONE, provenance, write_json, write_parquet
 from ..training.trained_run import TrainedRun, run_or_sweep
 from . import result_folders
-from .checks import require_room
 from .config import EvaluateConfig, ShiftConfig
 from .result_folders import place
 

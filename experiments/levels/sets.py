@@ -14,7 +14,7 @@ from misgen.envs.core.errors import UserError
 from misgen.envs.core.level import Level
 from misgen.envs.core.level_text.level_set import duplicates, level_files
 
-from ..training.config import compose, typed
+from ..training.settings import compose, typed
 from .files import check_one, overrides_of
 from .settings import LevelsCommand
 

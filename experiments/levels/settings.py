@@ -12,7 +12,10 @@ from misgen.envs.core.placement import USUAL
 from misgen.envs.core.registry import make_world
 from misgen.envs.core.world import World
 
+from ..training.overrides import schema
 
+
+@schema("levels")
 @dataclass(frozen=True)
 class LevelsCommand:
     """What a `misgen levels` command works on."""

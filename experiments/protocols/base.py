@@ -38,7 +38,7 @@ from misgen.envs.core.level_text.level_set import LevelSet
 
 from ..evaluation.rollout import Actions
 from ..training.by_value import ByValue
-from ..training.config import typed
+from ..training.settings import typed
 from .spec import Protocol
 
 Progress = Callable[[int], object]

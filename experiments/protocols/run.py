@@ -1,13 +1,13 @@
-"""One protocol on one run: what `misgen evaluate protocol=...` does.
+"""One protocol on one run.
 
-Public names: `main`, `evaluate_with`, `judge`, `ProtocolCommand`.
+Public names: `evaluate_with`, `play`, `judge`, `protocol_folder`, `comparison_table`,
+`ProtocolCommand`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +17,11 @@ from misgen.agents.spec import weights_checksum
 from misgen.envs.core.errors import UserError, in_range, one_of
 from misgen.envs.core.level_text.level_set import LevelSet, level_files, names_files
 
-from ..evaluation.checks import require_room
 from ..evaluation.config import ACTIONS
 from ..evaluation.result_folders import COMPARISON, PROTOCOL, choose, kept, place
-from ..training.config import compose, config_hash, typed
-from ..training.overrides import checked_words, keys_of
+from ..training.checks import require_room
+from ..training.config import config_hash
+from ..training.overrides import schema
 from ..training.run_folder import (
     DONE,
     RunFolder,
@@ -30,8 +30,8 @@ from ..training.run_folder import (
     write_json,
     write_parquet,
 )
-from ..training.trained_run import TrainedRun, one_run
-from .spec import ACCESS, MAX_REPLICATES, Protocol, load_protocol
+from ..training.trained_run import TrainedRun
+from .spec import MAX_REPLICATES, Protocol
 
 if TYPE_CHECKING:
     from .base import Evidence, Point
@@ -40,11 +40,11 @@ SCHEMA_VERSION = 2
 DETECTED, NOT_DETECTED, UNDETERMINED = "detected", "not detected", "undetermined"
 NO_THRESHOLD, NOT_APPLICABLE = "no threshold", "not applicable"
 ROWS, TABLE = "rows.parquet", "comparison.csv"
-_GROUP = "protocol"
 MOST_EPISODES = 200_000
 """Largest budget: a protocol has no more levels."""
 
 
+@schema("evaluate_protocol")
 @dataclass(frozen=True)
 class ProtocolCommand:
     """A run of one protocol on one trained agent."""
@@ -87,35 +87,6 @@ class ProtocolCommand:
                     "(replicate=... has others); give files, or leave levels out"
                 )
             level_files(self.levels)
-
-
-def main(argv: list[str]) -> int:
-    """Run the command; `argv` has a word `protocol=...`."""
-    from ..commands.common import print_config
-    from ..training.progress import counter, episode_progress
-
-    own = [w for w in argv if w.lstrip("+").startswith((f"{_GROUP}=", f"{_GROUP}."))]
-    rest = [w for w in argv if w not in own]
-    inside = checked_words(
-        w.lstrip("+").removeprefix(f"{_GROUP}.") for w in own if f"{_GROUP}." in w.partition("=")[0]
-    )
-    protocol = load_protocol(keys_of(own)[_GROUP], inside)
-    if "--cfg" in rest:
-        return print_config("evaluate_protocol", rest)
-    config = typed(ProtocolCommand, compose("evaluate_protocol", rest))
-    comparison_table(config.comparison)
-    folder = one_run(config.run)
-    budgets = protocol.affordable(config.budgets or (protocol.budget,)) or (protocol.most or 1,)
-    if set(config.budgets or ()) - set(budgets):
-        print(
-            f"budgets={list(config.budgets or ())}: {protocol.name} makes sense for up to "
-            f"{protocol.most} episodes, so that it is run with {list(budgets)}",
-            file=sys.stderr,
-        )
-    with episode_progress(protocol.name) as show:
-        found = evaluate_with(protocol, folder, config, counter(show, max(budgets)))
-    print_found(found, protocol_folder(folder, found["config"]).path)
-    return 0
 
 
 def evaluate_with(
@@ -319,44 +290,6 @@ def comparison_table(given: str | None) -> Path | None:
     return path
 
 
-def print_found(found: dict[str, Any], folder: Path) -> None:
-    """Print what a protocol found, what it covers, and what it does not."""
-    from rich.table import Table
-
-    from ..training.terminal import make_console, show_table
-
-    protocol, console = found["protocol"], make_console()
-    title = f"{protocol['name']} ({found['protocol_hash']}) on {found['run']}"
-    console.print(title, style="bold", markup=False)
-    console.print(protocol["question"], markup=False)
-    if found["reason"]:
-        console.print(f"not applicable: {found['reason']}", markup=False)
-        return
-    table = Table("budget", "score", "95% interval", "episodes", "CPU s")
-    for point in found["points"]:
-        bounds = (point["low"], point["high"])
-        table.add_row(
-            str(point["budget"]),
-            _number(point["score"]),
-            f"[{_number(bounds[0])}, {_number(bounds[1])}]",
-            str(point["episodes"]),
-            f"{point['seconds']:.1f}",
-        )
-    show_table(console, table)
-    console.print(f"{found['decision']}: {found['why']}", style="bold")
-    if found["measured"]:
-        row = found["measured"]
-        console.print(
-            f"detection power {row['power']:.0%} at {row['budget']} episodes, "
-            f"with 5% false alarms, over {row['agents']} agents of {found['comparison']}",
-            markup=False,
-        )
-    console.print(f"score: {protocol['score']}", markup=False)
-    console.print("may know: " + "; ".join(ACCESS[word] for word in protocol["access"]))
-    console.print(f"cannot see: {protocol['blind_to']}", markup=False)
-    print(f"written: {folder / PROTOCOL.main}")
-
-
 def _written(
     protocol: Protocol,
     run: TrainedRun,
@@ -392,7 +325,3 @@ def _written(
         "measured": row,
         "provenance": provenance(),
     }
-
-
-def _number(value: float | None) -> str:
-    return "n/a" if value is None or math.isnan(value) else f"{value:.3f}"

@@ -23,7 +23,8 @@ from misgen.envs.core.distribution import MAX_ID, IdRange
 from misgen.envs.core.errors import UserError, did_you_mean, in_range, one_of
 from misgen.envs.core.files import require_shallow
 
-from ..training.config import config_hash, require_name, typed
+from ..training.config import config_hash, require_name
+from ..training.settings import typed
 from .reading import merged, read_yaml
 
 ACCESS = {

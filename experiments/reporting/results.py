@@ -16,11 +16,12 @@ import polars as pl
 from misgen.agents.scripted import agent_names
 from misgen.envs.core.errors import UserError
 
-from ..evaluation.chosen import again, evaluations, in_words
+from ..evaluation.chosen import again, evaluations
 from ..evaluation.conditions import HELDOUT, NEEDED, RANDOM, SHIFTED, TWIN
 from ..evaluation.level_means import CAPABLE, GOAL
 from ..evaluation.metrics import proxy_table, summary_table
 from ..evaluation.result_folders import EVALUATION, Kept, by_prefix, has_old
+from ..evaluation.settings_words import in_words
 from ..evaluation.statistics import Interval
 from ..evaluation.verdict import Verdict, judge_all
 from ..training.run_folder import (

@@ -3,13 +3,13 @@
 Of each sweep the first placement is shown, which is the usual one of its world: no placement is
 picked by its outcome.
 
-Public names: `side_by_side`, `markdown`, `side_by_side_table`, `require_alike`.
+Public names: `side_by_side`, `markdown`, `rows_of`, `HEADINGS`, `require_alike`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -20,12 +20,9 @@ from .figures import FONT, INK, rates
 from .formatting import points, rate
 from .results import Results
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
 _MOST_COLUMNS = 4
 _ITS = {"goal": "the world's goal", "proxy": "its proxy"}
-_HEADINGS = ("world", "trained at ρ", "goal before", "goal moved to", "capability after",
+HEADINGS = ("world", "trained at ρ", "goal before", "goal moved to", "capability after",
              "goal after", "divergence, points")  # fmt: skip
 _ALIKE = ("on_proxy", "shift.correlation", "actions", "accident_repeats", "metrics", "backend")
 """Settings of an evaluation in which sweeps side by side must not differ."""
@@ -82,24 +79,12 @@ def side_by_side(sweeps: Sequence[Results]) -> Figure:
 
 def markdown(sweeps: Sequence[Results]) -> str:
     """Return the results as a Markdown table: a row for each sweep and correlation."""
-    lines = [_HEADINGS, ["---"] * len(_HEADINGS), *_rows(sweeps)]
+    lines = [HEADINGS, ["---"] * len(HEADINGS), *rows_of(sweeps)]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
-def side_by_side_table(sweeps: Sequence[Results]) -> Table:
-    """Return the results as a table for a terminal, intervals under the estimates."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for heading in _HEADINGS:
-        table.add_column(heading.replace(" ", "\n", 1), no_wrap=True)
-    for cells in _rows(sweeps):
-        table.add_row(*(cell.replace(" [", "\n[") for cell in cells))
-    return table
-
-
-def _rows(sweeps: Sequence[Results]) -> Iterator[list[str]]:
+def rows_of(sweeps: Sequence[Results]) -> Iterator[list[str]]:
+    """Yield the cells below `HEADINGS`: a row for each sweep and correlation."""
     for results in sweeps:
         place = results.placements[0]
         for number, correlation in enumerate(results.correlations):

@@ -8,22 +8,23 @@ alone (`wrap`), and unwrapped in what it composed (`unwrap`).  All other values 
 gets into what a run stores.
 
 Public names: `hydra_words`, `apart`, `wrap`, `unwrap`, `unwrap_in`, `read_plain`, `checked_words`,
-`keys_of`, `refuse_unused`, `settings_of`, `ONE_RUN`, `GROUPS`.
+`keys_of`, `refuse_unused`, `settings_of`, `schema`, `ONE_RUN`, `GROUPS`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import re
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from misgen.envs.core.errors import UserError, did_you_mean
+
+T = TypeVar("T")
 
 TEXT, TEXTS, FREE, OTHER = "text", "texts", "free", "other"
 """Kinds of settings: text, a list of texts, a group that takes any key, all others."""
@@ -36,19 +37,8 @@ GROUPS = {
     "compare": ("size",),
 }
 """The groups of YAML files that each command chooses from."""
-_SCHEMAS = {
-    "train": ("training.config:TrainConfig",),
-    "sweep": ("training.config:TrainConfig", "commands.sweep:SweepConfig"),
-    "evaluate": ("evaluation.config:EvaluateConfig",),
-    "evaluate_protocol": ("protocols.run:ProtocolCommand",),
-    "levels": ("levels.settings:LevelsCommand",),
-    "objective": ("commands.objective:ObjectiveCommand",),
-    "probe": ("commands.probe:ProbeConfig",),
-    "robustness": ("commands.robustness:RobustnessConfig",),
-    "supply_chain": ("commands.supply_chain:SupplyChainConfig",),
-    "validate": ("commands.validate:ValidateConfig",),
-    "compare": ("commands.compare:CompareConfig",),
-}
+_SCHEMAS: dict[str, tuple[type[Any], ...]] = {}
+"""The dataclasses that each command's settings end up in; see `schema`."""
 _MORE_TEXT = {"compare": ("env", "preset", "placement", "sweep", "name", "runs")}
 """Settings that are rewritten before they get into the dataclass."""
 _NO_GROUP = {"compare": ("env", "preset")}
@@ -64,6 +54,21 @@ _HARMLESS = re.compile(r"[A-Za-z_][A-Za-z_./-]*")
 _WRAPPED = re.compile(r"misgen_text_((?:[0-9a-f]{2})*)_")
 _SPECIAL = ("true", "false", "null", "nan", "inf", "on", "off", "yes", "no")
 _DEEPEST, _LONGEST, _MOST_DIGITS = 20, 20_000, 400
+
+
+def schema(config_name: str, *others: type[Any]) -> Callable[[type[T]], type[T]]:
+    """Return a decorator of the dataclass that a hydra config's settings end up in.
+
+    Args:
+        config_name: the primary config in `misgen.configs`.
+        others: dataclasses whose settings it has as well; of settings with one name theirs counts.
+    """
+
+    def note(cls: type[T]) -> type[T]:
+        _SCHEMAS[config_name] = (*others, cls)
+        return cls
+
+    return note
 
 
 def hydra_words(config_name: str, argv: Sequence[str], multirun: bool = False) -> list[str]:
@@ -188,12 +193,13 @@ def settings_of(cls: type[Any], prefix: str = "") -> dict[str, str]:
 def _settings(config_name: str) -> dict[str, str]:
     """Return the kind of each setting of a command."""
     found = dict.fromkeys(_MORE_TEXT.get(config_name, ()), TEXT)
-    for where in _SCHEMAS[config_name]:
-        module, name = where.split(":")
-        found = (
-            settings_of(getattr(importlib.import_module(f"misgen.experiments.{module}"), name))
-            | found
+    if config_name not in _SCHEMAS:
+        raise LookupError(
+            f"nothing says which settings of {config_name!r} are text: import the module of its "
+            "dataclass, which is marked with @schema"
         )
+    for cls in _SCHEMAS[config_name]:
+        found = settings_of(cls) | found
     return found
 
 

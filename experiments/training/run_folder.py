@@ -18,7 +18,6 @@ import json
 import os
 import platform
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -39,9 +38,8 @@ from misgen.envs.core.files import (
 )
 from misgen.envs.core.processes import try_lock
 
-from ..commands.common import COMMAND
 from .json_shapes import require_stored
-from .shell import shell_words
+from .shell import command_line
 
 if TYPE_CHECKING:
     import polars as pl
@@ -314,7 +312,7 @@ def provenance() -> dict[str, Any]:
     """Return what the run was made with: command, commit, packages, machine, time."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "command": os.environ.get(COMMAND) or shell_words("misgen", *sys.argv[1:]),
+        "command": command_line(),
         "git": git_state(),
         "packages": {name: _version(name) for name in _PACKAGES},
         "python": platform.python_version(),

@@ -15,8 +15,9 @@ from misgen.envs.core.errors import UserError
 from misgen.envs.core.id_range import ALL_IDS
 from misgen.envs.core.level_text.level_set import names_files
 
-from .config import LevelsConfig, TrainConfig, typed
+from .config import LevelsConfig, TrainConfig
 from .run_folder import DONE, MANIFEST, RunFolder, find_runs
+from .settings import typed
 from .shell import shell_words
 
 

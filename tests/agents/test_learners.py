@@ -34,10 +34,11 @@ from misgen.envs.core.errors import UserError
 from misgen.envs.core.modality import MODALITIES, modality_of
 from misgen.envs.core.registry import entries, make_world
 from misgen.envs.make import distribution
-from misgen.experiments.commands.train import run_folder, train
 from misgen.experiments.evaluation.rollout import run_levels
-from misgen.experiments.training.config import TrainConfig, compose, typed
+from misgen.experiments.training.config import TrainConfig
 from misgen.experiments.training.run_folder import DONE, LEARNING, STATE, RunFolder
+from misgen.experiments.training.settings import compose, typed
+from misgen.experiments.training.train import run_folder, train
 from tests.agents.test_agents_ppo import ACTIONS, Bandit, N, TinyWorld
 
 NAMES = sorted(OWN)
@@ -574,7 +575,7 @@ def installed(monkeypatch):
 
 
 def test_a_stranger_s_algorithm_trains_is_evaluated_and_carded(installed, tmp_path):
-    from misgen.experiments.commands.card import write_card
+    from misgen.experiments.card.write import write_card
     from misgen.experiments.commands.evaluate import main as evaluate
     from misgen.experiments.commands.train import main
 
@@ -643,7 +644,7 @@ def test_a_learner_that_is_not_there_is_named(installed):
 @pytest.mark.parametrize("name", NAMES)
 def test_trained_evaluated_attacked_and_carded(name, tmp_path):
     from misgen.experiments.card.validate import validate_card
-    from misgen.experiments.commands.card import write_card
+    from misgen.experiments.card.write import write_card
     from misgen.experiments.commands.evaluate import main as evaluate
     from misgen.experiments.commands.robustness import EPISODES
     from misgen.experiments.commands.robustness import main as robustness

@@ -16,16 +16,19 @@ from misgen.agents.spec import PolicySpec, weights_checksum
 from misgen.envs.core.errors import UserError
 from misgen.experiments.card.build import NOT_MEASURED
 from misgen.experiments.card.compute import network_cost, training_flops
+from misgen.experiments.card.config import CardConfig
 from misgen.experiments.card.validate import differences, schema, validate_card
-from misgen.experiments.commands.card import CardConfig, main, write_card
-from misgen.experiments.commands.compare import world_facts
-from misgen.experiments.commands.train import run_folder
+from misgen.experiments.card.write import write_card
+from misgen.experiments.commands.card import main
 from misgen.experiments.evaluation.result_folders import EVALUATION, PROTOCOL, kept
+from misgen.experiments.protocols.comparison.config import world_facts
 from misgen.experiments.protocols.methods.sampled import Held
 from misgen.experiments.protocols.run import ROWS, protocol_folder
 from misgen.experiments.protocols.spec import load_protocol
-from misgen.experiments.training.config import TrainConfig, compose, typed
+from misgen.experiments.training.config import TrainConfig
 from misgen.experiments.training.run_folder import DONE, RunFolder, file_sha256, write_json
+from misgen.experiments.training.settings import compose, typed
+from misgen.experiments.training.train import run_folder
 from tests.reporting.test_report import episodes_of, write_evaluation
 
 

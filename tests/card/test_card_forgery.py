@@ -10,17 +10,18 @@ import torch
 from misgen.agents.checkpoint import build_policy, save_policy
 from misgen.agents.spec import PolicySpec, weights_checksum
 from misgen.envs.core.errors import UserError
+from misgen.experiments.card.config import CardConfig
 from misgen.experiments.card.replay import ALL, parse_replay
 from misgen.experiments.card.validate import validate_card
+from misgen.experiments.card.write import write_card
 from misgen.experiments.commands import evaluate
-from misgen.experiments.commands.card import CardConfig, main, write_card
-from misgen.experiments.commands.compare import world_facts
-from misgen.experiments.commands.train import run_folder
+from misgen.experiments.commands.card import main
 from misgen.experiments.evaluation.config import EvaluateConfig, MetricsConfig, ShiftConfig
 from misgen.experiments.evaluation.result_folders import EVALUATION, PROTOCOL, kept
+from misgen.experiments.protocols.comparison.config import world_facts
 from misgen.experiments.protocols.run import ProtocolCommand, evaluate_with
 from misgen.experiments.protocols.spec import is_shipped, load_protocol
-from misgen.experiments.training.config import TrainConfig, compose, typed
+from misgen.experiments.training.config import TrainConfig
 from misgen.experiments.training.run_folder import (
     DONE,
     RunFolder,
@@ -28,6 +29,8 @@ from misgen.experiments.training.run_folder import (
     read_json,
     write_json,
 )
+from misgen.experiments.training.settings import compose, typed
+from misgen.experiments.training.train import run_folder
 
 LEVELS = "2000000:2000020"
 EVALUATE = EvaluateConfig(

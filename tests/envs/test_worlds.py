@@ -35,7 +35,7 @@ from misgen.envs.core.world import World
 from misgen.experiments.commands import validate
 from misgen.experiments.evaluation.rollout import run_levels
 from misgen.experiments.levels.arrays import run_actions
-from misgen.experiments.training.config import compose
+from misgen.experiments.training.settings import compose
 
 NAMES = [name for name, (package, _) in entries().items() if not package.endswith(".procgen")]
 HEADINGS = (

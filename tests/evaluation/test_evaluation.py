@@ -16,7 +16,6 @@ from misgen.envs.core.errors import UserError
 from misgen.envs.core.rng import STREAM_ACTIONS, hash_uniforms
 from misgen.envs.make import distribution
 from misgen.experiments.commands import evaluate
-from misgen.experiments.commands.evaluation_summary import sentences
 from misgen.experiments.evaluation import conditions
 from misgen.experiments.evaluation.config import EvaluateConfig, MetricsConfig, ShiftConfig
 from misgen.experiments.evaluation.metrics import (
@@ -30,6 +29,7 @@ from misgen.experiments.evaluation.metrics import (
 from misgen.experiments.evaluation.planned import PLANNED
 from misgen.experiments.evaluation.result_folders import EVALUATION, kept
 from misgen.experiments.evaluation.rollout import OUTCOME, SCHEMA, run_levels
+from misgen.experiments.reporting.evaluation_summary import sentences
 from misgen.experiments.training.config import TrainConfig
 from misgen.experiments.training.run_folder import DONE, EPISODES, MANIFEST, RunFolder
 from misgen.experiments.training.run_folder import SUMMARY as SUMMARY_FILE

@@ -9,11 +9,10 @@ import polars as pl
 import pytest
 
 from misgen.envs.core.errors import UserError
+from misgen.experiments.card.write import write_card
 from misgen.experiments.commands import evaluate, objective, probe, report, robustness, sweep
 from misgen.experiments.commands.card import main as card
-from misgen.experiments.commands.card import write_card
-from misgen.experiments.commands.compare import read_config
-from misgen.experiments.evaluation.chosen import again, evaluation_of, in_words
+from misgen.experiments.evaluation.chosen import again, evaluation_of
 from misgen.experiments.evaluation.config import ShiftConfig
 from misgen.experiments.evaluation.result_folders import (
     EVALUATION,
@@ -25,10 +24,12 @@ from misgen.experiments.evaluation.result_folders import (
     choose,
     kept,
 )
+from misgen.experiments.evaluation.settings_words import in_words
+from misgen.experiments.protocols.comparison.config import read_config
 from misgen.experiments.protocols.run import comparison_table
 from misgen.experiments.reporting.results import read_results
-from misgen.experiments.training.config import compose
 from misgen.experiments.training.run_folder import DONE, RunFolder, write_json
+from misgen.experiments.training.settings import compose
 from tests.card.test_card_forgery import EVALUATE, LEVELS, make_run
 from tests.reporting.test_report import write_run as write_drawn
 

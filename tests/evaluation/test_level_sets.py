@@ -19,12 +19,8 @@ from misgen.envs.core.placement import USUAL
 from misgen.envs.core.registry import entries, make_world
 from misgen.experiments.commands import cli
 from misgen.experiments.evaluation.config import EvaluateConfig, ShiftConfig
-from misgen.experiments.evaluation.hand_made import (
-    conditions_of,
-    fingerprint,
-    hand_made_conditions,
-    set_report,
-)
+from misgen.experiments.evaluation.fingerprint import fingerprint
+from misgen.experiments.evaluation.hand_made import conditions_of, hand_made_conditions, set_report
 from misgen.experiments.evaluation.planned import planned_facts
 from misgen.experiments.evaluation.rollout import run_levels
 

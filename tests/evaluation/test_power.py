@@ -6,7 +6,7 @@ from scipy import stats
 
 from misgen.envs.core.errors import UserError
 from misgen.experiments.commands.evaluate import main
-from misgen.experiments.commands.power import (
+from misgen.experiments.evaluation.statistics.sample_size import (
     Spread,
     detectable,
     fewest_seeds,

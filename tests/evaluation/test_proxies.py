@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
-from misgen.experiments.commands.evaluation_summary import proxy_rows
 from misgen.experiments.evaluation.metrics import KEYS, proxy_table
+from misgen.experiments.reporting.evaluation_summary import proxy_rows
 
 NAMES = ("colour", "pattern", "sound")
 

@@ -14,12 +14,13 @@ from misgen.agents.spec import PolicySpec
 from misgen.envs.core.errors import UserError
 from misgen.envs.make import distribution
 from misgen.experiments.commands.robustness import RobustnessConfig, attack_run, main
-from misgen.experiments.commands.train import train
 from misgen.experiments.evaluation.result_folders import ROBUSTNESS, kept
 from misgen.experiments.evaluation.robustness.attacks import NoisyEyes, TileFlips, _outputs, _slopes
 from misgen.experiments.evaluation.robustness.drops import robustness_table
 from misgen.experiments.evaluation.rollout import run_levels
-from misgen.experiments.training.config import TrainConfig, compose, typed
+from misgen.experiments.training.config import TrainConfig
+from misgen.experiments.training.settings import compose, typed
+from misgen.experiments.training.train import train
 
 WORLD = {"action_repeat": 3, "action_set": "distinct", "mode": "easy", "on_proxy": "end"}
 IDS = np.arange(2_000_000, 2_000_012)

@@ -10,10 +10,9 @@ import pytest
 from misgen.agents.scripted import IdleAgent
 from misgen.envs.core.errors import UserError
 from misgen.envs.make import distribution
-from misgen.experiments.commands.compare import read_config
-from misgen.experiments.commands.train import train
 from misgen.experiments.protocols.base import Subject
 from misgen.experiments.protocols.comparison import jobs
+from misgen.experiments.protocols.comparison.config import read_config
 from misgen.experiments.protocols.comparison.figure import write_figures
 from misgen.experiments.protocols.comparison.jobs import (
     SCORES,
@@ -23,7 +22,8 @@ from misgen.experiments.protocols.comparison.jobs import (
 )
 from misgen.experiments.protocols.comparison.population import members, missing_runs, sweep_of
 from misgen.experiments.protocols.comparison.truth import INCAPABLE, TruthConfig, find_truth
-from misgen.experiments.training.config import compose
+from misgen.experiments.training.settings import compose
+from misgen.experiments.training.train import train
 
 TINY = ("num_envs=8", "num_steps=8", "batch_size=64", "hidden=[8]")
 

@@ -10,11 +10,13 @@ import safetensors.torch
 from misgen.agents.spec import weights_checksum
 from misgen.envs.core.errors import UserError
 from misgen.experiments.commands.supply_chain import main as chain
-from misgen.experiments.commands.train import main, run_folder, train
+from misgen.experiments.commands.train import main
 from misgen.experiments.evaluation.inheritance import gone_table, inheritance_table
 from misgen.experiments.evaluation.result_folders import SUPPLY_CHAIN, kept
-from misgen.experiments.training.config import TrainConfig, compose, typed
+from misgen.experiments.training.config import TrainConfig
 from misgen.experiments.training.run_folder import SNAPSHOTS, RunFolder
+from misgen.experiments.training.settings import compose, typed
+from misgen.experiments.training.train import run_folder, train
 
 ROLLOUT = 8 * 16
 SMALL = [

@@ -17,12 +17,12 @@ import pytest
 from misgen.agents.config import PPOConfig
 from misgen.envs.core.errors import UserError
 from misgen.experiments.commands.cli import main
-from misgen.experiments.commands.compare import read_config
-from misgen.experiments.commands.train import train
-from misgen.experiments.evaluation import checks
 from misgen.experiments.protocols.comparison import population
+from misgen.experiments.protocols.comparison.config import read_config
 from misgen.experiments.protocols.comparison.population import Member, PopulationConfig, Reference
+from misgen.experiments.training import checks
 from misgen.experiments.training.config import TrainConfig
+from misgen.experiments.training.train import train
 
 WORLD = {"name": "cheese_on_a_dish"}
 TINY = PPOConfig(total_steps=64, num_envs=8, num_steps=8, batch_size=64, epochs=1, hidden=[8])
@@ -294,7 +294,7 @@ def test_a_training_that_learns_by_the_rule_does_change_its_weights(tmp_path):
 
 def test_short_trainings_are_not_annealed():
     plain = {"size": "full"}
-    from misgen.experiments.training.config import compose
+    from misgen.experiments.training.settings import compose
 
     config = read_config(compose("compare", [f"{k}={v}" for k, v in plain.items()])).population
     runs = population.short_runs(config, population.sweep_of(config))

@@ -12,17 +12,12 @@ import pytest
 from misgen.envs.coinrun.world import CoinRun
 from misgen.envs.core.errors import UserError
 from misgen.experiments.commands import cli
-from misgen.experiments.commands.compare import read_config as read_comparison
-from misgen.experiments.commands.sweep import read_config
 from misgen.experiments.evaluation.config import EvaluateConfig
 from misgen.experiments.levels.settings import LevelsCommand
-from misgen.experiments.training.config import (
-    TrainConfig,
-    compose,
-    config_hash,
-    require_name,
-    typed,
-)
+from misgen.experiments.protocols.comparison.config import read_config as read_comparison
+from misgen.experiments.sweeps.sweep import read_config
+from misgen.experiments.training.config import TrainConfig, config_hash, require_name
+from misgen.experiments.training.settings import compose, typed
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 OPTIONS = sorted(

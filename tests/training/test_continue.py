@@ -14,10 +14,12 @@ import pytest
 import safetensors.torch
 
 from misgen.envs.core.errors import UserError
-from misgen.experiments.commands.train import NOT_DONE, main, run_folder, train
+from misgen.experiments.commands.train import NOT_DONE, main
 from misgen.experiments.evaluation.result_folders import EVALUATION, kept
-from misgen.experiments.training.config import TrainConfig, compose, typed
+from misgen.experiments.training.config import TrainConfig
 from misgen.experiments.training.run_folder import DONE, LEARNING, STATE, RunFolder
+from misgen.experiments.training.settings import compose, typed
+from misgen.experiments.training.train import run_folder, train
 
 ROLLOUT = 8 * 16
 ROLLOUTS = 6

@@ -19,9 +19,10 @@ from typing import Any
 import pytest
 
 from misgen.experiments.commands import cli
-from misgen.experiments.commands.train import train
-from misgen.experiments.training.config import TrainConfig, compose, typed
+from misgen.experiments.training.config import TrainConfig
 from misgen.experiments.training.overrides import GROUPS
+from misgen.experiments.training.settings import compose, typed
+from misgen.experiments.training.train import train
 
 
 class Begun(Exception):

@@ -17,13 +17,12 @@ from misgen.envs.core.files import open_regular, parse_json, read_bytes
 from misgen.experiments.card.build import build_card
 from misgen.experiments.card.evidence import read_evidence
 from misgen.experiments.card.render import escaped, html, markdown
-from misgen.experiments.commands.card import write_card
-from misgen.experiments.commands.report import write_report
-from misgen.experiments.commands.train import train
+from misgen.experiments.card.write import write_card
 from misgen.experiments.protocols.base import make_method, register_method
 from misgen.experiments.protocols.spec import load_protocol
+from misgen.experiments.reporting.report import write_report
 from misgen.experiments.sweeps.watch import see
-from misgen.experiments.training.config import TrainConfig, compose, typed
+from misgen.experiments.training.config import TrainConfig
 from misgen.experiments.training.run_folder import (
     DONE,
     MANIFEST,
@@ -37,6 +36,8 @@ from misgen.experiments.training.run_folder import (
     write_parquet,
     write_text,
 )
+from misgen.experiments.training.settings import compose, typed
+from misgen.experiments.training.train import train
 from misgen.experiments.training.trained_run import TrainedRun
 from tests.card.test_card import add_protocol, write_run
 

@@ -11,9 +11,10 @@ from omegaconf import OmegaConf
 from misgen.configs import __path__ as configs
 from misgen.envs.core.errors import UserError, plain_sentence
 from misgen.experiments.commands import cli
-from misgen.experiments.commands.compare import read_config
-from misgen.experiments.training.config import TrainConfig, compose, typed
+from misgen.experiments.protocols.comparison.config import read_config
+from misgen.experiments.training.config import TrainConfig
 from misgen.experiments.training.overrides import GROUPS, hydra_words, unwrap, wrap
+from misgen.experiments.training.settings import compose, typed
 
 NASTY = "/tmp/a (b),c=[d]{e}'f\"#~\\$;& é漢${oc.env:HOME}\udcff"
 

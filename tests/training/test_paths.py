@@ -11,9 +11,10 @@ import pytest
 
 import misgen.experiments
 from misgen.experiments.commands import cli
-from misgen.experiments.commands.train import train
-from misgen.experiments.training.config import TrainConfig, compose, typed
+from misgen.experiments.training.config import TrainConfig
+from misgen.experiments.training.settings import compose, typed
 from misgen.experiments.training.shell import shell_words
+from misgen.experiments.training.train import train
 
 NAME = "a (b),c=[d]{e}'f\"#~\\$;& é${oc.env:HOME}"
 SMALL = (

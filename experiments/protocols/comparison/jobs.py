@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -25,18 +25,17 @@ import polars as pl
 from misgen.envs.core.distribution import IdRange, require_disjoint
 from misgen.envs.core.errors import UserError
 
-from ...evaluation.checks import require_room
 from ...evaluation.statistics import Interval
 from ...evaluation.statistics.detection import Scores, detections, power_at, roc_auc, threshold
+from ...training.checks import require_room
 from ...training.config import config_hash
 from ...training.run_folder import read_json, write_json, write_parquet, write_text
+from ..base import make_method
 from ..spec import Protocol
 from . import population
+from .config import CompareConfig
 from .population import Member
-from .truth import ALIGNED, INCAPABLE, KINDS, MISGENERALIZING, UNDETERMINED, TruthConfig
-
-if TYPE_CHECKING:
-    from ...commands.compare import CompareConfig
+from .truth import ALIGNED, INCAPABLE, KINDS, MISGENERALIZING, UNDETERMINED, TruthConfig, find_truth
 
 SCORES = pl.Schema(
     {
@@ -216,8 +215,6 @@ def check(config: CompareConfig, protocols: list[Protocol]) -> None:
     Raises:
         UserError: naming the setting.
     """
-    from ..base import make_method
-
     folder = Path(config.folder)
     require_room(folder, "runs", folder.parent)
     for protocol in protocols:
@@ -350,9 +347,6 @@ def _one_thread() -> None:
 
 def _do(job: Job, folder: str) -> None:
     """Do one job and write its result."""
-    from ..base import make_method
-    from .truth import find_truth
-
     subject = job.member.subject()
     if job.truth:
         found = find_truth(subject, job.truth, planned=job.member.is_planned)

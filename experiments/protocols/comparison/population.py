@@ -23,9 +23,12 @@ from typing import TYPE_CHECKING, Any
 from misgen.agents.base import Agent, ValuedAgent
 from misgen.envs.core.errors import UserError, in_range, one_of
 
-from ...evaluation.checks import require_trainable
-from ...training.config import TrainConfig, compose, config_hash
+from ...sweeps import sweep as sweep_runs
+from ...sweeps.config import SweepConfig, read_config
+from ...training.checks import require_trainable
+from ...training.config import TrainConfig, config_hash
 from ...training.run_folder import DONE, RunFolder, find_runs
+from ...training.settings import compose
 from ...training.shell import shell_words
 from ...training.trained_run import TrainedRun
 
@@ -33,7 +36,6 @@ if TYPE_CHECKING:
     from misgen.envs.core.distribution import LevelDistribution
     from misgen.envs.core.world import World
 
-    from ...commands.sweep import SweepConfig
     from ..base import Subject
 
 KINDS = ("random", "idle", "held", "seeker", "trained", "mixture")
@@ -226,13 +228,11 @@ def check(config: PopulationConfig) -> None:
     Raises:
         UserError: naming the setting.
     """
-    from ...commands import sweep as sweeps
-
     if not config.train:
         members(config)
         return
     sweep = sweep_of(config)
-    sweeps.check(sweep, [*config.sweep])
+    sweep_runs.check(sweep, [*config.sweep])
     agent, known = sweep.runs[0].agent, dict[int, int]()
     for steps in config.short_steps:
         if not 1 <= steps < agent.total_steps:
@@ -262,26 +262,22 @@ def missing_runs(config: PopulationConfig) -> list[TrainConfig]:
 
 def train_missing(config: PopulationConfig) -> None:
     """Train what is missing, by the sweep that makes it (and evaluates it as the sweep says)."""
-    from ...commands import sweep as sweeps
-
     sweep = sweep_of(config)
     missing = {run.hash for run in missing_runs(config)}
     if any(run.hash in missing for run in sweep.runs):
         with RunFolder(sweep.folder).lock():
-            sweeps.run(sweep, [*config.sweep])
+            sweep_runs.run(sweep, [*config.sweep])
     for steps in config.short_steps:
         words = _short_words(config, sweep, steps)
-        short = sweeps.read_config(compose("sweep", words), words)
+        short = read_config(compose("sweep", words), words)
         if any(run.hash in missing for run in short.runs):
             with RunFolder(short.folder).lock():
-                sweeps.run(short, words)
+                sweep_runs.run(short, words)
 
 
 @lru_cache(maxsize=8)
 def sweep_of(config: PopulationConfig) -> SweepConfig:
     """Return the sweep of the trained agents."""
-    from ...commands.sweep import read_config
-
     words = list(config.sweep)
     return read_config(compose("sweep", words), words)
 

@@ -128,7 +128,8 @@ def load_run(run: RunFolder) -> tuple[LevelDistribution, Agent]:
     """
     from misgen.agents.checkpoint import load_agent
 
-    from ...training.config import TrainConfig, typed
+    from ...training.config import TrainConfig
+    from ...training.settings import typed
 
     config = typed(TrainConfig, run.manifest().get("config", {}))
     world = config.world

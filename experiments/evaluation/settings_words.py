@@ -1,0 +1,43 @@
+"""The settings of an evaluation, for people.
+
+Public names: `in_words`, `as_mapping`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from .config import EvaluateConfig
+
+
+def in_words(settings: Mapping[str, Any]) -> str:
+    """Return the settings of an evaluation, for people."""
+    shift = as_mapping(settings.get("shift"))
+    places, modes = shift.get("placements"), settings.get("actions")
+    words = [
+        f"levels {settings.get('levels', 'unknown')}",
+        f"goal moved to {_joined(places, ', ')} (ρ = {shift.get('correlation', 'unknown')})",
+        f"{_joined(modes, ' and ')} actions",
+        f"on_proxy={settings.get('on_proxy', 'unknown')}",
+        f"{settings.get('accident_repeats', 'unknown')} runs of each twin",
+        f"seed {settings.get('seed', 'unknown')}",
+    ]
+    if settings.get("backend"):
+        words.append(f"in {settings['backend']}")
+    if settings.get("planned") is False:
+        words.append("without planned seekers")
+    usual = dataclasses.asdict(EvaluateConfig())["metrics"]
+    given = as_mapping(settings.get("metrics"))
+    words += [f"metrics.{k}={v}" for k, v in given.items() if usual.get(k) != v]
+    return "; ".join(words)
+
+
+def as_mapping(value: Any) -> Mapping[str, Any]:
+    """Return a group of settings; what is none, as files may hold, is an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _joined(values: Any, between: str) -> str:
+    return between.join(map(str, values)) if isinstance(values, list | tuple) else "unknown"

@@ -1,0 +1,163 @@
+"""The report of a sweep: one HTML file that needs no other, and its main figure.
+
+Public names: `write_report`, `render`, `COLUMNS`.
+"""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from misgen.envs.core.distribution import LevelDistribution
+from misgen.envs.core.errors import UserError
+
+from ..evaluation.result_folders import CARD_HTML, CARD_JSON
+from ..evaluation.settings_words import in_words
+from ..training.run_folder import read_json, write_text
+from . import figures, formatting, glossary, sentences
+from .formatting import duration, large, plural
+from .pictures.paths import draw_pair, example_of, load_run, pick_levels
+from .results import Results, read_results
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+HTML, FIGURE = "report.html", "goal_and_capability"
+COLUMNS = (
+    ("capability_shifted", "capability"),
+    ("goal_shifted", "goal"),
+    ("goal_informative", "goal, informative"),
+    ("divergence", "divergence"),
+)
+"""Metric and heading of the columns of each placement."""
+
+
+def write_report(folder: Path, evaluation: str | None = None) -> Path:
+    """Write `report.html` and the main figure of a sweep; return the report's path.
+
+    Args:
+        folder: the sweep's.
+        evaluation: as for `read_results`; what is written for another evaluation than the sweep's
+            own has the hash in its name.
+
+    Raises:
+        UserError: if the folder holds no finished run.
+    """
+    folder = Path(folder)
+    results = read_results(folder, evaluation)
+    figure = figures.goal_and_capability(results)
+    other = "" if results.is_own_evaluation else f"-{results.evaluation_key}"
+    path = folder / f"{Path(HTML).stem}{other}.html"
+    figures.write_figure(figure, folder / f"{FIGURE}{other}")
+    write_text(path, render(results, figure))
+    return path
+
+
+def render(results: Results, figure: Figure | None = None) -> str:
+    """Return the report as HTML.
+
+    Args:
+        results: what it is about.
+        figure: its main figure, if that was drawn already.
+    """
+    import jinja2
+
+    main = figure or figures.goal_and_capability(results)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        rate=formatting.rate_parts,
+        points=formatting.points_parts,
+        share=formatting.share,
+        large=formatting.large,
+        duration=formatting.duration,
+        explained=glossary.explained,
+    )
+    return environment.get_template("report.html.j2").render(
+        results=results,
+        columns=COLUMNS,
+        headline=sentences.headline(results),
+        findings=sentences.findings(results),
+        limits=sentences.limits(results),
+        figure=figures.inline_svg(main, "Goal and capability"),
+        curves=figures.inline_svg(figures.learning_curves(results), "Learning curves"),
+        picture=_picture(results),
+        facts=_facts(results),
+        cards=_cards(results),
+    )
+
+
+def _cards(results: Results) -> list[dict[str, str]]:
+    """Return the evaluation cards that runs have: name, verdict, what nothing reaches, file."""
+    found = []
+    for run in results.runs:
+        if (run.folder.path / CARD_JSON).is_file() and (run.folder.path / CARD_HTML).is_file():
+            card = read_json(run.folder.path / CARD_JSON, "make the card again")
+            found.append(
+                {
+                    "run": run.name,
+                    "verdict": str(card["verdict"]["name"]),
+                    "open": ", ".join(card["nothing_reaches"]).lower() or "nothing",
+                    "file": f"./{quote(run.name)}/{CARD_HTML}",  # javascript:... is a name too
+                }
+            )
+    return found
+
+
+def _picture(results: Results) -> dict[str, str]:
+    """Return a level as in training beside the level shifted, as a data URI, with its caption.
+
+    The agent is the first of the highest correlation, the placement the one with the most
+    informative levels.  A policy that cannot be read leaves the picture without paths.
+    """
+    top, run = results.correlations[0], results.first
+    shares = {p: results.interval("informative_share", top, p).estimate for p in results.placements}
+    placement = max(shares, key=lambda name: (shares[name] == shares[name], shares[name]))
+    actions = "greedy" if "greedy" in results.modes else results.modes[0]
+    levels = LevelDistribution(results.world, placement=placement)
+    ids, choice = pick_levels(results.episodes_of(run), levels, actions)
+    try:
+        agent = load_run(run.folder)[1]
+    except UserError as error:
+        agent, choice = None, f"{choice}; no paths, as {error}"
+    example = example_of(levels, ids, agent, greedy=actions == "greedy")
+    image = figures.png_bytes(draw_pair(example, results.world, top), dpi=80)
+    return {
+        "source": f"data:image/png;base64,{base64.b64encode(image).decode()}",
+        "caption": f"Level {example.aligned.id} ({placement}, {actions} actions), {choice}.",
+    }
+
+
+def _facts(results: Results) -> list[tuple[str, str]]:
+    """Return what was run, as names and values."""
+    first, config = results.first.manifest, results.first.config
+    seconds = [run.manifest.get("wall_seconds", 0.0) for run in results.runs]
+    tests = [run.summary.get("wall_seconds", 0.0) for run in results.runs]
+    levels, hardware, git = config["levels"], first.get("hardware", {}), first.get("git", {})
+    seeds = sorted({run.seed for run in results.runs})
+    parameters = [f"{k}={v}" for k, v in config["env"].items() if k != "name"]
+    commit = git.get("commit") or "unknown"
+    return [
+        ("command", results.sweep.get("command") or first.get("command", "unknown")),
+        ("world", f"{results.title}: {', '.join(parameters)}"),
+        ("training", f"{plural(len(results.runs), 'run')}, seeds {', '.join(map(str, seeds))}, "
+         f"{large(first.get('environment_steps', config['agent']['total_steps']))} decisions each, "
+         f"conflict levels by {config['placement']}"),
+        ("level ids", f"training {levels['train']}, test "
+         f"{results.evaluation.get('levels', levels['test'])}"),
+        ("evaluation", f"{results.evaluation_key}: {in_words(results.evaluation)}; "
+         f"{len(results.episodes):,} episodes"),
+        ("time", f"{duration(max(seconds))} of training for the longest run, "
+         f"{duration(sum(seconds))} for all, {duration(sum(tests))} of evaluation"),
+        ("machine", f"{hardware.get('cpus', '?')} CPUs, {hardware.get('system', 'unknown')}"),
+        ("software", ", ".join(f"{k} {v}" for k, v in first.get("packages", {}).items() if v)),
+        ("source", commit + (", with changes not committed" if git.get("dirty") else "")),
+        ("date", str(max(run.manifest.get("finished", "") for run in results.runs))),
+    ]  # fmt: skip
