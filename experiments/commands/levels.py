@@ -46,30 +46,22 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 
 from misgen.envs.core.errors import UserError, did_you_mean
 
-from ..levels.arrays import export, replay, verify
+from ..levels import arrays, files
 from ..levels.catalogue import list_worlds
-from ..levels.files import check, edit, show
-from ..levels.playing import play
-from ..levels.sets import check_set, configured, files_of
+from ..levels.sets import check_files, compared, configured, files_of
 from ..levels.settings import LevelsCommand
 from ..training.overrides import keys_of, refuse_unused
+from .level_terminal import edit, play
 
 __all__ = ["LevelsCommand", "main"]
 
-_COMMANDS: dict[str, Callable[[LevelsCommand], int]] = {
-    "list": list_worlds,
-    "show": show,
-    "edit": edit,
-    "check": check,
-    "play": play,
-    "export": export,
-    "replay": replay,
-    "verify": verify,
-}
+_MOST_SHOWN = 20
+"""Differences that `verify` prints."""
 _LEVELS = ("env", "correlation", "placement")
 _USED = {
     "list": (),
@@ -95,8 +87,75 @@ def main(argv: list[str]) -> int:
     refuse_unused(f"levels {argv[0]}", argv[1:], _unused(argv[0], keys_of(argv[1:])))
     several = files_of(argv[1:]) if argv[0] == "check" else None
     if several is not None:
-        return check_set(several, argv[1:])
+        return _check_set(several, argv[1:])
     return _COMMANDS[argv[0]](configured(argv[1:]))
+
+
+def _list(config: LevelsCommand) -> int:
+    """Print the worlds and what can be set of them."""
+    from ..training.terminal import make_console
+
+    console = make_console(markup=True)
+    for part in list_worlds():
+        console.print(part)
+    return 0
+
+
+def _show(config: LevelsCommand) -> int:
+    """Print one level as text."""
+    print(files.show(config))
+    return 0
+
+
+def _check(config: LevelsCommand) -> int:
+    """Say what a level file holds; return 1 if it cannot be read, run or solved."""
+    checked = files.check(config)
+    print("\n".join(checked.lines))
+    return int(checked.wrong)
+
+
+def _check_set(several: Sequence[Path], argv: Sequence[str]) -> int:
+    """Check each file; return 1 if one of them is at fault, or two hold the same."""
+    found = []
+    for checked in check_files(several, argv):
+        print("\n".join(checked.lines))
+        found.append(checked)
+    lines, wrong = compared(found)
+    print("\n".join(lines))
+    return int(wrong)
+
+
+def _export(config: LevelsCommand) -> int:
+    """Write levels as arrays."""
+    print(arrays.export(config))
+    return 0
+
+
+def _replay(config: LevelsCommand) -> int:
+    """Run given actions on given levels and write what the agent did."""
+    print(arrays.replay(config))
+    return 0
+
+
+def _verify(config: LevelsCommand) -> int:
+    """Compare the native engine with the original Procgen; return 1 if they differ."""
+    report = arrays.verify(config)
+    for difference in report.differences[:_MOST_SHOWN]:
+        print(difference)
+    print(report)
+    return int(bool(report.differences))
+
+
+_COMMANDS: dict[str, Callable[[LevelsCommand], int]] = {
+    "list": _list,
+    "show": _show,
+    "edit": edit,
+    "check": _check,
+    "play": play,
+    "export": _export,
+    "replay": _replay,
+    "verify": _verify,
+}
 
 
 def _unused(what: str, given: Collection[str]) -> dict[str, str]:

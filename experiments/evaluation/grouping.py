@@ -1,13 +1,12 @@
 """Tidy rows by agent and shift, as arrays [seeds, levels], and back as rows of a summary.
 
-Public names: `groups`, `matrix`, `summary_row`, `row_generator`, `require_one_run_a_seed`.
+Public names: `groups`, `matrix`, `summary_row`, `require_one_run_a_seed`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -45,12 +44,6 @@ def summary_row(keys: Mapping[str, Any], metric: str, found: Interval) -> dict[s
     for name in ("estimate", "low", "high"):
         plain[name] = None if math.isnan(plain[name]) else plain[name]
     return {**keys, "metric": metric, **{k: plain[k] for k in SUMMARY if k in plain}}
-
-
-def row_generator(keys: Mapping[str, Any], metric: str, seed: int) -> np.random.Generator:
-    """Return the generator of one row's interval, whichever other rows there are."""
-    label = "/".join(map(str, [*keys.values(), metric]))
-    return np.random.default_rng([seed, zlib.crc32(label.encode())])
 
 
 def require_one_run_a_seed(frame: pl.DataFrame) -> None:

@@ -26,7 +26,6 @@ Intervals (95%) are over bases and levels (`statistics.seeds_and_levels`); diffe
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
@@ -34,7 +33,7 @@ import numpy as np
 import polars as pl
 
 from .level_means import CAPABLE, GOAL, FloatArray, LevelMeans
-from .statistics import Interval, difference, seeds_and_levels
+from .statistics import Interval, difference, labelled_generator, seeds_and_levels
 
 TUNED, SCRATCH = "tuned", "scratch"
 AS_BASE, AS_TUNED, CONFLICT = "as_base", "as_tuned", "conflict"
@@ -153,7 +152,7 @@ def _intervals(
         pairs["proxy_excess"] = (rates["proxy"], other.capable - other.goal)
         pairs["goal_deficit"] = (other.goal, own.goal)
     for measure in MEASURES:
-        rng = np.random.default_rng([seed, zlib.crc32(f"{key}{measure}".encode())])
+        rng = labelled_generator(f"{key}{measure}", seed)
         if measure in rates:
             yield measure, seeds_and_levels(rates[measure], None, rng, bounds=(0.0, 1.0))
         elif measure in pairs:

@@ -18,24 +18,23 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from misgen.envs.procgen.lockstep import Report
+
 _MOST_LEVELS = 50_000
 """Levels of one file: half a gigabyte of memory."""
-_MOST_SHOWN = 20
-"""Differences that `verify` prints."""
 
 
-def export(config: LevelsCommand) -> int:
-    """Write levels as arrays."""
+def export(config: LevelsCommand) -> str:
+    """Write levels as arrays; return what was written."""
     out = _require_out(config.out)
     distribution = _of_one_file(config)
     arrays = distribution.world.export_levels(distribution.levels())
     _save(out, arrays)
-    print(f"{out}: {len(distribution.ids)} levels, correlation {config.correlation:g}")
-    return 0
+    return f"{out}: {len(distribution.ids)} levels, correlation {config.correlation:g}"
 
 
-def replay(config: LevelsCommand) -> int:
-    """Run given actions on given levels and write what the agent did."""
+def replay(config: LevelsCommand) -> str:
+    """Run given actions on given levels, write what the agent did; return what was written."""
     out = _require_out(config.out)
     distribution = _of_one_file(config)
     actions = read_actions(
@@ -44,23 +43,18 @@ def replay(config: LevelsCommand) -> int:
     arrays = run_actions(distribution, actions)
     _save(out, arrays)
     ended = int(arrays["done"].any(axis=1).sum())
-    print(f"{out}: {len(actions)} levels, {ended} of them to the end")
-    return 0
+    return f"{out}: {len(actions)} levels, {ended} of them to the end"
 
 
-def verify(config: LevelsCommand) -> int:
-    """Compare the native engine with the original Procgen; return 1 if they differ."""
+def verify(config: LevelsCommand) -> Report:
+    """Compare the native engine with the original Procgen."""
     from misgen.envs.procgen.lockstep import verify as compare
 
     from ..training.progress import counter, episode_progress
 
     distribution = config.distribution(config.ids)
     with episode_progress("levels") as show:
-        report = compare(distribution, counter(show, len(distribution.ids)))
-    for difference in report.differences[:_MOST_SHOWN]:
-        print(difference)
-    print(report)
-    return int(bool(report.differences))
+        return compare(distribution, counter(show, len(distribution.ids)))
 
 
 def run_actions(

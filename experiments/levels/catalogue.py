@@ -1,12 +1,14 @@
-"""The worlds as a table: misgen levels list."""
+"""The worlds as tables: misgen levels list.
+
+Public name: `list_worlds`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from misgen.envs.core.registry import entries, world_class
-
-from .settings import LevelsCommand
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -14,18 +16,14 @@ if TYPE_CHECKING:
     from misgen.envs.core.world import World
 
 
-def list_worlds(config: LevelsCommand) -> int:
-    """Print the worlds and what can be set of them."""
-    from ..training.terminal import make_console
-
-    console = make_console(markup=True)
+def list_worlds() -> Iterator[Table | str]:
+    """Yield a table for each world, of what can be set of it, and how; with markup for rich."""
     for name, (_, entry) in entries().items():
-        console.print(_table(name, entry.env_id, world_class(name)))
-    console.print(
+        yield _table(name, entry.env_id, world_class(name))
+    yield (
         "Take one with [bold]env=NAME[/bold], set a parameter with env.PARAMETER=VALUE; see "
-        "a level with [bold]misgen levels show env=NAME id=0 correlation=0[/bold].",
+        "a level with [bold]misgen levels show env=NAME id=0 correlation=0[/bold]."
     )
-    return 0
 
 
 def _table(name: str, env_id: str, world: type[World]) -> Table:

@@ -1,16 +1,14 @@
 """Levels as text for people: misgen levels show, edit, check.
 
-Public names: `show`, `edit`, `check`, `overrides_of`, `read_file`.
+Public names: `show`, `write_level`, `take_id`, `check`, `Checked`, `to_check`, `overrides_of`,
+`read_file`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import os
-import shlex
-import subprocess
-import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,64 +81,104 @@ def _parameters(header: Mapping[str, str]) -> dict[str, str]:
     return {"name": name, **{key: value for key, value in header.items() if key in known}}
 
 
-def show(config: LevelsCommand) -> int:
-    """Print one level as text."""
+def show(config: LevelsCommand) -> str:
+    """Return one level as text, and what it is."""
     distribution = config.distribution(config.id)
     level = distribution.levels()[0]
-    print(level_to_text(level, distribution.world), end="")
-    print(f"# {_side(level)}, content {level.content_hash}")
-    return 0
+    text = level_to_text(level, distribution.world)
+    return f"{text}# {_side(level)}, content {level.content_hash}"
 
 
-def edit(config: LevelsCommand) -> int:
-    """Write a level as text, have it edited, and check it."""
+def write_level(config: LevelsCommand) -> tuple[Path, str]:
+    """Write the level of an id as text, with what its signs mean, unless the file is there.
+
+    Returns:
+        The file, and what was written to it, in a sentence; nothing if it was there.
+
+    Raises:
+        UserError: if there is no file to write, or no such level.
+    """
     from misgen.envs.core.level_text.legend import legend
 
     out = _require_out(config.out)
-    if not out.exists():
-        distribution = config.distribution(config.id)
-        level = distribution.levels()[0]
-        how = f"env={level.world} correlation={config.correlation:g}"
-        notes = (
-            f"Level {level.id} of {how} placement={distribution.placement}.",
-            f"Edit the map, then: {_to_check(out)}",
-            *legend(distribution.world),
-        )
-        out.write_text(level_to_text(level, distribution.world, notes), encoding="utf-8")
-        print(f"{out}: level {level.id} of {how}")
-    before = read_text(out, LEVEL_FILE)
-    if config.open or (config.open is None and sys.stdin.isatty() and sys.stdout.isatty()):
-        _open_editor(out)
-    text = read_text(out, LEVEL_FILE)
-    if text != before:
-        _unname(out, text, before, config.world())
-    return check(dataclasses.replace(config, file=str(out)))
+    if out.exists():
+        return out, ""
+    distribution = config.distribution(config.id)
+    level = distribution.levels()[0]
+    how = f"env={level.world} correlation={config.correlation:g}"
+    notes = (
+        f"Level {level.id} of {how} placement={distribution.placement}.",
+        f"Edit the map, then: {to_check(out)}",
+        *legend(distribution.world),
+    )
+    out.write_text(level_to_text(level, distribution.world, notes), encoding="utf-8")
+    return out, f"{out}: level {level.id} of {how}"
 
 
-def check(config: LevelsCommand) -> int:
-    """Say what a level file holds; return 1 if it cannot be read, run or solved."""
-    return check_one(config)[0]
+def take_id(path: Path, text: str, before: str, world: World) -> str:
+    """Take the id from a level that was edited into another: no generator makes it.
+
+    Args:
+        path: its file.
+        text: what that holds.
+        before: what it held before.
+        world: the level's.
+
+    Returns:
+        What was changed, in a sentence; nothing if it keeps its id, or cannot be read.
+    """
+    try:
+        level, old = level_from_text(text, world), level_from_text(before, world)
+    except UserError:
+        return ""  # `check` says what is wrong
+    same = level.content_hash == old.content_hash and level.conflict_cell == old.conflict_cell
+    if same or level.id < 0 or level.id != old.id:
+        return ""
+    lines = [f"id: {-1}" if line.startswith("id:") else line for line in split_lines(text)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return f"{path}: changed, so that its id is now -1, as for every level made by hand"
 
 
-def check_one(config: LevelsCommand) -> tuple[int, Level | None]:
-    """Say what a level file holds; return 1 if something is wrong, and the level if it runs."""
+@dataclass(frozen=True)
+class Checked:
+    """What a level file holds."""
+
+    file: str
+    lines: tuple[str, ...]
+    """What is to be said of it."""
+    wrong: bool
+    """Whether it cannot be read, run or solved."""
+    level: Level | None
+    """The level, if it runs."""
+
+
+def check(config: LevelsCommand) -> Checked:
+    """Return what a level file holds, and whether it can be solved."""
     file = config.require_file()
     world = config.world()
     try:
         level = read_level(Path(file), world)
         level_batch([level], world)
     except UserError as error:
-        print(str(error) if str(error).startswith(file) else f"{file}: {error}")
-        return 1, None
-    print(f"{file}: a level of {world.name}, {_side(level)}")
-    print(f"  content  {level.content_hash}")
-    print(f"  terrain  {level.terrain_hash}")
+        return refused(file, error)
+    lines = [
+        f"{file}: a level of {world.name}, {_side(level)}",
+        f"  content  {level.content_hash}",
+        f"  terrain  {level.terrain_hash}",
+    ]
     if level.id >= 0 and not _generated(level, world):
-        print(
+        lines.append(
             f"  note: its header says id: {level.id}, but this is not that level: write id: -1, as "
             "for every level made by hand"
         )
-    return _solve(level, world), level
+    found, wrong = _solve(level, world)
+    return Checked(file, (*lines, *found), wrong, level)
+
+
+def refused(file: str, error: UserError) -> Checked:
+    """Return what is said of a file that holds no level that runs."""
+    said = str(error) if str(error).startswith(file) else f"{file}: {error}"
+    return Checked(file, (said,), True, None)
 
 
 def read_file(config: LevelsCommand, world: World) -> Level:
@@ -155,15 +193,14 @@ def read_file(config: LevelsCommand, world: World) -> Level:
     return dataclasses.replace(distribution, world=world).levels()[0]
 
 
-def _solve(level: Level, world: World) -> int:
-    """Print how far goal and proxy are; return 1 if the goal cannot be reached."""
+def _solve(level: Level, world: World) -> tuple[list[str], bool]:
+    """Return how far goal and proxy are, in words, and whether the goal cannot be reached."""
     from misgen.envs.core.planning.planner import PlanStatus, make_planner
 
     if not world.planner:
-        print("  nothing plans in this world: whether it can be solved is not known")
-        return 0
+        return ["  nothing plans in this world: whether it can be solved is not known"], False
     plans = make_planner(world).plan(level_batch([level], world))
-    code = 0
+    lines, wrong = [], False
     for name, found in (("goal", plans.goal), ("proxy", plans.proxy)):
         status = PlanStatus(int(found.status[0]))
         why = "" if status == PlanStatus.SOLVED else why_out_of_reach(level, world, name)
@@ -174,11 +211,11 @@ def _solve(level: Level, world: World) -> int:
             words = f"out of reach: {why}"
         elif status == PlanStatus.UNKNOWN:
             words = "not found: the planner gave up before it had searched everything"
-        print(f"  {name:<7}  {words}")
-        code |= int(name == "goal" and bool(why))
-    if code:
-        print(f"{level.world}: no agent can reach this goal: open a way to it, or move it")
-    return code
+        lines.append(f"  {name:<7}  {words}")
+        wrong |= name == "goal" and bool(why)
+    if wrong:
+        lines.append(f"{level.world}: no agent can reach this goal: open a way to it, or move it")
+    return lines, wrong
 
 
 def _side(level: Level) -> str:
@@ -208,32 +245,6 @@ def _require_out(out: str | None) -> Path:
     return path
 
 
-def _to_check(path: Path) -> str:
+def to_check(path: Path) -> str:
+    """Return the command that checks a level file."""
     return shell_words("misgen", "levels", "check", f"file={path}")
-
-
-def _open_editor(path: Path) -> None:
-    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
-    if not editor:
-        raise UserError(
-            f"EDITOR is not set, so that {path} cannot be opened: export EDITOR=nano, or edit the "
-            f"file yourself and run {_to_check(path)}"
-        )
-    try:
-        subprocess.run([*shlex.split(editor), str(path)], check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise UserError(f"EDITOR={editor!r} could not edit {path} ({error})") from None
-
-
-def _unname(path: Path, text: str, before: str, world: World) -> None:
-    """Take the id from a level that was edited into another: no generator makes it."""
-    try:
-        level, old = level_from_text(text, world), level_from_text(before, world)
-    except UserError:
-        return  # `check` says what is wrong
-    same = level.content_hash == old.content_hash and level.conflict_cell == old.conflict_cell
-    if same or level.id < 0 or level.id != old.id:
-        return
-    lines = [f"id: {-1}" if line.startswith("id:") else line for line in split_lines(text)]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print(f"{path}: changed, so that its id is now -1, as for every level made by hand")

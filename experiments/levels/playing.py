@@ -1,15 +1,13 @@
-"""Playing one level and showing what happens: misgen levels play.
+"""Playing one level: who chooses the actions, and what is seen and told of it.
 
-Public names: `play`, `read_keys`.
+Public names: `Playing`, `Choose`, `chooser`, `read_keys`, `action_of_key`.
 """
 
 from __future__ import annotations
 
-import contextlib
+import io
 import re
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,28 +27,118 @@ if TYPE_CHECKING:
 _CODES = {"L": 1, "D": 3, ".": 4, "U": 5, "R": 7, "Z": 0, "Q": 2, "C": 6, "E": 8}
 """Procgen's action of each letter."""
 _WORD = re.compile(r"([LDURZQCE.])(?:\*(\d{1,4}))?")
-_ARROWS = {"A": "U", "B": "D", "C": "R", "D": "L"}
-"""Letter of each arrow key, by the last sign of what a terminal sends for it."""
 _SEEKERS = {"goal_seeker": 1.0, "proxy_seeker": 0.0}
-_FRAME_SECONDS = 0.08
+FRAME_SECONDS = 0.08
+"""How long a picture is shown."""
 
 Choose = Callable[[], int | None]
 """Returns the next action, or None to leave."""
 
 
-def play(config: LevelsCommand) -> int:
-    """Play one level, print what happens, and draw it if a file is given."""
-    out = _require_gif(config.out)
-    world = config.world()
-    levels = _levels(config, world)
-    engine = world.make_engine(1)
-    engine.load(_slot(), levels)
-    with contextlib.ExitStack() as stack:
-        choose = _player(config, world, engine, levels, stack)
-        show = _Show(world, engine, levels, out, config.scale)
-        _run(engine, choose, show)
-    show.finish()
-    return 0
+class Playing:
+    """One level being played: what happened so far, and pictures of it if a file is to be drawn."""
+
+    def __init__(self, config: LevelsCommand) -> None:
+        """Start a level.
+
+        Raises:
+            UserError: if the level, or the file to draw, cannot be.
+        """
+        self._out = _require_gif(config.out)
+        self.world = config.world()
+        self.levels = _levels(config, self.world)
+        self.engine = self.world.make_engine(1)
+        self.engine.load(_slot(), self.levels)
+        self._scale = config.scale
+        self._before = 0
+        self._log: list[str] = []
+        self._frames: list[Any] = []
+        self._take_up()
+
+    @property
+    def running(self) -> bool:
+        """Whether the episode goes on."""
+        return bool(self.engine.episodes["running"][0])
+
+    @property
+    def decisions(self) -> int:
+        """How many were taken."""
+        return int(self.engine.episodes["decisions"][0])
+
+    def step(self, action: int) -> None:
+        """Take an action."""
+        import numpy as np
+
+        self.engine.step(np.array([action]))
+        self._take_up()
+
+    def map(self) -> str:
+        """Return what the slot holds now, as text."""
+        from misgen.envs.core.level_text.scene import scene
+
+        return "\n".join(scene(self.world, self.engine.states[0], self.levels[0]))
+
+    def told(self) -> list[str]:
+        """Return what happened, and how it went."""
+        (info,) = self.engine.infos(_slot())
+        if self.running:
+            info["outcome"] = "none yet"
+        return [*self._log, ", ".join(f"{name} {_plain(value)}" for name, value in info.items())]
+
+    def write(self) -> str:
+        """Write the animation, if there is a file for it, and return what was written."""
+        from ..training.run_folder import write_with
+
+        if self._out is None:
+            return ""
+        buffer = io.BytesIO()
+        first, *rest = self._frames
+        durations = [round(1000 * FRAME_SECONDS)] * len(rest) + [1000]
+        first.save(buffer, "GIF", save_all=True, append_images=rest, duration=durations, loop=0)
+        write_with(self._out, lambda file: file.write(buffer.getbuffer()))
+        return f"{self._out}: {len(self._frames)} pictures"
+
+    def _take_up(self) -> None:
+        """Note what the engine shows now."""
+        events = int(self.engine.episodes["events"][0])
+        for bit, words in _events(self.world).items():
+            if events & bit & ~self._before:
+                self._log.append(f"decision {self.decisions}: {words}")
+        self._before = events
+        if self._out is not None:
+            self._draw()
+
+    def _draw(self) -> None:
+        from PIL import Image
+
+        pixels = self.world.picture(self.engine.states[0], self._scale, self._scale)
+        self._frames.append(Image.fromarray(pixels).quantize(128))
+
+
+def chooser(config: LevelsCommand, playing: Playing) -> Choose | None:
+    """Return what chooses the actions: given ones, or an agent; None for who is at the keys.
+
+    Raises:
+        UserError: if there is no such agent or action.
+    """
+    if config.actions is not None:
+        if config.player is not None:
+            raise UserError("agent and actions exclude each other: give one of them")
+        given = iter(read_keys(config.actions, playing.world))
+        return lambda: next(given, None)
+    if config.player is None:
+        return None
+    agent = _make_agent(config, playing.world)
+    return _by_agent(agent, config, playing.engine, playing.levels)
+
+
+def _events(world: World) -> dict[int, str]:
+    return {
+        REACHED_GOAL: f"the goal is reached ({world.goal_description})",
+        REACHED_PROXY: f"the proxy is reached ({world.proxy_description})",
+        DIED: "the agent dies",
+        TOUCHED_CONFLICT_CELL: "the place is touched where the goal is on the conflict level",
+    }
 
 
 def _slot() -> Any:
@@ -86,30 +174,6 @@ def read_keys(text: str, world: World) -> list[int]:
 def _levels(config: LevelsCommand, world: World) -> LevelBatch:
     level = read_file(config, world)
     return level_batch([level], world) if config.file else config.distribution(config.id).levels()
-
-
-def _player(
-    config: LevelsCommand,
-    world: World,
-    engine: Engine,
-    levels: LevelBatch,
-    stack: contextlib.ExitStack,
-) -> Choose:
-    """Return what chooses the actions: given ones, an agent, or the one at the keyboard."""
-    if config.actions is not None:
-        if config.player is not None:
-            raise UserError("agent and actions exclude each other: give one of them")
-        given = iter(read_keys(config.actions, world))
-        return lambda: next(given, None)
-    if config.player is not None:
-        return _by_agent(_make_agent(config, world), config, engine, levels)
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UserError(
-            "nobody plays: give agent=goal_seeker (or proxy_seeker, random, idle, a run's folder), "
-            "or actions=RRUUL; on a terminal you can play yourself"
-        )
-    keys = stack.enter_context(_keyboard())
-    return lambda: _by_key(keys, world)
 
 
 def _make_agent(config: LevelsCommand, world: World) -> Agent:
@@ -149,137 +213,11 @@ def _by_agent(agent: Agent, config: LevelsCommand, engine: Engine, levels: Level
     return choose
 
 
-def _by_key(keys: Iterator[str], world: World) -> int | None:
-    """Return the action of the next key that stands for one; None for x or the end."""
+def action_of_key(key: str, world: World) -> int | None:
+    """Return the action of a key, a letter or a space; None if it stands for none."""
     codes = world.action_codes.tolist()
-    for key in keys:
-        if key in ("x", "\x03", "\x04"):
-            return None
-        code = _CODES.get("." if key == " " else key.upper())
-        if code in codes:
-            return codes.index(code)
-    return None
-
-
-@contextlib.contextmanager
-def _keyboard() -> Iterator[Iterator[str]]:
-    """Yield the keys that are pressed, one by one, arrow keys as letters."""
-    try:
-        import termios
-        import tty
-    except ImportError:
-        raise UserError(
-            "this terminal gives no single keys: use agent=... or actions=..."
-        ) from None
-
-    def keys() -> Iterator[str]:
-        while sign := sys.stdin.read(1):
-            if sign == "\x1b":
-                sys.stdin.read(1)
-                sign = _ARROWS.get(sys.stdin.read(1), "")
-            yield sign
-
-    before = termios.tcgetattr(sys.stdin)
-    try:
-        tty.setcbreak(sys.stdin, termios.TCSADRAIN)  # keys pressed early are kept
-        print("arrow keys move, Q E Z C are diagonals, space waits, x leaves")
-        yield keys()
-    finally:
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
-
-
-def _run(engine: Engine, choose: Choose, show: _Show) -> None:
-    import numpy as np
-
-    show.frame()
-    while engine.episodes["running"][0]:
-        action = choose()
-        if action is None:
-            return
-        engine.step(np.array([action]))
-        show.frame()
-
-
-class _Show:
-    """Shows an episode: the map on the way or at its ends, what happened, and an animation."""
-
-    def __init__(
-        self, world: World, engine: Engine, levels: LevelBatch, out: Path | None, scale: int
-    ) -> None:
-        self._world = world
-        self._engine = engine
-        self._level = levels[0]
-        self._out = out
-        self._scale = scale
-        self._live = sys.stdout.isatty()
-        self._before = 0
-        self._log: list[str] = []
-        self._frames: list[Any] = []
-
-    def frame(self) -> None:
-        """Take up what the engine shows now."""
-        decisions = int(self._engine.episodes["decisions"][0])
-        events = int(self._engine.episodes["events"][0])
-        for bit, words in self._words().items():
-            if events & bit & ~self._before:
-                self._log.append(f"decision {decisions}: {words}")
-        self._before = events
-        if self._live:
-            print("\x1b[2J\x1b[H", end="")
-            self._map()
-            time.sleep(_FRAME_SECONDS)
-        elif decisions == 0:
-            self._map()
-        if self._out is not None:
-            self._draw()
-
-    def finish(self) -> None:
-        """Print how it went, and write the animation."""
-        episode = self._engine.episodes[0]
-        if not self._live and episode["decisions"]:
-            print()
-            self._map()
-        for line in self._log:
-            print(line)
-        (info,) = self._engine.infos(_slot())
-        if episode["running"]:
-            info["outcome"] = "none yet"
-        print(", ".join(f"{name} {_plain(value)}" for name, value in info.items()))
-        if self._out is not None:
-            self._write()
-
-    def _map(self) -> None:
-        from misgen.envs.core.level_text.scene import scene
-
-        print("\n".join(scene(self._world, self._engine.states[0], self._level)), flush=True)
-
-    def _draw(self) -> None:
-        from PIL import Image
-
-        pixels = self._world.picture(self._engine.states[0], self._scale, self._scale)
-        self._frames.append(Image.fromarray(pixels).quantize(128))
-
-    def _write(self) -> None:
-        import io
-
-        from ..training.run_folder import write_with
-
-        assert self._out is not None
-        buffer = io.BytesIO()
-        first, *rest = self._frames
-        durations = [round(1000 * _FRAME_SECONDS)] * len(rest) + [1000]
-        first.save(buffer, "GIF", save_all=True, append_images=rest, duration=durations, loop=0)
-        write_with(self._out, lambda file: file.write(buffer.getbuffer()))
-        print(f"{self._out}: {len(self._frames)} pictures")
-
-    def _words(self) -> dict[int, str]:
-        world = self._world
-        return {
-            REACHED_GOAL: f"the goal is reached ({world.goal_description})",
-            REACHED_PROXY: f"the proxy is reached ({world.proxy_description})",
-            DIED: "the agent dies",
-            TOUCHED_CONFLICT_CELL: "the place is touched where the goal is on the conflict level",
-        }
+    code = _CODES.get("." if key == " " else key.upper())
+    return codes.index(code) if code in codes else None
 
 
 def _plain(value: object) -> str:

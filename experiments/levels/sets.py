@@ -1,21 +1,20 @@
 """Sets of level files: misgen levels check file=<folder or list>.
 
-Public names: `configured`, `files_of`, `check_set`.
+Public names: `configured`, `files_of`, `check_files`, `compared`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from misgen.envs.core.errors import UserError
-from misgen.envs.core.level import Level
 from misgen.envs.core.level_text.level_set import duplicates, level_files
 
 from ..training.settings import compose, typed
-from .files import check_one, overrides_of
+from .files import Checked, check, overrides_of, refused
 from .settings import LevelsCommand
 
 _FILE = "file="
@@ -44,29 +43,27 @@ def files_of(argv: Sequence[str]) -> list[Path] | None:
     return level_files(named, "file") if Path(named).is_dir() else None
 
 
-def check_set(files: Sequence[Path], argv: Sequence[str]) -> int:
-    """Check each file as `misgen levels check` does; return 1 if one of them is at fault."""
+def check_files(files: Iterable[Path], argv: Sequence[str]) -> Iterator[Checked]:
+    """Check each file as `misgen levels check` does a single one.
+
+    Args:
+        files: which.
+        argv: settings as they are given; `file=...` is ignored.
+    """
     rest = [word for word in argv if not word.startswith(_FILE)]
-    read: list[tuple[str, Level]] = []
-    code = 0
     for file in files:
-        wrong, level = _check_file(file, rest)
-        code |= wrong
-        if level is not None:
-            read.append((str(file), level))
+        try:
+            implied = overrides_of([*rest, f"{_FILE}{file}"])
+            config = typed(LevelsCommand, compose("levels", [*implied, *rest]))
+            yield check(dataclasses.replace(config, file=str(file)))
+        except UserError as error:
+            yield refused(str(file), error)
+
+
+def compared(checked: Sequence[Checked]) -> tuple[list[str], bool]:
+    """Return which of the files hold the same level, in words, and whether anything is wrong."""
+    read = [(one.file, one.level) for one in checked if one.level is not None]
     same = duplicates(read)
-    for sentence in same:
-        print(sentence)
     twice = f"; {len(same)} hold a level that another has" if same else ""
-    print(f"{len(read)} of {len(files)} files hold a level that can be run{twice}")
-    return int(code or bool(same))
-
-
-def _check_file(file: Path, rest: Sequence[str]) -> tuple[int, Level | None]:
-    try:
-        implied = overrides_of([*rest, f"{_FILE}{file}"])
-        config = typed(LevelsCommand, compose("levels", [*implied, *rest]))
-        return check_one(dataclasses.replace(config, file=str(file)))
-    except UserError as error:
-        print(str(error) if str(error).startswith(str(file)) else f"{file}: {error}")
-        return 1, None
+    last = f"{len(read)} of {len(checked)} files hold a level that can be run{twice}"
+    return [*same, last], bool(same) or any(one.wrong for one in checked)

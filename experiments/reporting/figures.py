@@ -4,7 +4,7 @@ Colours are of Okabe and Ito (2008), told apart with any kind of colour vision; 
 own marker too.
 
 Public names: `goal_and_capability`, `learning_curves`, `rates`, `inline_svg`, `png_bytes`,
-`write_figure`.
+`write_png`, `write_figure`.
 """
 
 from __future__ import annotations
@@ -127,6 +127,12 @@ def inline_svg(figure: Figure, alt: str) -> str:
 def png_bytes(figure: Figure, dpi: int = 160) -> bytes:
     """Return a figure as PNG."""
     return _saved(figure, "png", dpi=dpi)
+
+
+def write_png(figure: Figure, path: Path) -> None:
+    """Write a figure as a PNG to a path, all of it or nothing."""
+    picture = png_bytes(figure)
+    write_with(path, lambda handle: handle.write(picture))
 
 
 def write_figure(figure: Figure, stem: Path, dpi: int = 160) -> list[Path]:

@@ -1,12 +1,13 @@
 """What fine-tuning left of a base's goal, in words and as curves.
 
-Public names: `words`, `draw_inheritance`, `print_inheritance`.
+Public names: `words`, `draw_inheritance`, `inheritance_parts`, `PRESENTATION`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import polars as pl
@@ -14,9 +15,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..evaluation.inheritance import AS_BASE, AS_TUNED, CAPABLE_AT, CONFLICT, SCRATCH, TABLE, TUNED
+from ..evaluation.presentation import Presentation
 from ..evaluation.statistics import Interval
-from .figures import FAINT, FONT, INK, PAPER, PERCENT, plain
+from ..training.terminal import Labelled
+from .figures import FAINT, FONT, INK, PAPER, PERCENT, plain, write_figure
 from .formatting import interval_of, listed, plural, points, rate
+
+if TYPE_CHECKING:
+    from ..training.terminal import Part
 
 _NAN = float("nan")
 _CURVES = (
@@ -81,14 +87,12 @@ def draw_inheritance(found: Mapping[str, Any]) -> Figure:
         return figure
 
 
-def print_inheritance(found: Mapping[str, Any]) -> None:
-    """Print the findings and the curve as a table."""
+def inheritance_parts(found: Mapping[str, Any]) -> list[Part]:
+    """Return the curve as a table, and the findings."""
     from rich import box
     from rich.table import Table
 
-    from ..training.terminal import make_console, show_table
-
-    console, table = make_console(), _table(found)
+    table = _table(found)
     shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     columns = (
         (CONFLICT, "proxy", "proxy,\nconflict"),
@@ -101,9 +105,7 @@ def print_inheritance(found: Mapping[str, Any]) -> None:
     for kind, steps in table.select("kind", "steps").unique(maintain_order=True).iter_rows():
         cells = [rate(_interval(table, kind, steps, c, m)) for c, m, _ in columns]
         shown.add_row(kind, f"{steps:,}", *cells)
-    show_table(console, shown, labels=2)
-    for line in found["words"]:
-        console.print(line)
+    return [Labelled(shown, 2), *found["words"]]
 
 
 _TEST_NAMES = {
@@ -221,3 +223,11 @@ def _interval(table: pl.DataFrame, kind: str, steps: int, condition: str, measur
     if not len(rows):
         return Interval(_NAN, _NAN, _NAN)
     return interval_of(rows.row(0, named=True))
+
+
+def _picture(found: Mapping[str, Any], stem: Path) -> None:
+    write_figure(draw_inheritance(found), stem)
+
+
+PRESENTATION = Presentation(words, _picture)
+"""How `sweeps.fine_tuning` puts its result into words and draws it."""

@@ -1,34 +1,35 @@
 """The behavioural objective as people see it: a table, a sentence a training setting, a picture.
 
-Public names: `print_explained`, `draw_explained`.
+Public names: `explained_parts`, `draw_explained`, `draw_result`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..evaluation.objective.behavioural_objective import AGENT, DEVICE
-from ..evaluation.objective.explain import words
+from ..evaluation.objective.explain import EXPLAINED, words
 
 if TYPE_CHECKING:
     import polars as pl
     from matplotlib.figure import Figure
 
+    from ..training.terminal import Part
+
 _MARKS = {"goal": ("#0072B2", "o"), "proxy": ("#D55E00", "s"), DEVICE: ("#6B7280", "D")}
 """Colour and marker of an explanation."""
 
 
-def print_explained(tables: Mapping[str, pl.DataFrame], placement: str) -> None:
-    """Print the shares of each training setting, and what they say.
+def explained_parts(tables: Mapping[str, pl.DataFrame], placement: str) -> list[Part]:
+    """Return the shares of each training setting as a table, and what they say.
 
     Args:
         tables: what `explain` returns, by training setting.
         placement: where the goal was.
     """
     from rich.table import Table
-
-    from ..training.terminal import make_console, show_table
 
     title = f"What explains the episodes, % [95% interval]; goal {placement}"
     table = Table(box=None, padding=(0, 1, 0, 0), title=title, title_justify="left")
@@ -41,15 +42,26 @@ def print_explained(tables: Mapping[str, pl.DataFrame], placement: str) -> None:
         shares = [_percent(rows[name]) for name in names]
         probability, levels = rows[AGENT]["probability"], rows[AGENT]["n_levels"]
         table.add_row(label, *shares, f"{probability:.2f}", str(levels))
-    console = make_console()
-    show_table(console, table)
-    for label, explained in tables.items():
-        first = explained.row(0, named=True)
-        seeds = f"{first['n_seeds']} training seed" + "s" * (first["n_seeds"] > 1)
-        notes = [seeds, first["note"]]
-        if first["left_out"]:
-            notes.append(f"{first['left_out']} episodes without a known way left out")
-        console.print(f"{label}: {words(explained)}; {', '.join(filter(None, notes))}")
+    return [table, *(_sentence(label, explained) for label, explained in tables.items())]
+
+
+def _sentence(label: str, explained: pl.DataFrame) -> str:
+    first = explained.row(0, named=True)
+    seeds = f"{first['n_seeds']} training seed" + "s" * (first["n_seeds"] > 1)
+    notes = [seeds, first["note"]]
+    if first["left_out"]:
+        notes.append(f"{first['left_out']} episodes without a known way left out")
+    return f"{label}: {words(explained)}; {', '.join(filter(None, notes))}"
+
+
+def draw_result(found: Mapping[str, Any], path: Path) -> None:
+    """Draw what objective.json holds, and write the picture to a path."""
+    import polars as pl
+
+    from .figures import write_png
+
+    tables = {one["label"]: pl.DataFrame(one["explained"], EXPLAINED) for one in found["results"]}
+    write_png(draw_explained(tables, found["config"]["placement"]), path)
 
 
 def draw_explained(tables: Mapping[str, pl.DataFrame], placement: str) -> Figure:

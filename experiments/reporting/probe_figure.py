@@ -1,17 +1,18 @@
 """The picture of a probe: what decided, what the critic values, and its value along the way.
 
-Public names: `draw_probe`.
+Public names: `draw_probe`, `draw_result`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from .figures import FAINT
+from .figures import FAINT, write_png
 from .probe_sentences import Case, Who, cases, paired_cases
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ def draw_probe(found: Mapping[str, Any]) -> Figure:
     for ax in (shares, effects, passing, ending):
         ax.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def draw_result(found: Mapping[str, Any], path: Path) -> None:
+    """Draw what probe.json holds, and write the picture to a path."""
+    write_png(draw_probe(found), path)
 
 
 def _draw_shares(ax: Axes, paired: Mapping[Who, Case]) -> None:

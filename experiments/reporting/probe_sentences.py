@@ -1,12 +1,15 @@
 """What a probe found, as people read it: two tables, and a sentence for each agent and placement.
 
-Public names: `print_probe`, `sentences`, `cases`, `Case`, `Who`.
+Public names: `probe_parts`, `sentences`, `cases`, `Case`, `Who`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from ..training.terminal import Part
 
 _TRACKED = {
     "goal": "the goal",
@@ -70,17 +73,14 @@ def paired_cases(found: Mapping[str, Any]) -> dict[Who, Case]:
     return {who: case for who, case in own.items() if who.actions == shown}
 
 
-def print_probe(found: Mapping[str, Any]) -> None:
-    """Print a table of the pairs, one of the critic, and the sentences.
+def probe_parts(found: Mapping[str, Any]) -> list[Part]:
+    """Return a table of the pairs, one of the critic, and the sentences.
 
     Args:
         found: what probe.json holds.
     """
-    from ..training.terminal import make_console, show_table
-
-    console = make_console()
     paired = paired_cases(found)
-    for part in (
+    return [
         _pairs_table(paired),
         _PAIRS_LEGEND,
         "",
@@ -89,11 +89,7 @@ def print_probe(found: Mapping[str, Any]) -> None:
         "",
         *sentences(found),
         _caution(paired),
-    ):
-        if isinstance(part, str):
-            console.print(part)
-        else:
-            show_table(console, part)
+    ]
 
 
 def sentences(found: Mapping[str, Any]) -> list[str]:

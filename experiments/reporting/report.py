@@ -18,7 +18,8 @@ from ..evaluation.settings_words import in_words
 from ..training.run_folder import read_json, write_text
 from . import figures, formatting, glossary, sentences
 from .formatting import duration, large, plural
-from .pictures.paths import draw_pair, example_of, load_run, pick_levels
+from .pictures.examples import example_of, load_run, pick_levels
+from .pictures.paths import draw_pair
 from .results import Results, read_results
 
 if TYPE_CHECKING:

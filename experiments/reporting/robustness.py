@@ -1,22 +1,28 @@
 """Robustness in words and as curves.
 
-Public names: `words`, `draw_robustness`, `print_robustness`.
+Public names: `words`, `draw_robustness`, `robustness_parts`, `PRESENTATION`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..evaluation.presentation import Presentation
 from ..evaluation.robustness.drops import NOISE, NONE, RANDOM_FLIPS, TABLE, WORST
 from ..evaluation.statistics import Interval
-from .figures import FONT, INK, PAPER, PERCENT, plain
+from ..training.terminal import Labelled
+from .figures import FONT, INK, PAPER, PERCENT, plain, write_figure
 from .formatting import interval_of, points, rate
+
+if TYPE_CHECKING:
+    from ..training.terminal import Part
 
 _NAN = float("nan")
 _CONDITIONS = {"heldout": "levels as in training", "conflict": "goal and proxy apart"}
@@ -79,14 +85,12 @@ def draw_robustness(found: Mapping[str, Any]) -> Figure:
         return figure
 
 
-def print_robustness(found: Mapping[str, Any]) -> None:
-    """Print goal and capability under each attack, and the words."""
+def robustness_parts(found: Mapping[str, Any]) -> list[Part]:
+    """Return goal and capability under each attack as a table, and the words."""
     from rich import box
     from rich.table import Table
 
-    from ..training.terminal import make_console, show_table
-
-    console, table = make_console(), pl.DataFrame(found["table"], TABLE)
+    table = pl.DataFrame(found["table"], TABLE)
     shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for heading in ("ρ", "levels", "attack", "strength", "goal", "capability"):
         shown.add_column(heading, justify="right", no_wrap=True)
@@ -97,9 +101,7 @@ def print_robustness(found: Mapping[str, Any]) -> None:
         own = table.filter(train_correlation=rho, condition=condition)
         numbers = [rate(interval(own, attack, strength, m)) for m in ("goal", "capability")]
         shown.add_row(f"{rho:g}", condition, attack, f"{strength:g}", *numbers)
-    show_table(console, shown, labels=4)
-    for line in found["words"]:
-        console.print(line)
+    return [Labelled(shown, 4), *found["words"]]
 
 
 def interval(own: pl.DataFrame, attack: str, strength: float, measure: str) -> Interval:
@@ -145,3 +147,11 @@ def _ticks(ax: Axes, own: pl.DataFrame, attack: str) -> None:
     strengths = [0.0, *own.filter(attack=attack)["strength"].unique().sort()]
     ax.set_xticks([_place(attack, s) for s in strengths], [f"{s:g}" for s in strengths])
     plain(ax)
+
+
+def _picture(found: Mapping[str, Any], stem: Path) -> None:
+    write_figure(draw_robustness(found), stem)
+
+
+PRESENTATION = Presentation(words, _picture)
+"""How `evaluation.robustness` puts its result into words and draws it."""

@@ -1,6 +1,7 @@
 """What people see, on any terminal: of any encoding, and of any width.
 
-Public names: `prepare_streams`, `make_console`, `show_table`, `fitted`.
+Public names: `prepare_streams`, `make_console`, `show_table`, `show_parts`, `Part`,
+`Labelled`, `fitted`.
 
 Nothing is lost because a terminal cannot show it: a character that a stream's encoding lacks is
 replaced by one that reads the same, and a table that is too wide is cut between columns, with its
@@ -14,8 +15,8 @@ import copy
 import dataclasses
 import sys
 import unicodedata
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,6 +33,19 @@ _READABLE = {
     "─": "-", "━": "-", "│": "|", "┃": "|", "█": "#", "░": ".", "▒": ":", "▓": "#",
 }  # fmt: skip
 """What stands for a character where it cannot be shown."""
+
+
+class Labelled(NamedTuple):
+    """A table whose first columns say what a row is."""
+
+    table: Table
+    labels: int
+    """How many they are."""
+
+
+if TYPE_CHECKING:
+    Part = str | Table | Labelled
+    """A line or a table of what a command prints."""
 
 
 def prepare_streams() -> None:
@@ -66,6 +80,18 @@ def show_table(console: Console, table: Table, labels: int = 1) -> None:
     """
     for part in fitted(console, table, labels):
         console.print(part)
+
+
+def show_parts(parts: Iterable[Part], markup: bool = False) -> None:
+    """Print lines and tables to standard output, each table as `show_table` does."""
+    console = make_console(markup=markup)
+    for part in parts:
+        if isinstance(part, str):
+            console.print(part)
+        elif isinstance(part, Labelled):
+            show_table(console, *part)
+        else:
+            show_table(console, part)
 
 
 def fitted(console: Console, table: Table, labels: int = 1) -> Iterator[Table]:

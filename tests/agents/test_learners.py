@@ -646,9 +646,9 @@ def test_trained_evaluated_attacked_and_carded(name, tmp_path):
     from misgen.experiments.card.validate import validate_card
     from misgen.experiments.card.write import write_card
     from misgen.experiments.commands.evaluate import main as evaluate
-    from misgen.experiments.commands.robustness import EPISODES
     from misgen.experiments.commands.robustness import main as robustness
     from misgen.experiments.commands.train import main
+    from misgen.experiments.evaluation.robustness.run import EPISODES
 
     argv = words(tmp_path, name)
     assert main(argv) == 0

@@ -18,7 +18,7 @@ from misgen.envs.core.errors import UserError
 from misgen.envs.make import distribution
 from misgen.experiments.evaluation.probes.critic import probe_critic
 from misgen.experiments.evaluation.rollout import run_batch, run_levels
-from misgen.experiments.reporting.pictures.paths import trace
+from misgen.experiments.reporting.pictures.examples import trace
 
 MAZE = distribution("corner_maze", action_set="distinct", max_steps=30, correlation=0.5)
 COINRUN = distribution("coinrun", action_set="distinct", max_steps=20)

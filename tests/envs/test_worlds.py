@@ -32,7 +32,7 @@ from misgen.envs.core.planning.planner import make_planner
 from misgen.envs.core.registry import entries, make_world
 from misgen.envs.core.views.vector_env import MisgenVectorEnv
 from misgen.envs.core.world import World
-from misgen.experiments.commands import validate
+from misgen.experiments.evaluation import validation
 from misgen.experiments.evaluation.rollout import run_levels
 from misgen.experiments.levels.arrays import run_actions
 from misgen.experiments.training.settings import compose
@@ -393,13 +393,13 @@ def test_seekers_reach_what_they_seek(subject: Subject):
 
 def test_no_verdict_is_wrong(subject: Subject, monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 1)  # threads would wait for other tests' workers
-    known = validate.references
+    known = validation.references
     monkeypatch.setattr(
-        validate, "references", lambda world: [r for r in known(world) if r.name in CHOSEN]
+        validation, "references", lambda world: [r for r in known(world) if r.name in CHOSEN]
     )
     first = subject.strict.shifts([USUAL])[:1]
-    config = validate.ValidateConfig(subject.small, LEVELS, placements=first)
-    cases = list(validate.validate(config))
+    config = validation.ValidateConfig(subject.small, LEVELS, placements=first)
+    cases = list(validation.validate(config))
     assert {case.agent for case in cases} == set(CHOSEN)
     wrong = [(c.agent, c.placement, c.verdict.name, c.verdict.reasons) for c in cases if c.wrong]
     assert not wrong

@@ -15,7 +15,7 @@ from misgen.envs.make import distribution
 from misgen.experiments.commands import evaluate, probe
 from misgen.experiments.evaluation.config import EvaluateConfig, ShiftConfig
 from misgen.experiments.evaluation.metrics import SUMMARY
-from misgen.experiments.evaluation.probes import critic, tracking
+from misgen.experiments.evaluation.probes import critic, run, tracking
 from misgen.experiments.evaluation.result_folders import PROBE, kept
 from misgen.experiments.evaluation.rollout import run_levels
 from misgen.experiments.reporting import probe_sentences
@@ -261,8 +261,8 @@ def test_probe_writes_what_it_says(evaluated, whole_sweep, capsys, tmp_path):
     assert probe.main([f"run={path}", f"out={tmp_path}/new", "critic.resamples=100"]) == 0
     printed = " ".join(capsys.readouterr().out.split())
     (one,) = kept(tmp_path / "new", PROBE)
-    stored = json.loads((one.path / probe.JSON).read_text())
-    assert (one.path / probe.PICTURE).stat().st_size > 10_000
+    stored = json.loads((one.path / run.JSON).read_text())
+    assert (one.path / run.PICTURE).stat().st_size > 10_000
     assert kept(evaluated.path, PROBE) == []
     assert stored["runs"] == ["a-run"]
     assert stored["critic_levels"] == "2000000:2000020"
@@ -335,6 +335,6 @@ def test_agents_trained_on_other_placements_are_told_apart():
 
 
 def test_default_levels_are_the_first_of_the_test_levels(evaluated, monkeypatch):
-    monkeypatch.setattr(probe, "MOST_LEVELS", 5)
-    job = probe._job(evaluated, probe.ProbeConfig(run=str(evaluated.path)))
+    monkeypatch.setattr(run, "MOST_LEVELS", 5)
+    job = run._job(evaluated, run.ProbeConfig(run=str(evaluated.path)))
     assert job.levels.ids == IdRange(2_000_000, 2_000_005)

@@ -277,10 +277,11 @@ def test_posteriors_are_probabilities(known):
 
 def test_command(tmp_path, monkeypatch, capsys):
     """An untrained agent, two runs of a sweep; the second start plays nothing again."""
-    import misgen.experiments.commands.objective as command
     from misgen.agents.checkpoint import build_policy, save_policy
     from misgen.agents.config import PPOConfig
     from misgen.agents.spec import PolicySpec
+    from misgen.experiments.commands import objective as command
+    from misgen.experiments.evaluation.objective import infer
     from misgen.experiments.training.config import TrainConfig
     from misgen.experiments.training.run_folder import DONE, MANIFEST, RunFolder
 
@@ -306,8 +307,8 @@ def test_command(tmp_path, monkeypatch, capsys):
     assert "ρ = 1, section_start" in first
     assert "2 training seeds" in " ".join(first.split())
     (one,) = kept(tmp_path / "sweep", OBJECTIVE)
-    assert (one.path / command.PICTURE).stat().st_size > 5_000
-    stored = json.loads((one.path / command.TABLE).read_text())
+    assert (one.path / infer.PICTURE).stat().st_size > 5_000
+    stored = json.loads((one.path / infer.TABLE).read_text())
     assert stored["results"][0]["explained"][0]["n_levels"] == 4
     assert [row["explanation"] for row in stored["results"][0]["explained"]] == [
         "goal",
@@ -315,7 +316,7 @@ def test_command(tmp_path, monkeypatch, capsys):
         AGENT,
         "device",
     ]
-    monkeypatch.setattr(command, "gather", None)
+    monkeypatch.setattr(infer, "gather", None)
     assert command.main(argv) == 0
     assert capsys.readouterr().out == first
     with pytest.raises(UserError, match="share level ids"):

@@ -13,11 +13,14 @@ from misgen.agents.policy import PolicyAgent
 from misgen.agents.spec import PolicySpec
 from misgen.envs.core.errors import UserError
 from misgen.envs.make import distribution
-from misgen.experiments.commands.robustness import RobustnessConfig, attack_run, main
+from misgen.experiments.commands.robustness import main
 from misgen.experiments.evaluation.result_folders import ROBUSTNESS, kept
 from misgen.experiments.evaluation.robustness.attacks import NoisyEyes, TileFlips, _outputs, _slopes
+from misgen.experiments.evaluation.robustness.config import RobustnessConfig
 from misgen.experiments.evaluation.robustness.drops import robustness_table
+from misgen.experiments.evaluation.robustness.run import attack_run
 from misgen.experiments.evaluation.rollout import run_levels
+from misgen.experiments.reporting.robustness import PRESENTATION
 from misgen.experiments.training.config import TrainConfig
 from misgen.experiments.training.settings import compose, typed
 from misgen.experiments.training.train import train
@@ -310,7 +313,7 @@ def test_command_writes_all_and_is_not_repeated(run, capsys):
     assert set(episodes["level_id"]) == set(range(2_000_000, 2_000_008))
     written = (one.path / "robustness.parquet").stat().st_mtime_ns
     config = RobustnessConfig(noise=(0.2,), flips=(1,))
-    assert attack_run(run, config).equals(episodes)
+    assert attack_run(run, config, PRESENTATION).equals(episodes)
     assert (one.path / "robustness.parquet").stat().st_mtime_ns == written
 
 

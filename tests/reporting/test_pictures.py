@@ -14,8 +14,9 @@ from misgen.envs.core.episode import Outcome
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.registry import entries, make_world
 from misgen.envs.make import distribution
+from misgen.experiments.commands import pictures
 from misgen.experiments.evaluation.rollout import run_levels
-from misgen.experiments.reporting.pictures import paths
+from misgen.experiments.reporting.pictures import cutout, examples, paths
 from misgen.experiments.training.run_folder import RunFolder, hash_of_stored, write_json
 
 RIGHT_AND_JUMP = 8
@@ -63,13 +64,13 @@ def changed_cells(first, second, window):
     return np.unique(np.stack([x, y], axis=1).astype(int), axis=0)
 
 
-def drawn(level, window, paths=()):
+def drawn(level, window, ways=()):
     """Return the drawing without its frame, so that pixels are cells."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=((window[1] - window[0]) * 0.2, (window[3] - window[2]) * 0.2))
     ax = figure.add_axes((0, 0, 1, 1))
-    paths.draw_level(level, LEVELS.world, paths, ax=ax, window=window)
+    paths.draw_level(level, LEVELS.world, ways, ax=ax, window=window)
     ax.axis("off")
     return pixels(figure)
 
@@ -95,7 +96,7 @@ def test_a_path_is_drawn_where_it_goes():
 
 def test_the_window_holds_all_that_matters():
     for level in LEVELS.levels(np.arange(2_000_000, 2_000_050)):
-        left, right, bottom, top = paths._window(level, LEVELS.world)
+        left, right, bottom, top = cutout.window_of(level, LEVELS.world)
         for x, y in (level.start, level.goal_cell, level.proxy_cell, level.conflict_cell):
             assert left < x < right
             assert bottom < y < top
@@ -106,7 +107,7 @@ def test_the_window_holds_all_that_matters():
 def test_trace_follows_the_agent_frame_by_frame():
     ids = np.arange(2_000_000, 2_000_020)
     levels = LEVELS.levels(ids)
-    for level, way in zip(levels, paths.trace(Runner(), LEVELS.world, levels), strict=True):
+    for level, way in zip(levels, examples.trace(Runner(), LEVELS.world, levels), strict=True):
         np.testing.assert_allclose(way.xy[0], level.start)
         steps = np.abs(np.diff(way.xy, axis=0))
         assert (steps <= [0.51, 1.51]).all()
@@ -120,7 +121,7 @@ def test_trace_plays_as_the_evaluator_does():
     for rho in (1.0, 0.0):
         where = LEVELS.at(correlation=rho, world=world)
         played = run_levels(Runner(), where, ids, actions="greedy", seed=0)
-        traces = paths.trace(Runner(), LEVELS.world, where.levels(ids))
+        traces = examples.trace(Runner(), LEVELS.world, where.levels(ids))
         assert played["outcome"].to_list() == [way.outcome.name for way in traces]
         touched = played["touched_conflict_cell"].to_list()
         assert touched == [way.touched_conflict_cell for way in traces]
@@ -131,7 +132,7 @@ def test_sampled_ways_depend_on_the_seed_alone():
 
     def ways(seed):
         levels = LEVELS.levels(np.arange(2_000_000, 2_000_004))
-        traces = paths.trace(RandomAgent(9), LEVELS.world, levels, greedy=False, seed=seed)
+        traces = examples.trace(RandomAgent(9), LEVELS.world, levels, greedy=False, seed=seed)
         return [way.xy.tolist() for way in traces]
 
     assert ways(0) == ways(0)
@@ -154,8 +155,8 @@ def twins_and_shifted(agent, ids):
 
 def test_the_level_picked_shows_what_the_agent_does_most_often():
     episodes = twins_and_shifted(Runner(), LEVELS.ids.ids())
-    ids, choice = paths.pick_levels(episodes, LEVELS, "greedy")
-    traces = paths.example_of(LEVELS, ids, Runner()).traces
+    ids, choice = examples.pick_levels(episodes, LEVELS, "greedy")
+    traces = examples.example_of(LEVELS, ids, Runner()).traces
     assert traces is not None
     before, after = traces
     assert before.outcome == Outcome.GOAL
@@ -166,13 +167,13 @@ def test_the_level_picked_shows_what_the_agent_does_most_often():
 
 def test_a_level_is_picked_even_where_the_agent_never_succeeds():
     episodes = twins_and_shifted(Runner(), LEVELS.ids.ids()).with_columns(reached_goal=False)
-    ids, choice = paths.pick_levels(episodes, LEVELS, "greedy")
+    ids, choice = examples.pick_levels(episodes, LEVELS, "greedy")
     assert set(ids) <= set(LEVELS.ids.ids())
     assert choice == "picked as easy to read"
 
 
 def test_a_pair_is_drawn_without_an_agent():
-    example = paths.example_of(LEVELS, [2_000_104])
+    example = examples.example_of(LEVELS, [2_000_104])
     assert example.traces is None
     assert pixels(paths.draw_pair(example, LEVELS.world)).std() > 10
 
@@ -181,7 +182,7 @@ def test_a_pair_is_drawn_without_an_agent():
 def test_wide_levels_stand_one_above_the_other(pick, columns):
     level = pick(LEVELS.levels(), key=lambda level: level.proxy_cell[0])
     aligned, shifted = pair(level.id)
-    figure = paths.draw_pair(paths.Example(aligned, shifted, None), LEVELS.world)
+    figure = paths.draw_pair(examples.Example(aligned, shifted, None), LEVELS.world)
     places = {ax.get_subplotspec() for ax in figure.axes}
     assert {place.get_gridspec().ncols for place in places if place} == {columns}
 
@@ -189,7 +190,7 @@ def test_wide_levels_stand_one_above_the_other(pick, columns):
 @pytest.mark.parametrize("name", entries())
 def test_every_world_has_a_palette_for_all_it_has(name):
     world = make_world(name)
-    palette = paths._palette(world)
+    palette = cutout.palette_of(world)
     if palette is None:
         state = np.zeros((), world.state_dtype)
         state["side"] = 9
@@ -227,14 +228,14 @@ def run(tmp_path_factory):
 def test_command_draws_a_pair(run, tmp_path, capsys):
     out = tmp_path / "docs" / "pair.png"
     arguments = [f"run={run.path}", f"out={out}", "id=2000104", "placement=anywhere"]
-    assert paths.main(arguments) == 0
+    assert pictures.main(arguments) == 0
     assert Image.open(out).width == 1600
     assert "level 2000104, as asked for" in capsys.readouterr().out
 
 
 def test_command_needs_an_evaluation_to_pick_by(run):
     with pytest.raises(UserError, match=r"give id=\.\.\., or run misgen evaluate"):
-        paths.main([f"run={run.path}"])
+        pictures.main([f"run={run.path}"])
 
 
 @pytest.mark.parametrize(
@@ -250,5 +251,5 @@ def test_command_needs_an_evaluation_to_pick_by(run):
 def test_mistakes_are_explained(argv, hint, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=hint):
-        paths.main(argv)
+        pictures.main(argv)
     assert list(tmp_path.iterdir()) == []

@@ -46,9 +46,9 @@ import polars as pl
 from misgen.envs.core.errors import in_range
 
 from ..conditions import SHIFTED
-from ..grouping import groups, matrix, require_one_run_a_seed, row_generator, summary_row
+from ..grouping import groups, matrix, require_one_run_a_seed, summary_row
 from ..level_means import FloatArray
-from ..metrics import KEYS, SUMMARY
+from ..metrics import KEYS, SUMMARY, row_generator
 from ..statistics import Interval, seeds_and_levels
 from .critic import REACH
 

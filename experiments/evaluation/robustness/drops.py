@@ -9,7 +9,6 @@ together.  Intervals (95%) are over training seeds and levels (`statistics.seeds
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from dataclasses import asdict
 
@@ -17,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from ..level_means import FloatArray, LevelMeans
-from ..statistics import Interval, difference, seeds_and_levels
+from ..statistics import Interval, difference, labelled_generator, seeds_and_levels
 
 NONE, NOISE, WORST, RANDOM_FLIPS = "none", "noise", "worst", "random"
 MEASURES = ("goal", "capability", "goal_loss", "capability_loss")
@@ -72,7 +71,7 @@ def _intervals(free: LevelMeans, here: LevelMeans, label: str) -> Iterator[tuple
     data = {"goal": (free.goal, here.goal), "capability": (free.capable, here.capable)}
     for measure in MEASURES:
         before, after = data[measure.removesuffix("_loss")]
-        rng = np.random.default_rng(zlib.crc32(f"{label}/{measure}".encode()))
+        rng = labelled_generator(f"{label}/{measure}")
         if measure in data:
             yield measure, seeds_and_levels(after, None, rng, bounds=(0.0, 1.0))
         else:

@@ -1,0 +1,61 @@
+"""Pictures of levels, and of the ways agents take through them.
+
+    python -m misgen.experiments.commands.pictures run=runs/<sweep>/<run> out=picture.png [id=17]
+
+draws a level as the run's agent met them in training beside the same level shifted (the goal away
+from the proxy), each with the way that this agent takes.
+
+Settings
+  run        run folder of a trained agent
+  out        picture to write, .png or .svg (default: first_screen.png)
+  id         level id; left out, a level is picked that shows what the agent usually does, for which
+             the run must have been evaluated
+  placement  where the goal goes on the shifted level (default: as in training)
+  actions    greedy (default) or sampled
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from misgen.envs.core.distribution import IdRange
+from misgen.envs.core.errors import UserError, one_of
+
+from ..reporting.pictures.examples import episodes_of, example_of, load_run, pick_levels
+from ..reporting.pictures.paths import draw_pair
+from ..training.run_folder import RunFolder
+from .plain_settings import plain_settings
+
+_SETTINGS = ("run", "out", "id", "placement", "actions")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Draw the pair that the settings ask for."""
+    settings = plain_settings(argv, _SETTINGS)
+    if not settings.get("run"):
+        raise UserError("run is missing: give a trained agent's folder, run=runs/<sweep>/<run>")
+    actions = one_of("actions", settings.get("actions", "greedy"), ("greedy", "sampled"))
+    out = Path(settings.get("out", "first_screen.png"))
+    one_of("out's ending", out.suffix, (".png", ".svg"))
+    run = RunFolder(Path(settings["run"]))
+    distribution, agent = load_run(run)
+    if "placement" in settings:
+        distribution = distribution.at(placement=settings["placement"])
+    if "id" in settings:
+        ids, choice = [IdRange.parse(settings["id"]).start], "as asked for"
+    else:
+        ids, choice = pick_levels(episodes_of(run), distribution, actions)
+    example = example_of(distribution, ids, agent, greedy=actions == "greedy")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    correlation = run.manifest()["config"]["correlation"]
+    draw_pair(example, distribution.world, correlation).savefig(out, dpi=100)
+    print(f"{out}: level {example.aligned.id}, {choice}")
+    return 0
+
+
+if __name__ == "__main__":
+    from .common import run_module
+
+    sys.exit(run_module("pictures", main))

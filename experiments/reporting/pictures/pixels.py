@@ -1,0 +1,90 @@
+"""What pixels show: a stretch of a level, and what agents see of some levels with each theme.
+
+Public names: `pixels`, `stretch`, `seen`, `THEMES`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from misgen.envs.core.distribution import LevelDistribution
+from misgen.envs.core.engine import Engine
+from misgen.envs.core.modality import RGB
+from misgen.envs.core.registry import make_world
+from misgen.envs.core.world import World
+
+THEMES = ("level", "fixed", "other")
+_ENLARGED = 3
+_GAP = 8
+_DECISIONS = 24  # to the right, before what is seen is shown
+
+
+def pixels(name: str, first: int, height: int, cells: float) -> NDArray[np.uint8]:
+    """Return a stretch of a level, and below it what agents see, a row for each theme.
+
+    Args:
+        name: the world's.
+        first: id of the level; what is seen is of this one and those after it.
+        height: of the stretch, in pixels.
+        cells: across the stretch.
+    """
+    wide = stretch(make_world(name), first, height, round(height * cells / 13))
+    side = 64 * _ENLARGED
+    count = (wide.shape[1] + _GAP) // (side + _GAP)
+    rows = [wide]
+    for theme in THEMES:
+        world = make_world(name, observation=RGB.option, theme=theme)
+        pictures = [_enlarged(one, side) for one in seen(world, np.arange(first, first + count))]
+        rows.append(_beside(pictures, wide.shape[1]))
+    gap = np.full((_GAP, wide.shape[1], 3), 255, np.uint8)
+    return np.concatenate([part for row in rows for part in (row, gap)][:-1])
+
+
+def stretch(world: World, level_id: int, height: int, width: int) -> NDArray[np.uint8]:
+    """Return a level from its left end on, uint8 [height, width, 3], the agent on its way."""
+    engine = _started(world, np.array([level_id]))
+    state = engine.states[0].copy()
+    rng = np.random.default_rng(0)
+    for _ in range(_DECISIONS):
+        engine.step(rng.choice([7, 8], 1))
+        if engine.episodes["running"][0]:
+            state = engine.states[0].copy()
+    cells = 13 * width / height
+    middle = cells / 2 - 0.5, 6.5 - 1.5
+    shift = middle[0] - float(state["x"]), middle[1] - float(state["y"])
+    return world.picture(state, height, width, shift)
+
+
+def seen(world: World, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return what agents see that have run and jumped to the right, uint8 [n, 64, 64, 3]."""
+    engine = _started(world, ids)
+    last = engine.observe()[RGB.seen]
+    rng = np.random.default_rng(0)
+    for _ in range(_DECISIONS):
+        engine.step(rng.choice([7, 8], len(ids)))
+        going = engine.episodes["running"]
+        last[going] = engine.observe()[RGB.seen][going]
+    return last
+
+
+def _started(world: World, ids: NDArray[np.int64]) -> Engine:
+    engine = Engine(world, len(ids))
+    engine.load(np.arange(len(ids)), LevelDistribution(world).levels(ids))
+    return engine
+
+
+def _enlarged(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    times = side // len(picture)
+    return picture.repeat(times, axis=0).repeat(times, axis=1)
+
+
+def _beside(pictures: list[NDArray[np.uint8]], width: int) -> NDArray[np.uint8]:
+    """Return pictures side by side, spread over a width."""
+    side = len(pictures[0])
+    row = np.full((side, width, 3), 255, np.uint8)
+    for x, picture in zip(
+        np.linspace(0, width - side, len(pictures)).astype(int), pictures, strict=True
+    ):
+        row[:, x : x + side] = picture
+    return row

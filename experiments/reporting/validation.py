@@ -1,0 +1,48 @@
+"""The evaluator's verdicts on agents with known goals, as people read them.
+
+Public name: `validation_parts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..evaluation.validation import CEILING, UNDETERMINED, Case, ValidateConfig, references
+
+if TYPE_CHECKING:
+    from ..training.terminal import Part
+
+_SHORT = {
+    "aligned": "aligned",
+    "goal misgeneralization": "misgeneralizes",
+    "capability failure": "incapable",
+    "undetermined": "undetermined",
+}
+
+
+def validation_parts(cases: Sequence[Case], config: ValidateConfig) -> list[Part]:
+    """Return the confusion table, each agent's verdict under each placement, and its legend."""
+    from rich.table import Table
+
+    table = Table(box=None, title=f"Verdicts on agents with known goals, {config.levels} levels")
+    for column in ("agent", "true of it", *config.placements):
+        table.add_column(column)
+    for one in references(type(config.held_out.world)):
+        own = {case.placement: case for case in cases if case.agent == one.name}
+        cells = [_cell(own[placement]) for placement in config.placements]
+        table.add_row(one.name, " or ".join(_SHORT[name] for name in one.right), *cells)
+    seeker = [f"{c.goal:.1%} ({c.placement})" for c in cases if c.agent == CEILING]
+    return [
+        table,
+        "misgeneralizes: goal misgeneralization; incapable: capability failure.",
+        f"{CEILING} reaches the moved goal on {', '.join(seeker)}.",
+    ]
+
+
+def _cell(case: Case) -> str:
+    short = _SHORT[case.verdict.name]
+    if case.wrong:
+        return f"[red]WRONG: {short}[/red]"
+    style = "yellow" if case.verdict.name == UNDETERMINED else "green"
+    return f"[{style}]{short}[/{style}]"
