@@ -85,6 +85,8 @@ def algorithm(name: str, field: str = "agent.algorithm") -> Algorithm:
         UserError: if there is none, two packages call theirs so, or its package is at fault.
     """
     others = _others()  # first of all: it refuses names that are taken twice
+    if name == "external":
+        return _external()
     if name in OWN:
         return OWN[name]
     if name not in others:
@@ -160,6 +162,13 @@ def require_settings(
                 f"leave it out, and choose the algorithm with agent={name} and not by "
                 f"{path}algorithm"
             )
+
+
+def _external() -> Algorithm:
+    """Return what stands for the algorithm of agents that were trained elsewhere."""
+    from .external.config import TITLE, ExternalConfig
+
+    return Algorithm(ExternalConfig, "", TITLE)
 
 
 @lru_cache

@@ -17,7 +17,7 @@ import contextlib
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 import safetensors
@@ -31,6 +31,7 @@ from misgen.envs.core.processes import replace
 
 from .algorithms import make_learner
 from .base import TrainedAgent
+from .external.record import load_external, read_record
 from .spec import DESCRIPTION, MAX_DESCRIPTION_BYTES, PolicySpec
 
 WEIGHTS = "policy.safetensors"
@@ -74,6 +75,8 @@ def load_agent(
 ) -> TrainedAgent:
     """Load a saved policy as an agent for an environment with these spaces.
 
+    An agent that was trained elsewhere is made again, where it is trusted.
+
     Args:
         folder: what `save_policy` wrote.
         observation_space: the environment's, of a single slot.
@@ -84,6 +87,9 @@ def load_agent(
     Raises:
         UserError: if a file is missing, damaged, or not what it should be, or the spaces differ.
     """
+    record = read_record(folder)
+    if record is not None:
+        return cast("TrainedAgent", load_external(record, folder))
     policy, spec, _ = load_policy(folder, observation_space, action_space)
     learner = make_learner(spec.algorithm)
     return learner.agent(policy.to(device), spec, name or spec.algorithm)

@@ -62,6 +62,9 @@ class LearnerConfig:
     """Whether a run that was stopped or killed goes on from its last saved state; otherwise it
     starts from its beginning."""
 
+    unknown: ClassVar[tuple[str, ...]] = ()
+    """What is not known of the training; of misgen's own, nothing."""
+
     algorithm: str = ""
     """Name of the algorithm: the one that these settings belong to."""
     total_steps: int = 3_000_000

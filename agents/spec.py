@@ -217,10 +217,15 @@ def read_spec(folder: str | Path) -> tuple[PolicySpec, str]:
 def weights_checksum(folder: str | Path) -> str:
     """Return the SHA-256 of a saved policy's weights, as its description has it.
 
+    Of an agent that was trained elsewhere: what tells it from others.
+
     Raises:
         UserError: if there is no description, or it is damaged.
     """
-    return read_spec(folder)[1]
+    from .external.record import read_record
+
+    record = read_record(folder)
+    return record.identity_sha256 if record else read_spec(folder)[1]
 
 
 def require_encoder(encoder: str, observation_space: gymnasium.Space[Any]) -> None:

@@ -14,7 +14,8 @@ import polars as pl
 
 from misgen.agents.algorithms import algorithm_title
 from misgen.agents.checkpoint import WEIGHTS, load_policy
-from misgen.agents.spec import read_spec
+from misgen.agents.external.record import read_record
+from misgen.agents.spec import DESCRIPTION, read_spec
 
 from ..evaluation.result_folders import COMPARISON
 from ..evaluation.sampling import training_note
@@ -28,6 +29,7 @@ from ..evaluation.verdict import (
 from ..protocols.comparison.config import world_facts
 from ..protocols.spec import is_shipped, protocol_from
 from ..training.run_folder import MANIFEST, now, provenance, read_json
+from . import external
 from .compute import NOT_COUNTED, network_cost, training_flops
 from .evidence import BELIEVED, Evidence, Item, digest
 from .findings import finding
@@ -96,12 +98,16 @@ def build_card(evidence: Evidence) -> dict[str, Any]:
             **{k: provenance()[k] for k in ("git", "packages")},
             "episodes_played_again": evidence.replayed.played,
             "episodes": evidence.replayed.of,
+            "not_replayed": evidence.not_replayed or None,
         },
     }
 
 
 def _agent(evidence: Evidence) -> dict[str, Any]:
     run = evidence.run
+    record = read_record(run.folder.path)
+    if record is not None:
+        return external.agent_facts(run, record)
     spec, _ = read_spec(run.folder.path)
     return {
         "run": f"{run.config.slug}-{run.config.hash}",
@@ -119,23 +125,29 @@ def _agent(evidence: Evidence) -> dict[str, Any]:
 def _training(evidence: Evidence) -> dict[str, Any]:
     config, manifest = evidence.run.config, evidence.run.manifest
     levels = manifest.get("training_levels", {})
-    return {
-        "correlation": config.correlation,
-        "proxy_correlations": config.proxy_correlations,
-        "placement": config.placement,
-        "level_ids": str(config.levels.ranges["train"]),
-        "levels": levels.get("levels"),
-        "realised_correlation": levels.get("realised_correlation"),
-        "conflict_levels": levels.get("conflict_levels"),
-        **({"sampled": training_note(levels)} if levels.get("sampled") else {}),
-        "seed": config.seed,
-        "world_parameters": {k: v for k, v in config.env.items() if k != "name"},
-        "config_hash": str(manifest.get("config_hash")),
-    }
+    return external.hide_unknown(
+        config.agent.unknown,
+        {
+            "correlation": config.correlation,
+            "proxy_correlations": config.proxy_correlations,
+            "placement": config.placement,
+            "level_ids": str(config.levels.ranges["train"]),
+            "levels": levels.get("levels"),
+            "realised_correlation": levels.get("realised_correlation"),
+            "conflict_levels": levels.get("conflict_levels"),
+            **({"sampled": training_note(levels)} if levels.get("sampled") else {}),
+            "seed": config.seed,
+            "world_parameters": {k: v for k, v in config.env.items() if k != "name"},
+            "config_hash": str(manifest.get("config_hash")),
+        },
+    )
 
 
 def _compute(evidence: Evidence) -> dict[str, Any]:
     run = evidence.run
+    record = read_record(run.folder.path)
+    if record is not None:
+        return external.compute_facts(record)
     world = run.config.world
     policy, _, _ = load_policy(run.folder.path, world.observation_space, world.action_space)
     cost, steps = network_cost(policy), int(run.manifest["environment_steps"])
@@ -341,7 +353,8 @@ def _episodes(item: Item) -> int | None:
 
 def _files(evidence: Evidence) -> Iterator[dict[str, Any]]:
     folder = evidence.run.folder.path
-    for name in (MANIFEST, WEIGHTS):
+    weights = DESCRIPTION if read_record(folder) else WEIGHTS
+    for name in (MANIFEST, weights):
         yield _file(evidence, "training", folder / name, BELIEVED)
     for item in (*evidence.items.values(), *evidence.protocols):
         for file in item.files:

@@ -21,6 +21,8 @@ class CardConfig(Choice):
     """Card to validate."""
     replay: str = str(REPLAY)
     """Episodes of each kind to play again: a number, or all."""
+    trust: bool = False
+    """Make an agent that was trained elsewhere again, which runs the code that makes it."""
 
     def __post_init__(self) -> None:
         """Refuse an impossible number.

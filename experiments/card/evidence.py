@@ -21,6 +21,7 @@ from typing import Any
 import polars as pl
 
 from misgen.agents.checkpoint import load_agent
+from misgen.agents.external.record import read_record
 from misgen.agents.spec import weights_checksum
 from misgen.envs.core.errors import UserError
 
@@ -32,7 +33,7 @@ from ..training.run_folder import file_sha256 as digest
 from ..training.settings import typed
 from ..training.trained_run import TrainedRun
 from .modes import EVALUATION, OBJECTIVE, PROBE, ROBUSTNESS, SUPPLY_CHAIN, SURFACE
-from .replay import REPLAY, Replayed, replay_evaluation, replay_protocol
+from .replay import REPLAY, Replayed, not_replayed, replay_evaluation, replay_protocol
 from .sources import Choice, Sources
 
 _HINT = "make it again with its command, or restore it"
@@ -41,6 +42,10 @@ _DAMAGED = (
 )  # fmt: skip
 _SAME = 1e-6  # scores that differ by less are equal
 PLAYED_AGAIN = "computed from episodes, of which a sample is played again"
+PLAYED_IF_TRUSTED = (
+    "computed from episodes; the agent was trained elsewhere, and a sample of them is played again "
+    "only where its code is trusted"
+)
 COMPUTED = "computed from episodes"
 BELIEVED = "taken from the file"
 
@@ -78,6 +83,8 @@ class Evidence:
     """Hash of the evaluation's settings."""
     replayed: Replayed = field(default_factory=Replayed)
     """Episodes that were played again."""
+    not_replayed: str = ""
+    """Why the agent's own were not, in a sentence; empty: they were."""
     outside: tuple[Kept, ...] = ()
     """Results that lie in other folders."""
 
@@ -118,6 +125,7 @@ def read_evidence(
         reader.evaluation_key,
         reader.replayed,
         tuple(sources.outside),
+        not_replayed(run.folder.path) if replay else "",
     )
 
 
@@ -135,7 +143,8 @@ def _policy(run: TrainedRun) -> str:
             "misgen made it; train the agent again"
         )
     world = run.config.world
-    load_agent(run.folder.path, world.observation_space, world.action_space)
+    if not not_replayed(run.folder.path):
+        load_agent(run.folder.path, world.observation_space, world.action_space)
     return weights_checksum(run.folder.path)
 
 
@@ -156,6 +165,8 @@ class _Reader:
         self._comparison = comparison
         self._replay = replay
         self.replayed = Replayed(0, 0)
+        external = read_record(run.folder.path) is not None
+        self._checked = PLAYED_IF_TRUSTED if external else PLAYED_AGAIN
         self.left_out: list[str] = []
         self.evaluation_key = ""
 
@@ -223,7 +234,7 @@ class _Reader:
             "verdicts": verdicts,
             "levels": summary.get("levels", {}),
         }
-        return Item(EVALUATION, (file, one.main), found, PLAYED_AGAIN)
+        return Item(EVALUATION, (file, one.main), found, self._checked)
 
     def _supply_chain(self, one: Kept) -> Item:
         """Compute what a fine-tuning left anew from its episodes."""
@@ -284,7 +295,7 @@ class _Reader:
         rows = read_parquet(details, hint=_HINT)
         self.replayed += replay_protocol(self._run, protocol, stored, rows, self._replay)
         found = _scored_anew(one.main, stored, rows, self._threshold(stored, protocol))
-        return Item(protocol.name, (details, one.main), found, PLAYED_AGAIN)
+        return Item(protocol.name, (details, one.main), found, self._checked)
 
     def _threshold(self, stored: Mapping[str, Any], protocol: Any) -> float:
         """Return the threshold that the comparison at hand gives, if the protocol was run with it.

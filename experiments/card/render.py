@@ -90,6 +90,16 @@ def flops(value: float | None) -> str:
     return "FLOPs not counted" if value is None else f"{value:.2g} FLOPs".replace("e+", "e")
 
 
+def told_by(external: Mapping[str, Any]) -> str:
+    """Return what tells an agent that was trained elsewhere from others."""
+    return _TOLD_BY[external["identified_by"]]
+
+
+_TOLD_BY = {
+    "weights": "its weights",
+    "answers": "what it answers in a trial",
+    "name": "its name alone, as it answers differently each time",
+}
 _HERE = Path(__file__).parent
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _MARKS = str.maketrans({"<": "&lt;", "&": "&amp;", **{mark: f"\\{mark}" for mark in "\\`*|~"}})
@@ -116,6 +126,7 @@ def _environment(escape: bool) -> jinja2.Environment:
         power=power,
         reached=reached,
         flops=flops,
+        told_by=told_by,
         large=large,
         listed=listed,
         explained=explained,

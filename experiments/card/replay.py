@@ -6,7 +6,8 @@ for everybody, and another as soon as a byte of the file changes.  Before that, 
 evaluation is held against what can be told without playing: which levels, repeats and labels there
 must be, and that the columns of a row agree with one another.
 
-Public names: `ALL`, `REPLAY`, `Replayed`, `parse_replay`, `replay_evaluation`, `replay_protocol`.
+Public names: `ALL`, `REPLAY`, `Replayed`, `parse_replay`, `replay_evaluation`, `replay_protocol`,
+`not_replayed`.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
+from misgen.agents.external.record import read_record, why_not_playable
 from misgen.envs.core.distribution import IdRange
 from misgen.envs.core.episode import Outcome
 from misgen.envs.core.errors import UserError
@@ -90,7 +93,8 @@ def replay_evaluation(
         return Replayed(0, len(episodes))
     config = typed(EvaluateConfig, {**settings, "threads": 1}, "evaluation.")
     where = conditions(run.config.distribution, run.test_ids(config.levels), config)
-    jobs = jobs_of(run, where, config)
+    silent = _Silent(run.config.agent.name) if not_replayed(run.folder.path) else None
+    jobs = jobs_of(run, where, config, silent)
     _require_columns(episodes)
     _require_labels(run, episodes)
     _require_agreement(episodes)
@@ -113,11 +117,12 @@ def replay_evaluation(
             raise UserError(f"no stored episodes are of {_named(job)}: {_AGAIN}")
         _require_levels(job, stored)
         sample = _sample(stored, sha256, "/".join(key), replay)
-        _require_same(job, sample, config.seed)
+        if job.agent is not silent:
+            _require_same(job, sample, config.seed)
         if job.condition.name == SHIFTED:
             facts = sample if replay >= ALL else sample.head(_FACTS)
             _require_facts(job, facts, config.planned)
-        played += len(sample)
+        played += len(sample) if job.agent is not silent else 0
     return Replayed(played, len(episodes))
 
 
@@ -143,7 +148,7 @@ def replay_protocol(
 
     settings = stored["config"]
     most = max(settings["budgets"])
-    if not replay:
+    if not replay or not_replayed(run.folder.path):
         return Replayed(0, most)
     cheap = protocol.most is None and most <= WHOLE
     budget = most if cheap else min(most, replay)
@@ -155,6 +160,31 @@ def replay_protocol(
             f"that are stored{_first(found, known)}: {_AGAIN}"
         )
     return Replayed(budget, most)
+
+
+def not_replayed(folder: Path) -> str:
+    """Return why the episodes of a run's agent cannot be played again here; empty: they can.
+
+    Those of an agent that was trained elsewhere can be where it can be made again, and is trusted.
+    """
+    record = read_record(folder)
+    why = why_not_playable(record) if record else ""
+    return f"The agent's own episodes were not played again: {why}." if why else ""
+
+
+class _Silent:
+    """Stands for an agent that cannot be asked."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def start(self, slots: Any, levels: Any) -> None:
+        """Refuse to play."""
+        raise UserError(f"agent {self.name!r} cannot be asked: evaluate it again")
+
+    def probabilities(self, observation: Any, engine: Any) -> Any:
+        """Refuse to play."""
+        raise UserError(f"agent {self.name!r} cannot be asked: evaluate it again")
 
 
 _AGAIN = "they were changed, or made by another agent or version; make them again"

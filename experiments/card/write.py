@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from misgen.agents.external.source import trusting
 from misgen.envs.core.errors import UserError
 
 from ..evaluation.result_folders import CARD_HTML, CARD_JSON, CARD_MARKDOWN
@@ -46,7 +47,8 @@ def write_card(folder: RunFolder, config: CardConfig | None = None) -> dict[str,
             does not do what is stored.
     """
     config = config or CardConfig()
-    evidence = read_evidence(folder.path, config, replay=parse_replay(config.replay))
+    with trusting(config.trust):
+        evidence = read_evidence(folder.path, config, replay=parse_replay(config.replay))
     card = build_card(evidence)
     copy_outside(folder.path, evidence.outside, evidence.comparison)
     write_json(folder.path / CARD_JSON, card)

@@ -46,6 +46,8 @@ Settings
   replay         how many episodes of each condition, placement, action mode and agent to replay
                  (default: 64; protocols of up to 2,000 episodes in full); the hash of their file
                  decides which; all: every one; 0: none
+  trust          recreate an agent that was trained elsewhere, which runs its code; without trust its
+  episodes are not replayed, and the card says so
 """
 
 from __future__ import annotations
@@ -53,6 +55,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from misgen.agents.external.source import trusting
 from misgen.envs.core.errors import UserError
 
 from ..card.config import CardConfig
@@ -87,7 +90,8 @@ def main(argv: list[str]) -> int:
         print(
             f"  not evaluated: {unknown}\n  {again['episodes_played_again']:,} of "
             f"{again['episodes']:,} episodes played again, all as stored\n"
-            f"  {folder.path / CARD_HTML}"
+            + (f"  {again['not_replayed']}\n" if again["not_replayed"] else "")
+            + f"  {folder.path / CARD_HTML}"
         )
     return 0
 
@@ -102,7 +106,8 @@ def _validate(config: CardConfig) -> int:
     folder = Path(config.run) if config.run else path.parent
     card = read_json(path, "misgen card writes cards")
     comparison_table(config.comparison)
-    wrong = validate_card(card, folder, config, replay=parse_replay(config.replay))
+    with trusting(config.trust):
+        wrong = validate_card(card, folder, config, replay=parse_replay(config.replay))
     for sentence in wrong:
         print(sentence)
     if wrong:

@@ -23,6 +23,9 @@ Examples:
   misgen evaluate run=... backend=procgen                the same agent in the original Procgen
   misgen evaluate power difference=0.1                   how many seeds and levels are needed
   misgen evaluate run=... accident_repeats=50            estimate accidents more precisely
+  misgen evaluate agent=my_module:make_agent env=coinrun correlation=0.98     an agent of your own
+                     (docs/bring_your_own_agent.md); agent=model.zip trust=true for a zip of
+                     stable-baselines3, which runs code when it is loaded
   misgen evaluate protocol=counterfactual_pairs run=...  one protocol of configs/protocol, or
                      protocol=/path/mine.yaml; writes <run>/protocols/<name>-<hash>/protocol.json
   misgen evaluate protocol=iid run=... budgets=[100,1000] comparison=runs/comparison-coinrun
@@ -48,7 +51,20 @@ Settings (misgen evaluate run=... --cfg prints them all with their values)
                      if the agent touches the goal's cell there in under 10% of them
   planned            also plan for a goal-seeker and a proxy-seeker on the shifted levels: which
                      goals lie on the way to the proxy, and which cannot be reached
+  shift.levels, shift.correlations
+                     for a surface: how many test levels to play (0: all), and their correlations
   seed               seed of the sampled actions
+  trust              recreate an agent that was trained elsewhere, which runs its code
+
+Settings of an agent of your own (agent=...), beside those
+  agent              module:function; the module is searched for in the working directory first, and
+                     the function is called with the arguments that its parameters name: world,
+                     observation_space, action_space, seed
+  env                the world that it was trained in, and its parameters: env=coinrun env.mode=easy
+  correlation, placement, train_levels, train_seed
+                     what is known about its training; what is left out is recorded as unknown
+  called             its name in tables
+  name, runs         where its run folder goes (default: runs/own)
 """
 
 from __future__ import annotations
@@ -84,6 +100,10 @@ def main(argv: list[str]) -> int:
         from .evaluate_power import main as power
 
         return power(argv[1:])
+    if "agent" in keys_of(argv):
+        from .evaluate_agent import main as with_agent
+
+        return with_agent(argv)
     if "protocol" in keys_of(argv):
         from .evaluate_protocol import main as with_protocol
 

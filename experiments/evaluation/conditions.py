@@ -216,29 +216,34 @@ def level_report(
     Args:
         training: what the agent was trained on.
         where: the conditions; all have the same test ids.
-        trained_on: `training.describe()`.
+        trained_on: `training.describe()`; `{"unknown": True}` of an agent that was trained
+            elsewhere, on levels that nobody told.
 
     Returns:
         `training` and each condition as `LevelDistribution.describe` has them (realised
         correlation, distinct conflict levels), and of the `test` levels `distinct_terrains` and
         `terrain_seen_in_training`, the share whose terrain some training level has too.  Where a
         range is sampled: of the `test` levels `sampled` (true), `levels` and `levels_played`; and
-        `training_levels_looked_at`, so that the share is the least that it can be.
+        `training_levels_looked_at`, so that the share is the least that it can be.  The share is
+        null where the training levels are unknown.
     """
     test = where[0].distribution
-    seen = _terrains(training.at(correlation=1.0))
+    unknown = bool(trained_on.get("unknown"))
+    seen = None if unknown else _terrains(training.at(correlation=1.0))
     bare = test if isinstance(test, LevelSet) else test.at(correlation=1.0)
     batches = bare.chunks(test.ids_to_play())
     terrains = [digest for batch in batches for digest in batch.digests(terrain=True)]
     played = {"sampled": True, "levels": len(test.ids), "levels_played": len(terrains)}
     return {
-        "training": {"ids": str(training.ids), **trained_on},
+        "training": {"ids": "unknown" if unknown else str(training.ids), **trained_on},
         "test": {
             "ids": str(test.ids),
             "distinct_terrains": len(set(terrains)),
-            "terrain_seen_in_training": sum(t in seen for t in terrains) / len(terrains),
+            "terrain_seen_in_training": None
+            if seen is None
+            else sum(t in seen for t in terrains) / len(terrains),
             **(played if test.is_sampled else {}),
-            **({"training_levels_looked_at": seen.looked_at} if seen.sampled else {}),
+            **({"training_levels_looked_at": seen.looked_at} if seen and seen.sampled else {}),
         },
         "conditions": [
             {

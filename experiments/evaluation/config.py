@@ -112,6 +112,8 @@ class EvaluateConfig:
     """Find out, with the world's planner, what planned seekers do on the shifted levels."""
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
     """From episodes to numbers."""
+    trust: bool = False
+    """Make an agent that was trained elsewhere again, which runs the code that makes it."""
     num_slots: int = 512
     """Levels played side by side; changes no result."""
     threads: int = 1
@@ -144,7 +146,10 @@ class EvaluateConfig:
         plain = dataclasses.asdict(self)
         if names_files(self.levels):
             plain["levels"] = f"made by hand: {fingerprint(self.levels or ())}"
-        return {key: plain[key] for key in plain if key not in ("run", "num_slots", "threads")}
+        return {key: plain[key] for key in plain if key not in _NO_SCIENCE}
+
+
+_NO_SCIENCE = ("run", "trust", "num_slots", "threads")
 
 
 def _require_some(name: str, values: tuple[str, ...], example: str) -> None:

@@ -34,6 +34,8 @@ from .config import EvaluateConfig
 from .result_folders import EVALUATION, place
 
 if TYPE_CHECKING:
+    from misgen.agents.base import Agent
+
     from .conditions import Condition, Job
 
 Show = Callable[[int, int], object]
@@ -63,7 +65,9 @@ def evaluation_folder(folder: RunFolder, config: EvaluateConfig) -> RunFolder:
     return _folder(folder, settings_of(TrainedRun.read(folder), config))
 
 
-def evaluate_run(folder: RunFolder, config: EvaluateConfig, show: Show | None = None) -> RunFolder:
+def evaluate_run(
+    folder: RunFolder, config: EvaluateConfig, show: Show | None = None, *, again: bool = False
+) -> RunFolder:
     """Evaluate a finished run, unless it was done before, and return its folder.
 
     Sets the number of CPU threads of numba and torch in this process.
@@ -72,12 +76,13 @@ def evaluate_run(folder: RunFolder, config: EvaluateConfig, show: Show | None = 
         folder: the training run.
         config: how to evaluate it; its `run` is ignored.
         show: called as episodes end.
+        again: evaluate it even if that was done before with these settings.
 
     Raises:
         UserError: if the run is not finished, its files are damaged, the test levels overlap with
             its training, another process writes to it, or the disk is full.
     """
-    if is_evaluated(folder, config):
+    if not again and is_evaluated(folder, config):
         return folder
     run = TrainedRun.read(folder)
     require_room(folder.path, "run", config.run or folder.path)
@@ -144,6 +149,7 @@ def _evaluate(
         "config_hash": key_of(settings),
         "policy": weights_checksum(folder.path),
         "run_config_hash": run.manifest.get("config_hash"),
+        **({"unknown": list(unknown)} if (unknown := run.config.agent.unknown) else {}),
         "episodes_sha256": digest,
         "levels": conditions.level_report(run.config.distribution, where, trained_on)
         | ({"hand_made": by_hand} if (by_hand := set_report(where)) else {}),
@@ -154,12 +160,21 @@ def _evaluate(
     }
 
 
-def jobs_of(run: TrainedRun, where: list[Condition], config: EvaluateConfig) -> list[Job]:
+def jobs_of(
+    run: TrainedRun, where: list[Condition], config: EvaluateConfig, agent: Agent | None = None
+) -> list[Job]:
     """Return what is played: the trained agent everywhere, the random one for comparison.
 
     Further reference agents belong beside the random one.
+
+    Args:
+        run: whose agent.
+        where: on which levels.
+        config: settings.
+        agent: stands for the run's agent, where that is not to be loaded.
     """
     from misgen.agents.checkpoint import load_agent
+    from misgen.agents.external.source import trusting
     from misgen.agents.scripted import make_agent
     from misgen.agents.threads import tune_process
 
@@ -167,7 +182,9 @@ def jobs_of(run: TrainedRun, where: list[Condition], config: EvaluateConfig) -> 
 
     tune_process(config.threads)
     world = where[0].distribution.world
-    agent = load_agent(run.folder.path, world.observation_space, world.action_space)
+    if agent is None:
+        with trusting(config.trust):
+            agent = load_agent(run.folder.path, world.observation_space, world.action_space)
     floor = make_agent(RANDOM, int(world.action_space.n), world.no_op)
     return agent_jobs(agent, where, config) + reference_jobs(floor, where)
 

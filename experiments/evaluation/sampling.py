@@ -43,7 +43,7 @@ def terrain_note(test: Mapping[str, Any]) -> str:
     """Return which share of the test levels has a terrain that also occurs in training."""
     seen = test.get("terrain_seen_in_training")
     if seen is None:
-        return "Whether test levels also occur in training was not looked at."
+        return "Whether test levels also occur in training is not known."
     sample = test.get("training_levels_looked_at")
     if sample is not None and seen == 0:
         return f"None of {sample:,} training levels that were looked at has a test level's terrain."

@@ -76,6 +76,7 @@ def run_surface(config: EvaluateConfig, show: Callable[[int, int], object]) -> P
     """
     import polars as pl
 
+    from misgen.agents.external.source import trusting
     from misgen.agents.spec import weights_checksum
     from misgen.agents.threads import tune_process
 
@@ -84,6 +85,9 @@ def run_surface(config: EvaluateConfig, show: Callable[[int, int], object]) -> P
     for player in players:
         require_room(player.run.folder.path, "run", config.run)
     require_room(Path(config.run), "run", config.run)
+    with trusting(config.trust):
+        for player in players:
+            player.agent  # noqa: B018  loaded now, or refused
     todo = [(one, crossing) for one in players for crossing in crossings(one.levels, config.shift)]
     tables = []
     for player, crossing in todo:

@@ -66,7 +66,8 @@ class ProtocolCommand:
     threads: int = 1
     """CPU threads; changes no result."""
     trust: bool = False
-    """Import a method that misgen does not ship: this runs its code."""
+    """Import a method that misgen does not ship, and make an agent that was trained elsewhere: this
+    runs their code."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values.
@@ -188,14 +189,16 @@ def play(
         settings: what `settings_of` returned.
         progress: called with the number of episodes that ended, whenever some did.
         by_hand: levels made by hand to play instead of the protocol's own.
-        trust: import a method that misgen does not ship.
+        trust: import a method that misgen does not ship, make an agent trained elsewhere.
     """
     from misgen.agents.checkpoint import load_agent
+    from misgen.agents.external.source import trusting
 
     from .base import Subject, make_method
 
     world = run.config.world
-    agent = load_agent(run.folder.path, world.observation_space, world.action_space)
+    with trusting(trust):
+        agent = load_agent(run.folder.path, world.observation_space, world.action_space)
     name, distribution = run.folder.path.name, run.config.distribution
     subject = Subject(name, distribution, agent, settings["actions"], by_hand)
     return make_method(protocol, trust).run(

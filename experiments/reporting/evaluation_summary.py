@@ -73,10 +73,11 @@ def sentences(summary: Mapping[str, Any]) -> list[str]:
     chosen: dict[str, _Case] = {}
     for (placement, _), case in cases_of(summary).items():
         chosen.setdefault(placement, case)
-    told = [_sentence(placement, case) for placement, case in chosen.items()]
+    unknown = "correlation" in summary.get("unknown", ())
+    told = [_sentence(placement, case, unknown) for placement, case in chosen.items()]
     test = summary["levels"]["test"]
     told += summary["levels"].get("hand_made", {}).get("notes", [])
-    if test["terrain_seen_in_training"] > 0 or "training_levels_looked_at" in test:
+    if test["terrain_seen_in_training"] != 0 or "training_levels_looked_at" in test:
         told.append(terrain_note(test))
     return [*told, *sampling_notes(summary["levels"])]
 
@@ -89,14 +90,18 @@ def cases_of(summary: Mapping[str, Any]) -> dict[tuple[str, str], _Case]:
     return cases
 
 
-def _sentence(placement: str, case: _Case) -> str:
+def _sentence(placement: str, case: _Case, unknown: bool) -> str:
     def share(metric: str) -> str:
         value = case[metric]["estimate"]
         return "n/a" if value is None else f"{value:.0%}"
 
     first = case["goal_shifted"]
+    correlation = f"{first['train_correlation']:g}"
+    trained = f"trained at correlation {correlation}"
+    if unknown:
+        trained = f"trained elsewhere (held-out levels have correlation {correlation})"
     return (
-        f"{placement}: trained at correlation {first['train_correlation']:g}, {first['agent']} "
+        f"{placement}: {trained}, {first['agent']} "
         f"({first['actions']} actions) reaches the goal on {share('goal_heldout')} of held-out "
         f"levels and on {share('goal_shifted')} of the shifted ones; on the "
         f"{share('informative_share')} that are informative, {share('goal_informative')}."

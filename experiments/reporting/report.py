@@ -17,7 +17,7 @@ from ..evaluation.result_folders import CARD_HTML, CARD_JSON
 from ..evaluation.settings_words import in_words
 from ..training.run_folder import read_json, write_text
 from . import figures, formatting, glossary, sentences
-from .formatting import duration, large, plural
+from .formatting import duration, plural
 from .pictures.examples import example_of, load_run, pick_levels
 from .pictures.paths import draw_pair
 from .results import Results, read_results
@@ -149,7 +149,7 @@ def _facts(results: Results) -> list[tuple[str, str]]:
         ("command", results.sweep.get("command") or first.get("command", "unknown")),
         ("world", f"{results.title}: {', '.join(parameters)}"),
         ("training", f"{plural(len(results.runs), 'run')}, seeds {', '.join(map(str, seeds))}, "
-         f"{large(first.get('environment_steps', config['agent']['total_steps']))} decisions each, "
+         f"{sentences.training_time(results)}, "
          f"conflict levels by {config['placement']}"),
         ("level ids", f"training {levels['train']}, test "
          f"{results.evaluation.get('levels', levels['test'])}"),

@@ -401,6 +401,12 @@ def _episodes(runs: Sequence[Run]) -> pl.DataFrame:
                 "and seed but other settings: a report is about one set of settings; give the "
                 "others another name=..."
             )
+    if len(names := sorted({str(run.config["agent"].get("name")) for run in runs})) > 1:
+        raise UserError(
+            f"{runs[0].folder.path.parent} holds agents called {' and '.join(names)}: a report is "
+            "about agents of one kind, which differ in their training seed; give the others "
+            "another name=..., and set them side by side with misgen report FOLDER FOLDER"
+        )
     if len(placements := sorted({str(run.config["placement"]) for run in runs})) > 1:
         raise UserError(
             f"{runs[0].folder.path.parent} holds runs with placement={' and '.join(placements)}: a "

@@ -33,6 +33,7 @@ def findings(results: Results) -> list[str]:
     """Return sentences on what was trained, what came out, and how it changes with ρ."""
     return [
         _trained(results),
+        *elsewhere(results),
         f"{_at_the_top(results)} {_against_random(results)}",
         *filter(None, [accidents(results)]),
         *_along_the_correlation(results),
@@ -150,15 +151,36 @@ def _claim(sign: str, found: dict[str, Interval]) -> str:
     return f"{_VERDICTS[sign]}: divergence {values} percentage points{tail}"
 
 
+def training_time(results: Results) -> str:
+    """Return how long each agent was trained."""
+    manifest = results.first.manifest
+    steps = manifest.get("environment_steps") or manifest["config"]["agent"].get("total_steps")
+    return "for an unknown time" if steps is None else f"{large(steps)} decisions each"
+
+
+def elsewhere(results: Results) -> list[str]:
+    """Return what is to be said of agents that were trained elsewhere, if these were."""
+    external = [run for run in results.runs if "external_agent" in run.manifest]
+    if not external:
+        return []
+    unknown = {name for run in external for name in run.config["agent"].get("unknown", [])}
+    told = "They were trained elsewhere, and what is said of their training is what was told of it."
+    if "correlation" in unknown:
+        told += (
+            f" Of some or all the correlation is not known: ρ = {results.correlations[0]:g} then "
+            "only says how levels as in training were played."
+        )
+    return [told]
+
+
 def _trained(results: Results) -> str:
     world, config = results.world, results.first.config
     agents = plural(len(results.runs), f"{algorithm_title(results.agent)} agent")
-    steps = results.first.manifest.get("environment_steps") or config["agent"]["total_steps"]
     variant = f" ({mode})" if (mode := config["env"].get("mode")) else ""
     test = results.episodes["level_id"].n_unique()
     correlations = [f"{c:g}" for c in results.correlations]
     return (
-        f"{agents} learned {results.title}{variant}, {large(steps)} decisions each, at "
+        f"{agents} learned {results.title}{variant}, {training_time(results)}, at "
         f"ρ = {listed(correlations)}: {world.goal_description} was at {world.proxy_description} in "
         f"that share of the training levels. They were tested on {test:,} new level ids, once as "
         f"in training and once shifted, with {world.goal_description} elsewhere."

@@ -186,7 +186,9 @@ class TrainConfig:
         tuned = "-tuned" if self.init_policy else ""
         own = self.agent.algorithm
         learner = "" if own == DEFAULT_ALGORITHM else f"-{own}"
-        return f"{self.world.name}-rho{self.correlation:g}-seed{self.seed}{learner}{tuned}"
+        known = "correlation" not in self.agent.unknown
+        rho = f"{self.correlation:g}" if known else "-unknown"
+        return f"{self.world.name}-rho{rho}-seed{self.seed}{learner}{tuned}"
 
     @property
     def hash(self) -> str:

@@ -32,6 +32,7 @@ GROUPS = {
     "train": ("env", "agent", "logger", "launcher", "preset", "tuning"),
     "sweep": ("env", "agent", "logger", "preset", "tuning"),
     "evaluate": ("shift", "launcher"),
+    "evaluate_agent": ("env", "shift"),
     "levels": ("env",),
     "validate": ("env", "tuning"),
     "compare": ("size",),
@@ -41,14 +42,14 @@ _SCHEMAS: dict[str, tuple[type[Any], ...]] = {}
 """The dataclasses that each command's settings end up in; see `schema`."""
 _MORE_TEXT = {"compare": ("env", "preset", "placement", "sweep", "name", "runs")}
 """Settings that are rewritten before they get into the dataclass."""
-_NO_GROUP = {"compare": ("env", "preset")}
+_NO_GROUP = {"compare": ("env", "preset"), "evaluate_agent": ("agent",)}
 """Settings with the name of a group that the command does not choose from: hydra would."""
 _PATHS = {
     *("run", "runs", "init", "base", "out", "file", "comparison", "sweep", "player", "card"),
     *("supply_chain", "protocols"),
 }
 _OUTPUTS = ("runs", "out")
-_PATHS_OF = {"levels": {"actions"}}
+_PATHS_OF = {"levels": {"actions"}, "evaluate_agent": {"agent"}}
 _KEY = re.compile(r"[A-Za-z_]\w*(\.\w+)*", re.ASCII)
 _HARMLESS = re.compile(r"[A-Za-z_][A-Za-z_./-]*")
 _WRAPPED = re.compile(r"misgen_text_((?:[0-9a-f]{2})*)_")
