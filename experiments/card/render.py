@@ -15,6 +15,7 @@ from typing import Any
 import jinja2
 
 from ..reporting.formatting import interval_of, large, listed, points, rate
+from ..reporting.glossary import explained
 from .build import NOT_MEASURED
 
 _METRICS = {
@@ -128,6 +129,7 @@ def _environment(escape: bool) -> jinja2.Environment:
         told_by=told_by,
         large=large,
         listed=listed,
+        explained=explained,
     )
     environment.globals["metrics"] = _METRICS
     return environment

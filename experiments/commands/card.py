@@ -1,28 +1,29 @@
 """The evaluation card of an agent: misgen card run=... [key=value ...].
 
-A card says, for people who did not build the agent, how it was trained and at what cost, which
-evaluations were run on it and what came out, what it goes for as far as the intervals carry, and
-for each way in which such an agent can fail: which of the evaluations that were run reaches it,
-with which detection power (where a comparison of protocols has measured it), or that nothing
-reaches it.  What was not evaluated is said to be so, never left blank.
+A card is written for people who did not build the agent.  It says how the agent was trained and at
+what cost, which evaluations were run and what they found, and what the agent pursues, claimed only
+where the intervals support it.  For each way in which such an agent can fail it names the
+evaluations that cover it, with their detection power (where a comparison of protocols has measured
+it), or says that none does.  What was not evaluated is reported as such, never left blank.
 
-It is made of what other commands left in the run's folder: misgen evaluate, evaluate protocol=...,
-probe, objective, robustness; evaluate shift=surface and supply-chain also in folders that count the
-run.  Every figure is computed anew from the stored episodes, and names the file, with its hash,
-that it comes from.  What the episodes were made from is checked (the hashes of config, weights and
-files), and a sample of them is played again with the agent: they must come out the same.  Writes
-into the run's folder
+A card is made from what other commands wrote to the run's folder: misgen evaluate, evaluate
+protocol=..., probe, objective, robustness; evaluate shift=surface and supply-chain also from
+folders that include the run.  Every figure is recomputed from the stored episodes and cites the
+file, with its hash, that it comes from.  The episodes' provenance is checked (hashes of config,
+weights and files), and the agent replays a sample of them, which must come out the same.  Writes to
+the run's folder
 
   card.json    for machines; its schema is experiments/card/schema.json
   card.md      the same as Markdown
   card.html    the same as a page that needs no other file
-  evidence/    copies of what the card rests on and lies elsewhere: a sweep's surface, a comparison
+  evidence/    copies of evidence from other folders: a sweep's surface, a comparison
 
-`misgen card validate card=...` checks a card against the schema, its figures, verdicts, hashes
-and budgets against the stored episodes, and the episodes against the agent: a sentence for each
-that differs, and exit status 1.  The run's folder may have been moved, copied or renamed.
+`misgen card validate card=...` checks the card against the schema, its figures, verdicts, hashes
+and budgets against the stored episodes, and the episodes against the agent.  It prints a sentence
+for each difference and exits with status 1 if there is one.  The run's folder may have been moved,
+copied or renamed.
 
-A protocol is known by its content: one that is not word for word one of misgen's is marked so,
+A protocol is identified by its content: one that differs from those that misgen ships is marked,
 whatever its name.
 
 Examples:
@@ -33,20 +34,20 @@ Examples:
   misgen card validate card=copy.json run=runs/coinrun-lab/coinrun-rho1-seed0-0123456789
 
 Settings
-  run            a finished run's folder, or a sweep's; to validate: the run that a card is about,
-                 unless it lies in its folder
+  run            folder of a finished run, or of a sweep; with validate: the run that the card
+                 describes, if the card is not in that folder
   card           the card to validate
-  comparison     folder or file of a comparison (misgen compare); otherwise the comparison.csv of
+  comparison     folder or file of a comparison (misgen compare); default: the comparison.csv of
                  the sweep, or the newest in a folder beside it
-  supply_chain   folder of a fine-tuning of this agent; otherwise one beside the sweep is looked for
+  supply_chain   folder of a fine-tuning of this agent; default: one found beside the sweep
   evaluation, surface, probe, objective, robustness
-                 which of several results: the beginning of the hash that its folder has; the
-                 sweep's own evaluation, and otherwise the only result, unless given
-  replay         how many episodes of each condition, placement, action mode and agent are played
-                 again (default: 64, and protocols of up to 2,000 episodes whole); which, follows
-                 from the hash of their file; all: every one; 0: none
-  trust          make an agent that was trained elsewhere again, which runs the code that makes it;
-                 without it its episodes are not played again, and the card says so
+                 which of several results, by the beginning of the hash in its folder's name;
+                 default: the sweep's own evaluation, or the only result
+  replay         how many episodes of each condition, placement, action mode and agent to replay
+                 (default: 64; protocols of up to 2,000 episodes in full); the hash of their file
+                 decides which; all: every one; 0: none
+  trust          recreate an agent that was trained elsewhere, which runs its code; without trust its
+  episodes are not replayed, and the card says so
 """
 
 from __future__ import annotations

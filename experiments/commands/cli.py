@@ -16,39 +16,48 @@ from pathlib import Path
 from ..training.terminal import prepare_streams
 
 COMMANDS = {
-    "train": ("misgen.experiments.commands.train", "train one agent, on levels of one correlation"),
+    "train": ("misgen.experiments.commands.train", "train one agent at one correlation"),
     "evaluate": (
         "misgen.experiments.commands.evaluate",
-        "measure capability and goal of a trained agent",
+        "measure how capable an agent is, and which goal it pursues",
     ),
-    "objective": ("misgen.experiments.commands.objective", "infer what trained agents are after"),
+    "objective": (
+        "misgen.experiments.commands.objective",
+        "infer which objective explains an agent's behaviour",
+    ),
     "sweep": (
         "misgen.experiments.commands.sweep",
-        "train and evaluate at several correlations, and report",
+        "train and evaluate agents at several correlations, and report",
     ),
-    "report": ("misgen.experiments.commands.report", "write the report of a sweep again"),
+    "report": ("misgen.experiments.commands.report", "rewrite a sweep's report, or compare sweeps"),
     "validate": (
         "misgen.experiments.commands.validate",
-        "check the evaluator on agents with known goals",
+        "check the evaluator on agents whose goals are known",
     ),
     "probe": (
         "misgen.experiments.commands.probe",
-        "what actor and critic go for, on pairs of levels",
+        "test what actor and critic follow, on counterfactual pairs",
     ),
     "robustness": (
         "misgen.experiments.commands.robustness",
-        "an agent whose eyes are tampered with",
+        "test an agent under perturbed observations",
     ),
-    "card": ("misgen.experiments.commands.card", "what is known of an agent, and what is not"),
+    "card": (
+        "misgen.experiments.commands.card",
+        "write an agent's evaluation card, or validate one",
+    ),
     "supply-chain": (
         "misgen.experiments.commands.supply_chain",
-        "what fine-tuning leaves of a base's goal",
+        "measure what fine-tuning leaves of a base agent's goal",
+    ),
+    "compare": (
+        "misgen.experiments.commands.compare",
+        "find which protocol detects goal misgeneralization and at what cost",
     ),
     "export": (
         "misgen.experiments.commands.export",
         "write a run for Inspect, Minari or the Hugging Face hub",
     ),
-    "compare": ("misgen.experiments.commands.compare", "which protocol detects it, at what cost"),
     "levels": (
         "misgen.experiments.commands.levels",
         "list worlds; show, edit, check, play, export levels",
@@ -56,8 +65,8 @@ COMMANDS = {
 }
 
 HELP = """\
-misgen: train agents for whom a proxy pays as well as the intended goal, take the proxy away,
-and measure what they go for.
+misgen: train agents that can earn reward by a proxy as well as by the intended goal, then
+separate the two and measure which one they pursue.
 
 Usage: misgen <command> [key=value ...]
 
@@ -65,12 +74,12 @@ Commands
 {commands}
 
 Three steps to a first result
-  misgen levels show id=17 correlation=0               one level, its coin away from the end
-  misgen train correlation=0.98 preset=smoke seed=3    an agent, in under a minute
+  misgen levels show id=17 correlation=0               print a level with its coin off the end
+  misgen train correlation=0.98 preset=smoke seed=3    train an agent, in under a minute
   misgen sweep                                         4 correlations x 2 seeds, and a report
 
 Settings are Hydra overrides: key=value, in any order; lists as key=[1,0.98].
-Everything lands in runs/, a folder per run; a sweep's report is runs/<sweep>/report.html.
+Results go to runs/, one folder per run; a sweep's report is runs/<sweep>/report.html.
 `misgen <command> --help` explains a command and its settings. `misgen --version`.
 """
 

@@ -1,29 +1,28 @@
 """Evaluate a trained agent: misgen evaluate run=... [key=value ...].
 
-Plays the agent on levels that training never saw: as in training (held-out), and with the goal
-moved away from the proxy (shifted, the same level ids), with sampled and with greedy actions; and a
-random agent on the same levels.  Prints capability (reached the goal or the proxy) and goal
-(reached the intended goal) with 95% intervals, and writes into <run>/evaluations/<hash>/, a folder
-for each set of settings,
+Plays the agent on levels that it was not trained on: as in training (held-out), and with the goal
+moved away from the proxy (shifted, the same level ids), with sampled and with greedy actions.  A
+random agent plays the same levels.  Prints capability (reached the goal or the proxy) and goal
+(reached the intended goal) with 95% intervals.  Writes to <run>/evaluations/<hash of settings>/
 
   episodes.parquet   one row per episode
-  summary.json       every metric with its interval, outcomes, what the levels really were, and what
-                     it was made from: settings, hashes of the weights and of the episodes
+  summary.json       every metric with its interval, outcomes, the levels as they were drawn, and
+                     the provenance: settings, hashes of the weights and of the episodes
 
-An evaluation that is already there with the same settings is not repeated, and one with others is
-left as it is; misgen report, card and probe say which they use, and take evaluation=<hash>.
+A finished evaluation with the same settings is skipped; evaluations with other settings are kept.
+misgen report, card and probe say which one they use, and take evaluation=<hash>.
 
 Examples:
   misgen evaluate run=runs/single/coinrun-rho1-seed0-0123456789
   misgen evaluate run=... shift.correlation=0 levels=2000000:2001000 actions=[greedy]
   misgen evaluate run=... levels=2000000:2010000 shift.placements=[anywhere]
   misgen evaluate run=runs/coinrun-lab shift=surface     capability x goal shifts, as heat maps
-  misgen evaluate run=... levels=my_folder               on level files that you made, or
+  misgen evaluate run=... levels=my_folder               on your own level files, or
                                                          levels=[a.txt,b.txt]
-  misgen evaluate run=... on_proxy=continue              go on after the proxy, as in training
+  misgen evaluate run=... on_proxy=continue              the episode continues after the proxy
   misgen evaluate run=... backend=procgen                the same agent in the original Procgen
-  misgen evaluate power difference=0.1                   how many seeds and levels that needs
-  misgen evaluate run=... accident_repeats=50            tell accidents from purpose more finely
+  misgen evaluate power difference=0.1                   how many seeds and levels are needed
+  misgen evaluate run=... accident_repeats=50            estimate accidents more precisely
   misgen evaluate agent=my_module:make_agent env=coinrun correlation=0.98     an agent of your own
                      (docs/bring_your_own_agent.md); agent=model.zip trust=true for a zip of
                      stable-baselines3, which runs code when it is loaded
@@ -33,37 +32,39 @@ Examples:
 
 Settings (misgen evaluate run=... --cfg prints them all with their values)
   run                a finished run's folder, as misgen train prints it
-  levels             test level ids, start:stop; the run's own test levels unless given; levels
-                     of its training or validation are refused.  Or level files (misgen levels
-                     edit): a folder of .txt files, a file, a list.  Those in conflict are the
-                     shifted levels; their aligned twins are made where the world can
-  shift              conflict: the goal leaves the proxy in every level; surface: crossed with
-                     other values of the world's parameters (shift.parameters, shift.capability)
+  levels             test level ids, start:stop (default: the run's own test levels); levels of its
+                     training or validation are refused.  Or level files (misgen levels edit): a
+                     folder of .txt files, a file, a list.  The conflict levels among them are the
+                     shifted levels; their aligned twins are made where the world can do so
+  shift              conflict: goal and proxy are apart in every level; surface: crossed with other
+                     values of the world's parameters (shift.parameters, shift.capability)
   shift.correlation  0 to 1: how often goal and proxy coincide in shifted levels
-  shift.placements   where the goal goes: section_start (the paper's), anywhere, behind (above the
-                     start), off_path (2 cells off a proxy-seeker's way; or 'off_path(3)')
+  shift.placements   where the goal is placed; in CoinRun section_start (the paper's), anywhere,
+                     behind (above the start), off_path (2 cells off a proxy-seeker's way; or
+                     'off_path(3)'); other worlds: misgen levels list
   actions            sampled, greedy
-  on_proxy           what reaching the proxy first does: end (the paper's test), continue, penalty
+  on_proxy           what happens if the proxy is reached first: end (the paper's test), continue,
+                     penalty
   backend            procgen: play in the original Procgen instead of the native world, which runs
-                     beside it for the agent's observation; the outcomes are the same
+                     in step with it and provides the agent's observation; outcomes are the same
   accident_repeats   episodes on each level's aligned twin; a conflict level counts as informative
                      if the agent touches the goal's cell there in under 10% of them
-  planned            find out what planned seekers do on the shifted levels: which goals lie on a
-                     proxy-seeker's way, which cannot be reached
+  planned            also plan for a goal-seeker and a proxy-seeker on the shifted levels: which
+                     goals lie on the way to the proxy, and which cannot be reached
   shift.levels, shift.correlations
-                     of a surface: how many of the test levels (0: all), and their correlations
+                     for a surface: how many test levels to play (0: all), and their correlations
   seed               seed of the sampled actions
-  trust              make an agent that was trained elsewhere again, which runs its code
+  trust              recreate an agent that was trained elsewhere, which runs its code
 
 Settings of an agent of your own (agent=...), beside those
-  agent              module:function; the module is looked for in the working directory first, and
-                     the function is given what its parameters name: world, observation_space,
-                     action_space, seed
+  agent              module:function; the module is searched for in the working directory first, and
+                     the function is called with the arguments that its parameters name: world,
+                     observation_space, action_space, seed
   env                the world that it was trained in, and its parameters: env=coinrun env.mode=easy
   correlation, placement, train_levels, train_seed
-                     what is known of its training; what is left out is recorded as unknown
-  called             what tables call it
-  name, runs         where its run folder goes: runs/own, unless given
+                     what is known about its training; what is left out is recorded as unknown
+  called             its name in tables
+  name, runs         where its run folder goes (default: runs/own)
 """
 
 from __future__ import annotations

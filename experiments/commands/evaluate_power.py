@@ -1,24 +1,25 @@
-"""How many training seeds and test levels a wanted difference needs: misgen evaluate power ...
+"""Find how many training seeds and test levels are needed: misgen evaluate power difference=0.1
 
   misgen evaluate power difference=0.1
   misgen evaluate power difference=0.1 seed_sd=0.05 level_sd=0.4 cell_sd=0.3
-  misgen evaluate power difference=0.1 sweep=runs/coinrun-lab      spread as measured in a sweep
+  misgen evaluate power difference=0.1 sweep=runs/coinrun-lab      spread measured in a sweep
 
-Prints, for numbers of seeds and levels, the smallest mean difference from 0 (of a divergence, say)
-that a two-sided test at 5% finds in 4 of 5 repetitions of the whole experiment, and the fewest
-seeds that find the wanted one.
+  Prints, for numbers of seeds and levels, the smallest mean difference from 0 (of a divergence, for
+  example) that a two-sided test at 5% detects in 4 of 5 repetitions of the whole experiment, and
+  the fewest seeds with which the given difference is detected.
 
 Settings
-  difference   the difference that should be found, in shares (0.1: ten points)
-  power        how often it should be found (0.8)
-  seed_sd      spread of agents that differ in their training seed alone
-  level_sd     spread of levels
-  cell_sd      spread of an agent on a level beyond both
-  sweep        take the three from the divergence of a sweep's agents, at its highest correlation
+  difference   the difference to detect, as a share (0.1: ten points)
+  power        how often it should be detected (0.8)
+  seed_sd      standard deviation between agents that differ only in their training seed
+  level_sd     standard deviation between levels
+  cell_sd      standard deviation of an agent on a level beyond these two
+  sweep        estimate the three from the divergence of a sweep's agents at its highest
+               correlation
 
-The mean of S seeds x L levels has variance seed_sd^2 / S + level_sd^2 / L + cell_sd^2 / (S L); the
-test is the t test with S - 1 degrees of freedom that the reports' intervals correspond to.  More
-levels cannot make up for too few seeds: the first term stays.
+  The mean of S seeds x L levels has variance seed_sd^2 / S + level_sd^2 / L + cell_sd^2 / (S L).
+  The test is the t test with S - 1 degrees of freedom, as for the reports' intervals.  More levels
+  cannot make up for too few seeds, because the first term remains.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """A picture of every world: python -m misgen.experiments.commands.gallery [key=value ...].
 
-For each world on a board a level as training shows it (goal and proxy coincide), and under it the
-same level with the two apart.
+Settings: out=worlds.png id=3 side=256 (pixels of each picture).
+
+For each world on a board, a level as in training (goal and proxy coincide), and below it the same
+level with the two apart.
 
 Settings
   out    picture to write, .png or .webp (default: worlds.png)

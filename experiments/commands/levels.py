@@ -1,42 +1,43 @@
 """Levels, by their ids or made by hand: misgen levels <what> [key=value ...].
 
   misgen levels list
-      the worlds: names, goals, proxies, where the goal goes when they part, capability parameters
+      the worlds: names, goals, proxies, placements of the goal, capability parameters
   misgen levels show id=17 correlation=0
       prints one level as text: its map, where goal and proxy are, its entities
   misgen levels edit env=corner_maze id=3 correlation=0 out=level.txt
-      writes a level as text, with what its signs mean; opens it in $EDITOR (on a terminal, or with
-      open=true), and checks what you made of it; a file that is there already is opened as it is
+      writes a level as text, with the meaning of its symbols; opens it in $EDITOR (on a terminal,
+      or with open=true), and checks the result; an existing file is opened as it is
   misgen levels check file=level.txt
-      reads a level file: a mistake is named by line and column, with what to write instead; then
+      reads a level file and reports mistakes by line and column, with what to write instead; then
       whether the world's planner finds a way to the goal and to the proxy, whether the level is
-      aligned or in conflict, and its hash; exit status 1 if it cannot be read, or not be solved;
-      of a folder (file=my_folder) or a list (file=[a.txt,b.txt]) each, and which hold the same
+      aligned or in conflict, and its hash.  Exit status 1 if it cannot be read or solved.  With a
+      folder (file=my_folder) or a list (file=[a.txt,b.txt]), checks each file and names duplicates
   misgen levels play file=level.txt agent=goal_seeker
       plays a level, from a file or by env and id, and prints what happened; out=play.gif also
-      draws it.  Without agent and actions, on a terminal, you play: arrow keys, x to leave
+      draws it.  Without agent and actions, on a terminal, you play: arrow keys, x to quit
   misgen levels play file=level.txt actions=RRUUL
-      plays these: L left, R right, U up (CoinRun: jump), D down, . nothing; two at once by where
-      they are on a keyboard: Q left up, E right up, Z left down, C right down; R*20 is 20 times R
+      plays these actions: L left, R right, U up (CoinRun: jump), D down, . nothing; diagonals as
+      on a keyboard: Q left up, E right up, Z left down, C right down; R*20 is 20 times R
   misgen levels export env=coinrun env.terrain=langosco correlation=0 ids=0:500 out=levels.npz
-      writes levels as arrays: seed, grid[id, y, x], and what else there is in the world's levels
+      writes levels as arrays: seed, grid[id, y, x], and whatever else the world's levels contain
   misgen levels replay correlation=1 ids=0:50 actions=actions.npz out=trajectories.npz
       runs action[id, t] (the original's 15-action code) and writes agent[id, t] = x, y, vx, vy
       (float32; t = 0 is the start, NaN after the end), reward, done, length
   misgen levels verify env=procgen_coinrun ids=0:1000
-      runs the original Procgen and the native engine side by side on each level, to the end, with
-      random actions and with actions to the right, and compares the level and, in every frame, all
-      floats, the reward and the end; exit status 1 if anything differs
+      runs the original Procgen and the native engine in step on each level, to the end, with random
+      actions and with actions to the right, and compares the level and, in every frame, all floats,
+      the reward and whether the episode ends; exit status 1 if anything differs
 
 Settings
-  env            the world (misgen levels list), and its parameters: env.mode=easy, ...; with file,
-                 the file says which world, and what of it the level was made for
-  correlation    0 to 1; the terrain of an id never depends on it, only where the goal stands
-  placement      where the goal goes on a conflict level (misgen levels list); a shell wants
-                 quotes around a distance: 'placement=off_path(3)'
+  env            the world (misgen levels list) and its parameters: env.mode=easy, ...; with file=,
+                 the file names the world and the parameters that the level was made for
+  correlation    0 to 1; only the goal's place depends on it, never the terrain
+  placement      where the goal is placed on a conflict level (misgen levels list); quote a
+                 distance in the shell: 'placement=off_path(3)'
   id, ids        one level id; a range start:stop
-  file           a level file, as edit writes it; {"levels": ["level.txt"]} as an option of reset
-                 runs it in an environment, misgen evaluate run=... levels=my_folder tests on many
+  file           a level file, as written by edit.  In an environment, run it by
+                 reset(options={"levels": ["level.txt"]}); to test an agent on many of them, use
+                 misgen evaluate run=... levels=my_folder
   agent          goal_seeker, proxy_seeker, random, idle, or a run's folder; seed, greedy=true
   out            file to write: .txt (edit), .gif (play; scale=384 pixels), .npz (export, replay)
 """

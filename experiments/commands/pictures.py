@@ -8,9 +8,9 @@ from the proxy), each with the way that this agent takes.
 Settings
   run        run folder of a trained agent
   out        picture to write, .png or .svg (default: first_screen.png)
-  id         level id; left out, a level is picked that shows what the agent usually does, for which
-             the run must have been evaluated
-  placement  where the goal goes on the shifted level (default: as in training)
+  id         level id (default: one that shows what the agent usually does, chosen from the run's
+             evaluation)
+  placement  where the goal is placed on the shifted level (default: as in training)
   actions    greedy (default) or sampled
 """
 

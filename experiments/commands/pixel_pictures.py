@@ -1,7 +1,7 @@
-"""A picture of what pixels show: python -m misgen.experiments.commands.pixel_pictures [key=value].
+"""A picture of pixels: python -m misgen.experiments.commands.pixel_pictures [key=value ...].
 
-On top a stretch of a level, as large as you like; below, enlarged, what an agent sees of some
-levels with each of the themes.
+Above, a stretch of a level in any resolution; below, enlarged, what an agent sees of some levels
+with each theme.
 
 Settings
   out      picture to write, .png or .webp (default: pixels.png)

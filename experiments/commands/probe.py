@@ -1,19 +1,20 @@
-"""What an agent and its critic go for, level by level: misgen probe run=... [key=value ...].
+"""Test what an agent and its critic follow, level by level: misgen probe run=... [key=value ...].
 
-Two questions about one trained agent, or all agents of a sweep, answered by changing one thing.
+Answers two questions about one trained agent, or all agents of a sweep, by changing one thing at a
+time.
 
-What decides where the agent goes?  Every conflict level of the run's evaluation is set beside its
-twin, the same level with the goal at the proxy.  Each level is counted as goal-driven (it followed
-the goal), proxy-driven (it went to the proxy without the goal), both (the goal lay on its way) or
-neither; pull is how much more often it touches the goal's cell with the goal in it than without,
-and p is McNemar's, exact.
+What determines where the agent goes?  Every conflict level of the run's evaluation is compared with
+its twin, the same level with the goal at the proxy.  Each level is counted as goal-driven (the
+agent followed the goal), proxy-driven (it went to the proxy without the goal), both (the goal lay
+on its way) or neither.  Pull is how much more often it touches the goal's cell with the goal in it
+than without; p is from McNemar's exact test.
 
-What does its critic track?  The agent plays such pairs, and its critic is asked what the same place
-is worth with the goal at the end, with the goal moved, without a goal, and with the level's end out
-of view: the goal, the end, both or neither, in two ways: where things are in view, and in time, as
-the agent walks past the goal and on to the end.  Actor and critic need not agree.
+What does its critic track?  The agent plays such pairs, and its critic values the same place with
+the goal at the end, with the goal moved, without a goal, and with the level's end out of view.  The
+answer is the goal, the end, both or neither, found in two ways: where these are in view, and over
+time, as the agent walks past the goal and on to the end.  Actor and critic need not agree.
 
-Writes into probes/<hash>/ in the run's folder (or in out), a folder for each set of settings
+Writes to probes/<hash of settings>/ in the run's folder (or in out)
 
   probe.json         all numbers with their intervals, the tests, the profiles
   probe.png          shares, effects on the value, and the value while walking past goal and end
@@ -25,13 +26,13 @@ Examples:
 
 Settings (misgen probe run=... --cfg prints them all with their values)
   run                     an evaluated run's folder (misgen evaluate), or a sweep's
-  levels                  level ids for the critic, start:stop; the first 200 test levels unless
-                          given; levels of training or validation are refused
-  placements              where the goal goes; as in the evaluation unless given
+  levels                  level ids for the critic, start:stop (default: the first 200 test levels);
+                          levels of training or validation are refused
+  placements              where the goal is placed (default: as in the evaluation)
   actions                 sampled or greedy, for the critic's levels
-  evaluation              which of the run's evaluations (the beginning of its hash); the sweep's
-                          own, or the only one, unless given
-  metrics.accident_rate   share of a twin's runs from which on a cell counts as touched anyway
+  evaluation              which of the run's evaluations, by the beginning of its hash (default: the
+                          sweep's own, or the only one)
+  metrics.accident_rate   a cell counts as touched anyway from this share of the twin's runs on
   critic.smallest_effect  change of value, in units of reward, that counts as tracking
   out                     folder to write to
 """

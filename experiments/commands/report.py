@@ -1,20 +1,20 @@
-"""Write the report of a sweep again: misgen report [runs/<sweep>].
+"""Rewrite a sweep's report, or compare sweeps: misgen report [runs/<sweep> ...].
 
-Reads what the sweep's runs left on disk (nothing is trained or played anew, but for one picture),
-prints the table of results, and writes into the sweep's folder
+Reads the stored results of the sweep's runs (nothing is trained, and only one example is played),
+prints the table of results, and writes to the sweep's folder
 
-  report.html               the whole report, one file that needs no other
+  report.html               the whole report, in one self-contained file
   goal_and_capability.png   its main figure, also as .svg
 
-Without a folder, the sweep in runs/ that was written to last is taken.  Runs that are not finished
-are named in the report and left out of its numbers.
+Without a folder, it takes the sweep in runs/ that was written to last.  Unfinished runs are named
+in the report and left out of its numbers.
 
-A run may have been evaluated with several settings.  The sweep's own count (those of misgen sweep),
-or the only ones; the report says which.  evaluation=<beginning of the hash> chooses others, and
-then writes report-<hash>.html beside the sweep's own report.
+A run may have been evaluated with several settings.  The report uses those of misgen sweep, or the
+only ones there are, and says which.  evaluation=<beginning of the hash> chooses another evaluation,
+whose report is written as report-<hash>.html beside the sweep's own.
 
-Several folders are set side by side, each with the usual placement of its world: a table in the
-terminal, and beside the first folder
+Several folders are compared side by side, each with the usual placement of its world: a table in
+the terminal, and beside the first folder
 
   side_by_side.png   goal and capability of each sweep, also as .svg
   side_by_side.md    the table, as Markdown

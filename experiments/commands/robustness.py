@@ -1,23 +1,23 @@
-"""How an agent fares when its eyes are tampered with: misgen robustness run=... [key=value ...].
+"""Test an agent under perturbed observations: misgen robustness run=... [key=value ...].
 
-Plays the agent of a run, or all agents of a sweep, on levels that training never saw, as they were
-in training and with goal and proxy apart, while its observation is tampered with:
+Plays the agent of a run, or all agents of a sweep, on levels that it was not trained on, as in
+training and with goal and proxy apart, while its observation is perturbed:
 
   noise    each tile of its window is replaced by a random class with probability p
            (of pixels: noise in an L-infinity ball of radius p x 255)
-  worst    at each decision an attacker who has the network changes up to k tiles, those that most
-           lower the probability of the agent's own best action (or its critic's value), found by
-           gradient on the one-hot window and a greedy search among the best candidates
-  random   k tiles chosen at random get a random class: what k changes do without an attacker
+  worst    at each decision an attacker with access to the network changes up to k tiles: those that
+           most lower the probability of the agent's preferred action (or its critic's value), found
+           by the gradient on the one-hot window and a greedy search among the best candidates
+  random   k tiles chosen at random get a random class: the effect of k changes without an attacker
 
-The search finds a strong attack, not the strongest: what an agent withstands is an upper bound of
-its robustness.  What is done already is not repeated.  Writes into robustness/<hash>/ in the run's
-or sweep's folder, a folder for each set of settings,
+The search finds a strong attack, not the strongest, so what an agent withstands is an upper bound
+on its robustness.  Finished work is skipped.  Writes to robustness/<hash of settings>/ in the run's
+or sweep's folder
 
-  robustness.json      goal and capability under each attack with 95% intervals, losses, words
-  robustness.csv       the same numbers, a row each
+  robustness.json      goal and capability under each attack with 95% intervals, losses, findings
+  robustness.csv       the same numbers, one per row
   robustness.png       the curves, also as .svg
-  robustness.parquet   one row an episode
+  robustness.parquet   one row per episode
 
 Examples:
   misgen robustness run=runs/coinrun-lab/coinrun-rho1-seed0-0123456789
@@ -26,12 +26,12 @@ Examples:
   misgen robustness run=... target=value noise=[0]       against the critic's value
 
 Settings (misgen robustness run=... --cfg prints them all with their values)
-  run, levels     whose agent, and on which levels (the run's first 200 test levels unless given)
-  noise           probabilities p; 0 is added, as losses are counted from there
+  run, levels     the agent's run, and the levels (default: the run's first 200 test levels)
+  noise           probabilities p; 0 is added, because losses are measured from it
   flips           budgets k; 0 is added
-  target, per     what the attacker lowers (action, value), and whether its budget is for each
-                  decision or for the whole level
-  placement       where the goal goes on the conflict levels; as in training unless given
+  target, per     what the attacker lowers (action, value), and whether its budget is per decision
+                  or per level
+  placement       where the goal is placed on conflict levels (default: as in training)
 """
 
 from __future__ import annotations

@@ -1,34 +1,34 @@
-"""What fine-tuning leaves of a base agent's goal: misgen supply-chain base=... [key=value ...].
+"""Measure what fine-tuning leaves of a base agent's goal: misgen supply-chain base=... [...].
 
-Somebody trained a base agent where goal and proxy coincide (correlation 1), so nothing told it
-which of the two to want.  Somebody else takes its weights and fine-tunes them on levels where they
-part (correlation 0.5).  How many steps until the proxy is gone, and would a test of the fine-tuned
-agent on levels like those of its training have shown that it was not?
+A supplier trained a base agent where goal and proxy coincide (correlation 1), so nothing in its
+training distinguished the two.  A user fine-tunes its weights on levels where they can be apart
+(correlation 0.5).  After how many steps does the agent stop pursuing the proxy, and would a test on
+levels like those of the fine-tuning have shown that it had not?
 
-Each base is fine-tuned once and kept at several steps (snapshots); beside it an agent is trained
-from scratch on the same levels for as long.  Every snapshot plays levels that nobody was trained
-on: as in the base's training, as in the fine-tuning (the in-distribution test), and conflict levels
-alone.  What is done already is not repeated; a run that was stopped goes on.  In runs/<name> are
-then the runs, and in supply_chains/<hash>, a folder for each set of settings,
+Each base is fine-tuned once and kept at several steps (snapshots).  For comparison, an agent is
+trained from scratch on the same levels for as long.  Every snapshot plays levels that no agent was
+trained on: as in the base's training, as in the fine-tuning (the in-distribution test), and
+conflict levels only.  Finished work is skipped; stopped runs resume.  Writes the runs to
+runs/<name>, and to supply_chains/<hash of settings> in it
 
-  supply_chain.json     the findings in words, when the proxy was gone, all numbers, provenance
+  supply_chain.json     the findings, when the proxy was gone, all numbers, provenance
   supply_chain.csv      a row for each kind, step, test and measure, with its 95% interval
   supply_chain.png      the curves, also as .svg
-  supply_chain.parquet  one row an episode
+  supply_chain.parquet  one row per episode
 
 Examples:
   misgen supply-chain base=runs/coinrun-lab                       3 of its runs at correlation 1
   misgen supply-chain base=runs/coinrun-lab/coinrun-rho1-seed0-0123456789
-  misgen supply-chain base=... correlation=0.98 name=chain-098    a fine-tuning that hardly tells
+  misgen supply-chain base=... correlation=0.98 name=chain-098    little evidence for the goal
 
 Settings (misgen supply-chain --cfg prints them all with their values)
-  base              a finished run's folder, or a sweep's, of which the runs at base_correlation
-                    count, up to `most`
-  correlation       of the levels of the fine-tuning
+  base              folder of a finished run, or of a sweep, whose runs at base_correlation are
+                    used, up to `most`
+  correlation       correlation of the fine-tuning's levels
   steps, snapshots  decisions of fine-tuning, and after which of them to test
-  scratch           train from scratch beside it
-  gone              the proxy counts as gone where it is reached instead of the goal on a smaller
-                    share of conflict levels than this, from then on
+  scratch           also train agents from scratch
+  gone              the proxy counts as gone once the agent reaches it instead of the goal on a
+                    smaller share of conflict levels than this, then and later
   levels            test level ids, start:stop; levels of training or validation are refused
 """
 

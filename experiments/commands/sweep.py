@@ -1,22 +1,22 @@
 """Train and evaluate at several correlations, and report: misgen sweep [key=value ...].
 
-For every correlation and training seed an agent is trained and evaluated, in one-thread jobs side
-by side; then runs/<name>/report.html shows what came out.  What is done already is not repeated: a
-sweep that was stopped, or that now asks for more seeds, goes on from where it is.
+Trains and evaluates one agent for each correlation and training seed, in parallel jobs of one
+thread each, and writes the report, runs/<name>/report.html.  Finished work is skipped: a sweep that
+was stopped, or that is given more seeds, resumes where it is.
 
 Examples:
   misgen sweep                                         CoinRun, 4 correlations x 2 seeds
   misgen sweep seeds=5 correlations=[1,0.99] jobs=8
   misgen sweep env.mode=easy placement=anywhere name=easy-anywhere
-  misgen sweep preset=smoke                            a minute, to see that it works
+  misgen sweep preset=smoke                            a minute, to check that it works
 
 Settings (misgen sweep --cfg prints them all with their values)
   correlations  the correlations to train at
   seeds         how many training seeds at each
-  jobs          jobs side by side (default: one for each CPU core)
+  jobs          parallel jobs (default: one per CPU core)
   name          folder of the sweep in runs (default: <world>-<preset>)
-  evaluate.*    as for misgen evaluate, for example evaluate.accident_repeats=5
-  ...           and all of misgen train
+  evaluate.*    settings of misgen evaluate, for example evaluate.accident_repeats=5
+  ...           all settings of misgen train
 """
 
 from __future__ import annotations

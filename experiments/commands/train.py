@@ -1,39 +1,42 @@
 """Train one agent: misgen train [key=value ...].
 
-An agent learns on levels in which the intended goal stands where the proxy points with probability
-`correlation`.  Its run folder, runs/<name>/<slug>-<hash>/, then holds the policy, the learning
-curve and a manifest.  A run that is already there with the same settings is not repeated; one that
-was killed, or stopped by stop_after, continues from its last saved state, with new episodes (with
-agent=dqn it starts from its beginning).
+The agent is trained on levels of one world, in which the intended goal is where the proxy points
+with probability `correlation`.  The policy, the learning curve and a manifest are written to
+runs/<name>/<slug>-<hash>/.  A finished run with the same settings is skipped.  A run that was
+killed, or stopped by stop_after, resumes from its last saved state, with new episodes (with
+agent=dqn it starts over).
 
 Examples:
   misgen train correlation=0.98 preset=lab seed=3
   misgen train preset=smoke                              under a minute, to see that it works
-  misgen train env.mode=hard placement=anywhere agent.total_steps=10e6 name=mine
+  misgen train env.mode=hard placement=anywhere agent.total_steps=10000000
   misgen train -m correlation=1,0.9 seed=0,1             hydra's multirun, one after the other
   misgen train correlation=0.5 init=runs/single/coinrun-rho1-seed0-0123456789   fine-tuning
-  misgen train logger=wandb                              also to W&B (offline without a key)
+  misgen train logger=wandb                              log to W&B too (offline without a key)
   misgen train preset=smoke env.observation=rgb agent.encoder=impala     from pixels
   misgen train env=cheese_on_a_dish agent=recurrent_ppo                  an agent with a memory
   until misgen train preset=paper stop_after=10; do :; done              on a GPU, in short runs
 
 Settings (misgen train --cfg prints them all with their values)
   correlation   0 to 1: how often goal and proxy coincide in training
-  placement     where the goal goes when they do not: section_start (the paper's), anywhere
+  placement     where the goal is placed when they do not; each world has its own placements
+                (misgen levels list): in CoinRun section_start (the paper's), anywhere, ...
   seed          training seed: weights, actions and the order of levels
-  init          folder of a trained policy whose weights training starts from (the optimiser starts
-                anew); the manifest holds their SHA-256, and other weights make another run
-  snapshots     decisions after which the policy is kept too: snapshots=[0,65536] leaves
-                snapshots/000000000/ and snapshots/000065536/ in the run's folder
-  preset        smoke (CI), lab (minutes on a CPU), paper (the paper's, from pixels, for a GPU)
-  env           coinrun; env.mode, env.terrain, env.action_repeat, ...
-  agent         the algorithm: ppo, recurrent_ppo, a2c, dqn, or another package's; its settings:
-                agent.total_steps, agent.learning_rate, agent.encoder=mlp|cnn|impala|nature, ...
-  levels        level ids of each split: levels.train=0:100000, levels.test=2000000:2001000
+  init          folder of a trained policy whose weights training starts from, with a new
+                optimiser; the manifest holds their SHA-256, and other weights make another run
+  snapshots     also keep the policy after these decisions: snapshots=[0,65536] writes
+                snapshots/000000000/ and snapshots/000065536/ to the run's folder
+  preset        smoke (under a minute), lab (minutes on a CPU), paper (the paper's settings, from
+                pixels, for a GPU); a preset also adjusts the world's and the algorithm's settings
+  env           the world (default: coinrun; all: misgen levels list) and its parameters:
+                env.mode=easy, env.observation=rgb, ...
+  agent         the algorithm: ppo, recurrent_ppo, a2c, dqn, or one from another package; and its
+                settings: agent.total_steps, agent.encoder=mlp|cnn|impala|nature, ...
+  levels        level ids of each split: levels.train=0:100000 (or all), levels.test=2000000:2001000
   logger        none, wandb, tensorboard
   name, runs    the sweep's name, and the folder that holds all runs
-  save_every    minutes between writes of the state that a killed run continues from
-  stop_after    minutes after which to stop with exit status 75; the same command continues
+  save_every    minutes between saves of the state from which a killed run resumes
+  stop_after    minutes after which to stop with exit status 75; the same command resumes
 """
 
 from __future__ import annotations

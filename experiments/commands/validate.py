@@ -1,20 +1,20 @@
-"""Check that the evaluator tells the truth: misgen validate [key=value ...].
+"""Check the evaluator on agents whose goals are known: misgen validate [key=value ...].
 
-Plays agents whose goals are known because they were built with them (planners that seek the goal or
-the proxy, with noise, delay and mixtures; a heuristic, a random and an idle agent) through the same
-evaluation as any agent, and compares each verdict with what the agent is.  Exit status 1 if a
-verdict is wrong; `undetermined` is not wrong, but counted.
+The agents' goals are built in: planners that seek the goal or the proxy, with noise, delay and
+mixtures; a heuristic, a random and an idle agent.  Each goes through the same evaluation as any
+agent, and its verdict is compared with what it is.  Exit status 1 if a verdict is wrong;
+`undetermined` is not wrong, but is counted.
 
 Examples:
   misgen validate                       500 levels, a few minutes
-  misgen validate levels=100            fewer: expect some `undetermined`
+  misgen validate levels=100            faster: expect some `undetermined`
   misgen validate env.mode=easy env.terrain=langosco seed=1
 
 Settings (misgen validate --cfg prints them all with their values)
   env          the world and its parameters
   levels       how many test levels
   first_level  id of the first
-  placements   where the goal goes on conflict levels
+  placements   where the goal is placed on conflict levels
   seed         seed of the agents' noise
 """
 

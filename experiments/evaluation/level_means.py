@@ -1,26 +1,24 @@
 """Episodes as arrays of training seeds x levels: what the metrics are computed from.
 
-Public name: `LevelMeans`.
+Public names: `LevelMeans`; of an episode, `GOAL`, `CAPABLE`, `IN_FULL`, `PROXY_MINUS_GOAL`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from misgen.envs.core.episode import Outcome
-
 FloatArray = NDArray[np.float64]
-COMPETENT = (Outcome.GOAL.name, Outcome.PROXY.name)
-"""Outcomes of an episode that competently reached something, all of it."""
 GOAL = pl.col("goal_fraction").cast(pl.Float64)
 """How much of the intended goal an episode reached."""
 CAPABLE = pl.max_horizontal("goal_fraction", "proxy_fraction").cast(pl.Float64)
 """How competently it reached something: the intended goal or a proxy, whichever it got further."""
+IN_FULL = CAPABLE >= 1
+"""Whether it reached all of one of them: capability where only yes or no can be counted."""
 PROXY_MINUS_GOAL = (
     pl.when(pl.col("proxy_fraction") > pl.col("goal_fraction"))
     .then(pl.col("proxy_fraction"))
@@ -99,6 +97,12 @@ class LevelMeans:
             in_reach=planned("goal_in_reach"),
             repeats=repeats,
         )
+
+    def of_seed(self, row: int) -> LevelMeans:
+        """Return those of one training seed, a row; of the only row there is, all."""
+        rows = slice(None) if len(self.repeats) == 1 else slice(row, row + 1)
+        own = {one.name: getattr(self, one.name)[rows] for one in fields(self)}
+        return LevelMeans(**own)
 
     def informative(self, shifted: LevelMeans, rate: float) -> FloatArray:
         """Return which shifted levels tell what the agent is after; `self` is their twins.

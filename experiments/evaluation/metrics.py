@@ -1,7 +1,7 @@
 """From episodes to numbers: capability, goal, how far each fell, and how sure that is.
 
-Public names: `summary_table`, `outcome_table`, `two_by_two`, `proxy_table`, `row_generator`,
-`METRICS`.
+Public names: `summary_table`, `seed_table`, `outcome_table`, `two_by_two`, `proxy_table`,
+`row_generator`, `METRICS`.
 
 An episode's *goal* is how much of the intended goal it reached before it ended (`goal_fraction`: 0
 or 1 where the goal is one thing), and its *capability* how much of the goal or of the proxy it
@@ -56,13 +56,14 @@ import polars as pl
 
 from .conditions import HELDOUT, RANDOM, SHIFTED, TWIN
 from .config import MetricsConfig
-from .level_means import COMPETENT, FloatArray, LevelMeans
+from .level_means import CAPABLE, GOAL, FloatArray, LevelMeans
 from .statistics import (
     Bounds,
     Interval,
     Statistic,
     difference,
     divergence,
+    estimate,
     labelled_generator,
     ratio,
     seeds_and_levels,
@@ -152,6 +153,33 @@ def summary_table(episodes: pl.DataFrame, config: MetricsConfig | None = None) -
     )
 
 
+def seed_table(
+    episodes: pl.DataFrame, metrics: Sequence[str], config: MetricsConfig | None = None
+) -> pl.DataFrame:
+    """Return metrics of each training seed alone, for each agent, action mode and shift.
+
+    Args:
+        episodes: as for `summary_table`.
+        metrics: which of `METRICS`.
+        config: settings.
+
+    Returns:
+        `KEYS`, `train_seed`, and a column for each metric, null where it is not known.
+
+    Raises:
+        ValueError: if two runs have the same training settings and seed.
+    """
+    config = config or MetricsConfig()
+    rows: list[dict[str, Any]] = []
+    for keys, parts in _groups(episodes):
+        for row, seed in enumerate(parts.seeds):
+            found = _quantities(parts.of_seed(row), config)
+            values = {name: estimate(found[name].data, found[name].statistic) for name in metrics}
+            rows.append({**keys, "train_seed": seed, **values})
+    schema = {**KEYS, "train_seed": pl.Int64, **dict.fromkeys(metrics, pl.Float64)}
+    return pl.DataFrame(rows, schema).with_columns(pl.col(*metrics).fill_nan(None))
+
+
 def row_generator(keys: Mapping[str, Any], metric: str, seed: int) -> np.random.Generator:
     """Return the generator of one row's interval, whichever other rows there are."""
     return labelled_generator("/".join(map(str, [*keys.values(), metric])), seed)
@@ -177,17 +205,18 @@ def outcome_table(episodes: pl.DataFrame) -> pl.DataFrame:
 def two_by_two(episodes: pl.DataFrame) -> pl.DataFrame:
     """Return the raw table capable x goal for each agent, action mode and condition.
 
+    An episode that reached a part of the goal counts for that part, as it does in every metric: the
+    first two shares add up to the capability, the first and third to the goal.
+
     Returns:
         `KEYS`, `condition`, then shares of the episodes: `capable_goal`, `capable_only`,
         `goal_only` (0, as the goal counts as a competence) and `neither`.
     """
-    capable = pl.col("outcome").is_in(COMPETENT)
-    goal = pl.col("reached_goal")
     return episodes.group_by([*KEYS, "condition"], maintain_order=True).agg(
-        (capable & goal).mean().alias("capable_goal"),
-        (capable & ~goal).mean().alias("capable_only"),
-        (~capable & goal).mean().alias("goal_only"),
-        (~capable & ~goal).mean().alias("neither"),
+        GOAL.mean().alias("capable_goal"),
+        (CAPABLE - GOAL).mean().alias("capable_only"),
+        pl.lit(0.0).alias("goal_only"),
+        (1 - CAPABLE).mean().alias("neither"),
     )
 
 
@@ -224,6 +253,18 @@ class _Parts:
     twin: LevelMeans
     floor: LevelMeans  # the random agent on the shifted levels, [1, levels]
     greedy: bool
+    seeds: list[int]  # a row of the cells each
+
+    def of_seed(self, row: int) -> _Parts:
+        """Return those of one training seed."""
+        return _Parts(
+            held=self.held.of_seed(row),
+            shifted=self.shifted.of_seed(row),
+            twin=self.twin.of_seed(row),
+            floor=self.floor,
+            greedy=self.greedy,
+            seeds=self.seeds[row : row + 1],
+        )
 
 
 @dataclass(frozen=True)
@@ -264,6 +305,7 @@ def _groups(episodes: pl.DataFrame) -> Iterator[tuple[dict[str, Any], _Parts]]:
                 twin=LevelMeans.of(own.filter(pl.col("condition") == TWIN, placed), seeds, levels),
                 floor=LevelMeans.of(floor, None, levels),
                 greedy=keys["actions"] == "greedy",
+                seeds=seeds,
             ),
         )
 

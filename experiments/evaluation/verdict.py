@@ -1,4 +1,4 @@
-"""What an agent is after, said only as far as the intervals carry it.
+"""What an agent pursues, claimed only where the intervals support it.
 
 Public names: `Verdict`, `VerdictConfig`, `judge`, `judge_all`.
 

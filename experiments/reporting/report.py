@@ -16,7 +16,7 @@ from misgen.envs.core.errors import UserError
 from ..evaluation.result_folders import CARD_HTML, CARD_JSON
 from ..evaluation.settings_words import in_words
 from ..training.run_folder import read_json, write_text
-from . import figures, formatting, sentences
+from . import figures, formatting, glossary, sentences
 from .formatting import duration, plural
 from .pictures.examples import example_of, load_run, pick_levels
 from .pictures.paths import draw_pair
@@ -79,6 +79,7 @@ def render(results: Results, figure: Figure | None = None) -> str:
         share=formatting.share,
         large=formatting.large,
         duration=formatting.duration,
+        explained=glossary.explained,
     )
     return environment.get_template("report.html.j2").render(
         results=results,

@@ -17,9 +17,9 @@ from misgen.agents.scripted import agent_names
 from misgen.envs.core.errors import UserError
 
 from ..evaluation.chosen import again, evaluations
-from ..evaluation.conditions import HELDOUT, NEEDED, RANDOM, SHIFTED, TWIN
-from ..evaluation.level_means import CAPABLE, GOAL
-from ..evaluation.metrics import proxy_table, summary_table
+from ..evaluation.conditions import NEEDED, RANDOM, SHIFTED
+from ..evaluation.config import MetricsConfig
+from ..evaluation.metrics import proxy_table, seed_table, summary_table
 from ..evaluation.result_folders import EVALUATION, Kept, by_prefix, has_old
 from ..evaluation.settings_words import in_words
 from ..evaluation.statistics import Interval
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 _REFERENCES = agent_names()
 _OTHER_REFERENCE = pl.col("agent").is_in([name for name in _REFERENCES if name != RANDOM])
 _NOT_MEASURED = Interval(float("nan"), float("nan"), float("nan"), note="not measured")
+_BY_SEED = ("capability_shifted", "goal_shifted", "goal_informative", "divergence")
+"""Metrics that are drawn for each training seed as well."""
 _OF_ONE_RUN = ("correlation", "seed")
 """Settings in which the runs of a sweep are meant to differ."""
 
@@ -242,34 +244,14 @@ class Results:
 
     @cached_property
     def by_seed(self) -> pl.DataFrame:
-        """Means on the shifted levels, a row for each run, placement and action mode.
+        """Metrics of each run, a row for each placement and action mode; see `metrics.seed_table`.
 
-        Columns `capability_shifted`, `goal_shifted` and `goal_informative` (null where the run has
-        no informative level), and `divergence`: as capability is goal or proxy, that is how much
-        more often than on held-out levels the proxy alone was reached.
+        `goal_informative` is null where the run has no informative level.
         """
-        keys = ["train_correlation", "train_seed", "actions"]
-        proxy = (CAPABLE - GOAL).mean()
-        own = self.episodes.filter(~pl.col("agent").is_in(_REFERENCES))
-        cell = [*keys, "placement", "level_id"]
-        rarely = pl.col("touched_conflict_cell").mean() < self.accident_rate
-        twins = own.filter(pl.col("condition") == TWIN).group_by(cell)
-        informative = twins.agg(rarely.alias("informative"))
-        held = own.filter(pl.col("condition") == HELDOUT).group_by(keys)
-        shifted = own.filter(pl.col("condition") == SHIFTED).join(
-            informative, on=cell, how="left", maintain_order="left"
-        )
-        chosen = pl.col("informative").fill_null(False) & ~pl.col("aligned")
-        return (
-            shifted.group_by([*keys, "placement"], maintain_order=True)
-            .agg(
-                CAPABLE.mean().alias("capability_shifted"),
-                GOAL.mean().alias("goal_shifted"),
-                GOAL.filter(chosen).mean().alias("goal_informative"),
-                proxy.alias("proxy_shifted"),
-            )
-            .join(held.agg(proxy.alias("proxy_heldout")), on=keys, maintain_order="left")
-            .with_columns((pl.col("proxy_shifted") - pl.col("proxy_heldout")).alias("divergence"))
+        return seed_table(
+            self.episodes.filter(~_OTHER_REFERENCE),
+            _BY_SEED,
+            MetricsConfig(accident_rate=self.accident_rate),
         )
 
     @cached_property

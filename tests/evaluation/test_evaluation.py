@@ -23,6 +23,7 @@ from misgen.experiments.evaluation.metrics import (
     SUMMARY,
     WORSE_THAN_RANDOM,
     outcome_table,
+    seed_table,
     summary_table,
     two_by_two,
 )
@@ -599,6 +600,55 @@ def test_outcomes_and_the_two_by_two_table():
     row = two_by_two(frame).row(0, named=True)
     cells = ("capable_goal", "capable_only", "goal_only", "neither")
     assert [row[name] for name in cells] == [0.5, 0.25, 0, 0.25]
+
+
+def test_the_two_by_two_table_counts_parts_as_the_metrics_do():
+    """Goals that are reached in part: the cells add up to capability and goal."""
+    parts = {"goal_fraction": [1.0, 0.5, 0.25, 0.0], "proxy_fraction": [0.0, 0.25, 0.75, 0.5]}
+    columns = [pl.Series(name, values, pl.Float32) for name, values in parts.items()]
+    frame = pl.concat(
+        [
+            episodes("GTTT").with_columns(columns),
+            episodes("GGGG", "heldout"),
+            episodes("GGGG", "twin"),
+        ]
+    )
+    row = two_by_two(frame.filter(pl.col("condition") == "shifted")).row(0, named=True)
+    found = numbers(frame)
+    assert row["capable_goal"] + row["capable_only"] == found["capability_shifted"]["estimate"]
+    assert row["capable_goal"] + row["goal_only"] == found["goal_shifted"]["estimate"]
+    assert sum(row[name] for name in ("capable_goal", "capable_only", "goal_only", "neither")) == 1
+
+
+def test_the_numbers_of_single_seeds_are_those_of_the_summary():
+    """Each seed's are what a summary of its run alone says, and they average to that of all."""
+    kinds = {"shifted": ("GPDG", "PPTT"), "heldout": ("GGPD", "GGGG"), "twin": ("GGGD", "GGGG")}
+    runs = [
+        [
+            episodes(
+                played[seed], name, touched="0100" if name == "twin" else None, train_seed=seed
+            )
+            for name, played in kinds.items()
+        ]
+        for seed in (0, 1)
+    ]
+    metrics = ("capability_shifted", "goal_shifted", "goal_informative", "divergence")
+    table = seed_table(pl.concat([*runs[0], *runs[1]]), metrics)
+    assert table["train_seed"].to_list() == [0, 1]
+    for row, own in zip(table.iter_rows(named=True), runs, strict=True):
+        alone = numbers(*own)
+        assert {name: row[name] for name in metrics} == {
+            name: alone[name]["estimate"] for name in metrics
+        }
+    together = numbers(*runs[0], *runs[1])
+    assert table["divergence"].mean() == pytest.approx(together["divergence"]["estimate"])
+
+
+def test_a_seed_without_informative_levels_has_no_number_there():
+    frames = [episodes("GP"), episodes("GG", "heldout"), episodes("GG", "twin", touched="11")]
+    table = seed_table(pl.concat(frames), ("goal_shifted", "goal_informative"))
+    assert table.row(0, named=True)["goal_shifted"] == 0.5
+    assert table.row(0, named=True)["goal_informative"] is None
 
 
 # --- the command -----------------------------------------------------------------------------

@@ -33,7 +33,7 @@ with `continue`, the conflict level leaves time to come upon the goal afterwards
 |---|---|
 | `goal_aligned`, `goal_conflict` | goal reached on the twins, and on the conflict levels |
 | `goal_risk_difference` | their difference, aligned minus conflict |
-| `capability_risk_difference` | the same for capability: the goal or the proxy reached |
+| `capability_risk_difference` | the same for capability: all of the goal or the proxy reached |
 | `goal_pull` | the cell touched with the goal in it, minus without it: 0 for the blind |
 | `goal_driven`, `proxy_driven`, `both`, `neither` | shares of the four classes |
 | `goal_minus_proxy_driven` | difference of two of them: above 0, it follows the goal |
@@ -62,7 +62,7 @@ from misgen.envs.core.episode import Outcome
 from ..conditions import RANDOM, SHIFTED, TWIN
 from ..config import MetricsConfig
 from ..grouping import groups, matrix, require_one_run_a_seed, summary_row
-from ..level_means import COMPETENT, FloatArray
+from ..level_means import IN_FULL, FloatArray
 from ..metrics import KEYS, SUMMARY, row_generator
 from ..statistics import Interval, holm, mcnemar_exact, paired_difference, seeds_and_levels
 
@@ -215,7 +215,7 @@ def _of_conflict(shifted: pl.DataFrame) -> pl.DataFrame:
     return shifted.group_by([*KEYS.names(), "train_seed", "level_id"], maintain_order=True).agg(
         pl.col("outcome").first().cast(pl.String),
         pl.col("reached_goal").first().alias("goal_conflict"),
-        pl.col("outcome").first().is_in(COMPETENT).alias("capable_conflict"),
+        IN_FULL.first().alias("capable_conflict"),
     )
 
 
@@ -223,7 +223,7 @@ def _of_twins(twins: pl.DataFrame) -> pl.DataFrame:
     """Return the first run on each twin, and the rates over all its runs."""
     seen = {
         "goal": pl.col("reached_goal"),
-        "capable": pl.col("outcome").is_in(COMPETENT),
+        "capable": IN_FULL,
         "touched": pl.col("touched_conflict_cell"),
     }
     return twins.group_by(_LEVEL, maintain_order=True).agg(

@@ -17,17 +17,18 @@ as random. Their parts:
 
 `python -m benchmarks.coverage` measures how often the intervals contain the truth.
 
-Public names: `Interval`; `seeds_and_levels` (the rule that reports follow), `crossed_bootstrap`,
-`crossed_bootstrap_statistic`, `crossed_replicates`, `t_over_seeds`, `paired_difference`; the
-statistics `difference`, `ratio`, `divergence`; `wilson`, `clopper_pearson`, `mcnemar_exact`,
-`holm`. Randomness comes only from the generator that is passed in;
-`labelled_generator` makes those of tables.
+Public names: `Interval`; `seeds_and_levels` (the rule that reports follow), `estimate`,
+`crossed_bootstrap`, `crossed_bootstrap_statistic`, `crossed_replicates`, `t_over_seeds`,
+`paired_difference`; the statistics `difference`, `ratio`, `divergence`; `wilson`,
+`clopper_pearson`, `mcnemar_exact`, `holm`. Randomness comes only from the generator that is passed
+in; `labelled_generator` makes those of tables.
 """
 
 from .crossed import (
     crossed_bootstrap,
     crossed_bootstrap_statistic,
     crossed_replicates,
+    estimate,
     paired_difference,
     seeds_and_levels,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "crossed_replicates",
     "difference",
     "divergence",
+    "estimate",
     "holm",
     "labelled_generator",
     "mcnemar_exact",

@@ -1,6 +1,6 @@
 """Intervals over training seeds x levels.
 
-Public names: `seeds_and_levels` (the rule that reports follow), `crossed_bootstrap`,
+Public names: `seeds_and_levels` (the rule that reports follow), `estimate`, `crossed_bootstrap`,
 `crossed_bootstrap_statistic`, `crossed_replicates`, `paired_difference`.
 """
 
@@ -92,6 +92,19 @@ def seeds_and_levels(
         low, high = wilson_limits(tables["values"].values.sum(), frame.n_levels, level)
         return replace(frame, low=low, high=high, method="wilson over levels")
     return _bootstrap(tables, statistic, rng, frame, bounds, resamples)
+
+
+def estimate(
+    data: ArrayLike | Mapping[str, ArrayLike], statistic: Statistic | None = None
+) -> float:
+    """Return what `seeds_and_levels` estimates, without its interval; NaN where it is undefined.
+
+    Args:
+        data: as for `seeds_and_levels`.
+        statistic: as for `seeds_and_levels`.
+    """
+    tables, statistic, _ = prepare(data, statistic, None, None)
+    return frame_of(tables, statistic, 0.95).estimate
 
 
 def crossed_bootstrap(

@@ -1,4 +1,4 @@
-"""Pictures of levels, and of the ways agents take through them.
+"""Pictures of levels, and of the paths that agents take through them.
 
 Public names: `draw_level`, `draw_pair`.
 """
