@@ -108,7 +108,10 @@ def test_other_worlds_and_pixels_come_back_exactly(env, tmp_path, monkeypatch):
     run = make_run(tmp_path, env, evaluation=EVALUATION)
     found = exported(run, tmp_path / "out", monkeypatch, "episodes=3")
     for dataset in found.values():
-        assert require_same(dataset, dataset.recover_environment()) == 3
+        count = require_same(dataset, dataset.recover_environment())
+        assert count == len(dataset)
+        assert 1 <= count <= 3
+    assert len(found["misgen/" + env["name"] + "/heldout-sampled-v0"]) == 3
 
 
 def test_what_minari_would_compress_is_stored_as_signed_integers():
