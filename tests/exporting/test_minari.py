@@ -142,3 +142,15 @@ def test_an_episode_that_the_agent_does_not_play_is_refused(tmp_path):
         main(words)
     assert not (tmp_path / "out").exists()
     assert [path.name for path in tmp_path.iterdir()] == [run.path.name], "nothing is left behind"
+
+
+def test_levels_made_by_hand_are_refused_as_no_id_gives_them_back():
+    from types import SimpleNamespace
+
+    from misgen.experiments.exporting.minari_data import _evaluate_config
+
+    source = SimpleNamespace(
+        settings={"levels": "made by hand: 0123456789"}, evaluation=SimpleNamespace(key="abcdef")
+    )
+    with pytest.raises(UserError, match="evaluation abcdef is of levels made by hand"):
+        _evaluate_config(source)
