@@ -1,5 +1,6 @@
 """Minari datasets: what Minari reads back is what the environment gives, bit for bit."""
 
+import json
 import warnings
 
 import gymnasium
