@@ -135,8 +135,6 @@ def test_an_episode_that_the_agent_does_not_play_is_refused(tmp_path):
     words = ["format=minari", f"run={run.path}", f"to={tmp_path / 'out'}"]
     with pytest.raises(UserError, match="SHA-256 differs"):
         main(words)
-    import json
-
     found = json.loads(summary.read_text())
     summary.write_text(json.dumps({**found, "episodes_sha256": file_sha256(file)}))
     with pytest.raises(UserError, match="does not do what is stored"):
