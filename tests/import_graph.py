@@ -22,6 +22,7 @@ LAYERS = (
     ("sweeps", "reporting"),
     ("protocols",),
     ("card",),
+    ("exporting",),
     ("commands",),
 )
 """Packages of `experiments/`, lowest first: each may import those below, none above or beside."""

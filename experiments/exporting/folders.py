@@ -40,6 +40,7 @@ def whole_folder(to: Path) -> Iterator[Path]:
         UserError: if something lies there that is no export, or it cannot be written to.
     """
     require_free(to)
+    made = [path for path in to.absolute().parents if not path.exists()]
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{to.name[:40]}-", dir=to.parent))
@@ -51,6 +52,9 @@ def whole_folder(to: Path) -> Iterator[Path]:
             _put(new, to, work / "old")
         finally:
             shutil.rmtree(work, ignore_errors=True)
+            with contextlib.suppress(OSError):  # they are not empty once the export is there
+                for path in made:
+                    path.rmdir()
     except OSError as error:
         raise UserError(
             f"to={to} cannot be written to ({error.strerror or error}): free some space or give "

@@ -43,7 +43,7 @@ from ..training.settings import typed
 from .source import Group, Source
 
 if TYPE_CHECKING:
-    from minari.data_collector import EpisodeBuffer
+    from minari.data_collector import EpisodeBuffer  # pyright: ignore[reportMissingImports]
 
 _PATH = "MINARI_DATASETS_PATH"
 """Environment variable that says where Minari's datasets lie."""
@@ -108,7 +108,7 @@ def stored_space(space: spaces.Space[Any]) -> spaces.Space[Any]:
 
 def _write(source: Source, group: Group, job: Job, config: EvaluateConfig) -> str:
     """Write one dataset, and return its name."""
-    import minari
+    import minari  # pyright: ignore[reportMissingImports]
 
     world = source.run.config.world
     env = environment(source, group)
@@ -181,7 +181,7 @@ def _episode(
     Raises:
         UserError: if the environment does not end the episode where it ended.
     """
-    from minari.data_collector import EpisodeBuffer
+    from minari.data_collector import EpisodeBuffer  # pyright: ignore[reportMissingImports]
 
     inner, level = env.unwrapped, int(row["level_id"])
     options = {"level_ids": [level]}

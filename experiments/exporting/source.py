@@ -49,6 +49,11 @@ class Choice:
             one_of("condition", self.condition, (*CONDITIONS, ALL))
         if self.actions is not None:
             one_of("actions", self.actions, ACTIONS)
+        if self.placement is not None and self.condition == HELDOUT:
+            raise UserError(
+                f"placement={self.placement} has no effect on held-out levels, whose goal is "
+                "placed as in training: leave it out, or give another condition"
+            )
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -105,8 +110,14 @@ class Source:
             UserError: if the evaluation has none of them.
         """
         own = self.episodes.filter(pl.col("agent") != RANDOM)
-        found = list(_groups(own.filter(pl.col("condition").is_in(choice.conditions)), choice))
-        if not found:
+        moved = None
+        if choice.placement is not None:
+            (moved,) = self.run.config.world.shifts((choice.placement,))
+        found = list(
+            _groups(own.filter(pl.col("condition").is_in(choice.conditions)), choice, moved)
+        )
+        there = moved is None or any(group.placement == moved for group in found)
+        if not (found and there):
             had = own.unique(["condition", "placement", "actions"], maintain_order=True)
             have = "; ".join(
                 f"condition={row[0]} placement={row[1]} actions={row[2]}"
@@ -147,16 +158,19 @@ def read_source(folder: RunFolder, evaluation: str | None = None) -> Source:
     return Source(run, one, read_parquet(one.path / EPISODES, digest, columns, hint))
 
 
-def _groups(episodes: pl.DataFrame, choice: Choice) -> Iterator[Group]:
+def _groups(episodes: pl.DataFrame, choice: Choice, moved: str | None) -> Iterator[Group]:
+    """Yield the chosen groups of episodes; `moved` is the only placement off the proxy."""
     keys = ["condition", "placement", "actions"]
     for (condition, placement, actions), rows in episodes.group_by(keys, maintain_order=True):
-        of_shift = choice.placement is None or condition == HELDOUT
-        if not (of_shift or placement == choice.placement):
+        if condition != HELDOUT and moved not in (None, placement):
             continue
         if choice.actions not in (None, actions):
             continue
-        rows = rows.sort("repeat", "level_id") if choice.episodes else rows
-        rows = rows.head(choice.episodes or len(rows)).sort("level_id", "repeat")
+        first = rows.sort("repeat", "level_id").head(choice.episodes or len(rows))
         yield Group(
-            str(condition), str(placement), str(actions), float(rows["test_correlation"][0]), rows
+            str(condition),
+            str(placement),
+            str(actions),
+            float(rows["test_correlation"][0]),
+            first.sort("level_id", "repeat"),
         )

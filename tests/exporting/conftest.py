@@ -21,7 +21,9 @@ EVALUATION = EvaluateConfig(
 def make_run(path, env, *, evaluation=EVALUATION, **settings) -> RunFolder:
     """A finished, evaluated run of a policy that was never trained."""
     levels = LevelsConfig(train="0:200", test="2000000:2000012")
-    config = TrainConfig(env=env, agent=PPOConfig(hidden=(8,)), levels=levels, seed=4, **settings)
+    encoder = "nature" if env.get("observation") == "rgb" else "mlp"
+    agent = PPOConfig(hidden=(8,), encoder=encoder)
+    config = TrainConfig(env=env, agent=agent, levels=levels, seed=4, **settings)
     folder, world = RunFolder(path / f"{config.slug}-{config.hash}"), config.world
     folder.path.mkdir(parents=True)
     manifest = {

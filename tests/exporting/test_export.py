@@ -54,7 +54,9 @@ def test_a_package_that_is_there_and_broken_says_why(monkeypatch):
         (["format=inspect", "run=nowhere"], "nowhere"),
         (["format=inspect", "run={run}", "condition=test"], "use one of heldout, shifted, twin"),
         (["format=inspect", "run={run}", "actions=random"], "use one of sampled, greedy"),
-        (["format=inspect", "run={run}", "placement=off_path"], r"it has .*off_path\(2\)"),
+        (["format=inspect", "run={run}", "placement=anywhere"], r"it has .*off_path\(2\)"),
+        (["format=inspect", "run={run}", "placement=nowhere"], "section_start"),
+        (["format=inspect", "run={run}", "placement=anywhere", "condition=heldout"], "no effect"),
         (["format=inspect", "run={run}", "evaluation=ffffffffff"], "no hash begins so"),
         (["format=minari", "run={run}", "episodes=0"], "at least 1, or all"),
         (["format=minari", "run={run}", "episodes=-3"], "at least 1, or all"),
@@ -83,9 +85,11 @@ def test_a_folder_is_whole_or_as_it_was(tmp_path):
     with whole_folder(to) as new:
         (new / "a").write_text("1")
     assert sorted(path.name for path in to.iterdir()) == [MARKER, "a"]
-    with pytest.raises(RuntimeError), whole_folder(to) as new:
-        (new / "b").write_text("2")
-        raise RuntimeError
+    with pytest.raises(ValueError, match="of no use"), whole_folder(to) as new:
+        _fail(new)
+    with pytest.raises(ValueError, match="of no use"), whole_folder(tmp_path / "a" / "b") as new:
+        _fail(new)
+    assert not (tmp_path / "a").exists()
     assert sorted(path.name for path in to.iterdir()) == [MARKER, "a"]
     with whole_folder(to) as new:
         (new / "b").write_text("2")
@@ -117,3 +121,8 @@ def test_the_commands_of_the_page_run(run, tmp_path, monkeypatch, capsys):
     for block in code:
         exec(block, {})
     assert "the coin" in capsys.readouterr().out
+
+
+def _fail(folder):
+    (folder / "b").write_text("2")
+    raise ValueError("of no use")

@@ -82,7 +82,7 @@ def test_metrics_are_the_evaluations_own_with_their_intervals(logs):
 
 
 def test_a_part_has_the_means_of_that_part(run, tmp_path):
-    words = ["condition=shifted", "placement=off_path(2)", "actions=sampled", "episodes=4"]
+    words = ["condition=shifted", "placement=off_path", "actions=sampled", "episodes=4"]
     assert main(["format=inspect", f"run={run.path}", f"to={tmp_path / 'out'}", *words]) == 0
     one = log.read_eval_log(str(tmp_path / "out" / "shifted-off_path_2-sampled.eval"))
     assert len(one.samples) == 4

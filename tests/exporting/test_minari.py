@@ -1,5 +1,6 @@
 """Minari datasets: what Minari reads back is what the environment gives, bit for bit."""
 
+import json
 import warnings
 
 import gymnasium
@@ -108,7 +109,10 @@ def test_other_worlds_and_pixels_come_back_exactly(env, tmp_path, monkeypatch):
     run = make_run(tmp_path, env, evaluation=EVALUATION)
     found = exported(run, tmp_path / "out", monkeypatch, "episodes=3")
     for dataset in found.values():
-        assert require_same(dataset, dataset.recover_environment()) == 3
+        count = require_same(dataset, dataset.recover_environment())
+        assert count == len(dataset)
+        assert 1 <= count <= 3
+    assert len(found["misgen/" + env["name"] + "/heldout-sampled-v0"]) == 3
 
 
 def test_what_minari_would_compress_is_stored_as_signed_integers():
@@ -131,11 +135,21 @@ def test_an_episode_that_the_agent_does_not_play_is_refused(tmp_path):
     words = ["format=minari", f"run={run.path}", f"to={tmp_path / 'out'}"]
     with pytest.raises(UserError, match="SHA-256 differs"):
         main(words)
-    import json
-
     found = json.loads(summary.read_text())
     summary.write_text(json.dumps({**found, "episodes_sha256": file_sha256(file)}))
     with pytest.raises(UserError, match="does not do what is stored"):
         main(words)
     assert not (tmp_path / "out").exists()
     assert [path.name for path in tmp_path.iterdir()] == [run.path.name], "nothing is left behind"
+
+
+def test_levels_made_by_hand_are_refused_as_no_id_gives_them_back():
+    from types import SimpleNamespace
+
+    from misgen.experiments.exporting.minari_data import _evaluate_config
+
+    source = SimpleNamespace(
+        settings={"levels": "made by hand: 0123456789"}, evaluation=SimpleNamespace(key="abcdef")
+    )
+    with pytest.raises(UserError, match="evaluation abcdef is of levels made by hand"):
+        _evaluate_config(source)
