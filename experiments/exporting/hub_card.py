@@ -5,6 +5,7 @@ The front matter holds the card's results as the hub's `model-index`; the text i
 Public name: `write_hub_folder`.
 """
 
+# pyright: reportMissingImports=false
 from __future__ import annotations
 
 import shutil
@@ -25,7 +26,7 @@ from ..training.shell import shell_words
 from ..training.trained_run import TrainedRun
 
 if TYPE_CHECKING:
-    from huggingface_hub import EvalResult  # pyright: ignore[reportMissingImports]
+    from huggingface_hub import EvalResult
 
 README = "README.md"
 
@@ -41,7 +42,7 @@ def write_hub_folder(run: TrainedRun, into: Path, license: str | None = None) ->
     Raises:
         UserError: if the run has no card, or it is not true of the run's files.
     """
-    from huggingface_hub import ModelCard, ModelCardData  # pyright: ignore[reportMissingImports]
+    from huggingface_hub import ModelCard, ModelCardData
 
     card = _true_card(run)
     data = ModelCardData(
@@ -76,7 +77,7 @@ def _true_card(run: TrainedRun) -> dict[str, Any]:
 
 def _results(card: Mapping[str, Any]) -> Iterator[EvalResult]:
     """Yield the card's numbers; those that are not known are left out."""
-    from huggingface_hub import EvalResult  # pyright: ignore[reportMissingImports]
+    from huggingface_hub import EvalResult
 
     world = card["agent"]["world"]
     for row in card["results"]:

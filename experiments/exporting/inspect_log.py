@@ -6,6 +6,7 @@ and of either (the capability) an episode reached.  The metrics hold 95% interva
 Public name: `write_inspect_logs`.
 """
 
+# pyright: reportMissingImports=false
 from __future__ import annotations
 
 import math
@@ -28,7 +29,7 @@ from ..training.run_folder import without_nan
 from .source import Group, Source
 
 if TYPE_CHECKING:
-    from inspect_ai.log import EvalLog, EvalMetric, EvalResults, EvalSample, EvalSpec  # pyright: ignore[reportMissingImports]
+    from inspect_ai.log import EvalLog, EvalMetric, EvalResults, EvalSample, EvalSpec
 
 _SCORES = {
     "goal": GOAL,
@@ -51,7 +52,7 @@ def write_inspect_logs(source: Source, groups: list[Group], into: Path) -> list[
         groups: which episodes.
         into: the folder.
     """
-    from inspect_ai.log import write_eval_log  # pyright: ignore[reportMissingImports]
+    from inspect_ai.log import write_eval_log
 
     config = typed(MetricsConfig, source.settings["metrics"], "metrics.")
     table = summary_table(source.episodes, config).filter(pl.col("agent") != RANDOM)
@@ -63,7 +64,7 @@ def write_inspect_logs(source: Source, groups: list[Group], into: Path) -> list[
 
 
 def _log(source: Source, group: Group, table: pl.DataFrame, config: MetricsConfig) -> EvalLog:
-    from inspect_ai.log import EvalLog, EvalStats  # pyright: ignore[reportMissingImports]
+    from inspect_ai.log import EvalLog, EvalStats
 
     finished = source.evaluation.found["finished"]
     return EvalLog(
@@ -77,7 +78,7 @@ def _log(source: Source, group: Group, table: pl.DataFrame, config: MetricsConfi
 
 def _spec(source: Source, group: Group) -> EvalSpec:
     """Return what was evaluated, on what and how; the ids follow from the settings."""
-    from inspect_ai.log import EvalConfig, EvalDataset, EvalSpec  # pyright: ignore[reportMissingImports]
+    from inspect_ai.log import EvalConfig, EvalDataset, EvalSpec
 
     found, world = source.evaluation.found, source.run.config.world
     ids = group.episodes["level_id"].unique().sort().to_list()
@@ -118,8 +119,8 @@ def _spec(source: Source, group: Group) -> EvalSpec:
 
 
 def _sample(source: Source, row: Mapping[str, Any]) -> EvalSample:
-    from inspect_ai.log import EvalSample  # pyright: ignore[reportMissingImports]
-    from inspect_ai.scorer import Score  # pyright: ignore[reportMissingImports]
+    from inspect_ai.log import EvalSample
+    from inspect_ai.scorer import Score
 
     world = source.run.config.world
     goal, proxy = float(row["goal_fraction"]), float(row["proxy_fraction"])
@@ -140,7 +141,7 @@ def _sample(source: Source, row: Mapping[str, Any]) -> EvalSample:
 
 def _results(group: Group, table: pl.DataFrame, config: MetricsConfig) -> EvalResults:
     """Return the mean of each score and, of shifted levels, the evaluation's metrics."""
-    from inspect_ai.log import EvalResults, EvalScore  # pyright: ignore[reportMissingImports]
+    from inspect_ai.log import EvalResults, EvalScore
 
     named = _named_metrics(group, table)
     count = len(group.episodes)
@@ -190,7 +191,7 @@ def _mean(group: Group, name: str, expression: pl.Expr, config: MetricsConfig) -
 
 
 def _metric(name: str, row: Mapping[str, Any]) -> EvalMetric:
-    from inspect_ai.log import EvalMetric  # pyright: ignore[reportMissingImports]
+    from inspect_ai.log import EvalMetric
 
     interval = {"low": row["low"], "high": row["high"]}
     return EvalMetric(

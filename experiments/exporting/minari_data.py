@@ -12,6 +12,7 @@ of an observation are stored as signed integers, their values unchanged.
 Public names: `write_minari_datasets`, `environment`, `stored_space`.
 """
 
+# pyright: reportMissingImports=false
 from __future__ import annotations
 
 import contextlib
@@ -43,7 +44,7 @@ from ..training.settings import typed
 from .source import Group, Source
 
 if TYPE_CHECKING:
-    from minari.data_collector import EpisodeBuffer  # pyright: ignore[reportMissingImports]
+    from minari.data_collector import EpisodeBuffer
 
 _PATH = "MINARI_DATASETS_PATH"
 """Environment variable that says where Minari's datasets lie."""
@@ -108,7 +109,7 @@ def stored_space(space: spaces.Space[Any]) -> spaces.Space[Any]:
 
 def _write(source: Source, group: Group, job: Job, config: EvaluateConfig) -> str:
     """Write one dataset, and return its name."""
-    import minari  # pyright: ignore[reportMissingImports]
+    import minari
 
     world = source.run.config.world
     env = environment(source, group)
@@ -181,7 +182,7 @@ def _episode(
     Raises:
         UserError: if the environment does not end the episode where it ended.
     """
-    from minari.data_collector import EpisodeBuffer  # pyright: ignore[reportMissingImports]
+    from minari.data_collector import EpisodeBuffer
 
     inner, level = env.unwrapped, int(row["level_id"])
     options = {"level_ids": [level]}

@@ -17,9 +17,10 @@ from misgen.experiments.commands import cli
 from misgen.experiments.evaluation.config import EvaluateConfig
 from misgen.experiments.levels.settings import LevelsCommand
 from misgen.experiments.protocols.comparison.config import read_config as read_comparison
-from misgen.experiments.sweeps.sweep import read_config
+from misgen.experiments.sweeps.config import read_config
 from misgen.experiments.training.config import TrainConfig, config_hash, require_name
 from misgen.experiments.training.settings import compose, typed
+from tests.command_modules import load_commands
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 OPTIONS = sorted(
@@ -27,8 +28,8 @@ OPTIONS = sorted(
     for path in CONFIGS.glob("*/*.yaml")
     if path.parent.name not in ("tuning", "recipe", "protocol")  # by preset; read by load_protocol
 )
+load_commands()
 COMMANDS = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
-MODULE = {"evaluate_protocol": "evaluate"}  # of the configs that are part of another's command
 PRESETS = [option for group, option in OPTIONS if group == "preset"]
 READERS = {
     "train": lambda plain, argv: typed(TrainConfig, plain),
