@@ -117,6 +117,7 @@ class FunctionAgent:
     """
 
     kind = "function"
+    has_no_memory = True
 
     def __init__(self, function: Callable[[Observation], Any], num_actions: int) -> None:
         """Wrap `function`; there are `num_actions` actions."""
@@ -148,7 +149,8 @@ class FunctionAgent:
         if array is not None and array.dtype.kind in "iu" and array.shape in ((ROWS,), (ROWS, 1)):
             return self._one_hot(array.reshape(ROWS))
         if array is None or array.shape != (ROWS, self._num_actions):
-            got = shown(answer) if array is None else f"{array.dtype} of shape {array.shape}"
+            plain = array is None or array.dtype.kind not in "biuf"
+            got = shown(answer) if plain else f"{array.dtype} of shape {array.shape}"
             raise UserError(
                 f"agent {self.name!r} answered {got} about {ROWS} rows: give an action a row "
                 f"(whole numbers of shape ({ROWS},)), or each action's probability (shape "

@@ -77,6 +77,8 @@ def _class_of(path: Path) -> tuple[str, str]:
         ) from None
     policy = str((settings.get("policy_class") or {}).get("__module__", ""))
     plain = not policy.startswith("sb3_contrib") or ".recurrent." in policy
+    if ".recurrent." in policy:
+        settings["_last_lstm_states"] = None
     for key, found in _ALGORITHMS.items():
         if key in settings and plain:
             return found

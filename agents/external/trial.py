@@ -58,7 +58,13 @@ def try_agent(agent: Agent, levels: LevelDistribution) -> Trial:
     require_agent(agent)
     first = answers(agent, levels, _SLOTS[0])
     if not _alike(first, answers(agent, levels, _SLOTS[0])):
-        return Trial(first, repeatable=False)
+        if getattr(agent, "has_no_memory", False):
+            return Trial(first, repeatable=False)  # it draws its own actions
+        raise UserError(
+            f"agent {agent.name!r} answers differently when the same levels are begun again: empty "
+            "its memory where start(slots, levels) or reset(slots) says, by slot and not by row, "
+            "and return probabilities instead of drawing actions"
+        )
     for slots in _SLOTS[1:]:
         other = answers(agent, levels, slots)
         if not _alike(first, other):

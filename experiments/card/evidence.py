@@ -124,8 +124,8 @@ def read_evidence(
         tuple(reader.left_out),
         reader.evaluation_key,
         reader.replayed,
-        tuple(sources.outside),
-        not_replayed(run.folder.path) if replay else "",
+        outside=tuple(sources.outside),
+        not_replayed=not_replayed(run.folder.path) if replay else "",
     )
 
 

@@ -93,7 +93,8 @@ def replay_evaluation(
         return Replayed(0, len(episodes))
     config = typed(EvaluateConfig, {**settings, "threads": 1}, "evaluation.")
     where = conditions(run.config.distribution, run.test_ids(config.levels), config)
-    silent = _Silent(run.config.agent.name) if not_replayed(run.folder.path) else None
+    record = read_record(run.folder.path)
+    silent = _Silent(record.name) if record and not_replayed(run.folder.path) else None
     jobs = jobs_of(run, where, config, silent)
     _require_columns(episodes)
     _require_labels(run, episodes)

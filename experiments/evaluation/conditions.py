@@ -1,7 +1,7 @@
 """The conditions an agent is evaluated under, and the episodes that come of it.
 
 Public names: `Condition`, `Job`, `conditions`, `agent_jobs`, `reference_jobs`, `run_jobs`,
-`add_planned`, `level_report`.
+`add_planned`, `level_report`, `EPISODES`, `EPISODES_VERSION`.
 
 All conditions of an evaluation use the same held-out level ids (where a placement finds no place
 for the goal, the level is left out of its shifted levels and twins, and counted):
@@ -53,6 +53,11 @@ LABELS = pl.Schema(
     }
 )
 """What an evaluation's episodes have beside `rollout.SCHEMA`."""
+EPISODES = pl.Schema({**LABELS, **SCHEMA, **PLANNED})
+"""Columns of an evaluation's `episodes.parquet`, in their order; docs/columns.md says what each
+means."""
+EPISODES_VERSION = 1
+"""Version of these columns: rises when one is added, removed, or means something else."""
 _OPTIONAL = ("reached_proxy", "proxies", "died", "steps", "return", "progress")
 NEEDED = pl.Schema({k: v for k, v in {**LABELS, **SCHEMA}.items() if k not in _OPTIONAL})
 """What metrics rest on: an evaluation without these columns is none."""

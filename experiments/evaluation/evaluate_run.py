@@ -151,6 +151,7 @@ def _evaluate(
         "run_config_hash": run.manifest.get("config_hash"),
         **({"unknown": list(unknown)} if (unknown := run.config.agent.unknown) else {}),
         "episodes_sha256": digest,
+        "episodes_version": conditions.EPISODES_VERSION,
         "levels": conditions.level_report(run.config.distribution, where, trained_on)
         | ({"hand_made": by_hand} if (by_hand := set_report(where)) else {}),
         "metrics": metrics.summary_table(episodes, config.metrics).to_dicts(),

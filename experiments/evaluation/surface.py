@@ -22,6 +22,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import polars as pl
+
 from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.errors import UserError, did_you_mean
 from misgen.envs.core.placement import ALL
@@ -35,8 +37,6 @@ from .config import EvaluateConfig, ShiftConfig
 from .result_folders import place
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from misgen.agents.base import Agent
     from misgen.envs.core.world import World
 
@@ -47,6 +47,17 @@ SURFACE, EPISODES = "surface.json", "surface.parquet"
 SCHEMA_VERSION = 2
 AS_TRAINED = ""
 """Parameter of the crossing at which no capability shift is made."""
+LABELS = pl.Schema(
+    {
+        "train_correlation": pl.Float64,
+        "train_seed": pl.Int32,
+        "parameter": pl.String,
+        "value": pl.Float64,
+        "placement": pl.String,
+        "test_correlation": pl.Float64,
+    }
+)
+"""What a surface's episodes have beside `rollout.SCHEMA`; docs/columns.md says what each means."""
 MEASURES = ("capability", "goal", "divergence")
 _KEYS = ("parameter", "value", "placement", "test_correlation")
 """Columns that tell crossings apart."""
@@ -74,8 +85,6 @@ def run_surface(config: EvaluateConfig, show: Callable[[int, int], object]) -> P
     Raises:
         UserError: if no run is finished, or a parameter or value is impossible.
     """
-    import polars as pl
-
     from misgen.agents.external.source import trusting
     from misgen.agents.spec import weights_checksum
     from misgen.agents.threads import tune_process
@@ -167,8 +176,6 @@ def surface_table(episodes: pl.DataFrame, config: EvaluateConfig) -> pl.DataFram
         `train_correlation`, `parameter`, `value`, `placement`, `test_correlation`, `measure`,
         `estimate`, `low`, `high`, `method`, `n_seeds`, `n_levels`, `note`.
     """
-    import polars as pl
-
     rows: list[dict[str, Any]] = []
     for (trained_at,), own in episodes.group_by("train_correlation", maintain_order=True):
         as_trained = own.filter(
@@ -189,7 +196,6 @@ def _intervals(
     base: pl.DataFrame, cell: pl.DataFrame, config: EvaluateConfig
 ) -> Iterator[tuple[str, Interval]]:
     import numpy as np
-    import polars as pl
 
     from .level_means import LevelMeans
     from .statistics import divergence, seeds_and_levels
@@ -253,8 +259,6 @@ class _Player:
 
     def play(self, crossing: Crossing) -> pl.DataFrame:
         """Return an episode on each level of a crossing that has a place for the goal."""
-        import polars as pl
-
         from .rollout import run_levels
 
         levels, config = crossing.levels, self.config
@@ -274,7 +278,8 @@ class _Player:
             "placement": levels.placement,
             "test_correlation": float(levels.correlation),
         }
-        return played.select(*[pl.lit(v).alias(k) for k, v in labels.items()], pl.all())
+        columns = [pl.lit(v, LABELS[k]).alias(k) for k, v in labels.items()]
+        return played.select(*columns, pl.all())
 
 
 def _trained_value(world: World, parameter: str) -> float:
