@@ -1,4 +1,6 @@
-"""A picture of every world: python -m misgen.experiments.commands.gallery [out=worlds.png id=3 side=256].
+"""A picture of every world.
+
+    python -m misgen.experiments.commands.gallery [out=worlds.png id=3 side=256]
 
 For each world on a board a level as training shows it (goal and proxy coincide), and under it the
 same level with the two apart.

@@ -31,7 +31,7 @@ Settings (misgen objective run=... --cfg prints them all with their values)
   actions     sampled, greedy
   on_proxy    what reaching the proxy first does: end (the paper's test), continue, penalty
   seed        seed of the sampled actions
-  objective   priors; docs are in misgen.experiments.evaluation.objective.behavioural_objective and likelihood
+  objective   priors; explained in misgen.experiments.evaluation.objective
   threads     CPU threads; changes no result
 """
 

@@ -1,4 +1,6 @@
-"""A picture of what pixels show: python -m misgen.experiments.commands.pixel_pictures [key=value ...].
+"""A picture of what pixels show.
+
+    python -m misgen.experiments.commands.pixel_pictures [key=value ...]
 
 On top a stretch of a level, as large as you like; below, enlarged, what an agent sees of some
 levels with each of the themes.

@@ -38,6 +38,8 @@ from misgen.envs.core.errors import UserError, in_range
 if TYPE_CHECKING:
     import polars as pl
 
+    from ..evaluation.result_folders import Kept
+
 SEEDS = (2, 3, 5, 10, 20, 40)
 LEVELS = (100, 300, 1_000, 3_000, 10_000)
 _MOST_SEEDS = 1_000
@@ -150,14 +152,15 @@ def _divergences(sweep: Path) -> NDArray[np.float64]:
     """Return each agent's divergence on each level, at the sweep's highest correlation."""
     import polars as pl
 
+    from ..evaluation.chosen import evaluation_of
     from ..evaluation.level_means import CAPABLE, GOAL
+    from ..training.run_folder import MANIFEST, RunFolder
 
-    files = sorted(sweep.glob("*/episodes.parquet"))
-    if not files:
+    found = (evaluation_of(RunFolder(path.parent)) for path in sorted(sweep.glob(f"*/{MANIFEST}")))
+    tables = [_read(one) for one in found if one is not None]
+    if not tables:
         raise UserError(f"sweep={sweep} holds no evaluated run: run misgen sweep first")
-    episodes = pl.concat([_read(file) for file in files]).filter(
-        pl.col("agent") != "random", pl.col("actions") == "sampled"
-    )
+    episodes = pl.concat(tables).filter(pl.col("agent") != "random", pl.col("actions") == "sampled")
     top = episodes["train_correlation"].max()
     placement = episodes["placement"].sort()[-1]
     gap = (CAPABLE - GOAL).alias("gap")
@@ -199,10 +202,10 @@ def _show(config: PowerConfig, spread: Spread) -> None:
     show_table(make_console(markup=True), table)
 
 
-def _read(file: Path) -> pl.DataFrame:
+def _read(evaluation: Kept) -> pl.DataFrame:
     """Return an evaluation's episodes."""
     from ..evaluation.conditions import NEEDED
-    from ..training.run_folder import SUMMARY, digest_beside, read_parquet
+    from ..training.run_folder import EPISODES, read_parquet
 
-    digest = digest_beside(file, SUMMARY)
-    return read_parquet(file, digest, NEEDED, "evaluate the run again")
+    digest = evaluation.found.get("episodes_sha256")
+    return read_parquet(evaluation.path / EPISODES, digest, NEEDED, "evaluate the run again")

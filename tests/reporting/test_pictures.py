@@ -63,13 +63,13 @@ def changed_cells(first, second, window):
     return np.unique(np.stack([x, y], axis=1).astype(int), axis=0)
 
 
-def drawn(level, window, paths=()):
+def drawn(level, window, ways=()):
     """Return the drawing without its frame, so that pixels are cells."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=((window[1] - window[0]) * 0.2, (window[3] - window[2]) * 0.2))
     ax = figure.add_axes((0, 0, 1, 1))
-    paths.draw_level(level, LEVELS.world, paths, ax=ax, window=window)
+    paths.draw_level(level, LEVELS.world, ways, ax=ax, window=window)
     ax.axis("off")
     return pixels(figure)
 

@@ -28,7 +28,7 @@ from misgen.experiments.training.run_folder import (
     read_parquet,
 )
 from misgen.experiments.training.trained_run import TrainedRun
-from tests.card.test_card import write_run
+from tests.card.test_card import evaluation, write_run
 
 LONGEST = 5.0  # seconds that a file of a few kilobytes may take
 
@@ -49,7 +49,8 @@ WORDS = (
     ".inf",
     "1:30", "2020-01-01", "0x1F", "1_000", "~", "null", "yes", "${oc.env:HOME}", "@", "`",
     "name: x",
-    "method: os:system", "method: misgen.experiments.protocols.methods.sampled:Subject", "options: 3",
+    "method: os:system", "method: misgen.experiments.protocols.methods.sampled:Subject",
+    "options: 3",
     "first_level: 1e400", "budget: " + "9" * 5000, "[" * 200, "a: " * 50, "é", "\\",
 )  # fmt: skip
 
@@ -234,7 +235,7 @@ def test_protocols(count, tmp_path):
 
 @pytest.mark.parametrize("count", COUNTS)
 def test_parquet(count, folder, tmp_path):
-    whole = (folder.path / "episodes.parquet").read_bytes()
+    whole = (evaluation(folder) / "episodes.parquet").read_bytes()
     small = tmp_path / "t.parquet"
     pl.DataFrame({"steps": np.arange(50), "success": np.linspace(0, 1, 50)}).write_parquet(small)
     kinds = [whole, small.read_bytes()]

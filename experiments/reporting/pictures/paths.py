@@ -1,6 +1,6 @@
 """Pictures of levels, and of the ways agents take through them.
 
-    python -m misgen.experiments.reporting.pictures.paths run=runs/<sweep>/<run> out=picture.png [id=17]
+    python -m misgen.experiments.reporting.pictures.paths run=<run> out=picture.png [id=17]
 
 draws a level as the run's agent met them in training beside the same level shifted (the goal away
 from the proxy), each with the way that this agent takes.
