@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
@@ -52,6 +54,11 @@ TAKEN = [
     ("evaluate", "shift.placements=[anywhere,off_path(3)]", ["anywhere", "off_path(3)"]),
     ("evaluate", "shift.placements=[anywhere, 'off_path(3)']", ["anywhere", "off_path(3)"]),
     ("evaluate", "shift.placements=[]", []),
+    ("evaluate", "levels=[a.txt,'b,c.txt',d(1).txt]", ["a.txt", "b,c.txt", "d(1).txt"]),
+    ("evaluate", f"levels={NASTY}", NASTY),
+    ("evaluate", "levels=0:10", "0:10"),
+    ("evaluate_protocol", "levels=[a.txt,b.txt]", ["a.txt", "b.txt"]),
+    ("sweep", "evaluate.levels=[a.txt,b.txt]", ["a.txt", "b.txt"]),
     ("levels", f"file={NASTY}", NASTY),
     ("levels", f"out={NASTY}", NASTY),
     ("levels", f"actions={NASTY}", NASTY),
@@ -89,6 +96,13 @@ def test_a_list_of_paths_with_commas(tmp_path):
         str(file),
         "harder",
     ]
+
+
+def test_a_file_whose_name_looks_like_a_list(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("[x]").touch()
+    assert compose("evaluate", ["run=x", "levels=[x]"])["levels"] == "[x]"
+    assert compose("evaluate", ["run=x", "levels=[y]"])["levels"] == ["y"]
 
 
 def test_a_multirun_splits_what_is_several(tmp_path):
