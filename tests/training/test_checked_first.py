@@ -4,11 +4,14 @@ For each command, wrong values of the settings that are used late; each must end
 exit status 2, and leave the folder of runs as it was.
 """
 
+import importlib.util
 import json
 import os
 import shutil
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -185,6 +188,7 @@ def test_nothing_is_begun_that_cannot_be_done(line, message, runs, monkeypatch, 
     monkeypatch.chdir(runs.parent)
     before = state_of(runs.parent)
     monkeypatch.setattr(subprocess, "Popen", _no_work)
+    monkeypatch.setattr(importlib.util, "find_spec", _without_tensorboard)
     command, *argv = line.split(" ")
     status = main([command, *argv])
     _, err = capsys.readouterr()
@@ -192,6 +196,10 @@ def test_nothing_is_begun_that_cannot_be_done(line, message, runs, monkeypatch, 
     assert err.startswith(f"misgen {command}: ")
     assert len(err.strip().splitlines()) == 1
     assert state_of(runs.parent) == before
+
+
+def _without_tensorboard(name: str, package: str | None = None) -> ModuleSpec | None:
+    return None if name == "tensorboard" else find_spec(name, package)
 
 
 def _no_work(*_: object, **__: object) -> None:
