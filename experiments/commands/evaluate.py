@@ -193,6 +193,7 @@ def evaluate_run(folder: RunFolder, config: EvaluateConfig, show: Show | None = 
             its training, another process writes to it, or the disk is full.
     """
     if is_evaluated(folder, config):
+        folder.tidy()
         return folder
     run = TrainedRun.read(folder)
     require_room(folder.path, "run", config.run or folder.path)
