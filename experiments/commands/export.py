@@ -49,13 +49,13 @@ from pathlib import Path
 
 from misgen.envs.core.errors import UserError, one_of
 
-from ..training.checks import require_room
 from ..exporting.extras import EXTRAS, require_extra
 from ..exporting.folders import require_free, whole_folder
 from ..exporting.source import ALL, Choice, read_source
-from ..training.settings import typed
+from ..training.checks import require_room
 from ..training.overrides import read_plain, refuse_unused
 from ..training.run_folder import DONE, RunFolder
+from ..training.settings import typed
 from ..training.trained_run import TrainedRun, run_or_sweep
 
 INSPECT, MINARI, HUB = EXTRAS

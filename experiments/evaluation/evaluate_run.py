@@ -83,6 +83,7 @@ def evaluate_run(
             its training, another process writes to it, or the disk is full.
     """
     if not again and is_evaluated(folder, config):
+        folder.tidy()
         return folder
     run = TrainedRun.read(folder)
     require_room(folder.path, "run", config.run or folder.path)

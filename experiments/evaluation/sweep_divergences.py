@@ -16,19 +16,22 @@ from misgen.envs.core.errors import UserError
 if TYPE_CHECKING:
     import polars as pl
 
+    from .result_folders import Kept
+
 
 def divergences_of_sweep(sweep: Path) -> NDArray[np.float64]:
     """Return each agent's divergence on each level, at the sweep's highest correlation."""
     import polars as pl
 
+    from ..training.run_folder import MANIFEST, RunFolder
+    from .chosen import evaluation_of
     from .level_means import CAPABLE, GOAL
 
-    files = sorted(sweep.glob("*/episodes.parquet"))
-    if not files:
+    found = (evaluation_of(RunFolder(path.parent)) for path in sorted(sweep.glob(f"*/{MANIFEST}")))
+    tables = [_read(one) for one in found if one is not None]
+    if not tables:
         raise UserError(f"sweep={sweep} holds no evaluated run: run misgen sweep first")
-    episodes = pl.concat([_read(file) for file in files]).filter(
-        pl.col("agent") != "random", pl.col("actions") == "sampled"
-    )
+    episodes = pl.concat(tables).filter(pl.col("agent") != "random", pl.col("actions") == "sampled")
     top = episodes["train_correlation"].max()
     placement = episodes["placement"].sort()[-1]
     gap = (CAPABLE - GOAL).alias("gap")
@@ -43,10 +46,10 @@ def divergences_of_sweep(sweep: Path) -> NDArray[np.float64]:
     return table.drop("train_seed").drop_nulls().to_numpy()
 
 
-def _read(file: Path) -> pl.DataFrame:
+def _read(evaluation: Kept) -> pl.DataFrame:
     """Return an evaluation's episodes."""
-    from ..training.run_folder import SUMMARY, digest_beside, read_parquet
+    from ..training.run_folder import EPISODES, read_parquet
     from .conditions import NEEDED
 
-    digest = digest_beside(file, SUMMARY)
-    return read_parquet(file, digest, NEEDED, "evaluate the run again")
+    digest = evaluation.found.get("episodes_sha256")
+    return read_parquet(evaluation.path / EPISODES, digest, NEEDED, "evaluate the run again")

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from ..evaluation.settings_words import in_words
 from ..evaluation.conditions import HELDOUT, RANDOM, SHIFTED
 from ..evaluation.config import MetricsConfig
 from ..evaluation.level_means import CAPABLE, GOAL
 from ..evaluation.metrics import summary_table
+from ..evaluation.settings_words import in_words
 from ..evaluation.statistics import seeds_and_levels
-from ..training.settings import typed
 from ..training.run_folder import without_nan
+from ..training.settings import typed
 from .source import Group, Source
 
 if TYPE_CHECKING:

@@ -35,11 +35,11 @@ from misgen.agents.spec import read_spec
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.registry import entries
 
-from ..evaluation.settings_words import in_words
 from ..evaluation.conditions import Job, agent_jobs, conditions
 from ..evaluation.config import EvaluateConfig
 from ..evaluation.recording import record_levels
 from ..evaluation.rollout import SCHEMA
+from ..evaluation.settings_words import in_words
 from ..training.settings import typed
 from .source import Group, Source
 

@@ -59,14 +59,20 @@ def run(config: SweepConfig, argv: list[str]) -> list[RunFolder]:
             "runs": [folder.path.name for folder in folders],
         },
     )
-    for folder, one in zip(folders, runs, strict=True):
-        folder.tidy(finished=folder.marked(DONE, one.hash))
+    _tidy(folders, runs)
     todo = [f for f, one in zip(folders, runs, strict=True) if not _complete(f, one, config)]
     if todo:
         _compile(config)
         run_jobs(config, argv, folders)
+        _tidy(folders, runs)
         _add_wall_time(config.folder / SWEEP, time.monotonic() - started)
     return [f for f, one in zip(folders, runs, strict=True) if not _complete(f, one, config)]
+
+
+def _tidy(folders: list[RunFolder], runs: list[TrainConfig]) -> None:
+    """Remove what killed jobs left in the folders of the runs."""
+    for folder, one in zip(folders, runs, strict=True):
+        folder.tidy(finished=folder.marked(DONE, one.hash))
 
 
 def _complete(folder: RunFolder, run: TrainConfig, config: SweepConfig) -> bool:

@@ -14,6 +14,7 @@ Public names: `hydra_words`, `apart`, `wrap`, `unwrap`, `unwrap_in`, `read_plain
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import types
 import typing
@@ -49,7 +50,13 @@ _PATHS = {
     *("supply_chain", "protocols"),
 }
 _OUTPUTS = ("runs", "out")
-_PATHS_OF = {"levels": {"actions"}, "evaluate_agent": {"agent"}}
+_PATHS_OF = {
+    "levels": {"actions"},
+    "evaluate": {"levels"},
+    "evaluate_agent": {"agent", "levels"},
+    "evaluate_protocol": {"levels"},
+    "sweep": {"levels"},
+}
 _KEY = re.compile(r"[A-Za-z_]\w*(\.\w+)*", re.ASCII)
 _HARMLESS = re.compile(r"[A-Za-z_][A-Za-z_./-]*")
 _WRAPPED = re.compile(r"misgen_text_((?:[0-9a-f]{2})*)_")
@@ -179,14 +186,15 @@ def settings_of(cls: type[Any], prefix: str = "") -> dict[str, str]:
     found: dict[str, str] = {}
     hints = typing.get_type_hints(cls)
     for field in dataclasses.fields(cls):
-        hint, key = _without_none(hints[field.name]), f"{prefix}{field.name}"
+        either = [one for one in typing.get_args(hints[field.name]) if _is_texts(one)]
+        hint = either[0] if either else _without_none(hints[field.name])
+        key = f"{prefix}{field.name}"
         if dataclasses.is_dataclass(hint):
             found |= settings_of(typing.cast("type[Any]", hint), f"{key}.")
         elif typing.get_origin(hint) is dict and field.name != "env":
             found[key] = FREE  # the keys of env are the world's
         else:
-            listed = typing.get_origin(hint) in (tuple, list) and typing.get_args(hint)[0] is str
-            found[key] = TEXT if hint is str else TEXTS if listed else OTHER
+            found[key] = TEXT if hint is str else TEXTS if _is_texts(hint) else OTHER
     return found
 
 
@@ -236,7 +244,7 @@ def _hydra_word(config_name: str, word: str, multirun: bool) -> str:
     if kind in (TEXT, TEXTS) and value != "null":
         name = key.rpartition(".")[2]
         path = name in _PATHS | _PATHS_OF.get(config_name, set())
-        whole = not multirun or name in _OUTPUTS or (path and Path(value).exists())
+        whole = not multirun or name in _OUTPUTS or (path and os.path.exists(value))
         values = [value] if whole else _split(value, path=False)
         read = _text if kind == TEXT else _texts
         return f"{sign}{key}={','.join(read(one, path) for one in values)}"
@@ -288,10 +296,11 @@ def _text(value: str, path: bool) -> str:
 
 
 def _texts(value: str, path: bool) -> str:
-    """Return a list of texts, each wrapped; what is no list is left to whoever reads it."""
+    """Return a list of texts, each wrapped; what is no list is one text."""
     bare = value.strip()
-    if not (bare.startswith("[") and bare.endswith("]") and len(bare) > 1):
-        return wrap(value)
+    is_list = bare.startswith("[") and bare.endswith("]") and len(bare) > 1
+    if not is_list or (path and os.path.exists(value)):
+        return _text(value, path)
     items = _split(bare[1:-1], path)
     return f"[{','.join(wrap(_unquoted(item.strip())) for item in items)}]"
 
@@ -311,7 +320,8 @@ def _split(text: str, path: bool) -> list[str]:
     found: list[str] = []
     while pieces:
         most = next(
-            (n for n in range(len(pieces), 1, -1) if Path(",".join(pieces[:n]).strip()).exists()), 1
+            (n for n in range(len(pieces), 1, -1) if os.path.exists(",".join(pieces[:n]).strip())),
+            1,
         )
         found.append(",".join(pieces[:most]))
         pieces = pieces[most:]
@@ -383,6 +393,10 @@ def _scalar(value: str) -> Any:
         except ValueError:
             continue
     return value
+
+
+def _is_texts(hint: Any) -> bool:
+    return typing.get_origin(hint) in (tuple, list) and typing.get_args(hint)[0] is str
 
 
 def _without_none(hint: Any) -> Any:

@@ -375,4 +375,4 @@ def test_damaged_episodes_with_a_hash_that_fits_are_refused(run):
     file = one.path / "episodes.parquet"
     file.write_bytes(file.read_bytes()[:-200])
     write_json(one.main, {**one.found, "episodes_sha256": file_sha256(file)})
-    refused(run, "is damaged")
+    refused(run, "is truncated or damaged")

@@ -24,11 +24,11 @@ from typing import Any
 
 import numpy as np
 
-from misgen.envs.core.boards.grid_world import OBSERVATIONS
 from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.level_text.hand_made import level_batch
 from misgen.envs.core.level_text.text import CONFLICT, PROXY, START, level_from_text, level_to_text
+from misgen.envs.core.modality import MODALITIES
 from misgen.envs.core.registry import make_world
 from misgen.envs.core.views.single_env import MisgenEnv
 from misgen.envs.core.views.vector_env import MisgenVectorEnv
@@ -58,7 +58,7 @@ STRAY = "\x00\t\x0b\x0c\r\x1b\x85\u00a0\u2028\u2029\ufeff\ud800éX ~?#=^.x0()[]{
 def worlds(name: str) -> list[World]:
     """Return a world with each observation that it has."""
     found = []
-    for observation in OBSERVATIONS:
+    for observation in MODALITIES:
         with contextlib.suppress(UserError):
             found.append(make_world(name, observation=observation))
     return found

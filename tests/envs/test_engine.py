@@ -312,7 +312,7 @@ def test_proxy_then_time_out_or_death_is_proxy():
 )
 def test_coin_and_death_in_one_frame_give_both(saw, goal, died):
     """A saw in the coin's cell is touched in the frame in which the coin is."""
-    info = play(draw("A....C#", "=", entities=(f"saw {saw} 1 left 0",)), "r" * 60)
+    info = play(draw("A....C.#", "=", entities=(f"saw {saw} 1 left 0",)), "r" * 60)
     assert info["terminated"]
     assert (info["reached_goal"], info["died"]) == (goal, died)
     assert info["outcome"] == ("GOAL" if goal else "DEATH")

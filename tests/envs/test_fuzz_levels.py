@@ -2,7 +2,7 @@
 
 A quick look in every run, a long one (`slow`) for `make test-all`.  For still more:
 
-    MISGEN_FUZZ=20 .venv/bin/python -m pytest tests/test_fuzz_levels.py -s
+    MISGEN_FUZZ=20 .venv/bin/python -m pytest tests/envs/test_fuzz_levels.py -s
 
 tries 20 times as many in the slow tests, and prints the counts.  `MISGEN_FUZZ_SEED` (0) chooses
 other inputs.

@@ -152,7 +152,8 @@ def test_others_kernels_are_their_own_affair(capsys):
 @needs_procgen
 def test_nothing_is_said_of_the_old_gym():
     code = """
-import gymnasium, misgen.envs, misgen.envs.core.views.sb3, misgen.agents.ppo, misgen.envs.procgen.lockstep
+import gymnasium, misgen.envs, misgen.envs.core.views.sb3
+import misgen.agents.ppo, misgen.envs.procgen.lockstep
 env = gymnasium.make("misgen/ProcgenCoinRun-v0", correlation=0.5)
 env.reset(seed=0); env.step(7); env.close()
 """

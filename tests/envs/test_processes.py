@@ -208,7 +208,7 @@ def test_an_ignored_signal_stays_ignored():
 
 HANGS = """
 import sys, time
-from misgen.experiments import cli, train
+from misgen.experiments.commands import cli, train
 def main(argv):
     try:
         print("started", flush=True)

@@ -4,6 +4,8 @@ import dataclasses
 import json
 import shlex
 import shutil
+import subprocess
+import sys
 
 import polars as pl
 import pytest
@@ -98,6 +100,18 @@ def test_a_killed_one_leaves_the_former_whole(runs, monkeypatch):
     assert not evaluate.is_evaluated(first, OTHER)
     assert evaluate.is_evaluated(first, EVALUATE)
     read_results(first.path.parent)
+
+
+def test_what_a_killed_one_left_last_goes_though_nothing_is_left_to_do(runs):
+    code = (
+        "import os, sys; from pathlib import Path; from misgen.envs.core.files import temporary\n"
+        "with temporary(Path(sys.argv[1])) as beside: beside.touch(); os._exit(9)"
+    )
+    status = runs[0].path / "status.json"
+    assert subprocess.run([sys.executable, "-c", code, str(status)], check=False).returncode == 9
+    assert len(list(runs[0].path.glob(".status.json.*.tmp"))) == 1
+    evaluate.evaluate_run(runs[0], EVALUATE)
+    assert not list(runs[0].path.glob(".status.json.*.tmp"))
 
 
 def test_one_meaning_has_one_place(runs):

@@ -22,6 +22,7 @@ from misgen.experiments.evaluation.config import EvaluateConfig, ShiftConfig
 from misgen.experiments.evaluation.fingerprint import fingerprint
 from misgen.experiments.evaluation.hand_made import conditions_of, hand_made_conditions, set_report
 from misgen.experiments.evaluation.planned import planned_facts
+from misgen.experiments.evaluation.result_folders import PROTOCOL, kept
 from misgen.experiments.evaluation.rollout import run_levels
 
 NATIVE = [name for name, (package, _) in entries().items() if not package.endswith(".procgen")]
@@ -240,7 +241,7 @@ def test_evaluate_a_folder_and_a_list(run, folder, capsys, monkeypatch):
     out = capsys.readouterr().out
     assert "6 made by hand" in out
     first = summary_of(run)
-    assert first["config"]["levels"].startswith("6 made by hand")
+    assert first["config"]["levels"].startswith("made by hand: ")
     assert len(first["levels"]["hand_made"]["files"]) == 6
     assert cli.main(["evaluate", f"run={run}", f"levels={folder}", *quick]) == 0
     assert "evaluated with these settings before" in capsys.readouterr().err
@@ -266,10 +267,13 @@ def summary_of(run: Path) -> dict:
 def test_protocols_on_a_set(run, folder, capsys):
     for protocol, episodes in (("iid", 4), ("counterfactual_pairs", 8)):
         assert cli.main(["evaluate", f"protocol={protocol}", f"run={run}", f"levels={folder}"]) == 0
-        found = json.loads((run / f"hand-made-{protocol}.json").read_text())
+        (one,) = kept(run, PROTOCOL)
+        found = one.found
+        assert one.path.name == f"{protocol}-{one.key}"
+        assert found["levels"].startswith("4 made by hand")
         assert found["points"][0]["episodes"] == episodes
-        assert len(found["files"]) == 4
-        assert not (run / f"protocol-{protocol}.json").exists(), "the protocol's own levels"
+        assert len(found["level_files"]) == 4
+        shutil.rmtree(one.path)
     for argv, message in (
         (["protocol=red_team_in", f"levels={folder}"], "draws its levels itself"),
         (["protocol=iid", "levels=0:10"], "has ids of its own"),

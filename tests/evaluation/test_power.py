@@ -1,17 +1,22 @@
 """How many seeds and levels a difference needs."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from misgen.envs.core.errors import UserError
 from misgen.experiments.commands.evaluate import main
+from misgen.experiments.evaluation.result_folders import EVALUATION, kept
 from misgen.experiments.evaluation.statistics.sample_size import (
     Spread,
     detectable,
     fewest_seeds,
     variance_components_of,
 )
+from misgen.experiments.training.run_folder import DONE
+from tests.reporting.test_report import write_run
 
 
 def draw(spread, seeds, levels, rng):
@@ -57,3 +62,21 @@ def test_command_prints_and_refuses(capsys):
     for wrong in (["power", "difference=3"], ["power", "diference=0.1"], ["power", "x"]):
         with pytest.raises(UserError):
             main(wrong)
+
+
+def test_spreads_are_taken_from_the_evaluations_of_a_sweep(tmp_path, capsys):
+    runs = [write_run(tmp_path / "sweep", 1.0, seed, 0.3 + 0.2 * seed) for seed in (0, 1, 2)]
+    write_run(tmp_path / "sweep", 0.5, 0, 0.9)
+    assert main(["power", f"sweep={tmp_path / 'sweep'}"]) == 0
+    told = capsys.readouterr().out
+    seeds, levels, cells = map(float, re.findall(r"(?:seeds|levels|cells)\s+(0\.\d{3})", told))
+    assert 0.0 < seeds < 0.5
+    assert 0.0 <= levels < 0.6
+    assert 0.1 < cells < 1.0
+    for run in runs:
+        (one,) = kept(run.path, EVALUATION)
+        (one.path / DONE).unlink()
+    with pytest.raises(UserError, match="tell no spread: at least 2 of each"):
+        main(["power", f"sweep={tmp_path / 'sweep'}"])
+    with pytest.raises(UserError, match="holds no evaluated run"):
+        main(["power", f"sweep={runs[0].path}"])

@@ -215,7 +215,8 @@ def test_headline_claims_nothing_where_intervals_include_0(tmp_path):
 def test_headline_when_the_capability_falls_further(tmp_path):
     for seed in (0, 1):
         folder = write_run(tmp_path, 1.0, seed, 0.9, greedy=False)
-        path = kept(folder.path, EVALUATION)[0].path / "episodes.parquet"
+        (one,) = kept(folder.path, EVALUATION)
+        path = one.path / "episodes.parquet"
         # Held-out: always the proxy, never the goal. Shifted: the goal, whenever capable.
         lost = pl.when(pl.col("condition") == "heldout")
         pl.read_parquet(path).with_columns(
@@ -224,6 +225,7 @@ def test_headline_when_the_capability_falls_further(tmp_path):
             proxy_fraction=lost.then(1.0).otherwise("proxy_fraction"),
             outcome=lost.then(pl.lit("PROXY")).otherwise(pl.col("outcome").cast(pl.String)),
         ).write_parquet(path)
+        write_json(one.main, {**one.found, "episodes_sha256": file_sha256(path)})
     results = read_results(tmp_path)
     assert "the capability generalized worse than the goal" in headline(results)
 

@@ -4,11 +4,14 @@ For each command, wrong values of the settings that are used late; each must end
 exit status 2, and leave the folder of runs as it was.
 """
 
+import importlib.util
 import json
 import os
 import shutil
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -57,8 +60,14 @@ CASES = [
     ("train logger=tensorboard", "needs the package tensorboard"),
     ("train agent.device=cuda:77", "agent.device=cuda:77 cannot be used"),
     ("train tuning=nonsense", "tuning=nonsense is not known"),
-    ("train launcher=nonsense", "launcher=nonsense is not known: use one of joblib"),
-    ("train launcher=joblib", "is for several runs: add -m"),
+    (
+        "train launcher=nonsense",
+        "launcher=nonsense has no effect in misgen train: it counts only with -m",
+    ),
+    (
+        "train launcher=joblib",
+        "launcher=joblib has no effect in misgen train: it counts only with -m",
+    ),
     ("train init=runs/none", "runs/none"),
     # What would not work, or learn nothing.
     ("train env.observation=grid agent.encoder=nature", "encoder='nature' reads pixels"),
@@ -90,7 +99,7 @@ CASES = [
     (f"evaluate {RUN} levels=0:10", "levels.train=0:100000"),
     (f"evaluate {RUN} shift.placements=[nowhere]", "nowhere"),
     (f"evaluate {RUN} backend=procgen", "procgen"),
-    (f"evaluate {RUN} launcher=joblib", "add -m"),
+    (f"evaluate {RUN} launcher=joblib", "launcher=joblib has no effect in misgen evaluate"),
     (f"evaluate {SWEEP}", "holds 2 runs"),
     (f"evaluate {SWEEP} shift=surface levels=0:9", "share level ids"),
     (f"evaluate {SWEEP} shift=surface shift.parameters=[nope]", "nope"),
@@ -100,14 +109,18 @@ CASES = [
     (f"evaluate protocol=iid {RUN} budgets=[0]", "budgets=0 is out of range"),
     (f"evaluate protocol=iid {RUN} actions=best", "actions='best' is not known"),
     (f"evaluate protocol=iid {RUN} protocol.options.nope=1", "nope"),
-    (f"evaluate protocol=iid {RUN} protocol.method=no.module:X", "cannot be loaded"),
+    (f"evaluate protocol=iid {RUN} protocol.method=no.module:X", "protocol.method='no.module:X'"),
+    (
+        f"evaluate protocol=iid {RUN} protocol.method=no.module:X trust=true",
+        "protocol.method='no.module:X' of protocol iid cannot be loaded",
+    ),
     # Sweeps.
     ("sweep evaluate.levels=0:10", "levels.train=0:100000 and evaluate.levels=0:10 share"),
     ("sweep evaluate.shift.placements=[nowhere]", "nowhere"),
     ("sweep evaluate.backend=procgen env=lava_land", "procgen"),
-    ("sweep +evaluate.shift.parameters=[all]", "is not played by a sweep"),
+    ("sweep +evaluate.shift.parameters=[all]", "a sweep's evaluations are no surface"),
     ("sweep logger=tensorboard", "needs the package tensorboard"),
-    ("sweep launcher=joblib", "is not for a sweep"),
+    ("sweep launcher=joblib", "a sweep runs its jobs itself: give jobs=2"),
     ("sweep tuning=nonsense", "tuning=nonsense is not known"),
     ("sweep preset=lab agent.total_steps=9000", "nothing would be learned"),
     ("sweep env.observation=rgb", "reads tile windows"),
@@ -121,7 +134,7 @@ CASES = [
     (f"robustness {SWEEP} levels=0:10", "share level ids"),
     (f"robustness {SWEEP} placement=nowhere", "placement='nowhere' is not known"),
     ("robustness run=runs/none", "runs/none/manifest.json does not exist"),
-    (f"probe {RUN}", "was not evaluated"),
+    (f"probe {RUN}", "the critic of an agent of cheese_on_a_dish cannot be probed"),
     ("probe run=runs/none", "runs/none/manifest.json does not exist"),
     ("validate runs=runs/file", "runs=runs/file cannot be written to"),
     ("validate first_level=2147483640", "is no range of level ids"),
@@ -175,6 +188,7 @@ def test_nothing_is_begun_that_cannot_be_done(line, message, runs, monkeypatch, 
     monkeypatch.chdir(runs.parent)
     before = state_of(runs.parent)
     monkeypatch.setattr(subprocess, "Popen", _no_work)
+    monkeypatch.setattr(importlib.util, "find_spec", _without_tensorboard)
     command, *argv = line.split(" ")
     status = main([command, *argv])
     _, err = capsys.readouterr()
@@ -182,6 +196,10 @@ def test_nothing_is_begun_that_cannot_be_done(line, message, runs, monkeypatch, 
     assert err.startswith(f"misgen {command}: ")
     assert len(err.strip().splitlines()) == 1
     assert state_of(runs.parent) == before
+
+
+def _without_tensorboard(name: str, package: str | None = None) -> ModuleSpec | None:
+    return None if name == "tensorboard" else find_spec(name, package)
 
 
 def _no_work(*_: object, **__: object) -> None:
@@ -279,8 +297,8 @@ def test_a_training_that_learns_by_the_rule_does_change_its_weights(tmp_path):
         run = TrainConfig(WORLD, config)
         kept = []
 
-        def keep(model) -> None:
-            kept.append([p.detach().clone() for p in model.policy.parameters()])
+        def keep(learned) -> None:
+            kept.append([p.detach().clone() for p in learned.network.parameters()])
 
         train_ppo(MisgenVecEnv(run.distribution, 8, 0), config, 0, snapshot=keep)
         return any(bool((a != b).any()) for a, b in zip(kept[0], kept[-1], strict=True))

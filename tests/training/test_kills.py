@@ -2,7 +2,7 @@
 
 Slow; `make test-all` kills 10 times.  For 100, with a line about each:
 
-    MISGEN_KILLS=100 .venv/bin/python -m pytest tests/test_kills.py -s
+    MISGEN_KILLS=100 .venv/bin/python -m pytest tests/training/test_kills.py -s
 
 `MISGEN_KILLS_SEED` (0) chooses other moments.
 """

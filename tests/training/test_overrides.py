@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
@@ -56,6 +58,11 @@ TAKEN = [
     ("evaluate", "shift.placements=[anywhere,off_path(3)]", ["anywhere", "off_path(3)"]),
     ("evaluate", "shift.placements=[anywhere, 'off_path(3)']", ["anywhere", "off_path(3)"]),
     ("evaluate", "shift.placements=[]", []),
+    ("evaluate", "levels=[a.txt,'b,c.txt',d(1).txt]", ["a.txt", "b,c.txt", "d(1).txt"]),
+    ("evaluate", f"levels={NASTY}", NASTY),
+    ("evaluate", "levels=0:10", "0:10"),
+    ("evaluate_protocol", "levels=[a.txt,b.txt]", ["a.txt", "b.txt"]),
+    ("sweep", "evaluate.levels=[a.txt,b.txt]", ["a.txt", "b.txt"]),
     ("levels", f"file={NASTY}", NASTY),
     ("levels", f"out={NASTY}", NASTY),
     ("levels", f"actions={NASTY}", NASTY),
@@ -93,6 +100,13 @@ def test_a_list_of_paths_with_commas(tmp_path):
         str(file),
         "harder",
     ]
+
+
+def test_a_file_whose_name_looks_like_a_list(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("[x]").touch()
+    assert compose("evaluate", ["run=x", "levels=[x]"])["levels"] == "[x]"
+    assert compose("evaluate", ["run=x", "levels=[y]"])["levels"] == ["y"]
 
 
 def test_a_multirun_splits_what_is_several(tmp_path):
@@ -143,19 +157,22 @@ REFUSED = [
     ("train", "+foo=1", "foo=1 is not a known setting"),
     ("train", "logger=true", "logger=true is not known: use one of none, tensorboard, wandb"),
     ("train", "preset=[1.0,0.5]", "preset=[1.0,0.5] is not known: use one of lab"),
+    ("train", "recipe=none", "recipe=none is not known: use one of lab_a2c"),
+    ("sweep", "recipe=none", "recipe=none is not known: use one of lab_a2c"),
+    ("train", "tuning=none", "tuning=none is not known: use one of lab_cheese_on_a_dish"),
     ("train", "env=null", "env=null is not known: use one of"),
-    ("train", "agent={a: 1}", "agent={a: 1} is not known: use one of ppo"),
+    ("train", "agent={a: 1}", "agent={a: 1} is not known: use one of a2c, dqn, ppo"),
     ("train", "hydra.job.name=x", "has no effect in misgen train: it counts only with -m"),
     ("train", "launcher=joblib", "has no effect in misgen train: it counts only with -m"),
     ("train", "seed=0,1", "seed=0,1 is more than one value: give one"),
     ("train", "seed=range(0,3)", "seed=range(0,3) is more than one value: give one"),
     ("train", "seed=" + "[" * 900, "its brackets are 900 deep"),
     ("train", "seed=" + "9" * 5000, "seed=9999"),
-    ("train", "correlation=1e400", "correlation=inf is out of range"),
+    ("train", "correlation=1e400", "correlation=inf must be a finite number"),
     ("train", "seed=${oc.env:HOME}", "seed=${oc.env:HOME} is not allowed: values are taken as"),
     ("train", "env.mode=${oc.env:HOME}", "env.mode=${oc.env:HOME} is not allowed"),
     ("train", "proxy_correlations={end: half}", "proxy_correlations.end='half' must be a number"),
-    ("train", "env.name=[1]", "env=[1] is not a world"),
+    ("train", "env.name=[1]", "env.name=[1] is no world's name: misgen levels list has all"),
     ("sweep", "correlation=0.7", "give correlations=[1,0.9]"),
     ("sweep", "seed=9", "seeds=3 stands for the seeds 0, 1 and 2"),
     ("sweep", "launcher=joblib", "give jobs=2"),
@@ -183,7 +200,7 @@ REFUSED = [
     ("levels play actions=R", "seed=3", "it is for agent=..."),
     ("levels play actions=R", "scale=99", "it is for out=FILE.gif"),
     ("card run=x", "card=x", "to check a card write misgen card validate"),
-    ("card", "runs=x", "runs=x is not a known setting: use one of run, card"),
+    ("card", "runs=x", "runs=x is not a known setting: use one of evaluation, surface"),
     ("report", "name=x", "'name=x' is no folder, and misgen report has no settings"),
     ("report", "--all", "'--all' is no folder"),
     ("validate", "seed=null", "seed=None must be a whole number"),

@@ -133,9 +133,12 @@ class OwnIds(IdRange):
 
 @dataclass(frozen=True, eq=False)
 class LevelSet(LevelDistribution):
-    """Levels made by hand, as a distribution that holds these and no others."""
+    """Levels made by hand, as a distribution that holds these and no others.
 
-    batch: LevelBatch = field(kw_only=True)
+    Two are equal if their ids are: these come of what the levels hold.
+    """
+
+    batch: LevelBatch = field(kw_only=True, compare=False)
     """The levels, by ascending id."""
     names: tuple[str, ...] = field(kw_only=True)
     """What each is called: its file."""

@@ -228,6 +228,8 @@ def _require_first(name: str, number: int, parts: _Parts) -> None:
 
 def _characters(parts: _Parts, world: World) -> list[tuple[str, int]]:
     """Return the map's rows, top first, all of one length and each with its line of the file."""
+    if not parts.map:
+        raise UserError("map: there is none: write map: on a line, and the level's rows below it")
     rows: list[tuple[str, int, int]] = []
     height = 0
     for line, number in parts.map:

@@ -35,8 +35,8 @@ class MisgenVectorEnv(VectorEnv):
 
     `reset(options={"level_ids": [...]})` puts exactly these levels in the slots, and
     `reset(options={"levels": [...]})` ones made by hand: `Level`s, their texts, or paths of files
-    (`misgen.envs.core.level_text.hand_made`), one for each slot that is reset.  What a slot runs after its
-    first level is drawn as ever.
+    (`misgen.envs.core.level_text.hand_made`), one for each slot that is reset.  What a slot runs
+    after its first level is drawn as ever.
     """
 
     metadata: ClassVar = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
