@@ -9,7 +9,8 @@ where `REINFORCE = Algorithm(MyConfig, "my_package.learner:MyLearner", "REINFORC
 a `LearnerConfig` with `algorithm: str = "reinforce"`, and `MyLearner` a `learner.Learner`.  Then
 `misgen train agent=reinforce` trains with it, its settings' defaults being the dataclass's.
 
-Public names: `Algorithm`, `algorithms`, `algorithm`, `algorithm_title`, `make_learner`, `GROUP`.
+Public names: `Algorithm`, `algorithms`, `algorithm`, `algorithm_title`, `make_learner`,
+`settings_class`, `GROUP`.
 Imports no torch: settings are read long before anything learns.
 """
 
@@ -20,10 +21,11 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
 
 from misgen.envs.core.errors import UserError, did_you_mean
+from misgen.envs.core.extensions import load_point, package_of, points_of
 
 from .config import (
     DEFAULT_ALGORITHM,
@@ -120,6 +122,22 @@ def make_learner(name: str, field: str = "agent.algorithm") -> Learner:
         ) from error
 
 
+def settings_class(plain: Mapping[str, Any], path: str) -> type[LearnerConfig]:
+    """Return the dataclass that some settings are of, by their `algorithm`.
+
+    Args:
+        plain: the settings, as plain data.
+        path: where they stand, such as `agent.`, for messages.
+
+    Raises:
+        UserError: for an unknown algorithm, or settings of another one.
+    """
+    name = plain.get("algorithm", DEFAULT_ALGORITHM)
+    chosen = algorithm(name, f"{path}algorithm").config
+    require_settings(name, chosen, plain, path)
+    return chosen
+
+
 def require_settings(
     name: str, config: type[LearnerConfig], plain: Mapping[str, Any], path: str
 ) -> None:
@@ -148,44 +166,20 @@ def require_settings(
 @lru_cache
 def _others() -> dict[str, EntryPoint]:
     """Return the entry points of other packages, by name."""
-    found: dict[str, EntryPoint] = {}
-    for point in entry_points(group=GROUP):
-        before = found.get(point.name)
-        if before is not None and before.value == point.value:
-            continue  # the same package, found twice
-        clash = "misgen itself" if point.name in OWN else _package(before)
-        if clash:
-            raise UserError(
-                f"{_package(point)} and {clash} both have an algorithm called {point.name!r}: "
-                "uninstall one of them, or rename its entry point"
-            )
-        found[point.name] = point
-    return found
+    return points_of(GROUP, OWN, "an algorithm")
 
 
 @lru_cache
 def _load(point: EntryPoint) -> Algorithm:
     """Import what an entry point names, and check that it is an algorithm of that name."""
-    try:
-        found = point.load()
-    except (ImportError, AttributeError) as error:
-        raise UserError(
-            f"the algorithm {point.name!r} of {_package(point)} cannot be imported "
-            f"({point.value}: {error}): mend or uninstall that package"
-        ) from error
+    found = load_point(point, "the algorithm")
     fits = isinstance(found, Algorithm) and issubclass(found.config, LearnerConfig)
     if not fits or found.config.algorithm != point.name:
         raise UserError(
-            f"the entry point {point.name!r} of {_package(point)} is {point.value}, which is no "
+            f"the entry point {point.name!r} of {package_of(point)} is {point.value}, which is no "
             f"Algorithm whose config has algorithm={point.name!r}: mend that package"
         )
     return found
-
-
-def _package(point: EntryPoint | None) -> str:
-    if point is None:
-        return ""
-    return point.dist.name if point.dist else point.value
 
 
 __all__ = [
@@ -198,4 +192,5 @@ __all__ = [
     "algorithms",
     "make_learner",
     "require_settings",
+    "settings_class",
 ]

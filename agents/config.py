@@ -126,24 +126,6 @@ class LearnerConfig:
         require_channels("channels", self.encoder, self.channels)
         _require_device(self.device)
 
-    @classmethod
-    def choose(cls, plain: Mapping[str, Any], path: str) -> type[LearnerConfig]:
-        """Return the dataclass that some settings are of, by their `algorithm`.
-
-        Args:
-            plain: the settings, as plain data.
-            path: where they stand, such as `agent.`, for messages.
-
-        Raises:
-            UserError: for an unknown algorithm, or settings of another one.
-        """
-        from .algorithms import algorithm, require_settings
-
-        name = plain.get("algorithm", DEFAULT_ALGORITHM)
-        chosen = algorithm(name, f"{path}algorithm").config
-        require_settings(name, chosen, plain, path)
-        return chosen
-
     @property
     def science(self) -> dict[str, Any]:
         """The settings as plain data; `algorithm` is left out where it goes without saying."""

@@ -56,6 +56,16 @@ class CoinRun(World):
     state_dtype: ClassVar = pixels.with_look(dynamics.STATE_DTYPE)
     placements: ClassVar = {**dict.fromkeys(PLACEMENTS), "off_path": 2}
     usual_shifts: ClassVar = ("section_start", "anywhere", "off_path(2)")
+    harder: ClassVar = {"difficulty": 4, "hazards": 2.0}
+    search_space: ClassVar = {
+        "gravity": (0.7, 1.3),
+        "speed": (0.7, 1.3),
+        "hazards": (0.0, 3.0),
+        "difficulty": (0, 5),
+        "sections": (0, 8),
+    }
+    search_shifts: ClassVar = ("section_start", "anywhere", "behind")
+    end_can_be_hidden: ClassVar = True
     symbols: ClassVar = Symbols(
         tiles={
             SPACE: ".",

@@ -31,6 +31,7 @@ class CornerMaze(GridWorld):
     state_dtype: ClassVar = rules.STATE_DTYPE
     placements: ClassVar = {"anywhere": None, "off_corner": 5, "opposite": None}
     usual_shifts: ClassVar = ("anywhere", "off_corner(5)", "opposite")
+    harder: ClassVar = {"mode": "hard"}
     symbols: ClassVar = Symbols(
         tiles={rules.SPACE: ".", rules.WALL_TILE: "#", rules.CHEESE: "C"},
         entities={},

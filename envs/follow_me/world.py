@@ -29,6 +29,7 @@ class FollowMe(GridWorld):
     state_dtype: ClassVar = rules.STATE_DTYPE
     placements: ClassVar = dict.fromkeys(rules.PLACEMENTS)
     usual_shifts: ClassVar = ("reverse", "shuffled")
+    harder: ClassVar = {"side": 13}
     symbols: ClassVar = Symbols(
         tiles={
             rules.SPACE: ".",

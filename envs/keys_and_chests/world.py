@@ -39,6 +39,7 @@ class KeysAndChests(GridWorld):
     state_dtype: ClassVar = rules.STATE_DTYPE
     placements: ClassVar = {"many_keys": None, "ratio": 3, "apart": 2}
     usual_shifts: ClassVar = ("apart(2)", "many_keys")
+    harder: ClassVar = {"mode": "hard"}
     symbols: ClassVar = Symbols(
         tiles={SPACE: ".", WALL_TILE: "#", CHEST: "C"},
         entities={CHEST: ("chest", "C", "C"), KEY: ("key", "k", "k")},

@@ -32,6 +32,7 @@ class MonsterWorld(GridWorld):
     state_dtype: ClassVar = rules.STATE_DTYPE
     placements: ClassVar = {"calm": None, "few": 2}
     usual_shifts: ClassVar = ("calm", "few(2)")
+    harder: ClassVar = {"side": 13}
     symbols: ClassVar = Symbols(
         tiles={
             rules.SPACE: ".",

@@ -35,6 +35,7 @@ class ShapeColourMaze(GridWorld):
     state_dtype: ClassVar = rules.STATE_DTYPE
     placements: ClassVar = dict.fromkeys(rules.PLACEMENTS)
     usual_shifts: ClassVar = ("colour", "pattern", "each")
+    harder: ClassVar = {"mode": "hard"}
     symbols: ClassVar = Symbols(
         tiles={SPACE: ".", WALL_TILE: "#", rules.LINE: "L", rules.GEM: "G", rules.STAR: "S"},
         entities={},

@@ -33,6 +33,7 @@ class TreeGridworld(GridWorld):
     state_dtype: ClassVar = rules.STATE_DTYPE
     placements: ClassVar = {"elsewhere": None}
     usual_shifts: ClassVar = ("elsewhere",)
+    harder: ClassVar = {"side": 10}
     symbols: ClassVar = Symbols(
         tiles={
             rules.SPACE: ".",

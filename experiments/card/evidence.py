@@ -265,7 +265,7 @@ class _Reader:
         Raises:
             UserError: if its file contradicts its rows, or the agent gives others.
         """
-        from ..protocols.base import is_shipped
+        from ..protocols.known_methods import is_own
         from ..protocols.run import ROWS
         from ..protocols.spec import protocol_from
 
@@ -276,7 +276,7 @@ class _Reader:
             one, "config.protocol", _plain(stored["config"]["protocol"]), _plain(stored["protocol"])
         )
         _require(one, "run_config_hash", stored.get("run_config_hash"), self._run.config.hash)
-        if not is_shipped(protocol.method):  # its code may be anybody's: it is not run
+        if not is_own(protocol.method):  # its code may be anybody's: it is not run
             return Item(protocol.name, (one.main,), stored)
         if not (stored["applicable"] and details.is_file()):
             return Item(protocol.name, (one.main,), stored)

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
+from misgen.agents.algorithms import settings_class
 from misgen.agents.config import DEFAULT_ALGORITHM, LearnerConfig
 from misgen.agents.spec import weights_checksum
 from misgen.envs.core.distribution import IdRange, LevelDistribution, require_disjoint
@@ -319,7 +320,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             raise UserError(f"{where}={value!r} must be a group of settings, such as {where}.x=1")
         cls = typing.cast("type[Any]", hint)
         if issubclass(cls, LearnerConfig):
-            cls = cls.choose(value, f"{where}.")  # by its `algorithm`
+            cls = settings_class(value, f"{where}.")  # by its `algorithm`
         return typed(cls, value, f"{where}.")
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):

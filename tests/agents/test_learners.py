@@ -30,6 +30,7 @@ from misgen.agents.learner import Learned
 from misgen.agents.recurrent_ppo import RecurrentAgent
 from misgen.agents.spec import PolicySpec
 from misgen.agents.warm_start import initial_weights
+from misgen.envs.core import extensions
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.modality import MODALITIES, modality_of
 from misgen.envs.core.registry import entries, make_world
@@ -554,8 +555,8 @@ class PatientLearner(A2CLearner):
     """A stranger's learner."""
 
 
-PATIENT = Algorithm(PatientConfig, "test_learners:PatientLearner", "Patient A2C")
-LOST = Algorithm(PatientConfig, "test_learners:NoSuchLearner", "Lost")
+PATIENT = Algorithm(PatientConfig, f"{__name__}:PatientLearner", "Patient A2C")
+LOST = Algorithm(PatientConfig, f"{__name__}:NoSuchLearner", "Lost")
 NO_ALGORITHM = 7
 
 
@@ -565,7 +566,7 @@ def installed(monkeypatch):
 
     def install(*points: tuple[str, str]) -> None:
         found = [EntryPoint(name, value, algorithms.GROUP) for name, value in points]
-        monkeypatch.setattr(algorithms, "entry_points", lambda group: found)
+        monkeypatch.setattr(extensions, "entry_points", lambda group: found if group == algorithms.GROUP else [])
         algorithms._others.cache_clear()
 
     yield install
@@ -578,7 +579,7 @@ def test_a_stranger_s_algorithm_trains_is_evaluated_and_carded(installed, tmp_pa
     from misgen.experiments.commands.evaluate import main as evaluate
     from misgen.experiments.commands.train import main
 
-    installed(("patient", "test_learners:PATIENT"))
+    installed(("patient", f"{__name__}:PATIENT"))
     TINY["patient"] = ["agent.patience=5"]
     argv = words(tmp_path, "patient")
     assert main(argv) == 0
@@ -588,7 +589,8 @@ def test_a_stranger_s_algorithm_trains_is_evaluated_and_carded(installed, tmp_pa
     folder = run_folder(own)
     assert folder.manifest()["algorithm"] == "patient"
     assert evaluate([f"run={folder.path}", "accident_repeats=1", "actions=[greedy]"]) == 0
-    assert "patient" in set(pl.read_parquet(folder.path / "episodes.parquet")["agent"])
+    (episodes,) = folder.path.glob("evaluations/*/episodes.parquet")
+    assert "patient" in set(pl.read_parquet(episodes)["agent"])
     card = write_card(folder)
     assert card["agent"]["algorithm"] == "Patient A2C"
     assert card["compute"]["training_flops"] is None
@@ -616,9 +618,9 @@ def test_names_that_are_taken_twice_are_refused(installed, points, message):
     ("value", "message"),
     [
         ("no_such_module:X", r"'new' of .* cannot be imported \(no_such_module:X"),
-        ("test_learners:NOTHING", "cannot be imported"),
-        ("test_learners:NO_ALGORITHM", "is no Algorithm whose config has algorithm='new'"),
-        ("test_learners:PATIENT", "is no Algorithm whose config has algorithm='new'"),
+        (f"{__name__}:NOTHING", "cannot be imported"),
+        (f"{__name__}:NO_ALGORITHM", "is no Algorithm whose config has algorithm='new'"),
+        (f"{__name__}:PATIENT", "is no Algorithm whose config has algorithm='new'"),
     ],
 )
 def test_a_stranger_s_mistake_is_named_and_harms_nobody_else(installed, value, message):
@@ -632,7 +634,7 @@ def test_a_stranger_s_mistake_is_named_and_harms_nobody_else(installed, value, m
 
 
 def test_a_learner_that_is_not_there_is_named(installed):
-    installed(("patient", "test_learners:LOST"))
+    installed(("patient", f"{__name__}:LOST"))
     with pytest.raises(UserError, match="test_learners:NoSuchLearner, which cannot be imported"):
         make_learner("patient")
 
