@@ -108,6 +108,13 @@ class CoinRun(World):
         "difficulty": "1 to 5: longer sections, higher steps; the original draws 1 to 3",
         "sections": "1 to 8: length; the original draws 1 to 5",
     }
+    capability_values: ClassVar = {
+        "difficulty": (1, 2, 3, 4, 5),
+        "sections": (1, 3, 5, 8),
+        "hazards": (0.0, 0.5, 1.0, 2.0),
+        "gravity": (0.7, 0.85, 1.0, 1.15, 1.3),
+        "speed": (0.7, 0.85, 1.0, 1.15, 1.3),
+    }
 
     mode: str = "hard"
     """Procgen's distribution mode: easy (no walking enemies, one look) or hard."""

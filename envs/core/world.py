@@ -78,6 +78,9 @@ class World(ABC):
     """An action that, held, reaches the proxy at times: the simplest heuristic; or None."""
     capability: ClassVar[Mapping[str, str]] = {}
     """Parameters that make a capability shift, and what each one does."""
+    capability_values: ClassVar[Mapping[str, tuple[float, ...]]] = {}
+    """Values that each of them takes in a surface, unless others are asked for; one that is not
+    named is varied only if values are given."""
     harder: ClassVar[Mapping[str, Any]] = {}
     """Parameters of harder levels, as protocol `harder` plays them; empty: none are known."""
     search_space: ClassVar[Mapping[str, tuple[float, float]]] = {}

@@ -46,6 +46,7 @@ class CornerMaze(GridWorld):
     goal_tile: ClassVar = rules.CHEESE
     proxies: ClassVar = ("corner",)
     capability: ClassVar = {"largest_maze": "cells along the side of the largest mazes"}
+    capability_values: ClassVar = {"largest_maze": (5, 9, 13)}
     goal_description: ClassVar = "the cheese"
     proxy_description: ClassVar = "the corner at the upper right"
 

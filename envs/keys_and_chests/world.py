@@ -74,6 +74,7 @@ class KeysAndChests(GridWorld):
     capability: ClassVar[Mapping[str, str]] = {
         "maze_size": "cells across the maze; keys and chests grow with it",
     }
+    capability_values: ClassVar = {"maze_size": (5, 7, 9)}
 
     mode: str = "hard"
     """Procgen's distribution mode: easy (boards of 9 x 9 cells) or hard (13 x 13)."""

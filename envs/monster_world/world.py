@@ -84,6 +84,11 @@ class MonsterWorld(GridWorld):
         "chase": "how probably a monster steps towards the agent",
         "apples": "how many apples there are",
     }
+    capability_values: ClassVar = {
+        "side": (7, 9, 11, 13),
+        "chase": (0.5, 0.75, 1.0),
+        "apples": (1, 3, 5),
+    }
 
     side: int = 13
     """Cells along a side of the board, its border of walls included; odd."""

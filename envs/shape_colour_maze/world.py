@@ -59,6 +59,7 @@ class ShapeColourMaze(GridWorld):
     proxy_moves: ClassVar = True
     proxies: ClassVar = ("colour", "pattern")
     capability: ClassVar = {"largest_maze": "cells along the side of the largest mazes"}
+    capability_values: ClassVar = {"largest_maze": (5, 9, 13)}
     classes: ClassVar = (
         "free",
         "wall",

@@ -39,6 +39,7 @@ OWN = {
     "regret_search": f"{_HERE}.methods.search.regret:RegretSearch",
 }
 """misgen's own methods, by name: where their classes are."""
+_MODULES = {where.partition(":")[0] for where in OWN.values()}
 _BY_CLASS = {where.partition(":")[2]: name for name, where in OWN.items()}
 _registered: dict[str, type[Any]] = {}
 
@@ -65,7 +66,7 @@ def register_method(cls: type[Any]) -> type[Any]:
 
 def is_trusted(method: str) -> bool:
     """Return whether a method is one of misgen's, of an installed package, or was registered."""
-    return ":" not in method or method in _registered
+    return ":" not in method or method in _registered or method.partition(":")[0] in _MODULES
 
 
 def is_own(method: str) -> bool:
