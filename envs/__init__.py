@@ -53,7 +53,7 @@ with contextlib.suppress(ImportError):
 def __getattr__(name: str) -> object:
     """Import the check of worlds when it is asked for: it needs more than playing does."""
     if name in ("check_world", "WorldError"):
-        from . import checking
+        from .core.checking import world_checks
 
-        return getattr(checking, name)
+        return getattr(world_checks, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

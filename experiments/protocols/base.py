@@ -181,16 +181,13 @@ def make_method(protocol: Protocol, trust: bool = False) -> Method:
     cls: Any = find_method(protocol.method, field)
     if not (isinstance(cls, type) and dataclasses.is_dataclass(cls) and hasattr(cls, "run")):
         raise UserError(
-            f"{field} is no method: name "
-            "a dataclass with a function run(subject, protocol, ...)"
+            f"{field} is no method: name a dataclass with a function run(subject, protocol, ...)"
         )
     try:
         method: Any = typed(cls, protocol.options, f"{protocol.name}.options.")
         return method
     except TypeError as error:  # of a class that cannot be made, such as Sampled itself
-        raise UserError(
-            f"{field} cannot be made ({error}): name a class of its own"
-        ) from None
+        raise UserError(f"{field} cannot be made ({error}): name a class of its own") from None
 
 
 def not_applicable(subject: Subject, protocol: Protocol, replicate: int, reason: str) -> Evidence:

@@ -566,7 +566,9 @@ def installed(monkeypatch):
 
     def install(*points: tuple[str, str]) -> None:
         found = [EntryPoint(name, value, algorithms.GROUP) for name, value in points]
-        monkeypatch.setattr(extensions, "entry_points", lambda group: found if group == algorithms.GROUP else [])
+        monkeypatch.setattr(
+            extensions, "entry_points", lambda group: found if group == algorithms.GROUP else []
+        )
         algorithms._others.cache_clear()
 
     yield install
