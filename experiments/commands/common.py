@@ -55,12 +55,12 @@ def multirun(
     import hydra
     from omegaconf import DictConfig, OmegaConf
 
-    from ..training.config import offer_algorithms
+    from ..training.options import offer_others
     from ..training.overrides import hydra_words, unwrap
 
     words = [word for word in argv if word not in _MULTIRUN]
     words = hydra_words(config_name, words, multirun=True)
-    offer_algorithms(words)
+    offer_others(words)
     OmegaConf.register_new_resolver("misgen_text", unwrap, replace=True)
     if check is not None:
         _check_jobs(config_name, words, check)

@@ -30,7 +30,7 @@ Settings (misgen train --cfg prints them all with their values)
   agent         the algorithm: ppo, recurrent_ppo, a2c, dqn, or another package's; its settings:
                 agent.total_steps, agent.learning_rate, agent.encoder=mlp|cnn|impala|nature, ...
   levels        level ids of each split: levels.train=0:100000, levels.test=2000000:2001000
-  logger        none, wandb, tensorboard
+  logger        none, wandb, tensorboard, or another package's tracker
   name, runs    the sweep's name, and the folder that holds all runs
   save_every    minutes between writes of the state that a killed run continues from
   stop_after    minutes after which to stop with exit status 75; the same command continues
@@ -197,7 +197,7 @@ def _train(
     from misgen.agents.spec import PolicySpec
     from misgen.envs.core.views.sb3 import MisgenVecEnv
 
-    from ..training.trackers import open_sinks
+    from ..training.trackers import TrackedRun, open_trackers
 
     world = config.world
     env = MisgenVecEnv(config.distribution, config.agent.num_envs, config.seed)
@@ -208,7 +208,8 @@ def _train(
         str(dataclasses.asdict(world).get("action_set", "")),
         {"config": config.science},
     )
-    with open_sinks(config.logger, folder.path, config.slug, config.name, config.science) as log:
+    tracked = TrackedRun(folder.path, config.slug, config.name, config.science)
+    with open_trackers(config.logger, tracked) as log:
         curve = _Curve(config, folder, log, show)
         continuation = Continuation(
             folder.path / STATE,

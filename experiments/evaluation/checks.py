@@ -1,7 +1,6 @@
 """What is found out before the first second of work: whether the work can be done.
 
-Public names: `require_trainable`, `require_evaluable`, `require_trackers`, `require_room`,
-`require_tuning`.
+Public names: `require_trainable`, `require_evaluable`, `require_room`, `require_tuning`.
 
 Commands call these first, for every run that they are going to make, so that a setting that cannot
 be is named before anything is trained, played or written.
@@ -9,7 +8,6 @@ be is named before anything is trained, played or written.
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import tempfile
 import typing
@@ -20,9 +18,11 @@ from typing import Any
 from misgen.agents.config import LearnerConfig
 from misgen.agents.spec import require_encoder
 from misgen.envs.core.errors import UserError, did_you_mean
+from misgen.envs.core.extensions import settings_files
 from misgen.envs.core.level_text.level_set import names_files
 
-from ..training.config import LoggerConfig, TrainConfig
+from ..training.config import TrainConfig
+from ..training.trackers import require_trackers
 from .config import EvaluateConfig
 
 _LEAST_FREE = 50_000_000  # bytes; a run takes some of them
@@ -87,20 +87,6 @@ def require_learning(config: LearnerConfig) -> None:
         )
 
 
-def require_trackers(config: LoggerConfig) -> None:
-    """Refuse trackers whose package is not installed.
-
-    Raises:
-        UserError: saying what to install.
-    """
-    for name in ("tensorboard", "wandb"):
-        if getattr(config, name) and importlib.util.find_spec(name) is None:
-            raise UserError(
-                f"logger.{name}=true needs the package {name}, which is not installed: "
-                f"pip install {name}, or leave logger={name} out"
-            )
-
-
 def require_room(folder: Path, setting: str, value: object) -> None:
     """Refuse a folder that files cannot be written to, now or once it is made; leaves nothing.
 
@@ -134,10 +120,7 @@ def require_tuning(overrides: Sequence[str]) -> None:
     Raises:
         UserError: naming those that there are.
     """
-    import misgen.configs
-
-    folder = Path(next(iter(misgen.configs.__path__))) / "tuning"
-    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    known = sorted(settings_files("tuning"))
     for word in overrides:
         key, equals, value = word.lstrip("+").partition("=")
         if key == "tuning" and equals and value != "null" and value not in known:

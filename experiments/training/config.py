@@ -30,6 +30,8 @@ from misgen.envs.core.placement import USUAL
 from misgen.envs.core.registry import make_world
 from misgen.envs.core.world import World
 
+from .trackers import require_known
+
 T = TypeVar("T")
 
 
@@ -80,16 +82,6 @@ class LevelsConfig:
 
 
 @dataclass(frozen=True)
-class LoggerConfig:
-    """Where a run's numbers go beside its local files, which are always written."""
-
-    wandb: bool = False
-    """Weights & Biases; offline where there is no key."""
-    tensorboard: bool = False
-    """TensorBoard files in the run's folder; needs `pip install tensorboard`."""
-
-
-@dataclass(frozen=True)
 class TrainConfig:
     """One training run."""
 
@@ -111,8 +103,9 @@ class TrainConfig:
     """Folder that holds all runs."""
     name: str = "single"
     """Sweep that the run belongs to, a folder in `runs`."""
-    logger: LoggerConfig = field(default_factory=LoggerConfig)
-    """Trackers."""
+    logger: dict[str, bool] = field(default_factory=dict)
+    """Trackers that numbers go to beside the local files, which are always written: whether each is
+    asked for, by name (`trackers`)."""
     save_every: float = 5.0
     """Minutes between two writes of the state that a killed run continues from."""
     stop_after: float | None = None
@@ -132,6 +125,7 @@ class TrainConfig:
         """
         in_range("seed", self.seed, 0, 2**31 - 1)
         require_name("name", self.name)
+        require_known(self.logger)
         in_range("save_every", self.save_every, 0, 1e6)
         if self.stop_after is not None:
             in_range("stop_after", self.stop_after, 0, 1e6)
@@ -247,9 +241,10 @@ def compose(config_name: str, overrides: Sequence[str]) -> dict[str, Any]:
     from omegaconf import OmegaConf
 
     from ..evaluation.checks import require_tuning
+    from .options import offer_others
     from .overrides import apart, hydra_words, unwrap_in
 
-    offer_algorithms(overrides)
+    offer_others(overrides)
     require_tuning(overrides)
     words, beside = apart(config_name, overrides)
     words = hydra_words(config_name, words)
@@ -265,24 +260,6 @@ def compose(config_name: str, overrides: Sequence[str]) -> dict[str, Any]:
     finally:
         GlobalHydra.instance().clear()
     return {**typing.cast("dict[str, Any]", unwrap_in(plain)), **beside}
-
-
-def offer_algorithms(overrides: Sequence[str]) -> None:
-    """Make other packages' algorithms options of the group `agent`.
-
-    One that `overrides` ask for brings its own defaults; of the others no code is loaded.
-    """
-    from hydra.core.config_store import ConfigStore
-
-    from misgen.agents.algorithms import OWN, algorithm, algorithms
-
-    words = [word.partition("=") for word in overrides]
-    wanted = {one for key, _, value in words if key == "agent" for one in value.split(",")}
-    for name in algorithms():
-        if name not in OWN:
-            asked = name in wanted
-            plain = dataclasses.asdict(algorithm(name).config()) if asked else {"algorithm": name}
-            ConfigStore.instance().store(group="agent", name=name, node=plain)
 
 
 def typed(cls: type[T], plain: Mapping[str, Any], path: str = "") -> T:

@@ -269,11 +269,9 @@ def _option(group: str, value: str, multirun: bool) -> str:
 
 
 def _options(group: str) -> list[str]:
-    import misgen.configs
-    from misgen.agents.algorithms import algorithms
+    from .options import options
 
-    found = {path.stem for path in (Path(misgen.configs.__path__[0]) / group).glob("*.yaml")}
-    return sorted(found.union(algorithms() if group == "agent" else ()))
+    return options(group)
 
 
 def _text(value: str, path: bool) -> str:
