@@ -21,10 +21,11 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
 
 from misgen.envs.core.errors import UserError, did_you_mean
+from misgen.envs.core.extensions import load_point, package_of, points_of
 
 from .config import (
     DEFAULT_ALGORITHM,
@@ -174,44 +175,20 @@ def _external() -> Algorithm:
 @lru_cache
 def _others() -> dict[str, EntryPoint]:
     """Return the entry points of other packages, by name."""
-    found: dict[str, EntryPoint] = {}
-    for point in entry_points(group=GROUP):
-        before = found.get(point.name)
-        if before is not None and before.value == point.value:
-            continue  # the same package, found twice
-        clash = "misgen itself" if point.name in OWN else _package(before)
-        if clash:
-            raise UserError(
-                f"{_package(point)} and {clash} both have an algorithm called {point.name!r}: "
-                "uninstall one of them, or rename its entry point"
-            )
-        found[point.name] = point
-    return found
+    return points_of(GROUP, OWN, "an algorithm")
 
 
 @lru_cache
 def _load(point: EntryPoint) -> Algorithm:
     """Import what an entry point names, and check that it is an algorithm of that name."""
-    try:
-        found = point.load()
-    except (ImportError, AttributeError) as error:
-        raise UserError(
-            f"the algorithm {point.name!r} of {_package(point)} cannot be imported "
-            f"({point.value}: {error}): mend or uninstall that package"
-        ) from error
+    found = load_point(point, "the algorithm")
     fits = isinstance(found, Algorithm) and issubclass(found.config, LearnerConfig)
     if not fits or found.config.algorithm != point.name:
         raise UserError(
-            f"the entry point {point.name!r} of {_package(point)} is {point.value}, which is no "
+            f"the entry point {point.name!r} of {package_of(point)} is {point.value}, which is no "
             f"Algorithm whose config has algorithm={point.name!r}: mend that package"
         )
     return found
-
-
-def _package(point: EntryPoint | None) -> str:
-    if point is None:
-        return ""
-    return point.dist.name if point.dist else point.value
 
 
 __all__ = [
@@ -224,4 +201,5 @@ __all__ = [
     "algorithms",
     "make_learner",
     "require_settings",
+    "settings_class",
 ]

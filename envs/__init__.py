@@ -12,24 +12,48 @@ with the package's name before it, and gymnasium imports it:
 
     gymnasium.make("misgen.envs:misgen/CoinRun-v0")
     gymnasium.make_vec("misgen.envs:misgen/CoinRun-v0", num_envs=4, vectorization_mode="async")
+
+The worlds of other installed packages (entry points `misgen.worlds`, see `core/registry.py`) are
+registered too.  `check_world` tells whether a world keeps the promises that all of them make.
 """
 
 import contextlib
 
-from gymnasium.envs.registration import register
+from gymnasium.envs.registration import register, registry
 
-from .core.registry import entries
+from .core.errors import UserError
+from .core.registry import entries, own_entries
 
-for _name, (_, _entry) in entries().items():
-    register(
-        id=_entry.env_id,
-        entry_point="misgen.envs.make:single",
-        vector_entry_point="misgen.envs.make:vector",
-        kwargs={"world": _name},
-    )
+__all__ = ["UserError", "WorldError", "check_world"]
+
+
+def _register_worlds() -> None:
+    known = own_entries()
+    with contextlib.suppress(UserError):  # said when a world is asked for
+        known = entries()
+    for name, (_, entry) in known.items():
+        if entry.env_id not in registry:
+            register(
+                id=entry.env_id,
+                entry_point="misgen.envs.make:single",
+                vector_entry_point="misgen.envs.make:vector",
+                kwargs={"world": name},
+            )
+
+
+_register_worlds()
 
 with contextlib.suppress(ImportError):
     # stable-baselines3 imports the old gym where Procgen brought it: silence its notice.
     from gym_notices import notices
 
     notices.notices.clear()
+
+
+def __getattr__(name: str) -> object:
+    """Import the check of worlds when it is asked for: it needs more than playing does."""
+    if name in ("check_world", "WorldError"):
+        from .core.checking import world_checks
+
+        return getattr(world_checks, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

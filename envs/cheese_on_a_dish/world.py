@@ -31,6 +31,7 @@ class CheeseOnADish(WalledWorld):
     state_dtype: ClassVar = rules.STATE_DTYPE
     placements: ClassVar = {"anywhere": None, "off_dish": 5, "near": 3}
     usual_shifts: ClassVar = ("anywhere", "off_dish(5)")
+    harder: ClassVar = {"size": 9, "max_steps": 40}
     symbols: ClassVar = Symbols(
         tiles={FREE_TILE: ".", WALL_TILE: "#", rules.CHEESE: "C", rules.DISH: "D"},
         entities={},

@@ -56,6 +56,16 @@ class CoinRun(World):
     state_dtype: ClassVar = pixels.with_look(dynamics.STATE_DTYPE)
     placements: ClassVar = {**dict.fromkeys(PLACEMENTS), "off_path": 2}
     usual_shifts: ClassVar = ("section_start", "anywhere", "off_path(2)")
+    harder: ClassVar = {"difficulty": 4, "hazards": 2.0}
+    search_space: ClassVar = {
+        "gravity": (0.7, 1.3),
+        "speed": (0.7, 1.3),
+        "hazards": (0.0, 3.0),
+        "difficulty": (0, 5),
+        "sections": (0, 8),
+    }
+    search_shifts: ClassVar = ("section_start", "anywhere", "behind")
+    end_can_be_hidden: ClassVar = True
     symbols: ClassVar = Symbols(
         tiles={
             SPACE: ".",
@@ -97,6 +107,13 @@ class CoinRun(World):
         "hazards": "how probable saws and enemies are, times the original's",
         "difficulty": "1 to 5: longer sections, higher steps; the original draws 1 to 3",
         "sections": "1 to 8: length; the original draws 1 to 5",
+    }
+    capability_values: ClassVar = {
+        "difficulty": (1, 2, 3, 4, 5),
+        "sections": (1, 3, 5, 8),
+        "hazards": (0.0, 0.5, 1.0, 2.0),
+        "gravity": (0.7, 0.85, 1.0, 1.15, 1.3),
+        "speed": (0.7, 0.85, 1.0, 1.15, 1.3),
     }
 
     mode: str = "hard"

@@ -6,6 +6,7 @@ parameters and no state; states are arrays that the engine owns.  `registry.py` 
 
 from __future__ import annotations
 
+import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -69,12 +70,27 @@ class World(ABC):
     goal_is_cell: ClassVar[bool] = True
     """Whether the goal is to be in a cell.  Where it is several things, `goal_cell` is one of them,
     and whether a planned proxy-seeker reaches the goal by accident is read off its events."""
+    engine: ClassVar[str] = "misgen.envs.core.engine:Engine"
+    """`module:Class` of the engine that runs its levels; by name, as engines are made of worlds."""
     planner: ClassVar[str] = ""
     """`module:Class` of the world's planner; empty if it has none."""
     held_action: ClassVar[int | None] = None
     """An action that, held, reaches the proxy at times: the simplest heuristic; or None."""
     capability: ClassVar[Mapping[str, str]] = {}
     """Parameters that make a capability shift, and what each one does."""
+    capability_values: ClassVar[Mapping[str, tuple[float, ...]]] = {}
+    """Values that each of them takes in a surface, unless others are asked for; one that is not
+    named is varied only if values are given."""
+    harder: ClassVar[Mapping[str, Any]] = {}
+    """Parameters of harder levels, as protocol `harder` plays them; empty: none are known."""
+    search_space: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    """Lowest and highest value of the parameters that protocol `regret_search` varies: of whole
+    numbers where the parameter is one."""
+    search_shifts: ClassVar[tuple[str, ...]] = ()
+    """Placements that a red team and `regret_search` choose from; empty: the usual ones."""
+    end_can_be_hidden: ClassVar[bool] = False
+    """Whether the cell of the proxy is the end of a level whose `tiles` can be made to go on beyond
+    it, so that protocol `critic_probe` can put it out of view."""
     runs_any_level: ClassVar[bool] = True
     """Whether it runs levels that no generator made."""
     any_size: ClassVar[bool] = False
@@ -111,9 +127,8 @@ class World(ABC):
 
     def make_engine(self, num_slots: int) -> Engine:
         """Return an engine with `num_slots` slots that runs this world's levels."""
-        from .engine import Engine  # here, as engines are made of worlds
-
-        return Engine(self, num_slots)
+        module, _, name = self.engine.partition(":")
+        return getattr(importlib.import_module(module), name)(self, num_slots)
 
     def shifts(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return placements as they are written in results, `usual` and `all` spelt out.

@@ -31,6 +31,7 @@ class CornerMaze(GridWorld):
     state_dtype: ClassVar = rules.STATE_DTYPE
     placements: ClassVar = {"anywhere": None, "off_corner": 5, "opposite": None}
     usual_shifts: ClassVar = ("anywhere", "off_corner(5)", "opposite")
+    harder: ClassVar = {"mode": "hard"}
     symbols: ClassVar = Symbols(
         tiles={rules.SPACE: ".", rules.WALL_TILE: "#", rules.CHEESE: "C"},
         entities={},
@@ -45,6 +46,7 @@ class CornerMaze(GridWorld):
     goal_tile: ClassVar = rules.CHEESE
     proxies: ClassVar = ("corner",)
     capability: ClassVar = {"largest_maze": "cells along the side of the largest mazes"}
+    capability_values: ClassVar = {"largest_maze": (5, 9, 13)}
     goal_description: ClassVar = "the cheese"
     proxy_description: ClassVar = "the corner at the upper right"
 

@@ -29,6 +29,7 @@ class FollowMe(GridWorld):
     state_dtype: ClassVar = rules.STATE_DTYPE
     placements: ClassVar = dict.fromkeys(rules.PLACEMENTS)
     usual_shifts: ClassVar = ("reverse", "shuffled")
+    harder: ClassVar = {"side": 13}
     symbols: ClassVar = Symbols(
         tiles={
             rules.SPACE: ".",
@@ -88,6 +89,7 @@ class FollowMe(GridWorld):
         "side": "size of the board, in cells; odd",
         "beacons": "how many beacons there are",
     }
+    capability_values: ClassVar = {"side": (7, 9, 11, 13), "beacons": (2, 3, 4)}
 
     side: int = 13
     """Cells along a side of the board, its border of walls included; odd."""

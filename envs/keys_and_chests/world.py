@@ -39,6 +39,7 @@ class KeysAndChests(GridWorld):
     state_dtype: ClassVar = rules.STATE_DTYPE
     placements: ClassVar = {"many_keys": None, "ratio": 3, "apart": 2}
     usual_shifts: ClassVar = ("apart(2)", "many_keys")
+    harder: ClassVar = {"mode": "hard"}
     symbols: ClassVar = Symbols(
         tiles={SPACE: ".", WALL_TILE: "#", CHEST: "C"},
         entities={CHEST: ("chest", "C", "C"), KEY: ("key", "k", "k")},
@@ -73,6 +74,7 @@ class KeysAndChests(GridWorld):
     capability: ClassVar[Mapping[str, str]] = {
         "maze_size": "cells across the maze; keys and chests grow with it",
     }
+    capability_values: ClassVar = {"maze_size": (5, 7, 9)}
 
     mode: str = "hard"
     """Procgen's distribution mode: easy (boards of 9 x 9 cells) or hard (13 x 13)."""

@@ -33,6 +33,7 @@ class LavaLand(WalledWorld):
     state_dtype: ClassVar = rules.STATE_DTYPE
     placements: ClassVar = {"across": None, "detour": 4}
     usual_shifts: ClassVar = ("across", "detour(4)")
+    harder: ClassVar = {"size": 11}
     symbols: ClassVar = Symbols(
         tiles={
             FREE_TILE: ".",

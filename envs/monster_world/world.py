@@ -32,6 +32,7 @@ class MonsterWorld(GridWorld):
     state_dtype: ClassVar = rules.STATE_DTYPE
     placements: ClassVar = {"calm": None, "few": 2}
     usual_shifts: ClassVar = ("calm", "few(2)")
+    harder: ClassVar = {"side": 13}
     symbols: ClassVar = Symbols(
         tiles={
             rules.SPACE: ".",
@@ -82,6 +83,11 @@ class MonsterWorld(GridWorld):
         "side": "size of the board, in cells; odd",
         "chase": "how probably a monster steps towards the agent",
         "apples": "how many apples there are",
+    }
+    capability_values: ClassVar = {
+        "side": (7, 9, 11, 13),
+        "chase": (0.5, 0.75, 1.0),
+        "apples": (1, 3, 5),
     }
 
     side: int = 13

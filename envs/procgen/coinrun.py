@@ -24,7 +24,10 @@ class ProcgenCoinRun(OnProcgen, CoinRun):
     name: ClassVar[str] = "procgen_coinrun"
     game: ClassVar[str] = "coinrun"
     native: ClassVar[str] = "coinrun"
-    capability: ClassVar = {}
+    capability: ClassVar = {}  # its levels are the original's
+    capability_values: ClassVar = {}
+    harder: ClassVar = {"mode": "hard"}
+    search_space: ClassVar = {}
     kept: ClassVar = ("action_set", "action_repeat", "max_steps", "on_proxy")
 
     def start_state(self, template: SavedState, levels: LevelBatch, k: int) -> bytes:

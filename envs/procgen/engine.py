@@ -59,6 +59,7 @@ class OnProcgen(World):
     """Name of the native world with the same levels, if there is one."""
     kept: ClassVar[tuple[str, ...]]
     """Parameters of the twin that can be chosen; the others stay as in the original."""
+    engine: ClassVar[str] = "misgen.envs.procgen.engine:ProcgenEngine"
     runs_any_level: ClassVar[bool] = False
     goal_moves_always: ClassVar[bool] = False
     """Whether the goal of an aligned level stands elsewhere than in the original, too."""
@@ -119,14 +120,6 @@ class OnProcgen(World):
             )
         with one_thread():
             return super().observe(states, slots)  # pyright: ignore[reportAbstractUsage]
-
-    def make_engine(self, num_slots: int) -> Engine:
-        """Return `num_slots` games with their twins.
-
-        Raises:
-            UserError: if Procgen is not installed.
-        """
-        return ProcgenEngine(self, num_slots)
 
     @abstractmethod
     def start_state(self, template: SavedState, levels: LevelBatch, k: int) -> bytes:

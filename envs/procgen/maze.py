@@ -31,6 +31,7 @@ class _Maze(World):
     state_dtype: ClassVar = rules.STATE_DTYPE
     placements: ClassVar = {"anywhere": None}
     usual_shifts: ClassVar = ("anywhere",)
+    harder: ClassVar = {"mode": "hard"}
     proxies: ClassVar = ("corner",)
     symbols: ClassVar = Symbols(
         tiles={rules.SPACE: ".", rules.WALL: "#", rules.GOAL: "C"},

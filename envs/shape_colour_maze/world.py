@@ -35,6 +35,7 @@ class ShapeColourMaze(GridWorld):
     state_dtype: ClassVar = rules.STATE_DTYPE
     placements: ClassVar = dict.fromkeys(rules.PLACEMENTS)
     usual_shifts: ClassVar = ("colour", "pattern", "each")
+    harder: ClassVar = {"mode": "hard"}
     symbols: ClassVar = Symbols(
         tiles={SPACE: ".", WALL_TILE: "#", rules.LINE: "L", rules.GEM: "G", rules.STAR: "S"},
         entities={},
@@ -58,6 +59,7 @@ class ShapeColourMaze(GridWorld):
     proxy_moves: ClassVar = True
     proxies: ClassVar = ("colour", "pattern")
     capability: ClassVar = {"largest_maze": "cells along the side of the largest mazes"}
+    capability_values: ClassVar = {"largest_maze": (5, 9, 13)}
     classes: ClassVar = (
         "free",
         "wall",

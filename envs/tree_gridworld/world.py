@@ -33,6 +33,7 @@ class TreeGridworld(GridWorld):
     state_dtype: ClassVar = rules.STATE_DTYPE
     placements: ClassVar = {"elsewhere": None}
     usual_shifts: ClassVar = ("elsewhere",)
+    harder: ClassVar = {"side": 10}
     symbols: ClassVar = Symbols(
         tiles={
             rules.SPACE: ".",
@@ -75,6 +76,7 @@ class TreeGridworld(GridWorld):
         "side": "cells along the side of the board: longer ways between the trees",
         "trees": "how many trees the forest has at most: fewer are farther apart",
     }
+    capability_values: ClassVar = {"side": (7, 9, 11, 13), "trees": (4, 6, 8)}
 
     side: int = 10
     """Cells along the side of the board."""

@@ -254,7 +254,7 @@ class _Reader:
 
     def protocols(self) -> Iterator[Item]:
         """Yield what protocols found, their scores computed from the stored rows."""
-        from ..protocols.base import is_shipped
+        from ..protocols.known_methods import is_own
 
         for one in result_folders.kept(self._run.folder.path, result_folders.PROTOCOL):
             stored = one.found
@@ -270,7 +270,7 @@ class _Reader:
                 continue
             with _as_user_error(one):
                 method = str(stored["protocol"]["method"])
-                if not is_shipped(method):  # its code may be anybody's: it is not run
+                if not is_own(method):  # its code may be anybody's: it is not run
                     self.left_out.append(
                         f"{one.path.name} is by {method[:100]}, which misgen does not ship: its "
                         "numbers cannot be computed again without running that code."

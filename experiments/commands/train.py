@@ -33,7 +33,7 @@ Settings (misgen train --cfg prints them all with their values)
   agent         the algorithm: ppo, recurrent_ppo, a2c, dqn, or one from another package; and its
                 settings: agent.total_steps, agent.encoder=mlp|cnn|impala|nature, ...
   levels        level ids of each split: levels.train=0:100000 (or all), levels.test=2000000:2001000
-  logger        none, wandb, tensorboard
+  logger        none, wandb, tensorboard, or another package's tracker
   name, runs    the sweep's name, and the folder that holds all runs
   save_every    minutes between saves of the state from which a killed run resumes
   stop_after    minutes after which to stop with exit status 75; the same command resumes

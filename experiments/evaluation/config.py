@@ -32,9 +32,10 @@ class ShiftConfig:
     placements: tuple[str, ...] = (USUAL,)
     """Where the goal goes on a conflict level; each is evaluated on its own."""
     capability: dict[str, list[float]] = field(default_factory=dict)
-    """For a surface: parameters of the world and the values that each takes by itself."""
+    """For a surface: parameters of the world and the values that each takes by itself, where they
+    are to differ from those that the world says (`World.capability_values`)."""
     parameters: tuple[str, ...] = ()
-    """For a surface: those of `capability` that are varied; `all`: those that the world has."""
+    """For a surface: those that are varied; `all`: those with values."""
     correlations: tuple[float, ...] = (1.0, 0.5, 0.0)
     """For a surface: the correlations of its test levels."""
     levels: int = 0
@@ -52,7 +53,7 @@ class ShiftConfig:
             in_range("shift.correlations", correlation, 0.0, 1.0)
         in_range("shift.levels", self.levels, 0, 1_000_000)
         for name in self.parameters:
-            if name != ALL and not self.capability.get(name):
+            if name != ALL and name in self.capability and not self.capability[name]:
                 raise UserError(
                     f"shift.parameters names {name}, and shift.capability.{name} no value: give "
                     f"shift.capability.{name}=[...] one or more"

@@ -144,18 +144,28 @@ def crossings(levels: LevelDistribution, shift: ShiftConfig) -> Iterator[Crossin
         for placement in (placements if correlation < 1 else placements[:1])
     ]
     yield from (Crossing(AS_TRAINED, 0.0, one) for one in goals)
-    for parameter in _varied(levels.world, shift):
+    for parameter, values in _varied(levels.world, shift).items():
         trained = _trained_value(levels.world, parameter)
-        for value in sorted({*shift.capability[parameter]} - {trained}):
+        for value in sorted({*values} - {trained}):
             world = _with(levels.world, parameter, value)
             yield from (Crossing(parameter, value, one.at(world=world)) for one in goals)
 
 
-def _varied(world: World, shift: ShiftConfig) -> list[str]:
-    """Return the parameters that are varied; `all`: those with values that the world has."""
+def _varied(world: World, shift: ShiftConfig) -> dict[str, list[float]]:
+    """Return the values of the parameters that are varied; `all`: of those that have some.
+
+    Those that are given, or else those that the world says.
+    """
+    known_values = {**world.capability_values, **shift.capability}
     if ALL not in shift.parameters:
-        return list(shift.parameters)
-    found = [name for name in shift.capability if name in world.capability]
+        for name in shift.parameters:
+            if name in world.capability and not known_values.get(name):
+                raise UserError(
+                    f"shift.parameters names {name}, and shift.capability.{name} no value: give "
+                    f"shift.capability.{name}=[...] one or more"
+                )
+        return {name: list(known_values.get(name, ())) for name in shift.parameters}
+    found = {name: list(known_values[name]) for name in known_values if name in world.capability}
     if not found:
         known = ", ".join(world.capability) or "none"
         raise UserError(

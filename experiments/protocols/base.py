@@ -18,7 +18,6 @@ levels by what they saw write `run` themselves.
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import math
 import time
 import typing
@@ -39,7 +38,23 @@ from misgen.envs.core.level_text.level_set import LevelSet
 from ..evaluation.rollout import Actions
 from ..training.by_value import ByValue
 from ..training.settings import typed
+from .known_methods import find_method, is_trusted, register_method
 from .spec import Protocol
+
+__all__ = [
+    "Evidence",
+    "Method",
+    "Point",
+    "Progress",
+    "Sampled",
+    "Subject",
+    "detail_rows",
+    "make_method",
+    "mean_point",
+    "not_applicable",
+    "register_method",
+    "require_trusted",
+]
 
 Progress = Callable[[int], object]
 """Called with the number of episodes that ended, whenever some did."""
@@ -136,36 +151,13 @@ class Method(typing.Protocol):
         ...
 
 
-SHIPPED = (
-    "misgen.experiments.protocols.methods.critic_distance",
-    "misgen.experiments.protocols.methods.behavioural_objective",
-    "misgen.experiments.protocols.methods.sampled",
-    "misgen.experiments.protocols.methods.search.red_team",
-    "misgen.experiments.protocols.methods.search.regret",
-    "misgen.experiments.protocols.methods.critic_probe",
-)
-"""Modules whose methods a protocol may name without being trusted."""
-_registered: dict[str, type[Any]] = {}
-
-
-def register_method(cls: type[Any]) -> type[Any]:
-    """Let protocols name a method of yours, as `module:Class`; usable as a decorator."""
-    _registered[f"{cls.__module__}:{cls.__qualname__}"] = cls
-    return cls
-
-
-def is_shipped(method: str) -> bool:
-    """Return whether a method is one of misgen's own, or was registered."""
-    return method.partition(":")[0] in SHIPPED or method in _registered
-
-
 def require_trusted(protocol: Protocol, trust: bool = False) -> None:
     """Refuse a protocol whose method is code that nobody vouched for, without importing it.
 
     Raises:
         UserError: saying how to vouch for it.
     """
-    if not (trust or is_shipped(protocol.method)):
+    if not (trust or is_trusted(protocol.method)):
         raise UserError(
             f"protocol.method={protocol.method[:100]!r} of protocol {protocol.name} is code that "
             "misgen does not ship, and importing it runs it: read it first, then give trust=true "
@@ -178,37 +170,24 @@ def make_method(protocol: Protocol, trust: bool = False) -> Method:
 
     Args:
         protocol: which method, with which options.
-        trust: import it even if misgen does not ship it and it was not registered.
+        trust: import it even if neither misgen nor an installed package brings it by a name, and it
+            was not registered.
 
     Raises:
         UserError: if it is not trusted, cannot be found, is none, or has no such options.
     """
     require_trusted(protocol, trust)
-    cls: Any = _registered.get(protocol.method) or _imported(protocol)
+    field = f"protocol.method={protocol.method[:100]!r} of protocol {protocol.name}"
+    cls: Any = find_method(protocol.method, field)
     if not (isinstance(cls, type) and dataclasses.is_dataclass(cls) and hasattr(cls, "run")):
         raise UserError(
-            f"protocol.method={protocol.method!r} of protocol {protocol.name} is no method: name "
-            "a dataclass with a function run(subject, protocol, ...)"
+            f"{field} is no method: name a dataclass with a function run(subject, protocol, ...)"
         )
     try:
         method: Any = typed(cls, protocol.options, f"{protocol.name}.options.")
         return method
     except TypeError as error:  # of a class that cannot be made, such as Sampled itself
-        raise UserError(
-            f"protocol.method={protocol.method!r} of protocol {protocol.name} cannot be made "
-            f"({error}): name a class of its own"
-        ) from None
-
-
-def _imported(protocol: Protocol) -> Any:
-    module, _, name = protocol.method.partition(":")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError, TypeError, UnicodeError) as error:
-        raise UserError(
-            f"protocol.method={protocol.method!r} of protocol {protocol.name} cannot be loaded "
-            f"({error}): give module:Class of an importable module"
-        ) from None
+        raise UserError(f"{field} cannot be made ({error}): name a class of its own") from None
 
 
 def not_applicable(subject: Subject, protocol: Protocol, replicate: int, reason: str) -> Evidence:

@@ -1,7 +1,7 @@
 """What a protocol is: which levels, what the evaluator may know, what it spends, what it scores.
 
-Public names: `Protocol`, `Decision`, `ACCESS`, `DECISIONS`, `protocol_names`, `load_protocol`,
-`protocol_from`, `is_shipped`.
+Public names: `Protocol`, `Decision`, `ACCESS`, `DECISIONS`, `protocol_names`, `own_protocols`,
+`load_protocol`, `protocol_from`, `is_shipped`.
 
 A protocol is data, a YAML file that is read into a frozen dataclass; what it does is the class that
 its `method` names (`base.Method`), made of its `options`.  Two protocols with the same hash are the
@@ -21,10 +21,12 @@ from typing import Any
 
 from misgen.envs.core.distribution import MAX_ID, IdRange
 from misgen.envs.core.errors import UserError, did_you_mean, in_range, one_of
+from misgen.envs.core.extensions import settings_files, settings_folders
 from misgen.envs.core.files import require_shallow
 
 from ..training.config import config_hash, require_name
 from ..training.settings import typed
+from .known_methods import method_name
 from .reading import merged, read_yaml
 
 ACCESS = {
@@ -44,6 +46,7 @@ LEVELS_PER_REPLICATE = 200_000
 FIRST_LEVEL = 100_000_000
 """Protocols' levels begin here; below are training, tests and the ground truth."""
 _SUFFIXES = (".yaml", ".yml")
+_GROUP = "protocol"
 MAX_REPLICATES = LEVELS_PER_PROTOCOL // LEVELS_PER_REPLICATE
 
 
@@ -74,7 +77,7 @@ class Protocol:
     name: str
     """Short name, that of its file."""
     method: str
-    """`module:Class` of its implementation, which may be anybody's."""
+    """Name of its implementation (`known_methods`), or `module:Class` of one that is anybody's."""
     question: str
     """What it asks of an agent, in a sentence."""
     levels: str
@@ -105,6 +108,7 @@ class Protocol:
             UserError: naming the field.
         """
         require_name("protocol.name", self.name)
+        object.__setattr__(self, "method", method_name(self.method))
         for word in self.access:
             one_of("protocol.access", word, ACCESS)
         in_range("protocol.budget", self.budget, 1, LEVELS_PER_REPLICATE)
@@ -143,7 +147,12 @@ _WORDS = ("question", "levels", "score", "blind_to", "budget", "most", "decision
 
 
 def protocol_names() -> list[str]:
-    """Return the names of the protocols in `configs/protocol`."""
+    """Return the names of misgen's protocols, and of those of installed packages."""
+    return sorted(settings_files(_GROUP))
+
+
+def own_protocols() -> list[str]:
+    """Return the names of misgen's protocols."""
     return sorted(path.stem for path in _folder().glob("*.yaml"))
 
 
@@ -157,12 +166,12 @@ def load_protocol(name: str, overrides: Sequence[str] = ()) -> Protocol:
     Raises:
         UserError: if there is none, or it does not say what it must.
     """
-    path = Path(name) if name.endswith(_SUFFIXES) else _folder() / f"{name}.yaml"
-    if not os.path.lexists(path):
-        known = protocol_names()
+    known = settings_files(_GROUP)
+    path = Path(name) if name.endswith(_SUFFIXES) else known.get(name)
+    if path is None or not os.path.lexists(path):
         raise UserError(
-            f"protocol={name!r} is not known: use one of {', '.join(known)}, or the path of a "
-            f"YAML file{did_you_mean(name, known)}"
+            f"protocol={name!r} is not known: use one of {', '.join(sorted(known))}, or the path "
+            f"of a YAML file{did_you_mean(name, known)}"
         )
     plain = read_yaml(path, "a protocol's YAML file")
     try:
@@ -191,7 +200,7 @@ def is_shipped(protocol: Protocol) -> bool:
 
     A name tells nothing: whoever writes a protocol may call it `iid`.
     """
-    if protocol.name not in protocol_names():
+    if protocol.name not in own_protocols():
         return False
     own = dataclasses.replace(load_protocol(protocol.name), budget=protocol.budget)
     one, two = (json.dumps(dataclasses.asdict(p), sort_keys=True) for p in (own, protocol))
@@ -199,6 +208,4 @@ def is_shipped(protocol: Protocol) -> bool:
 
 
 def _folder() -> Path:
-    import misgen.configs
-
-    return Path(next(iter(misgen.configs.__path__))) / "protocol"
+    return settings_folders()[0] / _GROUP

@@ -9,7 +9,6 @@ be is named before anything is trained, played or written.
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import tempfile
 from pathlib import Path
@@ -19,7 +18,8 @@ from misgen.agents.config import LearnerConfig
 from misgen.agents.spec import require_encoder
 from misgen.envs.core.errors import UserError
 
-from .config import LoggerConfig, TrainConfig
+from .config import TrainConfig
+from .trackers import require_trackers
 
 _LEAST_FREE = 50_000_000  # bytes; a run takes some of them
 
@@ -54,20 +54,6 @@ def require_learning(config: LearnerConfig) -> None:
             "end, so that nothing would be learned: give more steps than a rollout, or "
             "agent.anneal=false"
         )
-
-
-def require_trackers(config: LoggerConfig) -> None:
-    """Refuse trackers whose package is not installed.
-
-    Raises:
-        UserError: saying what to install.
-    """
-    for name in ("tensorboard", "wandb"):
-        if getattr(config, name) and importlib.util.find_spec(name) is None:
-            raise UserError(
-                f"logger.{name}=true needs the package {name}, which is not installed: "
-                f"pip install {name}, or leave logger={name} out"
-            )
 
 
 def require_room(folder: Path, setting: str, value: object) -> None:

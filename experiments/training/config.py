@@ -1,6 +1,6 @@
 """What a training run is: its settings, its levels, and the hash that identifies it.
 
-Public names: `TrainConfig`, `LevelsConfig`, `LoggerConfig`, `KEPT_FOR_TESTS`, `config_hash`,
+Public names: `TrainConfig`, `LevelsConfig`, `KEPT_FOR_TESTS`, `config_hash`,
 `id_range`, `require_name`.
 """
 
@@ -24,7 +24,7 @@ from misgen.envs.core.placement import USUAL
 from misgen.envs.core.registry import make_world
 from misgen.envs.core.world import World
 
-from .overrides import schema
+from .trackers import require_known
 
 KEPT_FOR_TESTS = IdRange(20_000_000, 400_000_000)
 """Ids that `levels.train=all` leaves alone: those of protocols and of the truth that they are
@@ -73,17 +73,6 @@ class LevelsConfig:
 
 
 @dataclass(frozen=True)
-class LoggerConfig:
-    """Where a run's numbers go beside its local files, which are always written."""
-
-    wandb: bool = False
-    """Weights & Biases; offline where there is no key."""
-    tensorboard: bool = False
-    """TensorBoard files in the run's folder; needs `pip install tensorboard`."""
-
-
-@schema("train")
-@dataclass(frozen=True)
 class TrainConfig:
     """One training run."""
 
@@ -105,8 +94,9 @@ class TrainConfig:
     """Folder that holds all runs."""
     name: str = "single"
     """Sweep that the run belongs to, a folder in `runs`."""
-    logger: LoggerConfig = field(default_factory=LoggerConfig)
-    """Trackers."""
+    logger: dict[str, bool] = field(default_factory=dict)
+    """Trackers that numbers go to beside the local files, which are always written: whether each is
+    asked for, by name (`trackers`)."""
     save_every: float = 5.0
     """Minutes between two writes of the state that a killed run continues from."""
     stop_after: float | None = None
@@ -126,6 +116,7 @@ class TrainConfig:
         """
         in_range("seed", self.seed, 0, 2**31 - 1)
         require_name("name", self.name)
+        require_known(self.logger)
         in_range("save_every", self.save_every, 0, 1e6)
         if self.stop_after is not None:
             in_range("stop_after", self.stop_after, 0, 1e6)

@@ -19,8 +19,9 @@ from typing import Any
 
 from misgen.envs.core.errors import UserError, did_you_mean
 
+from .options import offer_others
 from .overrides import hydra_words, unwrap, unwrap_in
-from .settings import compose, offer_algorithms
+from .settings import compose
 from .shell import COMMAND, command_line
 
 MULTIRUN = ("-m", "--multirun")
@@ -55,7 +56,7 @@ def run_jobs(
 
     words = [word for word in argv if word not in MULTIRUN]
     words = hydra_words(config_name, words, multirun=True)
-    offer_algorithms(words)
+    offer_others(words)
     OmegaConf.register_new_resolver("misgen_text", unwrap, replace=True)
     if check is not None:
         _check_jobs(config_name, words, check)

@@ -20,7 +20,6 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar
 
 from misgen.envs.core.errors import UserError, did_you_mean
@@ -284,11 +283,9 @@ def _option(group: str, value: str, multirun: bool) -> str:
 
 
 def _options(group: str) -> list[str]:
-    import misgen.configs
-    from misgen.agents.algorithms import algorithms
+    from .options import options
 
-    found = {path.stem for path in (Path(misgen.configs.__path__[0]) / group).glob("*.yaml")}
-    return sorted(found.union(algorithms() if group == "agent" else ()))
+    return options(group)
 
 
 def _text(value: str, path: bool) -> str:

@@ -4,7 +4,7 @@ Hydra is a front end.  `compose` turns a config name and overrides into a plain 
 `typed` turns a dictionary into a dataclass, and names what does not fit.  The same dataclasses work
 from Python without hydra.
 
-Public names: `compose`, `typed`, `offer_algorithms`.
+Public names: `compose`, `typed`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from misgen.agents.algorithms import OWN, algorithm, algorithms, settings_class
 from misgen.agents.config import LearnerConfig
 from misgen.envs.core.errors import UserError, did_you_mean
 
-from .overrides import apart, hydra_words, unwrap, unwrap_in
+from .options import offer_others
+    from .overrides import apart, hydra_words, unwrap, unwrap_in
 
 T = TypeVar("T")
 
@@ -37,7 +38,7 @@ def compose(config_name: str, overrides: Sequence[str]) -> dict[str, Any]:
     from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf
 
-    offer_algorithms(overrides)
+    offer_others(overrides)
     words, beside = apart(config_name, overrides)
     words = hydra_words(config_name, words)
     GlobalHydra.instance().clear()
@@ -52,22 +53,6 @@ def compose(config_name: str, overrides: Sequence[str]) -> dict[str, Any]:
     finally:
         GlobalHydra.instance().clear()
     return {**typing.cast("dict[str, Any]", unwrap_in(plain)), **beside}
-
-
-def offer_algorithms(overrides: Sequence[str]) -> None:
-    """Make other packages' algorithms options of the group `agent`.
-
-    One that `overrides` ask for brings its own defaults; of the others no code is loaded.
-    """
-    from hydra.core.config_store import ConfigStore
-
-    words = [word.partition("=") for word in overrides]
-    wanted = {one for key, _, value in words if key == "agent" for one in value.split(",")}
-    for name in algorithms():
-        if name not in OWN:
-            asked = name in wanted
-            plain = dataclasses.asdict(algorithm(name).config()) if asked else {"algorithm": name}
-            ConfigStore.instance().store(group="agent", name=name, node=plain)
 
 
 def typed(cls: type[T], plain: Mapping[str, Any], path: str = "") -> T:

@@ -28,7 +28,7 @@ from .run_folder import (
     write_json,
     write_parquet,
 )
-from .trackers import open_sinks
+from .trackers import TrackedRun, open_trackers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,7 +132,8 @@ def _train(
         str(dataclasses.asdict(world).get("action_set", "")),
         {"config": config.science},
     )
-    with open_sinks(config.logger, folder.path, config.slug, config.name, config.science) as log:
+    tracked = TrackedRun(folder.path, config.slug, config.name, config.science)
+    with open_trackers(config.logger, tracked) as log:
         curve = _Curve(config, folder, log, show)
         continuation = Continuation(
             folder.path / STATE,

@@ -30,6 +30,7 @@ from misgen.agents.learner import Learned
 from misgen.agents.recurrent_ppo import RecurrentAgent
 from misgen.agents.spec import PolicySpec
 from misgen.agents.warm_start import initial_weights
+from misgen.envs.core import extensions
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.modality import MODALITIES, modality_of
 from misgen.envs.core.registry import entries, make_world
@@ -567,7 +568,9 @@ def installed(monkeypatch):
 
     def install(*points: tuple[str, str]) -> None:
         found = [EntryPoint(name, value, algorithms.GROUP) for name, value in points]
-        monkeypatch.setattr(algorithms, "entry_points", lambda group: found)
+        monkeypatch.setattr(
+            extensions, "entry_points", lambda group: found if group == algorithms.GROUP else []
+        )
         algorithms._others.cache_clear()
 
     yield install

@@ -11,7 +11,10 @@ import pytest
 from misgen.agents.reference import HoldAction, Seeker, SeekerConfig
 from misgen.agents.scripted import IdleAgent, RandomAgent
 from misgen.agents.wrappers import Altered, Mixture
+from misgen.envs.coinrun.world import CoinRun
 from misgen.envs.core.errors import UserError
+from misgen.envs.core.extensions import settings_files
+from misgen.envs.core.registry import entries
 from misgen.envs.make import distribution
 from misgen.experiments.evaluation.rollout import run_levels
 from misgen.experiments.protocols.base import Point, Subject, make_method, mean_point
@@ -181,10 +184,68 @@ def test_protocols_say_where_they_do_not_apply():
         assert reason in found.reason
         assert not found.points
         assert not found.applicable
-    harder = load_protocol("harder")
-    elsewhere = dataclasses.replace(harder, options={"changes": {"mars": {"gravity": 0.4}}})
-    found = make_method(elsewhere).run(plain, elsewhere, budgets=[10])
-    assert "no capability shift is given for coinrun" in found.reason
+
+
+def test_what_is_harder_and_where_to_search_the_world_says(monkeypatch):
+    plain, harder = subject(), load_protocol("harder")
+    assert run("harder", plain, [4]).applicable
+    monkeypatch.setattr(CoinRun, "harder", {})
+    found = run("harder", plain, [4])
+    assert "no capability shift is given for coinrun: add options.changes.coinrun" in found.reason
+    own = dataclasses.replace(
+        harder, options={"harder": True, "changes": {"coinrun": {"difficulty": 5}}}
+    )
+    assert make_method(own).run(plain, own, budgets=[4]).applicable
+    idle = dataclasses.replace(harder, options={"changes": {"coinrun": {"difficulty": 5}}})
+    with pytest.raises(UserError, match=r"changes=.* count only with harder=true"):
+        make_method(idle)
+
+
+def test_no_yaml_of_a_protocol_or_shift_names_a_world():
+    for group in ("protocol", "shift"):
+        for path in settings_files(group).values():
+            text = "".join(line.partition("#")[0] for line in path.read_text().splitlines())
+            assert not [name for name in entries() if f"{name}:" in text or f"{name}," in text]
+
+
+OLD_PATHS = {
+    "misgen.experiments.protocols.sampled:Held": "held",
+    "misgen.experiments.protocols.methods.sampled:CueConflict": "cue_conflict",
+    "misgen.experiments.protocols.inverse:BehaviouralObjective": "behavioural_objective",
+    "misgen.experiments.protocols.search.red_team:RedTeamOut": "red_team_out",
+}
+
+
+@pytest.mark.parametrize(("path", "name"), OLD_PATHS.items())
+def test_a_stored_path_of_one_of_our_methods_is_its_name(path, name):
+    protocol = dataclasses.replace(load_protocol("iid"), method=path, options={})
+    assert protocol.method == name
+    assert callable(make_method(protocol).run)
+
+
+def test_the_hash_does_not_depend_on_where_a_method_lies():
+    iid = load_protocol("iid")
+    assert iid.method == "held"
+    old = dataclasses.replace(iid, method="misgen.experiments.protocols.sampled:Held")
+    assert old.hash == iid.hash
+    assert [load_protocol(name).hash for name in ("iid", "counterfactual_pairs")] == [
+        "09dcee4a25",
+        "bdffdf9d6e",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ("hold", r"method='hold' of protocol iid is not a method: use one of held, .*'held'"),
+        ("", "is not a method: use one of held"),
+        ("os:system", "does not ship.*trust=true"),
+        ("os.system", "is not a method"),
+    ],
+)
+def test_an_unknown_method_is_named(method, message):
+    with pytest.raises(UserError, match=message):
+        make_method(dataclasses.replace(load_protocol("iid"), method=method))
 
 
 # --- agents with known goals -----------------------------------------------------------------

@@ -66,7 +66,9 @@ def test_nothing_is_left_out():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_primary_config_belongs_to_a_command_and_composes(command):
-    assert importlib.util.find_spec(f"{commands.__name__}.{MODULE.get(command, command)}")
+    assert importlib.util.find_spec(
+        f"{commands.__name__}.{'evaluate' if command == 'evaluate_protocol' else command}"
+    )
     assert compose(command, ALWAYS.get(command, []))
 
 

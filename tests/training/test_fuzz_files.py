@@ -50,8 +50,7 @@ WORDS = (
     ".inf",
     "1:30", "2020-01-01", "0x1F", "1_000", "~", "null", "yes", "${oc.env:HOME}", "@", "`",
     "name: x",
-    "method: os:system", "method: misgen.experiments.protocols.methods.sampled:Subject",
-    "options: 3",
+    "method: os:system", "method: hold", "options: 3",
     "first_level: 1e400", "budget: " + "9" * 5000, "[" * 200, "a: " * 50, "é", "\\",
 )  # fmt: skip
 

@@ -330,8 +330,8 @@ def test_a_state_that_is_a_pipe_is_not_waited_for(tmp_path):
 # --- protocols
 
 PLAIN = (
-    "name: theirs\nmethod: misgen.experiments.protocols.methods.sampled:Held\n"
-    "question: q\nlevels: l\nscore: s\nblind_to: b\nfirst_level: 900000000\n"
+    "name: theirs\nmethod: held\nquestion: q\nlevels: l\n"
+    "score: s\nblind_to: b\nfirst_level: 900000000\n"
 )
 
 
@@ -380,9 +380,7 @@ def test_a_protocols_method_runs_only_if_it_is_trusted(tmp_path, monkeypatch):
     (tmp_path / "strangers.py").write_text("open('ran', 'w').close()\nclass It: pass\n")
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "theirs.yaml"
-    file.write_text(
-        PLAIN.replace("misgen.experiments.protocols.methods.sampled:Held", "strangers:It")
-    )
+    file.write_text(PLAIN.replace("method: held", "method: strangers:It"))
     protocol = load_protocol(str(file))
     with pytest.raises(UserError, match=r"'strangers:It'.*importing it runs it.*trust=true"):
         make_method(protocol)

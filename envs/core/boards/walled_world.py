@@ -39,6 +39,7 @@ class WalledWorld(GridWorld):
     layouts: ClassVar[tuple[str, ...]] = LAYOUTS
     """Those that the world can be laid out in."""
     capability: ClassVar[Mapping[str, str]] = {"size": "cells along a side of the board; odd"}
+    capability_values: ClassVar[Mapping[str, tuple[float, ...]]] = {"size": (7, 9, 11, 13)}
 
     size: int = 13
     """Cells along a side of the board, its border of walls included; odd."""

@@ -1,6 +1,6 @@
 """Facts about levels that are expensive to find, kept in memory and on disk.
 
-Public names: `Memo`, `cache_folder`, `source_digest`.
+Public names: `Memo`, `cache_folder`.
 
 A fact is a pure function of a level id and of the rules, so that a copy can be lost, or made twice
 by processes that work side by side, and nothing changes but the time it takes.  The rules, and the
@@ -16,7 +16,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -43,16 +42,6 @@ def cache_folder() -> Path | None:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "misgen"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "misgen"
-
-
-@lru_cache
-def source_digest(*folders: Path) -> str:
-    """Return a digest of the Python sources in some folders."""
-    digest = hashlib.blake2b(digest_size=16)
-    for folder in folders:
-        for path in sorted(folder.glob("*.py")):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 class Memo:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +19,9 @@ from numpy.typing import NDArray
 from ..episode import REACHED_GOAL
 from ..level import LevelBatch
 from ..world import World
-from .disk_cache import Memo, Rows, source_digest
+from .disk_cache import Memo, Rows
 from .planner import Planner, TargetPlans, make_planner
+from .rule_sources import rules_digest
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,13 +109,8 @@ def plans_at_start(planner: Planner, levels: LevelBatch, target: str) -> TargetP
 
 
 def rules_key(world: World, *others: object) -> str:
-    """Return what facts about a world's levels depend on, its planner's source code included."""
-    import inspect
-
-    package = __name__.partition(".")[0]
-    classes = [c for c in type(world).__mro__ if c.__module__.partition(".")[0] == package]
-    folders = sorted({Path(inspect.getfile(c)).parent for c in classes})
-    return repr((world, *others, source_digest(*folders)))
+    """Return what facts about a world's levels depend on, the code that finds them included."""
+    return repr((world, *others, rules_digest(world)))
 
 
 def _find_paths(planner: Planner, levels: LevelBatch) -> Rows:

@@ -44,8 +44,6 @@ class CriticProbe(Sampled):
     """Share of the walker's decisions that are uniformly random."""
     frames: int = 300
     """Longest walk, in frames."""
-    worlds: tuple[str, ...] = ("coinrun", "procgen_coinrun")
-    """Worlds whose end can be put out of view (`evaluation.critic.ground_goes_on`)."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values.
@@ -61,7 +59,7 @@ class CriticProbe(Sampled):
         world = subject.training.world
         if subject.critic is None:
             return f"{subject.name} has no critic"
-        if world.name not in self.worlds:
+        if not world.end_can_be_hidden:
             return f"in {world.name} the end of a level cannot be put out of view"
         return ""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -43,26 +44,47 @@ class Held(Sampled):
 
     plays_by_hand: ClassVar[bool] = True
 
+    harder: bool = False
+    """Whether levels are harder than in training, as the world says (`World.harder`); where it says
+    nothing, and `changes` neither, the protocol is not applicable."""
     changes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Parameters of the world that differ from training, by the world's name; where a world is not
-    named, the protocol is not applicable.  Empty: nothing differs, whatever the world."""
+    """With `harder`, what differs from training instead of what the world says, by the world's
+    name."""
+
+    def __post_init__(self) -> None:
+        """Refuse changes that would not be made.
+
+        Raises:
+            UserError: naming them.
+        """
+        if self.changes and not self.harder:
+            raise UserError(
+                f"changes={self.changes} count only with harder=true: give that too, or use "
+                "protocol=harder"
+            )
 
     def refuses(self, subject: Subject) -> str:
         """Return that the world, or its levels, have no changes of their own."""
-        if subject.by_hand and self.changes:
+        if subject.by_hand and self.harder:
             return "levels made by hand have the parameters that they were made for"
-        name = subject.training.world.name
-        if not self.changes or self.changes.get(name):
+        if not self.harder or self._changes(subject):
             return ""
-        return f"no capability shift is given for {name}: add options.changes.{name}"
+        name = subject.training.world.name
+        return (
+            f"no capability shift is given for {name}: add options.changes.{name}, or `harder` to "
+            "its class"
+        )
+
+    def _changes(self, subject: Subject) -> Mapping[str, Any]:
+        world = subject.training.world
+        return self.changes.get(world.name, world.harder) if self.harder else {}
 
     def play(
         self, subject: Subject, ids: NDArray[np.int64], budget: int, seed: int, progress: Progress
     ) -> pl.DataFrame:
         """Play the first `budget` levels, in the order of their ids."""
         training = subject.training
-        changes = self.changes.get(training.world.name, {})
-        world = dataclasses.replace(training.world, **changes)
+        world = dataclasses.replace(training.world, **self._changes(subject))
         levels = (subject.by_hand or training).at(world=world)
         episodes = run_levels(
             subject.agent, levels, ids[:budget], actions=subject.actions, seed=seed,

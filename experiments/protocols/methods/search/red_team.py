@@ -147,7 +147,8 @@ class RedTeamOut(RedTeam):
     moves_goals: ClassVar[bool] = True
 
     placements: dict[str, list[str]] = field(default_factory=dict)
-    """Where the goal goes, by the world's name; where one is not named, at its usual placements."""
+    """Where the goal goes, by the world's name; where one is not named, where the world says
+    (`World.search_shifts`)."""
     correlations: tuple[float, ...] = (1.0, 0.5, 0.0)
     """Correlations of the levels it starts from, for each placement in turn."""
     on_proxy: str = "end"
@@ -173,7 +174,7 @@ class RedTeamOut(RedTeam):
         """Return a distribution for each placement and correlation."""
         training = subject.training
         world = dataclasses.replace(training.world, on_proxy=self.on_proxy)
-        named = self.placements.get(world.name, list(world.usual_shifts))
+        named = self.placements.get(world.name, world.search_shifts or world.usual_shifts)
         return [
             training.at(world=world, placement=placement, correlation=correlation)
             for placement in world.shifts(named)

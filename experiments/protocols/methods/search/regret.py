@@ -57,9 +57,11 @@ class RegretSearch(Searched):
     confirm_most: int = 200
     space: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     """Lowest and highest value of parameters, by the world's name: of whole numbers where the
-    parameter is one.  A parameter that is not named stays as in training."""
+    parameter is one; where a world is not named, what it says (`World.search_space`).  A parameter
+    that is not named stays as in training."""
     placements: dict[str, list[str]] = field(default_factory=dict)
-    """Where the goal may go, by the world's name; where one is not named, its usual placements."""
+    """Where the goal may go, by the world's name; where one is not named, where the world says
+    (`World.search_shifts`)."""
     discount: float = 0.999
     """Of a decision."""
     on_proxy: str = "end"
@@ -139,7 +141,8 @@ class _Quest(Campaign):
         self._contexts: list[_Context] = []
         world = dataclasses.replace(subject.training.world, on_proxy=method.on_proxy)
         self._training = subject.training.at(world=world)
-        self._placements = world.shifts(method.placements.get(world.name, list(world.usual_shifts)))
+        usual = world.search_shifts or world.usual_shifts
+        self._placements = world.shifts(method.placements.get(world.name, usual))
         sampler_seed = int(np.random.SeedSequence([seed, replicate]).generate_state(1)[0])
         self._study = optuna.create_study(
             direction="maximize", sampler=optuna.samplers.TPESampler(seed=sampler_seed)
@@ -177,7 +180,7 @@ class _Quest(Campaign):
         """Return the context that a trial asks for."""
         world = self._training.world
         changes: dict[str, Any] = {}
-        for name, (low, high) in self._method.space.get(world.name, {}).items():
+        for name, (low, high) in self._method.space.get(world.name, world.search_space).items():
             if isinstance(getattr(world, name), int):
                 changes[name] = trial.suggest_int(name, int(low), int(high))
             else:

@@ -1,0 +1,1 @@
+"""Settings files, found by misgen through the entry point `misgen.configs`."""
