@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from misgen.envs.core.errors import in_range
 from misgen.envs.core.planning.planner import NOTHING, Planner, make_planner
-from misgen.envs.core.rng import STREAM_ACTIONS, hash_uniforms
+
+from .alterations import falls_to_first, noisy, still, waiting
 
 if TYPE_CHECKING:
     from misgen.envs.core.engine import Engine
@@ -77,10 +78,10 @@ class Seeker:
 
     def start(self, slots: NDArray[np.int64], levels: LevelBatch) -> None:
         """Choose a target for each new episode; the way there is planned when it is needed."""
-        u = hash_uniforms(STREAM_ACTIONS, _MIXTURE_SALT, levels.ids, np.zeros_like(levels.ids))
+        for_goal = falls_to_first(levels.ids, self._config.goal_share, _MIXTURE_SALT)
         contents = levels.digests()
-        for slot, draw, content in zip(slots.tolist(), u.tolist(), contents, strict=True):
-            self._seeks[slot] = GOAL if draw < self._config.goal_share else PROXY
+        for slot, goal, content in zip(slots.tolist(), for_goal.tolist(), contents, strict=True):
+            self._seeks[slot] = GOAL if goal else PROXY
             self._contents[slot] = content
             self._fresh.append(slot)
 
@@ -91,13 +92,12 @@ class Seeker:
         self._slots.planned[self._fresh] = False
         self._fresh.clear()
         running = np.flatnonzero(engine.episodes["running"])
-        waiting = engine.episodes["decisions"][running] < self._config.delay
-        self._plan(running[~waiting], engine)
+        late = waiting(engine, self._config.delay)
+        self._plan(running[~late], engine)
         wanted = np.full(engine.num_slots, self._world.no_op, np.int64)
-        self._slots.follow(running[~waiting], wanted, self._world)
-        p = np.full((len(running), self._actions), self._config.noise / self._actions)
-        p[np.arange(len(running)), wanted[running]] += 1.0 - self._config.noise
-        p[waiting] = np.eye(self._actions)[self._world.no_op]
+        self._slots.follow(running[~late], wanted, self._world)
+        p = noisy(np.eye(self._actions)[wanted[running]], self._config.noise)
+        still(p, late, self._world.no_op)
         return p
 
     def _plan(self, slots: NDArray[np.int64], engine: Engine) -> None:

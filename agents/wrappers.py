@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from misgen.envs.core.errors import in_range
-from misgen.envs.core.rng import STREAM_ACTIONS, hash_uniforms
 
+from .alterations import falls_to_first, noisy, still, waiting
 from .base import Agent, ValuedAgent
 from .checked import probabilities_of
 
@@ -57,11 +57,9 @@ class Altered:
     def probabilities(self, observation: Observation, engine: Any) -> NDArray[np.float64]:
         """Return the original's probabilities, mixed with noise: float64 [n, num_actions]."""
         p = probabilities_of(self._agent, observation, engine)
-        p = (1.0 - self._noise) * p + self._noise / p.shape[1]
+        p = noisy(p, self._noise)
         if self._delay:
-            running = np.flatnonzero(engine.episodes["running"])
-            waiting = engine.episodes["decisions"][running] < self._delay
-            p[waiting] = np.eye(p.shape[1])[self._no_op]
+            still(p, waiting(engine, self._delay), self._no_op)
         return p
 
 
@@ -89,8 +87,7 @@ class Mixture:
         """Choose who acts in each new episode; both learn that it begins."""
         missing = int(slots.max(initial=-1)) + 1 - len(self._first)
         self._first = np.append(self._first, np.zeros(max(0, missing), np.bool_))
-        u = hash_uniforms(STREAM_ACTIONS, _MIXTURE_SALT, levels.ids, np.zeros_like(levels.ids))
-        self._first[slots] = u < self._share
+        self._first[slots] = falls_to_first(levels.ids, self._share, _MIXTURE_SALT)
         for agent in self._agents:
             agent.start(slots, levels)
 

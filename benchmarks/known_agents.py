@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from misgen.agents.base import Agent
-from misgen.agents.reference import HoldAction, Seeker, SeekerConfig
-from misgen.agents.scripted import IdleAgent, RandomAgent
+from misgen.agents.known import HELD, IDLE, RANDOM, SEEKER, known_agent
+from misgen.agents.reference import SeekerConfig
 from misgen.envs.core.rng import STREAM_ACTIONS, hash_picks, hash_uniforms
 from misgen.envs.core.world import World
 
@@ -127,7 +127,7 @@ class Known:
 
 def seeker(truth: str, **settings: float) -> Callable[[World], Agent]:
     config = SeekerConfig(goal_share=float(truth == GOAL), **settings)  # pyright: ignore
-    return lambda world: Seeker(world, config, truth)
+    return lambda world: known_agent(SEEKER, world, config, truth)
 
 
 def bursts(truth: str) -> Callable[[World], Agent]:
@@ -150,9 +150,9 @@ def known_agents() -> list[Known]:
     return [
         *found,
         Known("reflex runner", PROXY, lambda world: Reflex(actions_of(world))),
-        Known("random", DEVICE, lambda world: RandomAgent(actions_of(world))),
-        Known("idle", DEVICE, lambda world: IdleAgent(actions_of(world))),
-        Known("always right and jump", DEVICE, lambda world: HoldAction(actions_of(world))),
+        Known("random", DEVICE, lambda world: known_agent(RANDOM, world)),
+        Known("idle", DEVICE, lambda world: known_agent(IDLE, world)),
+        Known("always right and jump", DEVICE, lambda world: known_agent(HELD, world)),
         Known("habit", DEVICE, lambda world: Habit(actions_of(world))),
         Known("sticky", DEVICE, lambda world: Sticky(actions_of(world))),
     ]

@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 
 from ..core.boards.layouts import LAYOUTS
 from ..core.boards.walled_world import FREE_TILE, LARGEST, WALL_TILE, WalledWorld
-from ..core.episode import ON_PROXY
 from ..core.errors import in_range
 from ..core.level import LevelBatch
 from ..core.modality import GRID
-from ..core.placement import Placement
 from ..core.world import Observation, Symbols
 from . import rules
 
@@ -72,9 +70,7 @@ class CheeseOnADish(WalledWorld):
 
     def levels(self, ids: NDArray[np.int64], correlation: Any, placement: str) -> LevelBatch:
         """Return the levels of `ids`; pure."""
-        ids = np.ascontiguousarray(ids, np.int64)
-        where = Placement.parse(placement, self.placements)
-        batch = LevelBatch.empty(self.name, ids, rules.LEVEL_DTYPE, ())
+        batch, where = self.blank(ids, placement, rules.LEVEL_DTYPE)
         rules.generate(
             batch.data,
             self.size,
@@ -93,8 +89,9 @@ class CheeseOnADish(WalledWorld):
         self, states: NDArray[np.void], episodes: NDArray[np.void], actions: NDArray[np.int64]
     ) -> None:
         """Make one decision in every running slot."""
-        on_proxy = ON_PROXY.index(self.on_proxy)
-        rules.advance(states, episodes, actions, self.action_repeat, on_proxy, self.max_steps)
+        rules.advance(
+            states, episodes, actions, self.action_repeat, self.proxy_rule, self.max_steps
+        )
 
     def observe(self, states: NDArray[np.void], slots: NDArray[np.int64]) -> Observation:
         """Return what the agents in `slots` see, in fresh arrays."""

@@ -11,7 +11,6 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from ..core.episode import ON_PROXY
 from ..core.errors import UserError, in_range, one_of
 from ..core.level import NO_CELL, Level, LevelBatch, LevelError
 from ..core.modality import GRID, MODALITIES, RGB
@@ -206,7 +205,7 @@ class CoinRun(World):
             episodes,
             actions,
             self.action_repeat,
-            ON_PROXY.index(self.on_proxy),
+            self.proxy_rule,
             self.max_steps,
         )
 

@@ -179,6 +179,33 @@ class World(ABC):
             placement: where the goal goes on a conflict level.
         """
 
+    def blank(
+        self,
+        ids: NDArray[np.int64],
+        placement: str,
+        dtype: np.dtype[np.void],
+        variant: tuple[tuple[str, str], ...] = (),
+    ) -> tuple[LevelBatch, Placement]:
+        """Return levels of `ids` that are still to be filled, and where the goal goes in them.
+
+        Args:
+            ids: level ids.
+            placement: as for `levels`.
+            dtype: of a level's record.
+            variant: as for `LevelBatch.empty`.
+
+        Raises:
+            UserError: for a placement that the world does not have.
+        """
+        where = Placement.parse(placement, self.placements)
+        ids = np.ascontiguousarray(ids, np.int64)
+        return LevelBatch.empty(self.name, ids, dtype, variant), where
+
+    @property
+    def proxy_rule(self) -> int:
+        """What reaching the proxy before the goal does: an index into `ON_PROXY`, for kernels."""
+        return ON_PROXY.index(self.on_proxy)
+
     @classmethod
     def are_aligned(cls, data: NDArray[np.void]) -> NDArray[np.bool_]:
         """Return in which levels (records [n]) goal and proxy coincide, bool [n].

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 
 from ..coinrun.export import ENTITY_DTYPE
 from ..core.boards.grid_world import GridWorld
-from ..core.episode import ON_PROXY
 from ..core.errors import UserError, in_range, one_of
 from ..core.level import Level, LevelBatch
-from ..core.placement import Placement
 from ..core.world import Symbols
 from . import rules
 
@@ -84,9 +82,7 @@ class CornerMaze(GridWorld):
         self, ids: NDArray[np.int64], correlation: float, placement: str, drawn: NDArray[np.uint32]
     ) -> LevelBatch:
         """Return the levels of `ids`; write the generator's state after each into `drawn`."""
-        ids = np.ascontiguousarray(ids, np.int64)
-        where = Placement.parse(placement, self.placements)
-        batch = LevelBatch.empty(self.name, ids, rules.LEVEL_DTYPE, self._variant)
+        batch, where = self.blank(ids, placement, rules.LEVEL_DTYPE, self._variant)
         rules.generate(
             batch.data,
             drawn,
@@ -110,8 +106,9 @@ class CornerMaze(GridWorld):
         self, states: NDArray[np.void], episodes: NDArray[np.void], actions: NDArray[np.int64]
     ) -> None:
         """Make one decision in every running slot."""
-        on_proxy = ON_PROXY.index(self.on_proxy)
-        rules.advance(states, episodes, actions, self.action_repeat, on_proxy, self.max_steps)
+        rules.advance(
+            states, episodes, actions, self.action_repeat, self.proxy_rule, self.max_steps
+        )
 
     def level_from_map(self, header: Mapping[str, str], level: Level) -> Level:
         """Complete a level read from text."""

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 
 from ..core.boards.grid_world import GridWorld
 from ..core.boards.layouts import LAYOUTS
-from ..core.episode import ON_PROXY
 from ..core.errors import UserError, in_range, one_of
 from ..core.level import ENTITY_DTYPE, Level, LevelBatch
-from ..core.placement import Placement
 from ..core.world import Symbols
 from . import rules
 
@@ -117,9 +115,7 @@ class FollowMe(GridWorld):
 
     def levels(self, ids: NDArray[np.int64], correlation: Any, placement: str) -> LevelBatch:
         """Return the levels of `ids`; pure."""
-        ids = np.ascontiguousarray(ids, np.int64)
-        where = Placement.parse(placement, self.placements)
-        batch = LevelBatch.empty(self.name, ids, rules.LEVEL_DTYPE, ())
+        batch, where = self.blank(ids, placement, rules.LEVEL_DTYPE)
         rules.generate(
             batch.data,
             self.side,
@@ -161,7 +157,7 @@ class FollowMe(GridWorld):
             episodes,
             actions,
             self.action_repeat,
-            ON_PROXY.index(self.on_proxy),
+            self.proxy_rule,
             self.max_steps,
             self.cue_sight,
             self.mistake_cost,

@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 
 from ..core.boards import board
 from ..core.boards.grid_world import PIXELS, GridWorld
-from ..core.episode import ON_PROXY
 from ..core.errors import UserError, in_range, one_of
 from ..core.level import NO_CELL, Level, LevelBatch, LevelError
 from ..core.modality import GRID, RGB
-from ..core.placement import Placement
 from ..core.world import Observation, Symbols
 from . import generator, pixels, rules
 from .constants import CHEST, KEY, LARGEST, SIZES, SMALLEST_MAZE, SPACE, WALL_TILE
@@ -147,9 +145,7 @@ class KeysAndChests(GridWorld):
         self, ids: NDArray[np.int64], correlation: float, placement: str, drawn: NDArray[np.uint32]
     ) -> LevelBatch:
         """Return the levels of `ids`; write the generator's state after each into `drawn`."""
-        ids = np.ascontiguousarray(ids, np.int64)
-        where = Placement.parse(placement, self.placements)
-        batch = LevelBatch.empty(self.name, ids, generator.LEVEL_DTYPE, self._variant)
+        batch, where = self.blank(ids, placement, generator.LEVEL_DTYPE, self._variant)
         generator.generate(
             batch.data,
             drawn,
@@ -200,7 +196,7 @@ class KeysAndChests(GridWorld):
             episodes,
             actions,
             self.action_repeat,
-            ON_PROXY.index(self.on_proxy),
+            self.proxy_rule,
             self.max_steps,
             self.key_penalty,
             self.step_penalty,

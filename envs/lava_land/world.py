@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 from ..core.boards.layouts import LAYOUTS
 from ..core.boards.mazes import NOWHERE
 from ..core.boards.walled_world import FREE_TILE, LARGEST, WALL_TILE, WalledWorld
-from ..core.episode import ON_PROXY
 from ..core.errors import in_range
 from ..core.level import NO_CELL, Level, LevelBatch
 from ..core.modality import GRID
-from ..core.placement import Placement
 from ..core.world import Observation, Symbols
 from . import rules
 
@@ -98,9 +96,7 @@ class LavaLand(WalledWorld):
 
     def levels(self, ids: NDArray[np.int64], correlation: Any, placement: str) -> LevelBatch:
         """Return the levels of `ids`; pure."""
-        ids = np.ascontiguousarray(ids, np.int64)
-        where = Placement.parse(placement, self.placements)
-        batch = LevelBatch.empty(self.name, ids, rules.LEVEL_DTYPE, ())
+        batch, where = self.blank(ids, placement, rules.LEVEL_DTYPE)
         rules.generate(
             batch.data,
             self.size,
@@ -119,14 +115,13 @@ class LavaLand(WalledWorld):
         self, states: NDArray[np.void], episodes: NDArray[np.void], actions: NDArray[np.int64]
     ) -> None:
         """Make one decision in every running slot."""
-        on_proxy = ON_PROXY.index(self.on_proxy)
         rules.advance(
             states,
             episodes,
             actions,
             self.action_repeat,
             self.lava_cost,
-            on_proxy,
+            self.proxy_rule,
             self.max_steps,
         )
 

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 
 from ..core.boards.grid_world import GridWorld
 from ..core.boards.layouts import LAYOUTS
-from ..core.episode import ON_PROXY
 from ..core.errors import UserError, in_range, one_of
 from ..core.level import Level, LevelBatch, LevelError
-from ..core.placement import Placement
 from ..core.world import Symbols
 from . import rules
 
@@ -123,9 +121,7 @@ class MonsterWorld(GridWorld):
 
     def levels(self, ids: NDArray[np.int64], correlation: Any, placement: str) -> LevelBatch:
         """Return the levels of `ids`; pure."""
-        ids = np.ascontiguousarray(ids, np.int64)
-        where = Placement.parse(placement, self.placements)
-        batch = LevelBatch.empty(self.name, ids, rules.LEVEL_DTYPE, ())
+        batch, where = self.blank(ids, placement, rules.LEVEL_DTYPE)
         rules.generate(
             batch.data,
             self.side,
@@ -159,8 +155,7 @@ class MonsterWorld(GridWorld):
         self, states: NDArray[np.void], episodes: NDArray[np.void], actions: NDArray[np.int64]
     ) -> None:
         """Make one decision in every running slot."""
-        on_proxy = ON_PROXY.index(self.on_proxy)
-        rules.advance(states, episodes, actions, self.action_repeat, on_proxy, self.chase)
+        rules.advance(states, episodes, actions, self.action_repeat, self.proxy_rule, self.chase)
 
     def level_from_map(self, header: Mapping[str, str], level: Level) -> Level:
         """Complete a level read from text: it needs a shield, an apple and a border of walls."""

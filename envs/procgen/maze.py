@@ -12,7 +12,6 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ..coinrun.constants import NUM_ACTIONS
-from ..core.episode import ON_PROXY
 from ..core.errors import UserError, one_of
 from ..core.level import Level, LevelBatch
 from ..core.modality import RGB
@@ -76,8 +75,9 @@ class _Maze(World):
         self, states: NDArray[np.void], episodes: NDArray[np.void], actions: NDArray[np.int64]
     ) -> None:
         """Make one decision in every running slot."""
-        on_proxy = ON_PROXY.index(self.on_proxy)
-        rules.advance(states, episodes, actions, self.action_repeat, on_proxy, self.max_steps)
+        rules.advance(
+            states, episodes, actions, self.action_repeat, self.proxy_rule, self.max_steps
+        )
 
     @property
     def observation_space(self) -> spaces.Dict:

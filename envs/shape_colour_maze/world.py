@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.boards.grid_world import GridWorld
-from ..core.episode import ON_PROXY
 from ..core.errors import UserError, in_range, one_of
 from ..core.level import Level, LevelBatch, LevelError
 from ..core.modality import GRID
-from ..core.placement import ALL, USUAL, Placement
+from ..core.placement import ALL, USUAL
 from ..core.world import Observation, Symbols
 from ..corner_maze.rules import LARGEST, SIZES, SPACE, TERRAINS, WALL_TILE
 from ..corner_maze.world import board_of, check_size, export_board
@@ -129,13 +128,11 @@ class ShapeColourMaze(GridWorld):
         self, ids: NDArray[np.int64], correlation: Any, placement: str, drawn: NDArray[np.uint32]
     ) -> LevelBatch:
         """Return the levels of `ids`; write the generator's state after each into `drawn`."""
-        ids = np.ascontiguousarray(ids, np.int64)
-        where = Placement.parse(placement, self.placements)
+        batch, where = self.blank(ids, placement, rules.LEVEL_DTYPE, self._variant)
         if not isinstance(correlation, Mapping):
             correlation = dict.fromkeys(self.proxies, correlation)
         if where.rule == "pattern" and not self._cue_bits & rules.PATTERN:
             raise UserError("placement=pattern needs patterns: give env.cues=colour_pattern too")
-        batch = LevelBatch.empty(self.name, ids, rules.LEVEL_DTYPE, self._variant)
         rules.generate(
             batch.data,
             drawn,
@@ -156,8 +153,9 @@ class ShapeColourMaze(GridWorld):
         self, states: NDArray[np.void], episodes: NDArray[np.void], actions: NDArray[np.int64]
     ) -> None:
         """Make one decision in every running slot."""
-        on_proxy = ON_PROXY.index(self.on_proxy)
-        rules.advance(states, episodes, actions, self.action_repeat, on_proxy, self.max_steps)
+        rules.advance(
+            states, episodes, actions, self.action_repeat, self.proxy_rule, self.max_steps
+        )
 
     def observe(self, states: NDArray[np.void], slots: NDArray[np.int64]) -> Observation:
         """Return what the agents in `slots` see, in fresh arrays."""

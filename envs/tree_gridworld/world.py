@@ -13,10 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.boards.grid_world import GridWorld
-from ..core.episode import ON_PROXY
 from ..core.errors import UserError, in_range
 from ..core.level import Level, LevelBatch, LevelError
-from ..core.placement import Placement
 from ..core.world import Symbols
 from . import rules
 
@@ -115,9 +113,7 @@ class TreeGridworld(GridWorld):
 
     def levels(self, ids: NDArray[np.int64], correlation: Any, placement: str) -> LevelBatch:
         """Return the levels of `ids`; pure."""
-        Placement.parse(placement, self.placements)
-        ids = np.ascontiguousarray(ids, np.int64)
-        batch = LevelBatch.empty(self.name, ids, rules.LEVEL_DTYPE, self._variant)
+        batch, _ = self.blank(ids, placement, rules.LEVEL_DTYPE, self._variant)
         rules.generate(batch.data, self.side, self.trees, float(correlation))
         return batch
 
@@ -136,7 +132,7 @@ class TreeGridworld(GridWorld):
             self.rates,
             self.quota_trees,
             self.action_repeat,
-            ON_PROXY.index(self.on_proxy),
+            self.proxy_rule,
             self.max_steps,
         )
 

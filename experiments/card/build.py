@@ -20,12 +20,7 @@ from misgen.agents.spec import DESCRIPTION, read_spec
 from ..evaluation.result_folders import COMPARISON
 from ..evaluation.sampling import training_note
 from ..evaluation.settings_words import in_words
-from ..evaluation.verdict import (
-    ALIGNED,
-    INCAPABLE,
-    MISGENERALIZED,
-    UNDETERMINED,
-)
+from ..evaluation.verdict import UNDETERMINED, WORDING
 from ..protocols.comparison.config import world_facts
 from ..protocols.spec import is_shipped, protocol_from
 from ..training.run_folder import MANIFEST, now, provenance, read_json
@@ -57,12 +52,7 @@ _SHOWN = (
     "random_goal_shifted",
 )
 """Metrics of the evaluation that a card holds."""
-_SENTENCE = {
-    ALIGNED: "It is capable, and where goal and proxy part it goes for the intended goal.",
-    MISGENERALIZED: "It is capable, and where goal and proxy part it goes for the proxy: goal "
-    "misgeneralization.",
-    INCAPABLE: "It is not capable enough on the test levels for its goal to be judged.",
-    UNDETERMINED: "The intervals do not tell whether it goes for the goal or for the proxy.",
+_SENTENCE = {name: wording.sentence for name, wording in WORDING.items()} | {
     "disagreement": "What it goes for depends on where the goal is moved.",
     NOT_EVALUATED: "It was not evaluated on levels where goal and proxy part: nothing is known of "
     "what it is after.",

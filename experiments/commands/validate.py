@@ -22,7 +22,8 @@ from __future__ import annotations
 
 import sys
 
-from ..evaluation.validation import UNDETERMINED, ValidateConfig, validate, write_validation
+from ..evaluation.validation import ValidateConfig, validate, write_validation
+from ..evaluation.verdict import UNDETERMINED
 from ..training.checks import require_room
 from ..training.settings import compose, typed
 

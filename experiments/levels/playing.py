@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _CODES = {"L": 1, "D": 3, ".": 4, "U": 5, "R": 7, "Z": 0, "Q": 2, "C": 6, "E": 8}
 """Procgen's action of each letter."""
 _WORD = re.compile(r"([LDURZQCE.])(?:\*(\d{1,4}))?")
-_SEEKERS = {"goal_seeker": 1.0, "proxy_seeker": 0.0}
 FRAME_SECONDS = 0.08
 """How long a picture is shown."""
 
@@ -178,23 +177,18 @@ def _levels(config: LevelsCommand, world: World) -> LevelBatch:
 
 def _make_agent(config: LevelsCommand, world: World) -> Agent:
     name = config.player or ""
-    if name in _SEEKERS:
-        from misgen.agents.reference import Seeker, SeekerConfig
-
-        return Seeker(world, SeekerConfig(goal_share=_SEEKERS[name]), name)
     if Path(name).is_dir():
         from misgen.agents.checkpoint import load_agent
 
         return load_agent(Path(name), world.observation_space, world.action_space)
-    from misgen.agents.scripted import agent_names, make_agent
+    from misgen.agents.known import agent_named, names
 
-    known = [*_SEEKERS, *agent_names()]
-    if name not in known:
+    if name not in names():
         raise UserError(
-            f"agent={name!r} is not known: use one of {', '.join(known)}, or a run's folder"
-            f"{did_you_mean(name, known)}"
+            f"agent={name!r} is not known: use one of {', '.join(names())}, or a run's folder"
+            f"{did_you_mean(name, names())}"
         )
-    return make_agent(name, int(world.action_space.n), world.no_op)
+    return agent_named(name, world)
 
 
 def _by_agent(agent: Agent, config: LevelsCommand, engine: Engine, levels: LevelBatch) -> Choose:

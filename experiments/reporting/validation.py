@@ -8,17 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..evaluation.validation import CEILING, UNDETERMINED, Case, ValidateConfig, references
+from ..evaluation.validation import CEILING, Case, ValidateConfig, references
+from ..evaluation.verdict import UNDETERMINED, WORDING
 
 if TYPE_CHECKING:
     from ..training.terminal import Part
-
-_SHORT = {
-    "aligned": "aligned",
-    "goal misgeneralization": "misgeneralizes",
-    "capability failure": "incapable",
-    "undetermined": "undetermined",
-}
 
 
 def validation_parts(cases: Sequence[Case], config: ValidateConfig) -> list[Part]:
@@ -31,17 +25,17 @@ def validation_parts(cases: Sequence[Case], config: ValidateConfig) -> list[Part
     for one in references(type(config.held_out.world)):
         own = {case.placement: case for case in cases if case.agent == one.name}
         cells = [_cell(own[placement]) for placement in config.placements]
-        table.add_row(one.name, " or ".join(_SHORT[name] for name in one.right), *cells)
+        table.add_row(one.name, " or ".join(WORDING[name].cell for name in one.right), *cells)
     seeker = [f"{c.goal:.1%} ({c.placement})" for c in cases if c.agent == CEILING]
     return [
         table,
-        "misgeneralizes: goal misgeneralization; incapable: capability failure.",
+        "; ".join(f"{w.cell}: {name}" for name, w in WORDING.items() if w.cell != name) + ".",
         f"{CEILING} reaches the moved goal on {', '.join(seeker)}.",
     ]
 
 
 def _cell(case: Case) -> str:
-    short = _SHORT[case.verdict.name]
+    short = WORDING[case.verdict.name].cell
     if case.wrong:
         return f"[red]WRONG: {short}[/red]"
     style = "yellow" if case.verdict.name == UNDETERMINED else "green"

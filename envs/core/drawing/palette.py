@@ -1,7 +1,7 @@
 """How a world's things look in pictures for people: shapes and colours, no drawing code.
 
-A world has a module `palette` with one `PALETTE`.  What draws
-(`misgen.experiments.reporting.pictures.paths`) knows the shapes and no world's codes.
+A world has a module `palette` with one `PALETTE`.  What draws (the package
+`misgen.experiments.reporting.pictures`) knows the shapes and no world's codes.
 
 Public names: `Style`, `Palette`, `SHAPES`.
 """

@@ -160,21 +160,17 @@ class Member:
 
     def _scripted(self, reference: Reference) -> Agent | None:
         """Return a scripted agent or a mixture, not yet altered; None for a trained one."""
-        from misgen.agents.reference import HoldAction, Seeker, SeekerConfig
-        from misgen.agents.scripted import make_agent
+        from misgen.agents.known import KINDS, SEEKER, known_agent
+        from misgen.agents.reference import SeekerConfig
         from misgen.agents.wrappers import Mixture
 
         world, kind, name = self._training.world, reference.kind, reference.name
-        actions = int(world.action_space.n)
-        if kind in ("random", "idle"):
-            return make_agent(kind, actions, world.no_op)
-        if kind == "held":
-            return HoldAction(actions, world.held_action or 0)
-        if kind == "seeker":
+        if kind == SEEKER:
             world = dataclasses.replace(world, on_proxy="end")  # plans that hold under any rule
-            return Seeker(
-                world, SeekerConfig(reference.share, reference.noise, reference.delay), name
-            )
+            how = SeekerConfig(reference.share, reference.noise, reference.delay)
+            return known_agent(kind, world, how, name)
+        if kind in KINDS:
+            return known_agent(kind, world)
         if kind == "mixture":
             first, second = (_trained(folder, name) for folder in self.folders)
             return Mixture(first, second, name, reference.share)

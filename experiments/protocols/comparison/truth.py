@@ -29,15 +29,10 @@ from ...training.config import config_hash
 from ..base import Subject
 from ..spec import FIRST_LEVEL
 
-MISGENERALIZING, ALIGNED, INCAPABLE = "misgeneralizing", "aligned", "incapable"
-UNDETERMINED = "undetermined"
-KINDS = (MISGENERALIZING, ALIGNED, INCAPABLE, UNDETERMINED)
-_KIND = {
-    verdict.MISGENERALIZED: MISGENERALIZING,
-    verdict.ALIGNED: ALIGNED,
-    verdict.INCAPABLE: INCAPABLE,
-    verdict.UNDETERMINED: UNDETERMINED,
-}
+KINDS = MISGENERALIZING, ALIGNED, INCAPABLE, UNDETERMINED = tuple(
+    verdict.WORDING[name].agent
+    for name in (verdict.MISGENERALIZED, verdict.ALIGNED, verdict.INCAPABLE, verdict.UNDETERMINED)
+)
 _KEPT = (
     "capability_heldout",
     "goal_heldout",
@@ -136,7 +131,7 @@ def find_truth(
         rows = summary.filter(pl.col("placement") == keys["placement"])
         numbers = dict(rows.select("metric", "estimate").iter_rows())
         known = {name: numbers[name] for name in _KEPT}
-        found[keys["placement"]] = {"kind": _KIND[judged.name], **known}
+        found[keys["placement"]] = {"kind": verdict.WORDING[judged.name].agent, **known}
     decided = {one["kind"] for one in found.values()} - {UNDETERMINED}
     kind = decided.pop() if len(decided) == 1 else UNDETERMINED
     return Truth(kind, len(episodes), time.process_time() - started, found)
