@@ -13,6 +13,7 @@ from misgen.envs.core import processes
 from misgen.envs.core.files import remove_leftovers, write_whole
 
 posix = pytest.mark.skipif(os.name != "posix", reason="plays POSIX")
+STOPS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class Kernel:
@@ -169,6 +170,15 @@ def test_a_file_that_is_being_read_is_replaced_a_little_later_on_windows(
     assert os.listdir(tmp_path) == ["a"]
 
 
+@pytest.fixture
+def listening():
+    """Let signals end this process and its children, also where the tests run under nohup."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in STOPS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def test_stop_signals(windows, monkeypatch):
     monkeypatch.setattr(processes.signal, "SIGBREAK", signal.SIGUSR1, raising=False)
     monkeypatch.delattr(processes.signal, "SIGHUP")
@@ -176,7 +186,8 @@ def test_stop_signals(windows, monkeypatch):
 
 
 @posix
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.usefixtures("listening")
+@pytest.mark.parametrize("number", STOPS)
 def test_a_stop_signal_closes_what_is_open(number):
     before = signal.getsignal(number)
     closed = []
@@ -221,7 +232,8 @@ sys.exit(cli.main(["train"]))
 
 
 @posix
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.usefixtures("listening")
+@pytest.mark.parametrize("number", STOPS)
 def test_every_command_ends_cleanly_when_told_to(number):
     process = subprocess.Popen(
         [sys.executable, "-c", HANGS], stdout=subprocess.PIPE, stderr=subprocess.PIPE
