@@ -20,7 +20,8 @@ from pathlib import Path
 import pytest
 
 from misgen.experiments.commands import cli
-from misgen.experiments.training.config import TrainConfig, compose, typed
+from misgen.experiments.training.config import TrainConfig
+from misgen.experiments.training.settings import compose, typed
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md")]

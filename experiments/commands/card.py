@@ -46,8 +46,8 @@ Settings
   replay         how many episodes of each condition, placement, action mode and agent to replay
                  (default: 64; protocols of up to 2,000 episodes in full); the hash of their file
                  decides which; all: every one; 0: none
-  trust          recreate an agent that was trained elsewhere, which runs its code; without trust its
-  episodes are not replayed, and the card says so
+  trust          recreate an agent that was trained elsewhere, which runs its code; without trust,
+                 its episodes are not replayed, and the card says so
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Find how many training seeds and test levels are needed: misgen evaluate power difference=0.1
+"""Find how many training seeds and test levels are needed: misgen evaluate power ...
 
   misgen evaluate power difference=0.1
   misgen evaluate power difference=0.1 seed_sd=0.05 level_sd=0.4 cell_sd=0.3

@@ -1,9 +1,9 @@
-"""Pictures of levels, and of the ways agents take through them.
+"""Pictures of levels, and of the paths that agents take through them.
 
     python -m misgen.experiments.commands.pictures run=runs/<sweep>/<run> out=picture.png [id=17]
 
-draws a level as the run's agent met them in training beside the same level shifted (the goal away
-from the proxy), each with the way that this agent takes.
+draws a level as in the run's training beside the same level shifted (the goal away from the proxy),
+each with the path that this agent takes.
 
 Settings
   run        run folder of a trained agent

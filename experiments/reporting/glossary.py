@@ -1,7 +1,7 @@
 """The terms that reports, cards and the documentation use, each defined in two sentences.
 
 This is the only source: `docs/glossary.md` is written from it (`python -m
-misgen.experiments.commands.glossary`), and reports and cards show the same text as tooltips.
+misgen.experiments.commands.print_glossary`), and reports and cards show the same text as tooltips.
 
 Public names: `Term`, `TERMS`, `explained`, `markdown`.
 """
@@ -63,7 +63,7 @@ def markdown() -> str:
 _INTRODUCTION = """\
 The terms that misgen uses, in reports, commands and code. The same definitions appear in reports
 and evaluation cards when the pointer rests on a term. This page is written by
-`python -m misgen.experiments.commands.glossary`."""
+`python -m misgen.experiments.commands.print_glossary`."""
 
 _LEVELS, _MEASURES, _VERDICTS = "Worlds and levels", "Measures", "Verdicts"
 _AGENTS, _PROTOCOLS, _RUNS = "Agents", "Protocols", "Runs and results"

@@ -18,7 +18,7 @@ ABBREVIATION = re.compile(r'<abbr title="([^"]*)">')
 def test_the_page_is_what_the_source_says():
     page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
     assert page == markdown(), (
-        "write it again: python -m misgen.experiments.commands.glossary > docs/glossary.md"
+        "write it again: python -m misgen.experiments.commands.print_glossary > docs/glossary.md"
     )
 
 

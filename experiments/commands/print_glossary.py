@@ -1,4 +1,4 @@
-"""Print the glossary: python -m misgen.experiments.commands.glossary > docs/glossary.md.
+"""Print the glossary: python -m misgen.experiments.commands.print_glossary > docs/glossary.md.
 
 It has no settings.
 """
