@@ -18,12 +18,11 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from misgen.agents.algorithms import OWN, algorithm, algorithms, settings_class
+from misgen.agents.algorithms import settings_class
 from misgen.agents.config import LearnerConfig
 from misgen.envs.core.errors import UserError, did_you_mean
 
-from .options import offer_others
-    from .overrides import apart, hydra_words, unwrap, unwrap_in
+from .overrides import apart, hydra_words, unwrap, unwrap_in
 
 T = TypeVar("T")
 
@@ -37,6 +36,8 @@ def compose(config_name: str, overrides: Sequence[str]) -> dict[str, Any]:
     import hydra
     from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf
+
+    from .options import offer_others
 
     offer_others(overrides)
     words, beside = apart(config_name, overrides)
