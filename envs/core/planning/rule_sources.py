@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from ..extensions import find_module
@@ -52,7 +52,7 @@ def rule_modules(cls: type[World]) -> dict[str, Path]:
     return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def _source(name: str) -> Path | None:
     """Return the file of a module; None if there is no such module, or no source of it."""
     spec = find_module(name)
@@ -61,7 +61,7 @@ def _source(name: str) -> Path | None:
     return Path(spec.origin)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _imports(path: Path, name: str) -> tuple[str, ...]:
     """Return the names of modules that a module may import, with names that are none of them."""
     return tuple(_imported(ast.parse(path.read_bytes()), name, path.name == "__init__.py"))
