@@ -17,12 +17,18 @@ The worlds of other installed packages (entry points `misgen.worlds`, see `core/
 registered too.  `check_world` tells whether a world keeps the promises that all of them make.
 """
 
+from __future__ import annotations
+
 import contextlib
+from typing import TYPE_CHECKING
 
 from gymnasium.envs.registration import register, registry
 
 from .core.errors import UserError
 from .core.registry import entries, own_entries
+
+if TYPE_CHECKING:
+    from .core.checking.world_checks import WorldError, check_world
 
 __all__ = ["UserError", "WorldError", "check_world"]
 

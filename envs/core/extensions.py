@@ -6,9 +6,9 @@ A package names what it brings in its `pyproject.toml`; whoever installed it tru
 |---|---|---|
 | `misgen.worlds` | the world's | module that holds `WORLDS` (`registry.py`) |
 | `misgen.algorithms` | the algorithm's | `module:ALGORITHM` (`misgen.agents.algorithms`) |
-| `misgen.protocols` | the method's | `module:Class` (`misgen.experiments.protocols.known_methods`) |
-| `misgen.trackers` | the tracker's | `module:function` (`misgen.experiments.training.trackers`) |
-| `misgen.configs` | any | package with folders like `misgen.configs`': `env/`, `tuning/`, `protocol/`, ... |
+| `misgen.protocols` | the method's | `module:Class` (`...experiments.protocols.known_methods`) |
+| `misgen.trackers` | the tracker's | `module:function` (`...experiments.training.trackers`) |
+| `misgen.configs` | any | package with folders like ours: `env/`, `tuning/`, `protocol/`, ... |
 
 Names are read without running any of the packages' code.
 

@@ -136,9 +136,9 @@ def _pair(item: tuple[ast.expr | None, ast.expr]) -> tuple[str | None, Entry | N
         return name, None
     given = dict(zip(("env_id", "where"), call.args, strict=False))
     given |= {one.arg: one.value for one in call.keywords if one.arg}
-    texts = {k: v.value for k, v in given.items() if isinstance(v, ast.Constant)}
-    fits = set(texts) == {"env_id", "where"} and all(isinstance(v, str) for v in texts.values())
-    return name, Entry(**texts) if fits else None
+    found = {k: v.value for k, v in given.items() if isinstance(v, ast.Constant)}
+    texts = {k: v for k, v in found.items() if isinstance(v, str)}
+    return name, Entry(**texts) if set(texts) == {"env_id", "where"} else None
 
 
 def world_class(name: str) -> type[World]:
