@@ -24,7 +24,7 @@ LAYERS = (
     ("card",),
     ("commands",),
 )
-"""Packages of `experiments/`, lowest first: each may import those below it, none above or beside."""
+"""Packages of `experiments/`, lowest first: each may import those below, none above or beside."""
 
 
 def modules(root: Path = ROOT) -> dict[str, Path]:

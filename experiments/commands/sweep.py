@@ -30,6 +30,7 @@ from ..sweeps.sweep import check, run
 from ..training.overrides import refuse_unused
 from ..training.run_folder import RunFolder
 from ..training.settings import compose
+from ..training.trackers import notes
 
 _SURFACE = "a sweep's evaluations are no surface: misgen evaluate shift=surface run=<the sweep>"
 _UNUSED = {
@@ -54,6 +55,8 @@ def main(argv: list[str]) -> int:
         return print_config("sweep", argv)
     config = read_config(compose("sweep", argv), argv)
     check(config, argv)
+    for text in notes(config.runs[0].logger):
+        print(text, file=sys.stderr)
     with stopping_cleanly(), RunFolder(config.folder).lock():
         failed = run(config, argv)
     if failed:

@@ -48,6 +48,7 @@ from ..training.progress import training_progress
 from ..training.run_folder import DONE
 from ..training.settings import compose, typed
 from ..training.shell import shell_words
+from ..training.trackers import notes
 from ..training.train import is_done, rounded, run_folder, train
 
 NOT_DONE = 75
@@ -70,7 +71,7 @@ def main(argv: list[str]) -> int:
         print(f"{folder.path} is done; give another seed or name=... to train again")
         return 0
     require_trainable(config)
-    for text in rounded(config):
+    for text in (*rounded(config), *notes(config.logger)):
         print(text, file=sys.stderr)
     with training_progress(config.agent.total_steps, config.slug) as show:
         train(config, show)
@@ -90,7 +91,10 @@ def _check(plain: dict[str, Any]) -> None:
 
 def run_job(plain: dict[str, Any]) -> None:
     """Train as one job of a multirun; a run that is done is left alone."""
-    train(typed(TrainConfig, plain))
+    config = typed(TrainConfig, plain)
+    for text in notes(config.logger):
+        print(text, file=sys.stderr)
+    train(config)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """Trackers that a run's numbers can go to beside its local files: W&B and TensorBoard.
 
 A sink decides nothing: analysis reads the local files.
+
+Public names: `open_sinks`, `notes`, `Log`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -47,23 +48,28 @@ def open_sinks(
         yield log
 
 
+def notes(config: LoggerConfig) -> list[str]:
+    """Return a sentence for each tracker that will do less than one may expect."""
+    if not config.wandb or _wandb_is_set_up():
+        return []
+    return ["W&B: no WANDB_API_KEY, so it writes offline; `wandb sync` sends it later"]
+
+
+def _wandb_is_set_up() -> bool:
+    return "WANDB_API_KEY" in os.environ or "WANDB_MODE" in os.environ
+
+
 @contextlib.contextmanager
 def _wandb(folder: Path, name: str, group: str, settings: dict[str, Any]) -> Iterator[Log]:
     import wandb
 
-    has_key = "WANDB_API_KEY" in os.environ or "WANDB_MODE" in os.environ
-    if not has_key:
-        print(
-            "W&B: no WANDB_API_KEY, so it writes offline; `wandb sync` sends it later",
-            file=sys.stderr,
-        )
     run = wandb.init(
         project="misgen",
         dir=str(folder),
         name=name,
         group=group,
         config=settings,
-        mode=None if has_key else "offline",
+        mode=None if _wandb_is_set_up() else "offline",
     )
     try:
         yield lambda numbers, step: run.log(numbers, step=step)

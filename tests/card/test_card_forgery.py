@@ -16,6 +16,7 @@ from misgen.experiments.card.validate import validate_card
 from misgen.experiments.card.write import write_card
 from misgen.experiments.commands import evaluate
 from misgen.experiments.commands.card import main
+from misgen.experiments.evaluation.chosen import key_of
 from misgen.experiments.evaluation.config import EvaluateConfig, MetricsConfig, ShiftConfig
 from misgen.experiments.evaluation.result_folders import EVALUATION, PROTOCOL, kept
 from misgen.experiments.protocols.comparison.config import world_facts
@@ -221,7 +222,7 @@ def test_other_settings_in_the_summary_are_refused(run):
     write_json(file, {**summary, "config": {**summary["config"], "seed": 7}})
     refused(run, "config_hash")
     changed = {**summary["config"], "seed": 7}
-    write_json(file, {**summary, "config": changed, "config_hash": evaluate.key_of(changed)})
+    write_json(file, {**summary, "config": changed, "config_hash": key_of(changed)})
     refused(run, "played again")
     metrics = [{**row, "estimate": 0.5} for row in summary["metrics"]]
     write_json(file, {**summary, "metrics": metrics})

@@ -16,6 +16,7 @@ from misgen.experiments.evaluation.metrics import summary_table
 from misgen.experiments.evaluation.result_folders import EVALUATION, kept, place
 from misgen.experiments.reporting.figures import _smooth
 from misgen.experiments.reporting.formatting import points, rate, share
+from misgen.experiments.reporting.report import render
 from misgen.experiments.reporting.results import newest_sweep, read_results
 from misgen.experiments.reporting.sentences import findings, headline
 from misgen.experiments.training.run_folder import (
@@ -246,7 +247,7 @@ def test_learning_curve_has_no_gaps_after_an_unknown_value():
 def test_one_seed_and_one_correlation_are_enough(tmp_path):
     results = small_sweep(tmp_path / "s", {1.0: 0.3}, seeds=1, greedy=False, passed=1.0)
     assert results.modes == ["sampled"]
-    page = report.render(results)
+    page = render(results)
     assert "1 training seed at each" in page
     assert "not what another training seed would do" in page
     assert "Sampled and greedy" not in page
@@ -257,7 +258,7 @@ def test_runs_with_other_settings_are_pointed_out(tmp_path):
     write_run(tmp_path, 0.5, 0, 0.5, config={"agent": {"total_steps": 2000}})
     results = read_results(tmp_path)
     assert results.differences == ["agent.total_steps"]
-    assert "differ in more than correlation" in report.render(results)
+    assert "differ in more than correlation" in render(results)
 
 
 def test_a_sweep_counts_the_runs_it_planned(tmp_path):

@@ -15,9 +15,10 @@ from misgen.experiments.commands import cli
 from misgen.experiments.evaluation.config import EvaluateConfig
 from misgen.experiments.levels.settings import LevelsCommand
 from misgen.experiments.protocols.comparison.config import read_config as read_comparison
-from misgen.experiments.sweeps.sweep import read_config
+from misgen.experiments.sweeps.config import read_config
 from misgen.experiments.training.config import TrainConfig, config_hash, require_name
 from misgen.experiments.training.settings import compose, typed
+from tests.command_modules import load_commands
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 OPTIONS = sorted(
@@ -25,12 +26,8 @@ OPTIONS = sorted(
     for path in CONFIGS.glob("*/*.yaml")
     if path.parent.name not in ("tuning", "recipe", "protocol")  # by preset; read by load_protocol
 )
+load_commands()
 COMMANDS = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
-MODULE = {  # of the commands that are no module of their name in experiments/
-    "compare": "protocols/compare.py",
-    "evaluate_protocol": "protocols/command.py",
-    "levels": "levels/__init__.py",
-}
 PRESETS = [option for group, option in OPTIONS if group == "preset"]
 READERS = {
     "train": lambda plain, argv: typed(TrainConfig, plain),
@@ -67,7 +64,7 @@ def test_nothing_is_left_out():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_primary_config_belongs_to_a_command_and_composes(command):
-    assert (CONFIGS.parent / "experiments" / MODULE.get(command, f"{command}.py")).exists()
+    assert (CONFIGS.parent / "experiments" / "commands" / f"{command}.py").exists()
     assert compose(command, ALWAYS.get(command, []))
 
 

@@ -23,6 +23,9 @@ from misgen.experiments.training.config import TrainConfig
 from misgen.experiments.training.overrides import GROUPS
 from misgen.experiments.training.settings import compose, typed
 from misgen.experiments.training.train import train
+from tests.command_modules import load_commands
+
+load_commands()
 
 
 class Begun(Exception):

@@ -15,6 +15,9 @@ from misgen.experiments.protocols.comparison.config import read_config
 from misgen.experiments.training.config import TrainConfig
 from misgen.experiments.training.overrides import GROUPS, hydra_words, unwrap, wrap
 from misgen.experiments.training.settings import compose, typed
+from tests.command_modules import load_commands
+
+load_commands()
 
 NASTY = "/tmp/a (b),c=[d]{e}'f\"#~\\$;& é漢${oc.env:HOME}\udcff"
 
