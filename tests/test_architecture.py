@@ -30,6 +30,8 @@ MAY_PRINT = {
     "misgen.experiments.sweeps.watch": "progress of a sweep's runs",
 }
 """Outside the commands: who writes to the terminal, and why."""
+VALUES = ("rich.table", "rich.box", "rich.markup")
+"""What is made of rich without a terminal: tables that a command prints."""
 MAY_READ_ARGUMENTS = {
     "misgen.experiments.training.shell": "the command line as text, to note what made a run",
     "misgen.experiments.training.multirun": "hydra takes its words from there",
@@ -137,7 +139,8 @@ def test_siblings_and_circles_are_found():
         ("def f(console):\n    console.print(1)", [2], []),
         ("import sys\nsys.stdout.write('x')", [2], []),
         ("def f():\n    from rich.console import Console", [2], []),
-        ("def f():\n    from rich.table import Table", [2], []),
+        ("def f():\n    from rich.progress import track", [2], []),
+        ("def f():\n    from rich.table import Table\n    from rich import box", [], []),
         ("import sys\nx = sys.argv[1:]", [], [2]),
         ("from sys import argv", [], [1]),
         ("fingerprint(1)\nblueprint.draw()", [], []),
@@ -169,7 +172,7 @@ def _named(tree: ast.AST, known: Collection[str]) -> list[str]:
 
 
 def _prints(path: Path) -> list[int]:
-    """Return the lines that write to the terminal, or build what is written there."""
+    """Return the lines that write to the terminal, or take what does; a table alone is a value."""
     lines = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call):
@@ -179,7 +182,10 @@ def _prints(path: Path) -> list[int]:
         elif isinstance(node, ast.Import | ast.ImportFrom):
             base = getattr(node, "module", None)
             names = [base] if base else [alias.name for alias in node.names]
-            lines += [node.lineno for name in names if name.partition(".")[0] == "rich"][:1]
+            taken = [name for name in names if name.partition(".")[0] == "rich"]
+            if isinstance(node, ast.ImportFrom) and base == "rich":
+                taken = [f"rich.{alias.name}" for alias in node.names]
+            lines += [node.lineno for name in taken if name not in VALUES][:1]
     return sorted(lines)
 
 

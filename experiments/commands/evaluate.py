@@ -131,11 +131,12 @@ def main(argv: list[str]) -> int:
 
 def _surface(config: EvaluateConfig) -> int:
     from ..evaluation.surface import run_surface
-    from ..reporting.surface_maps import print_surface, write_figures
+    from ..reporting.surface_maps import surface_parts, write_figures
+    from ..training.terminal import show_parts
 
     with episode_progress(Path(config.run).name) as show:
         into = run_surface(config, show)
-    print_surface(into)
+    show_parts(surface_parts(into))
     for path in write_figures(into):
         print(path)
     return 0

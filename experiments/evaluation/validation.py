@@ -152,17 +152,16 @@ def validate(config: ValidateConfig) -> Iterator[Case]:
 
     import numpy as np
     import polars as pl
-    from rich.progress import track
 
     from misgen.agents.threads import tune_process
 
-    from ..training.terminal import make_console
+    from ..training.progress import tracked
     from .metrics import summary_table
 
     tune_process(os.cpu_count() or 1)
     found = references(type(config.held_out.world))
     rng = np.random.default_rng(config.seed)
-    for one in track(found, "reference agents", console=make_console(stderr=True)):
+    for one in tracked(found, "reference agents"):
         started = time.monotonic()
         played = _play(one, config, seed=int(rng.integers(2**31)))
         summary = summary_table(played)

@@ -1,6 +1,6 @@
 """The divergence surface as heat maps, and as a table in the terminal.
 
-Public names: `draw_surface`, `write_figures`, `print_surface`.
+Public names: `draw_surface`, `write_figures`, `surface_parts`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from .figures import INK, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from ..training.terminal import Part
 
 _COLOURS = {"capability": "Blues", "goal": "Oranges", "divergence": "PuOr_r"}
 _LOWEST = {"capability": 0.0, "goal": 0.0, "divergence": -1.0}
@@ -78,14 +80,12 @@ def draw_surface(cells: pl.DataFrame) -> Figure:
     return figure
 
 
-def print_surface(folder: Path) -> None:
-    """Print capability, goal and divergence at every crossing, a table a training correlation."""
+def surface_parts(folder: Path) -> list[Part]:
+    """Return capability, goal and divergence at every crossing, a table a training correlation."""
     from rich.table import Table
 
-    from ..training.terminal import make_console, show_table
-
     cells = _cells(folder)
-    console = make_console()
+    parts: list[Part] = []
     for correlation in cells["train_correlation"].unique(maintain_order=True):
         own = cells.filter(pl.col("train_correlation") == correlation)
         goals = _goals(own)
@@ -98,11 +98,12 @@ def print_surface(folder: Path) -> None:
                 label = name if parameter == AS_TRAINED else f"{parameter} {name}"
                 texts = [_triple(own, parameter, value, goal) for goal in goals]
                 table.add_row(label, *texts)
-        show_table(console, table)
-    console.print(
+        parts.append(table)
+    parts.append(
         "Each cell: capability / goal in percent; below, the divergence in points with its 95% "
         "interval."
     )
+    return parts
 
 
 def _cells(folder: Path) -> pl.DataFrame:

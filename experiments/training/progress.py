@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _LINE_EVERY = 15.0  # seconds, where there is no terminal
 
@@ -53,6 +55,15 @@ def episode_progress(label: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def tracked(items: Sequence[T], label: str) -> Iterable[T]:
+    """Return the items, with a bar of how many were taken."""
+    from rich.progress import track
+
+    from .terminal import make_console
+
+    return track(items, label, console=make_console(stderr=True))
 
 
 def counter(show: Callable[[int, int], object] | None, total: int) -> Callable[[int], None]:
