@@ -74,7 +74,7 @@ def see(folder: RunFolder, total_steps: int, began: float) -> Seen:
         return Seen(name, "waiting", 0.0, 0.0, float("nan"))
     return Seen(
         name,
-        status.get("phase", "starting"),
+        status.get("phase") or "starting",
         status["steps"] / total_steps if "steps" in status else float("phase" in status),
         status.get("steps_per_second", 0.0),
         status.get("success", float("nan")),

@@ -185,7 +185,6 @@ def test_a_level_without_a_rim_can_be_played(keys):
         ([FORMAT, "size: 64", *MINIMAL[1:]], "size: '64' should be 2 whole numbers"),
         ([FORMAT, "size: 0 64", *MINIMAL[1:]], "size: '0 64' should be 2 whole numbers from 1"),
         ([FORMAT, "size: 8 2", "map:", "A.C.....", "="], "size: 8 2 does not fit: coinrun has 64"),
-        ([FORMAT], "map: 0 rows"),
         ([*MINIMAL, "="], "map: 65 rows, the longest of 64 columns, do not make a level"),
         ([FORMAT, "map:", ".  x61", "A.C.", "="], "map: 63 rows"),
         ([*MINIMAL[:3], "A.C." + "." * 61, "="], "the longest of 65 columns"),

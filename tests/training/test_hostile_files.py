@@ -102,6 +102,11 @@ def test_what_is_no_file_is_not_waited_for(kind, run, tmp_path):
     assert see(run, 100, 0.0)
 
 
+def test_a_status_without_words_says_something(tmp_path):
+    write_json(tmp_path / "status.json", {"time": 1.0, "phase": ""})
+    assert see(RunFolder(tmp_path), 100, 0.0).line == "starting"
+
+
 @posix
 def test_a_lock_that_is_a_link_is_not_followed(run, tmp_path):
     (run.path / "LOCK").symlink_to(tmp_path / "victim")
