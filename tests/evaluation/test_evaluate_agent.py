@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from misgen.agents.external import record as records
+from misgen.agents.external import playing as records
 from misgen.envs.core.errors import UserError
 from misgen.envs.make import distribution
 from misgen.experiments import ProtocolCommand, RunFolder, evaluate_agent, evaluate_with
