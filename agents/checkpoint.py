@@ -31,7 +31,8 @@ from misgen.envs.core.processes import replace
 
 from .algorithms import make_learner
 from .base import TrainedAgent
-from .external.record import load_external, read_record
+from .external.playing import load_external
+from .external.record import read_record
 from .spec import DESCRIPTION, MAX_DESCRIPTION_BYTES, PolicySpec
 
 WEIGHTS = "policy.safetensors"

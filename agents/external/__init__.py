@@ -6,5 +6,6 @@
 - `source` makes an agent by `module:function`, and says when that may run code;
 - `trial` asks an agent about a few levels: does it keep their rows apart, does it repeat itself;
 - `identity` tells agents apart: by their weights, or by what they answer;
-- `record` is what a run's folder keeps of one, in place of a policy of misgen's own.
+- `record` is what a run's folder keeps of one, in place of a policy of misgen's own;
+- `playing` has the agent of a record: at hand, or made again where that is trusted.
 """

@@ -10,7 +10,6 @@ to be played beside it.
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from misgen.envs.core.errors import UserError
 from misgen.envs.core.slots import as_array, shown
 
 from ..checked import name_of
+from .asking import asked
 
 if TYPE_CHECKING:
     from misgen.envs.core.level import LevelBatch
@@ -150,7 +150,9 @@ class FunctionAgent:
             return self._one_hot(array.reshape(ROWS))
         if array is None or array.shape != (ROWS, self._num_actions):
             plain = array is None or array.dtype.kind not in "biuf"
-            got = shown(answer) if plain else f"{array.dtype} of shape {array.shape}"
+            got = shown(answer)
+            if array is not None and not plain:
+                got = f"{array.dtype} of shape {array.shape}"
             raise UserError(
                 f"agent {self.name!r} answered {got} about {ROWS} rows: give an action a row "
                 f"(whole numbers of shape ({ROWS},)), or each action's probability (shape "
@@ -265,37 +267,6 @@ KINDS = {"object": "object with start() and probabilities()"}
 def kind_of(agent: Agent) -> str:
     """Return what an agent was given as, in words."""
     return str(getattr(agent, "kind", KINDS["object"]))
-
-
-def asked(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what a stranger's function answers.
-
-    Raises:
-        UserError: if it fails, saying where.
-    """
-    try:
-        return function(*arguments)
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(
-            f"agent {name!r} failed when it was asked ({type(error).__name__}: "
-            f"{_short(error)}{where_of(error)}): mend it, or try it on an observation of the "
-            "world's observation_space"
-        ) from error
-
-
-def where_of(error: BaseException) -> str:
-    """Return the innermost line that an error came through, as `, my_module.py line 3`."""
-    frames = traceback.extract_tb(error.__traceback__)
-    if isinstance(error, SyntaxError):
-        return f", line {error.lineno}"
-    return f", {Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else ""
-
-
-def _short(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= 160 else f"{text[:157]}..."
 
 
 def _checked(name: str, answer: Any, rows: int, num_actions: int) -> NDArray[np.float64]:

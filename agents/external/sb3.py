@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from misgen.envs.core.errors import UserError
 
-from .adapt import asked
+from .asking import asked
 
 if TYPE_CHECKING:
     from misgen.envs.core.level import LevelBatch

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from misgen.envs.core.errors import UserError, did_you_mean
 
-from .adapt import where_of
+from .asking import where_of
 
 if TYPE_CHECKING:
     from misgen.envs.core.world import World

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from misgen.agents.external.record import read_record, why_not_playable
+from misgen.agents.external.playing import why_not_playable
+from misgen.agents.external.record import read_record
 from misgen.envs.core.distribution import IdRange
 from misgen.envs.core.episode import Outcome
 from misgen.envs.core.errors import UserError

@@ -18,13 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from misgen.agents.external.config import EXTERNAL, ExternalConfig
-from misgen.agents.external.record import (
-    ExternalRecord,
-    keep_alive,
-    made,
-    read_record,
-    write_record,
-)
+from misgen.agents.external.playing import keep_alive, made
+from misgen.agents.external.record import ExternalRecord, read_record, write_record
 from misgen.agents.external.source import source_file
 from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.errors import UserError, in_range

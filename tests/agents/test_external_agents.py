@@ -66,7 +66,7 @@ class Memory:
     def probabilities(self, observation, slots):
         rows = self.rows(slots)
         self.seen[rows] = 0.7 * self.seen[rows] + looks(observation)
-        return soft(self.seen[rows])
+        return soft(8 * self.seen[rows])
 
 
 class ByRow(Memory):
@@ -151,7 +151,7 @@ def test_what_mixes_up_rows_plays_other_episodes_and_is_found_out(kind):
     agent.name = "wrong"
     alone = episodes(agent, 1)
     assert not all(episodes(agent, num_slots).equals(alone) for num_slots in (7, 64))
-    with pytest.raises(UserError, match="'wrong' (mixes up its rows|answers differently when)"):
+    with pytest.raises(UserError, match=r"'wrong' (mixes up its rows|answers differently when)"):
         try_agent(agent, LEVELS)
 
 
