@@ -200,7 +200,7 @@ class _Curve:
         self,
         config: TrainConfig,
         folder: RunFolder,
-        log: Callable[[dict[str, float], int], None],
+        log: Callable[[dict[str, float], int], object],
         show: Callable[[dict[str, Any]], None] | None,
     ) -> None:
         self._config = config
