@@ -72,6 +72,7 @@ class LevelsConfig:
         return found
 
 
+@schema("train")
 @dataclass(frozen=True)
 class TrainConfig:
     """One training run."""
