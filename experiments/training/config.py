@@ -24,6 +24,7 @@ from misgen.envs.core.placement import USUAL
 from misgen.envs.core.registry import make_world
 from misgen.envs.core.world import World
 
+from .overrides import schema
 from .trackers import require_known
 
 KEPT_FOR_TESTS = IdRange(20_000_000, 400_000_000)
