@@ -304,7 +304,9 @@ def defines(file: Path, name: str) -> bool:
             if any((alias.asname or alias.name) == name for alias in node.names):
                 return True
         elif isinstance(node, ast.Assign | ast.AnnAssign) and any(
-            isinstance(target, ast.Name) and target.id == name for target in ast.walk(node)
+            (isinstance(part, ast.Name) and part.id == name)
+            or (isinstance(part, ast.Constant) and part.value == name)  # in `__all__`, found late
+            for part in ast.walk(node)
         ):
             return True
     return False

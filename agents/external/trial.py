@@ -35,7 +35,7 @@ _SAME = 1e-3
 _SEED = 90_001
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trial:
     """What a trial found."""
 

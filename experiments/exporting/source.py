@@ -63,7 +63,7 @@ class Choice:
         return CONDITIONS if self.condition == ALL else (self.condition,)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Group:
     """Episodes of the agent under one condition, with one placement and one action mode."""
 
@@ -85,7 +85,7 @@ class Group:
         return "".join(c if c.isalnum() or c in "-_" else "_" for c in plain)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Source:
     """A run and one of its evaluations."""
 

@@ -376,7 +376,7 @@ def test_a_protocol_is_plain_yaml(line, why, tmp_path, monkeypatch):
 
 def test_a_protocol_file_has_a_sane_size(tmp_path):
     (tmp_path / "t.yaml").write_text(PLAIN + "#" * 300_000)
-    with pytest.raises(UserError, match="300137 bytes, 200000 are the most"):
+    with pytest.raises(UserError, match="bytes, 200000 are the most"):
         load_protocol(str(tmp_path / "t.yaml"))
 
 

@@ -141,6 +141,11 @@ def test_the_groups_are_those_of_the_files():
             for key in one
             if not key.startswith("override")
         }
+        if (
+            command == "evaluate_agent"
+        ):  # those of the evaluation too, which runs one after the other
+            own |= {*GROUPS["evaluate"]} - {"launcher"}
+            own.discard("evaluate")
         if command == "sweep":  # those of the training, but for the launcher, which is its own
             own = {*GROUPS["train"]} - {"launcher"}
         assert set(groups) == own
