@@ -139,13 +139,12 @@ _TYPE_NAMES = {
 def _known_settings(config_name: str, overrides: Sequence[str]) -> Any:
     """Return the settings that there are with the options (`env`, `agent`) that were chosen."""
     import hydra
-    from hydra.errors import HydraException
     from omegaconf import OmegaConf
 
     chosen: list[str] = []
     for word in overrides:
         if re.match(r"[a-z_]+=", word):  # no dot: an option of a group, or a setting of the top
-            with contextlib.suppress(HydraException):
+            with contextlib.suppress(Exception):  # hydra raises others than its own, too
                 hydra.compose(config_name, [*chosen, word])
                 chosen.append(word)
     return OmegaConf.to_container(hydra.compose(config_name, chosen), resolve=False)

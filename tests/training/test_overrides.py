@@ -141,9 +141,7 @@ def test_the_groups_are_those_of_the_files():
             for key in one
             if not key.startswith("override")
         }
-        if (
-            command == "evaluate_agent"
-        ):  # those of the evaluation too, which runs one after the other
+        if command == "evaluate_agent":  # those of the evaluation too
             own |= {*GROUPS["evaluate"]} - {"launcher"}
             own.discard("evaluate")
         if command == "sweep":  # those of the training, but for the launcher, which is its own

@@ -10,7 +10,8 @@ import pytest
 from misgen.envs.core import extensions
 from misgen.envs.core.errors import UserError
 from misgen.experiments.training import trackers
-from misgen.experiments.training.config import TrainConfig, compose, typed
+from misgen.experiments.training.config import TrainConfig
+from misgen.experiments.training.settings import compose, typed
 from misgen.experiments.training.trackers import TrackedRun, open_trackers, require_trackers
 
 NO_TRACKER = 7
