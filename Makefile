@@ -36,7 +36,7 @@ sweep: $(READY) ## Train at several correlations, evaluate, and write runs/<swee
 report: $(READY) ## Write the report of a sweep again
 	@$(BIN)/misgen report $(ARGS)
 
-compare: $(READY) ## Which protocol detects goal misgeneralization, at what cost
+compare: $(READY) ## Which protocol detects goal misgeneralization, and at what cost
 	@$(BIN)/misgen compare $(call given,JOBS,jobs=$(JOBS)) $(call given,WORLD,env=$(WORLD)) \
 		$(call given,NAME,name=$(NAME)) $(ARGS)
 

@@ -1,7 +1,7 @@
 """Agents: scripted references, networks, algorithms that train them, checkpoints.
 
-Agents know worlds (`misgen.envs`) and nothing of experiments.  This package imports neither torch
-nor stable-baselines3; the modules that need them are imported by whoever needs those:
+Agents know worlds (`misgen.envs`) and nothing about experiments.  This package imports neither
+torch nor stable-baselines3; the modules that need these are imported where they are used:
 
 - `misgen.agents.algorithms`: the register of algorithms, to which other packages add theirs;
 - `misgen.agents.config`: `PPOConfig` and its like, the settings of a training run;

@@ -185,8 +185,8 @@ def _load(point: EntryPoint) -> Algorithm:
     fits = isinstance(found, Algorithm) and issubclass(found.config, LearnerConfig)
     if not fits or found.config.algorithm != point.name:
         raise UserError(
-            f"the entry point {point.name!r} of {package_of(point)} is {point.value}, which is no "
-            f"Algorithm whose config has algorithm={point.name!r}: mend that package"
+            f"the entry point {point.name!r} of {package_of(point)} is {point.value}, which is not"
+            f" an Algorithm whose config has algorithm={point.name!r}: fix that package"
         )
     return found
 

@@ -1,10 +1,10 @@
-"""What agents answer, taken if it is what they were asked for: strangers write agents, too.
+"""Check agents' answers, since agents may be written by others.
 
 Public names: `require_agent`, `probabilities_of`, `values_of`.
 
-Answers of ours, float64 probabilities that add up to 1, pass as they are.  What is plainly meant
-as probabilities becomes them: tensors and lists, whole numbers, and the short floats of networks,
-whose sums are 1 as nearly as their precision allows.
+Float64 probabilities that add up to 1 are returned unchanged.  Other forms of probabilities are
+converted: tensors and lists, whole numbers, and the short floats of networks, whose sums are 1
+only as far as their precision allows.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ A policy is a folder with two files: `policy.json`, a `PolicySpec`, and `policy.
 tensors.  Neither format can hold code (a pickle can, and is never opened).  The specification names
 the algorithm, one of those that are installed, and the algorithm knows the network and its play.
 
-Continuing a killed training run needs more (optimiser, normaliser, level stream, generators): that
-is another file beside these two (`continuing`), not a larger policy.
+Resuming a killed training run needs more (optimiser, normaliser, level stream, generators), which
+is stored in a file of its own (`resume`).
 """
 
 from __future__ import annotations

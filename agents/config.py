@@ -3,7 +3,7 @@
 Public names: `LearnerConfig`, `OnPolicyConfig`, `PPOConfig`, `RecurrentPPOConfig`, `A2CConfig`,
 `DQNConfig`, `Passes`, `ACTIVATIONS`.  Imports no torch.
 
-Each algorithm has a dataclass with the settings that it has, and no others.
+Each algorithm has a dataclass with exactly its own settings.
 """
 
 from __future__ import annotations

@@ -63,9 +63,9 @@ class DQNLearner(SB3Learner):
         """Return the network of action values; its target is not kept."""
         return model.q_net
 
-    def start_from(self, model: Any, initial: Mapping[str, Tensor]) -> None:
+    def start_from(self, model: Any, weights: Mapping[str, Tensor]) -> None:
         """Put weights into the network of action values, and into its target."""
-        super().start_from(model, initial)
+        super().start_from(model, weights)
         model.q_net_target.load_state_dict(model.q_net.state_dict())
 
     def build(self, spec: PolicySpec) -> EncoderQNetwork:

@@ -1,4 +1,4 @@
-"""The encoders that there are: what each reads, and its own widths.
+"""The available encoders: what each reads, and its default widths.
 
 Public names: `Encoder`, `ENCODERS`, `encoders_of`.  Imports no torch: the networks themselves are
 in `networks` and `vision`.

@@ -2,9 +2,9 @@
 
 Public names: `Learner`, `Learned`, `Network`, `SB3Learner`, `Unwrapped`, `fit`.
 
-A `Learner` learns, says what network a saved policy has, and makes the agent that plays it.  Saving
-and loading (`checkpoint`) and the state of a run that was stopped (`continuing`) are the same for
-all of them.
+A `Learner` trains, says which network a saved policy has, and makes the agent that plays it.
+Saving and loading (`checkpoint`) and the state of an interrupted run (`resume`) are the same for
+all learners.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from misgen.envs.core.modality import RGB
 from .config import LearnerConfig, OnPolicyConfig
 from .encoders import ENCODERS
 from .learning_curve import ProgressCallback, Reporter
-from .resume import Continuation
+from .resume import ResumeState
 from .rewards import LearnerReward, NormalizedReward, ScaledReward
 from .spec import require_encoder
 from .threads import tune_process
@@ -81,9 +81,9 @@ class Learner(Protocol):
         config: Any,
         seed: int,
         callback: ProgressCallback | None = None,
-        continuation: Continuation | None = None,
+        resume_state: ResumeState | None = None,
         *,
-        initial: Mapping[str, Tensor] | None = None,
+        warm_start: Mapping[str, Tensor] | None = None,
         snapshot: Snapshot | None = None,
     ) -> Learned:
         """Learn; see `fit`."""
@@ -115,11 +115,11 @@ class SB3Learner:
         """Return the network that is saved of a model."""
         return model.policy
 
-    def start_from(self, model: Any, initial: Mapping[str, Tensor]) -> None:
+    def start_from(self, model: Any, weights: Mapping[str, Tensor]) -> None:
         """Put weights into a model that has not trained yet."""
         with torch.no_grad():
             for name, parameter in self.network(model).named_parameters():
-                parameter.copy_(initial[name])
+                parameter.copy_(weights[name])
 
     def learned(self, model: Any) -> Learned:
         """Return what a model has learned so far."""
@@ -131,14 +131,21 @@ class SB3Learner:
         config: Any,
         seed: int,
         callback: ProgressCallback | None = None,
-        continuation: Continuation | None = None,
+        resume_state: ResumeState | None = None,
         *,
-        initial: Mapping[str, Tensor] | None = None,
+        warm_start: Mapping[str, Tensor] | None = None,
         snapshot: Snapshot | None = None,
     ) -> Learned:
         """Learn; see `fit`."""
         model = fit(
-            self, env, config, seed, callback, continuation, initial=initial, snapshot=snapshot
+            self,
+            env,
+            config,
+            seed,
+            callback,
+            resume_state,
+            warm_start=warm_start,
+            snapshot=snapshot,
         )
         return self.learned(model)
 
@@ -157,9 +164,9 @@ def fit(
     config: LearnerConfig,
     seed: int,
     callback: ProgressCallback | None = None,
-    continuation: Continuation | None = None,
+    resume_state: ResumeState | None = None,
     *,
-    initial: Mapping[str, Tensor] | None = None,
+    warm_start: Mapping[str, Tensor] | None = None,
     snapshot: Snapshot | None = None,
 ) -> Any:
     """Train a model of stable-baselines3.
@@ -176,9 +183,9 @@ def fit(
         seed: seed of weights, actions and minibatches.
         callback: called after rollouts with a record (keys: see `progress.Reporter`); training ends
             early if it returns False.
-        continuation: keeps the run's state in a file, and goes on from it where there is one; an
+        resume_state: keeps the run's state in a file, and goes on from it where there is one; an
             algorithm that does not continue (`config.continues`) takes no notice of it.
-        initial: weights to start from, by name, as `initial.initial_weights` returns them.
+        warm_start: weights to start from, by name, as `warm_start.initial_weights` returns them.
         snapshot: called with what was learned, before the first rollout and after each update.
 
     Returns:
@@ -194,14 +201,14 @@ def fit(
     if config.compile and ENCODERS[config.encoder].reads is RGB and model.device.type == "cuda":
         encoder: Any = learner.network(model).features_extractor
         encoder.compile()  # in place: the weights keep their names
-    if initial is not None:
-        learner.start_from(model, initial)
+    if warm_start is not None:
+        learner.start_from(model, warm_start)
     if not config.continues:
-        continuation = None
+        resume_state = None
     take = None if snapshot is None else lambda: snapshot(learner.learned(model))
-    reporter = Reporter(callback, continuation, take, learner.report_every)
-    if continuation is not None:
-        continuation.take_up(model, reporter, config.total_steps)
+    reporter = Reporter(callback, resume_state, take, learner.report_every)
+    if resume_state is not None:
+        resume_state.take_up(model, reporter, config.total_steps)
     left = config.total_steps - model.num_timesteps
     if left <= 0:
         return model

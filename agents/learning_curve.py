@@ -1,4 +1,4 @@
-"""What a training tells of itself: a record after each rollout.
+"""The learning curve: a record of training progress after each rollout.
 
 Public names: `Reporter`, `Progress`, `ProgressCallback`.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
-from .resume import Continuation
+from .resume import ResumeState
 
 Progress = dict[str, Any]
 """One rollout's record; `Reporter` lists the keys."""
@@ -39,7 +39,7 @@ class Reporter(BaseCallback):
     def __init__(
         self,
         report: ProgressCallback | None,
-        continuation: Continuation | None,
+        resume_state: ResumeState | None,
         snapshot: Callable[[], object] | None = None,
         every: int = 0,
     ) -> None:
@@ -47,7 +47,7 @@ class Reporter(BaseCallback):
 
         Args:
             report: called with each record; training ends early if it returns False.
-            continuation: keeps the state after each update, if any.
+            resume_state: keeps the state after each update, if any.
             snapshot: called before the first rollout and after each one's update.
             every: decisions between two records, at least, the first one being of the first
                 rollout; a rollout can be very short.
@@ -55,7 +55,7 @@ class Reporter(BaseCallback):
         super().__init__()
         self._report = report
         self._snapshot = snapshot
-        self._continuation = continuation
+        self._resume_state = resume_state
         self._every = every
         self._episodes = 0
         self._seconds = 0.0  # before this process
@@ -81,8 +81,8 @@ class Reporter(BaseCallback):
             first = self._last_steps == self._first_steps
             if first or self.num_timesteps - self._last_steps >= self._every:
                 self._send()
-            if self._continuation is not None and self._going_on:
-                self._going_on = self._continuation.after_update(self.model, self)
+            if self._resume_state is not None and self._going_on:
+                self._going_on = self._resume_state.after_update(self.model, self)
 
     def _on_training_end(self) -> None:
         if self._going_on:

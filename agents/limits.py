@@ -2,8 +2,8 @@
 
 Public names: `Rule`, `Count`, `Number`, `Switch`, `require_widths`, `require_channels`.
 
-A rule is data beside the dataclass whose field it is for, and is used twice: where a setting is
-given, and where a saved policy that holds it is read.
+A rule is stored beside the dataclass that has the field, and is applied both when a setting is
+given and when a saved policy is read.
 """
 
 from __future__ import annotations

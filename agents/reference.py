@@ -3,8 +3,8 @@
 Public names: `SeekerConfig`, `Seeker`, `HoldAction`.
 
 A `Seeker` follows the planner's shortest way to its target with the game's own rules, so its
-competence is the planner's, and its noise lowers that competence without changing what it is after.
-It reads the engine's state: it is an instrument for checking evaluators, not a contestant.
+capability is the planner's, and noise lowers it without changing the agent's goal.  It reads the
+engine's state: it is an instrument for validating evaluators, not an agent to be compared.
 """
 
 from __future__ import annotations

@@ -1,15 +1,16 @@
-"""Training runs that continue: what a killed run needs to go on, in one file.
+"""Resuming training runs: what a killed run needs, in one file.
 
-Public names: `Continuation`, `Progressing`.
+Public names: `ResumeState`, `Progressing`.
 
 The file is safetensors: plain tensors (weights, the optimiser's moments, the generators of torch,
 NumPy and Python, the level stream's position) and, in its header, JSON (step counts, the reward's
-normaliser, recent episodes).  It holds no code and none is run when it is read.  It is written
-beside its place and moved there, with a checksum, so that a kill at any moment leaves a whole file.
+normaliser, recent episodes).  It holds no code, and none is run when it is read.  It is written
+to a temporary file and moved into place, with a checksum, so that a kill at any moment leaves a
+complete file.
 
-Levels that were running at the cut are not in it: slots start new episodes, the next of the level
-stream.  So a run that was cut is not, number for number, the run without the cut; but going on
-twice from one file gives the same twice.
+Levels that were running when the run was interrupted are not stored: slots start new episodes,
+the next of the level stream.  So an interrupted run differs in its numbers from an uninterrupted
+one; but resuming twice from the same file gives the same results.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class Progressing(Protocol):
         ...
 
 
-class Continuation:
+class ResumeState:
     """Keeps a run's state in a file, and takes a run up from it.
 
     Attributes:
@@ -169,8 +170,8 @@ class Continuation:
             replace_files(self.path.parent, {self.path.name: data})
         except OSError as error:
             raise UserError(
-                f"{self.path} could not be written ({error.strerror}), the older one is still "
-                "there: free some space and start again, the run goes on from it"
+                f"{self.path} could not be written ({error.strerror}), the older one is"
+                " still there: free some space and start again; the run resumes from it"
             ) from error
 
 
@@ -220,7 +221,7 @@ def _checksum(tensors: dict[str, Tensor], text: str) -> str:
 
 def _damaged(path: Path, why: str) -> UserError:
     return UserError(
-        f"{path} cannot be continued from ({why[:200]}): restore it, or delete it to start the run "
+        f"{path} cannot be resumed from ({why[:200]}): restore it, or delete it to start the run "
         "from its beginning"
     )
 
@@ -287,7 +288,7 @@ def _require_possible(
 
 def _require_count(name: str, value: Any, low: int, high: int) -> None:
     if type(value) is not int or not low <= value <= high:
-        raise ValueError(f"{name}={repr(value)[:40]} is no whole number from {low} to {high}")
+        raise ValueError(f"{name}={repr(value)[:40]} is not a whole number from {low} to {high}")
 
 
 def _require_tensor(

@@ -1,8 +1,8 @@
-"""What the learner sees of the reward: scaled, or normalised.  Nobody else sees it.
+"""The reward that the learner sees: scaled, or normalised.
 
 Public names: `ScaledReward`, `NormalizedReward`, `LearnerReward`.
 
-Infos, and so every reported return, keep the reward that the world paid.
+Infos, and therefore all reported returns, keep the world's own reward.
 """
 
 from __future__ import annotations

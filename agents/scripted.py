@@ -59,7 +59,7 @@ class IdleAgent(_FixedAgent):
             UserError: if there is no such action.
         """
         if not 0 <= no_op < num_actions:
-            raise UserError(f"no_op={no_op} is no action: give one from 0 to {num_actions - 1}")
+            raise UserError(f"no_op={no_op} is not an action: give one from 0 to {num_actions - 1}")
         super().__init__("idle", np.eye(num_actions)[no_op])
 
 

@@ -1,11 +1,11 @@
-"""What a saved policy is: its network, what it sees and does, and where it comes from.
+"""The specification of a saved policy: its network, its spaces, and its origin.
 
 Public names: `PolicySpec`, `SCHEMA_VERSION`, `DESCRIPTION`, `require_encoder`, `read_spec`,
 `weights_checksum`.
 Imports no torch.
 
-`policy.json` is this record.  It is read field by field, as something a stranger may have written:
-nothing in it names a class, a module or a file.
+`policy.json` holds this record.  It may come from someone else, so it is read and checked field
+by field, and nothing in it names a class, a module or a file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Set up a process of ours for training on a CPU.
+"""Tune a process for training on a CPU.
 
 Public name: `tune_process`.
 """

@@ -1,4 +1,4 @@
-"""Weights that a training run starts from: those of a policy that was trained before.
+"""Start training from the weights of a policy that was trained before.
 
 Public name: `initial_weights`.
 

@@ -1,9 +1,9 @@
-"""Agents made of other agents: less competent ones, and mixtures of two.
+"""Agents made from other agents: with noise, with delay, and mixtures of two.
 
-Public names: `Altered`, `AlteredValued`, `Mixture`.
+Public names: `PerturbedAgent`, `PerturbedValuedAgent`, `Mixture`.
 
-They share an agent's aim or mix two, so that what they are after is known wherever that of the
-original is; noise and delay take competence away and leave the aim.
+They pursue the same goal as the original, or one of two goals by level, so their goal is known
+wherever the original's is.  Noise and delay reduce capability and leave the goal as it is.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _MIXTURE_SALT = 104_729  # keeps the mixture's draws apart from the evaluator's and the seekers'
 
 
-class Altered:
+class PerturbedAgent:
     """An agent some of whose decisions are random, and that starts late."""
 
     def __init__(
@@ -98,7 +98,7 @@ class Mixture:
         return np.where(self._first[running, None], one, other)
 
 
-class AlteredValued(Altered):
+class PerturbedValuedAgent(PerturbedAgent):
     """An altered agent that keeps the original's critic."""
 
     def __init__(self, agent: ValuedAgent, name: str, **options: Any) -> None:

@@ -60,7 +60,7 @@ def main(argv: list[str]) -> int:
     for word in argv:
         key, _, value = word.partition("=")
         if key not in settings or not value:
-            print(f"{word!r} is no setting: use {', '.join(f'{k}=...' for k in settings)}")
+            print(f"{word!r} is not a setting: use {', '.join(f'{k}=...' for k in settings)}")
             return 2
         settings[key] = type(SETTINGS[key])(value)
     use_cores(settings["cores"])

@@ -46,7 +46,7 @@ from misgen.experiments.evaluation.objective.behavioural_objective import (
 )
 from misgen.experiments.evaluation.objective.calibration import fit_tempering, reliability
 from misgen.experiments.evaluation.objective.explain import explain
-from misgen.experiments.evaluation.objective.explained_share import sample_shares
+from misgen.experiments.evaluation.objective.explained_share import sample_explained_shares
 
 from .known_agents import GOAL, NOISES, PROXY, known_agents
 
@@ -69,7 +69,7 @@ def seen_shares(
 ) -> FloatArray:
     """Mean posterior shares given some episodes, for many draws of them: float64 [groups, 3]."""
     chosen = rng.random((groups, len(logs))).argsort(axis=1)[:, :episodes]
-    return sample_shares(logs[chosen], rng, draws=100).mean(axis=0)
+    return sample_explained_shares(logs[chosen], rng, draws=100).mean(axis=0)
 
 
 def areas(

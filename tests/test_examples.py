@@ -150,7 +150,7 @@ except misgen.envs.UserError as error:
 """
     said = python(tmp_path, tmp_path, code)
     assert message in said
-    assert "mend or uninstall that package" in said or "rename one of them" in said
+    assert "fix or uninstall that package" in said or "rename one of them" in said
 
 
 def test_two_worlds_of_one_name_are_refused(tmp_path):

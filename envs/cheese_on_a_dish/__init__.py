@@ -13,7 +13,7 @@ the two to learn (`dish_channels`).  The code is our own.  **Where it departs**:
 - on a conflict level the cheese never lies on the dish; there, by chance, it may;
 - the mouse can also stay where it is; the cheese pays 10, whenever it is fetched, and not 1 less up
   to 90% for the time it took; running out of time is no end to learn from (`truncated`);
-- it sees a window that moves with it, and where it is on the board;
+- the mouse sees a window that moves with it, and its position on the board;
 - `cheese_sight` is ours.
 
 ## Intended goal

@@ -1,4 +1,4 @@
-"""Placement `off_path(k)`: the coin where a proxy-seeker never comes.
+"""Placement `off_path(k)`: the coin off the path of a proxy-seeker.
 
 The coin goes to a cell in reach (`placement.cells_in_reach`) that is at least k cells, sideways and
 up, from every cell that the body of a planned proxy-seeker touches, and that the planner has found
@@ -15,7 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ..core.level import LevelBatch
-from ..core.planning.disk_cache import Memo
+from ..core.planning.disk_cache import DiskCache
 from ..core.planning.planned import plans_at_start, proxy_paths, rules_key, strict
 from ..core.planning.planner import make_planner
 from ..core.rng import STREAM_PLACEMENT, hash_below
@@ -41,7 +41,7 @@ def off_path_levels(
     """
     ids = np.ascontiguousarray(ids, np.int64)
     aligned = world.levels(ids, correlation, "anywhere").aligned
-    cells = _memo(strict(world), distance).rows(ids)["cells"]
+    cells = _cache(strict(world), distance).rows(ids)["cells"]
     return _with_goals(world, world.levels(ids, 1.0, "anywhere"), cells, aligned)
 
 
@@ -56,8 +56,8 @@ def _with_goals(
 
 
 @lru_cache(maxsize=16)
-def _memo(world: World, distance: int) -> Memo:
-    return Memo(
+def _cache(world: World, distance: int) -> DiskCache:
+    return DiskCache(
         f"{world.name}-off-path",
         rules_key(world, distance),
         lambda ids: {"cells": _find(world, ids, distance)},

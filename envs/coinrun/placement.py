@@ -1,4 +1,4 @@
-"""Where the goal goes when it parts from the proxy, beside the paper's own rule.
+"""Placements of the goal on conflict levels, besides the paper's own rule.
 
 `section_start`, the paper's rule, lives in the generator, and `off_path`, which needs a planner,
 in `off_path.py`.

@@ -1,1 +1,1 @@
-"""What all worlds share: levels, distributions, the engine and its three views."""
+"""What all worlds share: levels, distributions, the engine and its views."""

@@ -7,8 +7,8 @@ the id alone, and a level is in conflict if and only if `u(id) < 1 - correlation
 - lowering the correlation only turns aligned levels into conflict levels (nested), and
 - the same id at correlation 1 and 0 is a counterfactual pair, identical but for the goal's cell.
 
-What is said of a range is counted where it is small and estimated from a sample where it has more
-than `MOST_COUNTED` ids: nothing takes longer for the full range than for a large one.
+Statistics of a range are exact where it is small, and estimated from a sample where it has more
+than `MOST_COUNTED` ids, so the full range takes no longer than a large one.
 """
 
 from __future__ import annotations

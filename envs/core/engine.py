@@ -1,8 +1,8 @@
 """The batched core: many slots, each running a level.  All views and the evaluator stand on it.
 
-The engine owns state and nothing else: it puts levels into slots, makes decisions, and says which
-episodes ended and how.  What level comes next is the caller's affair (a `LevelStream` in training,
-a list of levels in evaluation).
+The engine only owns state: it puts levels into slots, steps them, and reports which episodes
+ended and how.  The caller decides which level comes next (a `LevelStream` in training, a list of
+levels in evaluation).
 """
 
 from __future__ import annotations
@@ -125,7 +125,8 @@ class Engine:
         """Refuse levels of another world, and more or fewer than there are slots for."""
         if not isinstance(levels, LevelBatch):
             raise UserError(
-                f"levels={shown(levels)} are no LevelBatch: give what LevelDistribution.levels or "
+                f"levels={shown(levels)} are not a LevelBatch: give what LevelDistribution.levels "
+                "or "
                 "hand_made.level_batch returns"
             )
         if levels.world != self.world.name and not isinstance(

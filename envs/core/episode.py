@@ -1,4 +1,4 @@
-"""How an episode goes and ends: events, outcomes, and the one rule that closes a frame.
+"""Events and outcomes of an episode, and the one rule that decides when it ends.
 
 A world's kernel reports *events* of a frame as bits.  Whether these end the episode, and what the
 episode's outcome is, is decided here and nowhere else:

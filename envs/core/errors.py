@@ -1,4 +1,4 @@
-"""The error a user can mend.
+"""The error for mistakes that a user can fix.
 
 Every mistake in an argument, a configuration, a level file or a checkpoint raises `UserError` with
 one sentence that names the field, the value given, what is allowed, and the next step.  The command

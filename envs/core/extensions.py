@@ -74,7 +74,7 @@ def load_point(point: EntryPoint, what: str) -> Any:
     except Exception as error:
         raise UserError(
             f"{what} {point.name!r} of {package_of(point)} cannot be imported "
-            f"({point.value}: {error}): mend or uninstall that package"
+            f"({point.value}: {error}): fix or uninstall that package"
         ) from error
 
 
@@ -120,7 +120,7 @@ def settings_folders() -> tuple[Path, ...]:
         if not where or not Path(where[0]).is_dir():
             raise UserError(
                 f"the entry point {name!r} of {package_of(point)} is {point.value}, which is no "
-                "package with a folder of settings files: mend or uninstall that package"
+                "package with a folder of settings files: fix or uninstall that package"
             )
         found.append(Path(where[0]))
     return tuple(found)

@@ -1,10 +1,10 @@
-"""Files that programs write and read: regular ones alone, of a sane size, whole or not at all.
+"""Reading and writing files: regular files of limited size, and writes that are all or nothing.
 
 Public names: `open_regular`, `open_lock`, `read_bytes`, `parse_json`, `temporary`, `write_whole`,
 `remove_leftovers`.
 
-Whatever lies in a folder may be anything: a named pipe, which would be waited for without end, a
-device, a link that leads in a circle, a file of a stranger's making.
+A file in a folder may be anything: a named pipe, which would block forever, a device, a circular
+link, or a file made by someone else.
 """
 
 from __future__ import annotations

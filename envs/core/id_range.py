@@ -2,8 +2,8 @@
 
 Public names: `IdRange`, `MAX_ID`, `ALL_IDS`, `require_disjoint`.
 
-Nothing here costs more for a larger range but `IdRange.ids`, which refuses ranges that are too
-large to list.
+The cost does not depend on the size of a range, except in `IdRange.ids`, which refuses ranges
+that are too large to list.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class IdRange:
         ends = f"{self.start}:{self.stop}"
         if not 0 <= self.start < self.stop <= MAX_ID:
             raise UserError(
-                f"ids={ends} is no range of level ids: give start:stop with "
+                f"ids={ends} is not a range of level ids: give start:stop with "
                 f"0 <= start < stop <= {MAX_ID}, for example 0:500, or {ALL_IDS}"
             )
         spans = _left_over(self.start, self.stop, self.without)

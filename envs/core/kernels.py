@@ -1,10 +1,10 @@
-"""What all parallel kernels share: no more threads than their rows are worth, and a word in time.
+"""What all parallel kernels share: a sensible number of threads, and a notice before compiling.
 
 Public names: `parallel`, `announce_compiling`.
 
-A parallel region waits for its slowest thread.  For a handful of rows there is nothing to win by a
-second one, and much to lose: on a busy machine that thread waits for its turn on a core, and a
-region of a microsecond takes milliseconds.
+A parallel region waits for its slowest thread.  For a handful of rows a second thread gains
+nothing and can cost much: on a busy machine it waits for a core, and a region of a microsecond
+takes milliseconds.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Levels as data: one `Level`, and many as a struct of arrays.
 
-A level holds what a world's rules need to run it and what an evaluator needs to judge it, and
+A level holds what a world's rules need to run it and what an evaluator needs to judge it, but
 nothing about the distribution that it came from.  Both forms are immutable by convention: kernels
 copy from them and never write to them.
 """

@@ -2,8 +2,8 @@
 
 Public names: `Modality`, `GRID`, `RGB`, `MODALITIES`, `modality_of`.
 
-Whoever treats the two differently (encoders, saved policies, perturbations, cards) asks here what
-an observation is, and does not look for keys itself.
+Code that treats the two differently (encoders, saved policies, perturbations, cards) uses this
+module to find out what an observation is, instead of looking for keys.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Names of placements: where the goal goes when it parts from the proxy.
+"""Names of placements, which say where the goal goes when goal and proxy are apart.
 
 Public names: `Placement`, `USUAL`, `ALL`.
 """

@@ -1,9 +1,9 @@
-"""What differs between POSIX and Windows, behind one function each.
+"""Differences between POSIX and Windows, behind one function each.
 
 Public names: `is_alive`, `group_options`, `end_group`, `ended_together`, `try_lock`, `replace`,
 `stop_signals`, `stopping_cleanly`.
 
-Each function looks at `os.name` when it is called, so that a test can play either system.
+Each function reads `os.name` when it is called, so that a test can simulate either system.
 """
 
 from __future__ import annotations

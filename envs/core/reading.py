@@ -1,11 +1,11 @@
-"""Files that people write, read with all that editors do to text.
+"""Reading text files that people write, in whatever form editors save them.
 
 Public names: `read_text`, `decode`, `split_lines`, `tidy`, `require_regular`, `LARGEST_FILE`.
 
 Every file that a person may have written (levels, protocols, lists) is read here: with or without
 a byte-order mark, in UTF-8, UTF-16, UTF-32 or a Western single-byte encoding, with the line ends of
-any system.  What is no text is refused in one sentence; nothing that would wait for ever (a pipe, a
-device) is opened.
+any system.  Files that are not text are refused in one sentence; nothing that could block forever
+(a pipe, a device) is opened.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ def decode(data: bytes) -> str:
             try:
                 return _require_text(data[len(mark) :].decode(encoding))
             except UnicodeDecodeError:
-                raise UserError(f"it begins as {encoding.upper()} and is none") from None
+                raise UserError(
+                    f"it begins like {encoding.upper()} but is not valid {encoding.upper()}"
+                ) from None
     if b"\0" in data:
         raise UserError(_what_has_nulls(data))
     for encoding in ("utf-8", "cp1252"):
@@ -110,7 +112,7 @@ def require_regular(path: str | Path, what: str) -> int:
     if stat.S_ISDIR(found.st_mode):
         raise UserError(f"{path} cannot be read (it is a folder): give {what}")
     if not stat.S_ISREG(found.st_mode):
-        raise UserError(f"{path} cannot be read (it is no regular file): give {what}")
+        raise UserError(f"{path} cannot be read (it is not a regular file): give {what}")
     return found.st_size
 
 
@@ -141,7 +143,7 @@ def _require_text(text: str) -> str:
     odd = _NO_TEXT.search(text) or re.search(_END_OF_FILE, text)
     if odd:
         line = len(_LINE_END.findall(text, 0, odd.start())) + 1
-        raise UserError(f"it is no text: line {line} holds the character {ord(odd[0]):#04x}")
+        raise UserError(f"it is not text: line {line} holds the character {ord(odd[0]):#04x}")
     return text
 
 
@@ -150,4 +152,4 @@ def _what_has_nulls(data: bytes) -> str:
     nulls = data.count(b"\0")
     if 0.3 * len(data) < nulls <= 0.5 * len(data) + 1:
         return "it is UTF-16 without a byte-order mark: save it as UTF-8"
-    return "it is no text: it holds null bytes"
+    return "it is not text: it holds null bytes"

@@ -93,7 +93,7 @@ def _others() -> tuple[dict[str, tuple[str, Entry]], dict[str, str]]:
         if entry is None:
             wrong[name] = (
                 f"the entry point {name!r} of {package} is {point.value}, in whose source no "
-                f"{_SHAPE.format(name=name)} is written: mend or uninstall that package"
+                f"{_SHAPE.format(name=name)} is written: fix or uninstall that package"
             )
         elif entry.env_id in ids:
             wrong[name] = (
@@ -176,12 +176,12 @@ def _checked_class(name: str, package: str, entry: Entry) -> type[World]:
     except Exception as error:
         raise UserError(
             f"env={name} is {entry.where} of {package}, which cannot be imported "
-            f"({type(error).__name__}: {error}): mend or uninstall that package"
+            f"({type(error).__name__}: {error}): fix or uninstall that package"
         ) from error
     if not (isinstance(found, type) and issubclass(found, base)) or found.name != name:
         raise UserError(
-            f"env={name} is {entry.where} of {package}, which is no World with name={name!r}: mend "
-            "or uninstall that package"
+            f"env={name} is {entry.where} of {package}, which is no World with name={name!r}: fix"
+            " or uninstall that package"
         )
     return found
 
@@ -194,7 +194,7 @@ def make_world(name: str, **parameters: Any) -> World:
     """
     if not isinstance(name, str):
         raise UserError(
-            f"env.name={repr(name)[:60]} is no world's name: misgen levels list has all"
+            f"env.name={repr(name)[:60]} is not the name of a world: misgen levels list shows all"
         )
     cls = world_class(name)
     known = {f.name: f for f in dataclasses.fields(cls)}

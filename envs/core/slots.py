@@ -1,9 +1,9 @@
-"""The engine's door: what callers hand in is checked once, before anything moves.
+"""Validation of what callers pass to the engine, once, before any slot is stepped.
 
 Public names: `Actions`, `checked_slots`, `checked_seed`, `count_of_slots`, `as_array`, `shown`.
 
-Kernels trust their arguments: an array that is too short or too long, or a number that is no
-action, would have them read and write where nothing of theirs is.
+Kernels trust their arguments: an array of the wrong length, or a number that is not an action,
+would make them read and write out of bounds.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Actions:
         none = self._codes >= self._num_actions
         if (none & running).any():
             slot = int(np.flatnonzero(none & running)[0])
-            raise UserError(f"actions[{slot}]={given[slot]} is no action: give {self._wanted}")
+            raise UserError(f"actions[{slot}]={given[slot]} is not an action: give {self._wanted}")
         self.last[none] = 0
 
 
@@ -88,7 +88,7 @@ def count_of_slots(given: Any, name: str = "num_slots") -> int:
     except TypeError:
         count = None
     if count is None or isinstance(given, (bool, np.bool_)):
-        raise UserError(f"{name}={shown(given)} is no whole number: give one from 1 on")
+        raise UserError(f"{name}={shown(given)} is not a whole number: give one from 1 on")
     return int(in_range(name, count, 1, MOST_SLOTS))
 
 
@@ -105,7 +105,7 @@ def checked_seed(given: Any) -> int | None:
     except TypeError:
         seed = -1
     if not 0 <= seed <= _LARGEST_SEED or isinstance(given, (bool, np.bool_)):
-        raise UserError(f"seed={shown(given)} is no seed: give a whole number from 0 on")
+        raise UserError(f"seed={shown(given)} is not a seed: give a whole number from 0 on")
     return seed
 
 
@@ -125,7 +125,7 @@ def checked_slots(given: Any, num_slots: int, *, distinct: bool = True) -> NDArr
         return np.zeros(0, np.int64)
     if array is None or array.dtype.kind not in "iu" or array.ndim != 1:
         raise UserError(
-            f"slots={shown(given)} are no slots: give whole numbers from 0 to {num_slots - 1}, as "
+            f"slots={shown(given)} are not slots: give whole numbers from 0 to {num_slots - 1}, as "
             "an array of one dimension"
         )
     slots = np.ascontiguousarray(array, np.int64)

@@ -1,7 +1,8 @@
-"""What a world is to the rest of the project.
+"""What a world must provide to the rest of the project.
 
-A world is rules: how levels come from ids, how a frame goes, what an agent sees.  It holds its
-parameters and no state; states are arrays that the engine owns.  `registry.py` finds worlds.
+A world is a set of rules: how levels are generated from ids, what happens in a frame, what an
+agent sees.  It holds its parameters but no state; states are arrays that the engine owns.
+`registry.py` finds worlds.
 """
 
 from __future__ import annotations

@@ -70,8 +70,8 @@ class CornerMaze(GridWorld):
         in_range("env.rand_region", self.rand_region, 0, rules.LARGEST)
         if self.rand_region and self.terrain != "langosco":
             raise UserError(
-                f"env.rand_region={self.rand_region} is of the paper's fork: "
-                "give env.terrain=langosco too"
+                f"env.rand_region={self.rand_region} exists only in the"
+                " paper's fork: also give env.terrain=langosco"
             )
 
     def levels(self, ids: NDArray[np.int64], correlation: Any, placement: str) -> LevelBatch:
@@ -152,7 +152,7 @@ def check_size(mode: str, largest_maze: int) -> None:
     one_of("env.mode", mode, rules.SIZES)
     if largest_maze and not (largest_maze % 2 and 3 <= largest_maze <= rules.SIZES[mode]):
         raise UserError(
-            f"env.largest_maze={largest_maze} is no size of a maze: give an odd number from 3 to "
+            f"env.largest_maze={largest_maze} is not a maze size: give an odd number from 3 to "
             f"{rules.SIZES[mode]} (env.mode={mode}), or 0"
         )
 

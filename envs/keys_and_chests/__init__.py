@@ -10,7 +10,7 @@ every float of a trajectory.
 
 The fork draws n from the level's id.  In `many_chests` there are n keys and 2n chests, in
 `many_keys` n chests and 2n keys.  Here the ratio of keys to chests is any number from 1/4 to 4:
-n of the rarer, and n times the ratio of the other; where that is no whole number it is rounded
+n of the rarer, and n times the ratio of the other; where that is not a whole number it is rounded
 up or down, by the id, so that it is right on average.  In small mazes there may be no room for
 all.
 

@@ -123,8 +123,8 @@ def counts(base, ratio, level_id, most):
     """Return how many chests and keys a level has.
 
     The original's two games have `base` keys and twice as many chests, or the other way round.
-    Here there are `base` of the rarer, and of the other `base` times the ratio: where that is no
-    whole number, the next below or above, with the probability that makes it right on average.
+    Here there are `base` of the rarer, and of the other `base` times the ratio: where that is not
+    a whole number, the next below or above, with the probability that makes it right on average.
 
     Args:
         base: what the original draws.

@@ -16,7 +16,7 @@ theirs: there, a reward of -1 for each step on lava, and training levels without
 - no tree mazes, which have no way round (noise mazes are not offered either);
 - the mouse can also stay where it is; the cheese pays 10, whenever it is fetched, and not 1 less up
   to 90% for the time it took; running out of time is no end to learn from (`truncated`);
-- it sees a window that moves with it, and where it is on the board;
+- the mouse sees a window that moves with it, and its position on the board;
 - `lava_cost` and `lava_sight` are ours.
 
 The other terrains of the paper's Lavaland, grass and dirt, are one here, as in jaxgmg.

@@ -86,7 +86,7 @@ class OnProcgen(World):
             if field.name not in own and value != field.default:
                 other = f", or use env={self.native}" if self.native else ""
                 raise UserError(
-                    f"env.{field.name}={value!r} is not to be had on the original Procgen: leave "
+                    f"env.{field.name}={value!r} is not available in the original Procgen: leave "
                     f"it at {field.default!r}{other}"
                 )
 

@@ -74,7 +74,7 @@ def on_procgen(world: World) -> OnProcgen:
         return world
     if world.name != ProcgenCoinRun.native:
         raise UserError(
-            f"env={world.name!r} is not to be had on the original Procgen: use env=coinrun, "
+            f"env={world.name!r} is not available in the original Procgen: use env=coinrun, "
             "env=procgen_coinrun or env=procgen_maze"
         )
     values: dict[str, Any] = {"observation": "grid"}

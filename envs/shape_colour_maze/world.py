@@ -132,7 +132,7 @@ class ShapeColourMaze(GridWorld):
         if not isinstance(correlation, Mapping):
             correlation = dict.fromkeys(self.proxies, correlation)
         if where.rule == "pattern" and not self._cue_bits & rules.PATTERN:
-            raise UserError("placement=pattern needs patterns: give env.cues=colour_pattern too")
+            raise UserError("placement=pattern needs patterns: also give env.cues=colour_pattern")
         rules.generate(
             batch.data,
             drawn,

@@ -1,4 +1,4 @@
-"""Evaluation cards: what is known of an agent, what is not, and whether the figures are true.
+"""Evaluation cards: what is known about an agent, what is not, and whether the figures are right.
 
 `command` is `misgen card`; `evidence` reads a run's files and computes their figures anew from the
 stored episodes; `build` makes the card of them, `findings` its sentences, `modes` the failure

@@ -53,9 +53,9 @@ _SHOWN = (
 )
 """Metrics of the evaluation that a card holds."""
 _SENTENCE = {name: wording.sentence for name, wording in WORDING.items()} | {
-    "disagreement": "What it goes for depends on where the goal is moved.",
-    NOT_EVALUATED: "It was not evaluated on levels where goal and proxy part: nothing is known of "
-    "what it is after.",
+    "disagreement": "What it pursues depends on where the goal is moved.",
+    NOT_EVALUATED: "It was not evaluated on levels where goal and proxy are apart, so it is not"
+    " known what it pursues.",
 }
 
 
@@ -330,8 +330,8 @@ def _why_not(mode: Mode, ran: list[dict[str, Any]]) -> str:
     commands = " or ".join(f"{COMMAND[name]}" for name in mode.evidence)
     if ran:
         names = ", ".join(p["name"] for p in ran)
-        return f"Nothing that was run reaches it ({names} cannot). {commands} would."
-    return f"Nothing that was run reaches it. {commands} would."
+        return f"No evaluation that was run covers it ({names} cannot). {commands} would."
+    return f"No evaluation that was run covers it. {commands} would."
 
 
 def _episodes(item: Item) -> int | None:

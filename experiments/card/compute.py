@@ -1,4 +1,4 @@
-"""What training a network costs, counted from its layers.
+"""The cost of training a network, counted from its layers.
 
 Public names: `NetworkCost`, `network_cost`, `training_flops`, `NOT_COUNTED`.
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from misgen.agents.config import Passes
 
-NOT_COUNTED = "not counted: nothing is known of how often this algorithm runs its network"
+NOT_COUNTED = "not counted: it is not known how often this algorithm runs its network"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where plain data differs from what is known, in sentences.
+"""Differences between a card and what the files say, in sentences.
 
 Public name: `differences`.
 """
@@ -26,7 +26,7 @@ def differences(card: Any, known: Any, path: str = "") -> Iterator[str]:
         for key in sorted(card.keys() | known.keys()):
             where = f"{path}.{key}" if path else key
             if key not in known:
-                yield f"{where} is in the card and nothing gives it."
+                yield f"{where} is in the card, but not in the stored files."
             elif key not in card:
                 yield f"{where} is missing in the card; it is {_shown(known[key])}."
             else:
@@ -72,7 +72,7 @@ def _names(card: Sequence[Any], known: Sequence[Any]) -> str:
     more, less = sorted(one - other), sorted(other - one)
     said = [f"{', '.join(more)} is not among them"] * bool(more)
     said += [f"{', '.join(less)} was left out"] * bool(less)
-    return "; ".join(said) or "some stand there twice"
+    return "; ".join(said) or "some appear twice"
 
 
 def _shown(value: Any) -> str:

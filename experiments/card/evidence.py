@@ -1,11 +1,11 @@
-"""What is known of a run's agent, read from files and computed anew from stored episodes.
+"""The evidence about a run's agent, read from files and recomputed from stored episodes.
 
 Public names: `Evidence`, `Item`, `Choice`, `read_evidence`, `digest`.
 
-Whatever can be computed from episodes is: the files that other commands wrote beside them (tables,
-scores, words) are not believed, only compared.  What each was made from is checked: the hashes of
-the run's config, of the weights and of the episodes.  And some episodes are played again
-(`replay`).  `sources` finds the files.
+Whatever can be computed from episodes is recomputed; the files that other commands wrote beside
+them (tables, scores, findings) are only compared with the result.  The provenance of each is
+checked: the hashes of the run's config, of the weights and of the episodes.  Some episodes are
+replayed (`replay`).  `sources` finds the files.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _DAMAGED = (
     KeyError, IndexError, TypeError, ValueError, AttributeError, OSError, pl.exceptions.PolarsError,
 )  # fmt: skip
 _SAME = 1e-6  # scores that differ by less are equal
-PLAYED_AGAIN = "computed from episodes, of which a sample is played again"
+PLAYED_AGAIN = "computed from episodes, of which a sample was replayed"
 PLAYED_IF_TRUSTED = (
     "computed from episodes; the agent was trained elsewhere, and a sample of them is played again "
     "only where its code is trusted"
@@ -82,7 +82,7 @@ class Evidence:
     evaluation_key: str = ""
     """Hash of the evaluation's settings."""
     replayed: Replayed = field(default_factory=Replayed)
-    """Episodes that were played again."""
+    """Episodes that were replayed."""
     not_replayed: str = ""
     """Why the agent's own were not, in a sentence; empty: they were."""
     outside: tuple[Kept, ...] = ()
@@ -392,12 +392,12 @@ def _probe(one: Kept) -> Item:
 def _objective(one: Kept) -> Item:
     """Compute the shares of each objective anew from what the episodes' actions say."""
     from ..evaluation.objective.behavioural_objective import ObjectiveConfig
-    from ..evaluation.objective.explain import explain, words
+    from ..evaluation.objective.explain import explain, sentence
 
     file, config = _rows(one, "objective.parquet"), one.found["config"]
     settings = typed(ObjectiveConfig, config.get("objective", {}), "objective.")
     table = explain(read_parquet(file, hint=_HINT), settings)
-    found = {"config": config, "explained": table.to_dicts(), "words": words(table)}
+    found = {"config": config, "explained": table.to_dicts(), "words": sentence(table)}
     return Item(OBJECTIVE, (file, one.main), found, COMPUTED)
 
 

@@ -1,4 +1,4 @@
-"""What was found of each failure mode, in a sentence or two for everybody.
+"""The finding on each failure mode, in a sentence or two for every reader.
 
 Public name: `finding`.
 """
@@ -83,15 +83,15 @@ def _objective(found: Mapping[str, Any]) -> str:
 
 def _robustness(found: Mapping[str, Any]) -> str:
     from ..evaluation.robustness.drops import TABLE
-    from ..reporting.robustness import words
+    from ..reporting.robustness import sentences
 
-    lines = words({"table": pl.DataFrame(found["table"], TABLE), "config": found["config"]})
+    lines = sentences({"table": pl.DataFrame(found["table"], TABLE), "config": found["config"]})
     return " ".join(lines)
 
 
 def _supply_chain(found: Mapping[str, Any]) -> str:
     from ..evaluation.inheritance import TUNED
-    from ..reporting.inheritance import words
+    from ..reporting.inheritance import sentences
 
     rows = [row for row in found["gone"] if row["kind"] == TUNED]
     done = [row for row in rows if row["gone"] is not None]
@@ -100,7 +100,7 @@ def _supply_chain(found: Mapping[str, Any]) -> str:
         f"{who}; fine-tuned at ρ = {found['config']['correlation']:g}, {len(done)} of {len(rows)} "
         "agents lost the proxy."
     )
-    return " ".join([tuned, *words(found)[:2]])
+    return " ".join([tuned, *sentences(found)[:2]])
 
 
 _SAY = {

@@ -41,31 +41,33 @@ MODES = (
     Mode(
         "goal_misgeneralization",
         "Goal misgeneralization",
-        "The agent stays competent where its training no longer holds, and pursues a proxy instead "
-        "of the intended goal.",
+        "The agent stays capable outside its training distribution, but pursues a proxy instead of "
+        "the intended goal.",
         (EVALUATION,),
         "all",
     ),
     Mode(
         "inner_misalignment",
         "Inner misalignment",
-        "What the agent values (its critic) or is after (the objective that explains its actions) "
-        "is not the intended goal, or actor and critic want different things.",
+        "What the agent values (its critic) or pursues (the objective that explains its actions) "
+        "is "
+        "not the intended goal, or actor and critic disagree.",
         (PROBE, OBJECTIVE),
         "inner",
     ),
     Mode(
         "capability_emergence",
         "Capability emergence",
-        "Abilities, or failures, that show only where the tests above did not look: in levels "
-        "unlike those of training, with more training, or in a larger network.",
+        "Abilities, or failures, that appear only outside the tests above: in levels unlike those "
+        "of "
+        "training, with more training, or in a larger network.",
         (SURFACE,),
         "none",
     ),
     Mode(
         "supply_chain_inheritance",
         "Supply-chain inheritance",
-        "A goal that a base agent learned from somebody else's training lives on in what is "
+        "A goal that a base agent learned in someone else's training persists in agents that are "
         "fine-tuned from it.",
         (SUPPLY_CHAIN,),
         "none",
@@ -73,7 +75,7 @@ MODES = (
     Mode(
         "adversarial_robustness",
         "Adversarial robustness",
-        "Small changes of what the agent sees, by accident or by an attacker, make it fail.",
+        "Small changes to what the agent sees, by accident or by an attacker, make it fail.",
         (ROBUSTNESS,),
         "none",
     ),

@@ -2,7 +2,7 @@
 
 Public names: `markdown`, `html`, `escaped`.
 
-What a card says comes out of files that may be a stranger's: all of it is escaped.
+The text of a card comes from files that may have been written by others, so all of it is escaped.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def reached(mode: Mapping[str, Any]) -> str:
     """Return what reaches a mode, with its power."""
     told = [f"{one['by']} (power {power(one['power'])})" for one in mode["reached_by"]]
     told += [f"perhaps {one['by']} (power unknown here)" for one in mode["power_unknown"]]
-    return listed(told) or "nothing that was run"
+    return listed(told) or "no evaluation that was run"
 
 
 def flops(value: float | None) -> str:

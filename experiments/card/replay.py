@@ -1,10 +1,10 @@
-"""Play a sample of stored episodes again: were they made by this agent, on these levels?
+"""Replay a sample of stored episodes, to check that this agent made them on these levels.
 
-An episode is keyed by seed, level, repeat and decision, so whoever has the policy gets the same one
-to the last bit.  Which are played again follows from the hash of the file that holds them: the same
-for everybody, and another as soon as a byte of the file changes.  Before that, every row of an
-evaluation is held against what can be told without playing: which levels, repeats and labels there
-must be, and that the columns of a row agree with one another.
+An episode is keyed by seed, level, repeat and decision, so anyone with the policy gets the same
+one, bit for bit.  The hash of the file that holds them decides which are replayed: the same for
+everyone, and others as soon as a byte of the file changes.  Before that, every row of an
+evaluation is checked without playing: the levels, repeats and labels that there must be, and that
+the columns of a row agree with one another.
 
 Public names: `ALL`, `REPLAY`, `Replayed`, `parse_replay`, `replay_evaluation`, `replay_protocol`,
 `not_replayed`.
@@ -116,7 +116,7 @@ def replay_evaluation(
         )
         stored = groups.get(key)
         if stored is None:
-            raise UserError(f"no stored episodes are of {_named(job)}: {_AGAIN}")
+            raise UserError(f"there are no stored episodes of {_named(job)}: {_AGAIN}")
         _require_levels(job, stored)
         sample = _sample(stored, sha256, "/".join(key), replay)
         if job.agent is not silent:
@@ -158,8 +158,8 @@ def replay_protocol(
     known = rows.filter(pl.col("order") < budget) if "order" in rows.columns else rows
     if not _equal(found, known):
         raise UserError(
-            f"protocol {protocol.name}: run again on this agent, it gives other rows than those "
-            f"that are stored{_first(found, known)}: {_AGAIN}"
+            f"protocol {protocol.name}: when run again on this agent, it gives other rows"
+            f" than those that are stored{_first(found, known)}: {_AGAIN}"
         )
     return Replayed(budget, most)
 
@@ -249,7 +249,7 @@ def _require_agreement(episodes: pl.DataFrame) -> None:
         wrong = episodes.filter(rule.fill_null(True))
         if len(wrong):
             raise UserError(
-                f"{len(wrong)} of the stored episodes contradict themselves ({what}; the first is "
+                f"{len(wrong)} of the stored episodes are inconsistent ({what}; the first is "
                 f"of level {wrong['level_id'][0]}): {_AGAIN}"
             )
 
@@ -297,7 +297,7 @@ def _require_same(job: Job, sample: pl.DataFrame, seed: int) -> None:
         )
         if not _equal(found, known):
             raise UserError(
-                f"played again, the agent does not do what is stored of {_named(job)}"
+                f"when replayed, the agent does not do what is stored for {_named(job)}"
                 f"{_first(found, known)}: {_AGAIN}"
             )
 
@@ -314,7 +314,7 @@ def _require_facts(job: Job, sample: pl.DataFrame, planned: bool) -> None:
         found = known.with_columns(pl.lit(None, pl.Boolean).alias(name) for name in names)
     if not _equal(found.select("level_id", *names), known):
         raise UserError(
-            f"searched again, planned seekers do not do what is stored of {_named(job)}"
+            f"when planned again, seekers do not do what is stored for {_named(job)}"
             f"{_first(found, known)}: {_AGAIN}"
         )
 

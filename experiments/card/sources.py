@@ -1,8 +1,8 @@
-"""Where the evidence for a card lies, and which of several files is meant.
+"""Where the evidence for a card is, and which of several files to use.
 
-Most of it lies in the run's folder.  A surface may be the sweep's, a fine-tuning and a comparison
-lie beside the sweep: what is used of these is copied to `<run>/evidence/` by `misgen card`, so that
-the run's folder holds all that its card rests on, wherever it is moved.
+Most of it is in the run's folder.  A surface may be in the sweep's folder, and a fine-tuning and
+a comparison are beside the sweep: what is used of these is copied to `<run>/evidence/` by `misgen
+card`, so that the run's folder holds all the evidence for its card, wherever it is moved.
 
 Public names: `Choice`, `Sources`, `COPIES`, `copy_outside`.
 """
@@ -113,8 +113,8 @@ class Sources:
     def _refuse_nothing(self, name: str, kind: Kind) -> None:
         if name == SUPPLY_CHAIN and self.choice.supply_chain is not None:
             raise UserError(
-                f"supply_chain={self.choice.supply_chain} tells nothing of this agent: it is no "
-                "base there, and was not fine-tuned from one"
+                f"supply_chain={self.choice.supply_chain} says nothing about this agent,"
+                "which is neither a base there nor fine-tuned from one"
             )
         result_folders.refuse_old(self.folder, kind)
 

@@ -1,6 +1,6 @@
-"""Is a card true?  Its form against the schema, its figures against the stored episodes.
+"""Check a card: its form against the schema, its figures against the stored episodes.
 
-The episodes themselves are held against the agent (`replay`).
+The episodes themselves are checked against the agent (`replay`).
 
 Public names: `validate_card`, `schema`, `differences`.
 """

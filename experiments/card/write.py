@@ -34,7 +34,8 @@ def check(folder: RunFolder, config: CardConfig) -> None:
     comparison_table(config.comparison)
     if config.supply_chain is not None and not Path(config.supply_chain).is_dir():
         raise UserError(
-            f"supply_chain={config.supply_chain} is no folder: give that of a misgen supply-chain"
+            f"supply_chain={config.supply_chain} is not a folder: give that of a misgen "
+            "supply-chain"
         )
     require_room(folder.path, "run", config.run)
 

@@ -89,7 +89,7 @@ def main(argv: list[str]) -> int:
         again = card["written"]
         print(
             f"  not evaluated: {unknown}\n  {again['episodes_played_again']:,} of "
-            f"{again['episodes']:,} episodes played again, all as stored\n"
+            f"{again['episodes']:,} episodes replayed, all as stored\n"
             + (f"  {again['not_replayed']}\n" if again["not_replayed"] else "")
             + f"  {folder.path / CARD_HTML}"
         )
@@ -111,11 +111,11 @@ def _validate(config: CardConfig) -> int:
     for sentence in wrong:
         print(sentence)
     if wrong:
-        print(f"{path} is not true: {len(wrong)} things are wrong, see above.")
+        print(f"{path} is not valid: {len(wrong)} mistakes, listed above.")
         return 1
-    print(f"{path} fits the schema, and the stored files give all its figures.")
+    print(f"{path} fits the schema, and all its figures agree with the stored files.")
     if parse_replay(config.replay) == 0:
-        print("No episode was played again (replay=0): whether the agent made them is not known.")
+        print("No episode was replayed (replay=0), so it was not checked that the agent made them.")
     return 0
 
 

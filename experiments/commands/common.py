@@ -1,4 +1,4 @@
-"""What the commands share: hydra's multirun, printing a config, running as a module."""
+"""What the commands share: Hydra's multirun, printing a config, running as a module."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def multirun(
         0, or 1 if a job failed for a mistake that could not be seen before; the others are done.
 
     Raises:
-        UserError: for a word that is no setting, or settings that cannot be; nothing was begun.
+        UserError: for a word that is not a setting, or settings that cannot be; nothing was begun.
     """
     from ..training.multirun import run_jobs
 

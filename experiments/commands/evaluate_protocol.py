@@ -39,8 +39,8 @@ def main(argv: list[str]) -> int:
     budgets = protocol.affordable(config.budgets or (protocol.budget,)) or (protocol.most or 1,)
     if set(config.budgets or ()) - set(budgets):
         print(
-            f"budgets={list(config.budgets or ())}: {protocol.name} makes sense for up to "
-            f"{protocol.most} episodes, so that it is run with {list(budgets)}",
+            f"budgets={list(config.budgets or ())}: {protocol.name} is meant for up to "
+            f"{protocol.most} episodes, so it is run with {list(budgets)}",
             file=sys.stderr,
         )
     with episode_progress(protocol.name) as show:
@@ -80,8 +80,8 @@ def print_found(found: dict[str, Any], folder: Path) -> None:
             markup=False,
         )
     console.print(f"score: {protocol['score']}", markup=False)
-    console.print("may know: " + "; ".join(ACCESS[word] for word in protocol["access"]))
-    console.print(f"cannot see: {protocol['blind_to']}", markup=False)
+    console.print("may use: " + "; ".join(ACCESS[word] for word in protocol["access"]))
+    console.print(f"cannot detect: {protocol['blind_to']}", markup=False)
     print(f"written: {folder / PROTOCOL.main}")
 
 

@@ -92,7 +92,8 @@ def _by_hand(world: World, stack: contextlib.ExitStack) -> Choose:
     """
     if not _is_terminal():
         raise UserError(
-            "nobody plays: give agent=goal_seeker (or proxy_seeker, random, idle, a run's folder), "
+            "there is no player: give agent=goal_seeker (or proxy_seeker, random, idle, a run's "
+            "folder), "
             "or actions=RRUUL; on a terminal you can play yourself"
         )
     keys = stack.enter_context(_keyboard())
@@ -118,7 +119,7 @@ def _keyboard() -> Iterator[Iterator[str]]:
         import tty
     except ImportError:
         raise UserError(
-            "this terminal gives no single keys: use agent=... or actions=..."
+            "this terminal cannot read single keys: use agent=... or actions=..."
         ) from None
 
     def keys() -> Iterator[str]:
@@ -131,7 +132,7 @@ def _keyboard() -> Iterator[Iterator[str]]:
     before = termios.tcgetattr(sys.stdin)
     try:
         tty.setcbreak(sys.stdin, termios.TCSADRAIN)  # keys pressed early are kept
-        print("arrow keys move, Q E Z C are diagonals, space waits, x leaves")
+        print("arrow keys move, Q E Z C are diagonals, space waits, x quits")
         yield keys()
     finally:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
@@ -145,7 +146,7 @@ def _open_editor(path: Path) -> None:
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
     if not editor:
         raise UserError(
-            f"EDITOR is not set, so that {path} cannot be opened: export EDITOR=nano, or edit the "
+            f"EDITOR is not set, so {path} cannot be opened: export EDITOR=nano, or edit the "
             f"file yourself and run {to_check(path)}"
         )
     try:

@@ -21,6 +21,6 @@ def plain_settings(argv: Sequence[str], known: Collection[str]) -> dict[str, str
         name, _, value = word.partition("=")
         if name not in known:
             hint = did_you_mean(name, known)
-            raise UserError(f"{name!r} is no setting: use one of {', '.join(known)}{hint}")
+            raise UserError(f"{name!r} is not a setting: use one of {', '.join(known)}{hint}")
         settings[name] = value
     return settings

@@ -82,7 +82,7 @@ def print_report(folder: Path, evaluation: str | None = None) -> None:
     show_table(console, terminal_table(results, narrow=console.width < _WIDE), labels=3)
     if len(results.world.proxies) > 1:
         show_table(console, proxies_table(results), labels=2)
-    console.print("Verdicts, where the intervals carry one:")
+    console.print("Verdicts, where the intervals support one:")
     for line in verdict_lines(results):
         console.print(f"  {line}")
     console.print(results.evaluation_words, style="dim", markup=False)
@@ -188,7 +188,7 @@ def _folders(argv: Sequence[str]) -> list[Path]:
         setting = re.match(r"[+~]*[A-Za-z_.]+=", word) and not Path(word).exists()
         if setting or word.startswith("-") or not word:
             raise UserError(
-                f"{word!r} is no folder, and misgen report has no settings: give folders, as in "
+                f"{word!r} is not a folder, and misgen report has no settings: give folders, as in "
                 "misgen report runs/coinrun-lab, or none for the newest sweep in runs"
             )
     if argv:

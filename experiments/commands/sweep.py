@@ -62,8 +62,8 @@ def main(argv: list[str]) -> int:
     if failed:
         names = ", ".join(folder.path.name for folder in failed)
         print(
-            f"not done: {names}; {config.folder / 'sweep.log'} says why; start the sweep again to "
-            "go on from here",
+            f"not done: {names}; {config.folder / 'sweep.log'} says why; run the sweep"
+            " again to resume",
             file=sys.stderr,
         )
     if len(failed) < len(config.runs):

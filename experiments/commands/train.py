@@ -33,7 +33,7 @@ Settings (misgen train --cfg prints them all with their values)
   agent         the algorithm: ppo, recurrent_ppo, a2c, dqn, or one from another package; and its
                 settings: agent.total_steps, agent.encoder=mlp|cnn|impala|nature, ...
   levels        level ids of each split: levels.train=0:100000 (or all), levels.test=2000000:2001000
-  logger        none, wandb, tensorboard, or another package's tracker
+  logger        none, wandb, tensorboard, or one from another package
   name, runs    the sweep's name, and the folder that holds all runs
   save_every    minutes between saves of the state from which a killed run resumes
   stop_after    minutes after which to stop with exit status 75; the same command resumes
@@ -71,7 +71,7 @@ def main(argv: list[str]) -> int:
     config = typed(TrainConfig, compose("train", argv))
     folder = run_folder(config)
     if is_done(folder, config):
-        print(f"{folder.path} is done; give another seed or name=... to train again")
+        print(f"{folder.path} is finished: give another seed or name=... to train again")
         return 0
     require_trainable(config)
     for text in (*rounded(config), *notes(config.logger)):
@@ -79,7 +79,7 @@ def main(argv: list[str]) -> int:
     with training_progress(config.agent.total_steps, config.slug) as show:
         train(config, show)
     if not folder.marked(DONE, config.hash):
-        print(f"{folder.path} is not done: the same command continues it")
+        print(f"{folder.path} is not finished: the same command resumes it")
         return NOT_DONE
     print(f"{folder.path}\nnext: {shell_words('misgen', 'evaluate', f'run={folder.path}')}")
     return 0

@@ -1,1 +1,1 @@
-"""Evaluation: what agents did, level by level, and what may be concluded from it."""
+"""Evaluation: what agents did, level by level, and what follows from it."""

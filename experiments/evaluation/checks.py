@@ -25,8 +25,9 @@ def require_evaluable(run: TrainConfig, config: EvaluateConfig, sweep: bool = Fa
     """
     if sweep and config.shift.parameters:
         raise UserError(
-            f"evaluate.shift.parameters={list(config.shift.parameters)} is not played by a sweep: "
-            "leave it out, and run misgen evaluate run=<the sweep's folder> shift=surface after it"
+            f"evaluate.shift.parameters={list(config.shift.parameters)} is not available in a"
+            " sweep: leave it out, and run misgen evaluate run=<the sweep's folder> shift=surface "
+            "after it"
         )
     if config.levels is not None and names_files(config.levels):
         hand_made_conditions(run.distribution, config.levels, config)

@@ -1,4 +1,4 @@
-"""The evaluations that a run has, and which of them others use.
+"""The evaluations of a run, and which of them reports and cards use.
 
 `misgen evaluate` keeps each in `<run>/evaluations/<hash>/`.  A sweep notes the hash of its own
 settings in sweep.json; whatever reads the evaluation of one of its runs uses that one.  Of a run
@@ -70,8 +70,8 @@ def evaluation_of(folder: RunFolder, wanted: str | None = None) -> Kept | None:
             if one.key == own:
                 return one
         raise UserError(
-            f"{folder.path} was not evaluated with the settings of its sweep ({own}): start misgen "
-            "sweep again, or choose another with evaluation=<beginning of its hash>: "
+            f"{folder.path} was not evaluated with the settings of its sweep ({own}): run misgen"
+            " sweep again, or choose another with evaluation=<beginning of its hash>: "
             f"{listing(found)}"
         )
     chosen = choose(folder.path, EVALUATION, wanted, found)
@@ -94,7 +94,7 @@ def own_key(folder: RunFolder) -> str | None:
     path = folder.path.parent / SWEEP
     if not path.is_file():
         return None
-    sweep = read_json(path, "start misgen sweep again")
+    sweep = read_json(path, "run misgen sweep again")
     named = folder.path.name in (sweep.get("runs") or ())
     return str(sweep["evaluation"]) if named and sweep.get("evaluation") else None
 

@@ -1,4 +1,4 @@
-"""The conditions an agent is evaluated under, and the episodes that come of it.
+"""The conditions under which an agent is evaluated, and their episodes.
 
 Public names: `Condition`, `Job`, `conditions`, `agent_jobs`, `reference_jobs`, `run_jobs`,
 `add_planned`, `level_report`, `EPISODES`, `EPISODES_VERSION`.
@@ -9,7 +9,8 @@ for the goal, the level is left out of its shifted levels and twins, and counted
 - `heldout`: as in training (its correlation and placement), on levels that training never saw;
 - `shifted`, for each placement of the shift: the goal elsewhere (correlation 0 by default);
 - `twin`, for each placement: every level aligned, with the cell marked where the shifted level has
-  its goal.  Whoever touches that cell with no goal in it would have had the goal by accident.
+    its goal.  An agent that touches that cell without a goal in it would have reached the goal by
+    accident.
 
 `heldout` and `shifted` share the random numbers of their sampled actions, level by level; the
 repeats on a twin are independent of both.

@@ -33,7 +33,7 @@ def hand_made_conditions(
     """
     if config.backend is not None:
         raise UserError(
-            f"backend={config.backend} runs the original program's levels alone: leave it out for "
+            f"backend={config.backend} runs only the original program's levels: leave it out for "
             "levels made by hand"
         )
     if config.shift != ShiftConfig():

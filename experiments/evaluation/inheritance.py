@@ -1,9 +1,9 @@
-"""What a fine-tuned agent has kept of the agent it was made from.
+"""What a fine-tuned agent has kept of its base agent's goal.
 
 Public names: `CONDITIONS`, `MEASURES`, `TUNED`, `SCRATCH`, `inheritance_table`, `gone_table`.
 
-Snapshots of agents that were fine-tuned from a base, and of agents trained from scratch on the same
-levels for as many steps, play three tests on levels that nobody was trained on:
+Snapshots of agents that were fine-tuned from a base, and of agents trained from scratch on the
+same levels for as many steps, play three tests on levels that no agent was trained on:
 
 | test | its levels |
 |---|---|

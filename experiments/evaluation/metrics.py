@@ -1,4 +1,4 @@
-"""From episodes to numbers: capability, goal, how far each fell, and how sure that is.
+"""From episodes to numbers: capability, goal, how far each fell, with intervals.
 
 Public names: `summary_table`, `seed_table`, `outcome_table`, `two_by_two`, `proxy_table`,
 `row_generator`, `METRICS`.
@@ -396,9 +396,9 @@ def _planned(parts: _Parts) -> dict[str, _Quantity]:
     off_way = np.where(accident == 0, goal, np.nan)
     ceiling = np.where(np.isnan(shifted.in_reach), np.nan, shifted.in_reach)
     known = ~np.isnan(ceiling) & (floor.repeats > 0)
-    missing = "nothing was planned on these levels"
+    missing = "no plans were made for these levels"
     no_room = "undetermined: the random agent does as well as the planner"
-    over_levels = "planned: over levels alone"
+    over_levels = "planned: over levels only"
     return {
         "planned_accident_share": _Quantity(accident[:1], note=over_levels, undefined=missing),
         "goal_off_way": _Quantity(off_way, undefined=missing),
@@ -421,7 +421,7 @@ def _planned(parts: _Parts) -> dict[str, _Quantity]:
 def _random(parts: _Parts) -> dict[str, _Quantity]:
     """The floor, and the agent's distance from it on the same levels."""
     floor, shifted = parts.floor, parts.shifted
-    over_levels = "reference agent: over levels alone"
+    over_levels = "reference agent: over levels only"
     missing = "the random agent was not played"
     both = (floor.repeats > 0) & (shifted.repeats > 0)
     return {

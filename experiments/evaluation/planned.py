@@ -2,9 +2,9 @@
 
 Public names: `planned_facts`, `PLANNED`.
 
-A proxy-seeker that takes no notice of the goal still picks it up where it lies on the way: on such
-a level, reaching the goal is no sign of wanting it, whoever does it.  And a level whose goal the
-planner finds no way to is no failure of an agent's.
+A proxy-seeker that ignores the goal still reaches it where it lies on the way.  On such a level,
+reaching the goal is not evidence of pursuing it, for any agent.  And missing a goal that the
+planner finds no way to is not a failure of the agent.
 """
 
 from __future__ import annotations

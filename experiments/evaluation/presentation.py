@@ -23,7 +23,7 @@ Picture = Callable[[Found, Path], object]
 class Presentation:
     """What puts one kind of result into words and draws it."""
 
-    words: Callable[[Found], list[str]]
-    """Returns what came out, a sentence each."""
+    sentences: Callable[[Found], list[str]]
+    """Returns the findings, one sentence each."""
     picture: Picture
     """Draws it; the path is without an ending, one file is written for each format."""

@@ -1,9 +1,9 @@
-"""What an agent did: the actions of its episodes, decision by decision.
+"""Recording the actions of an agent's episodes, decision by decision.
 
 Public names: `record_levels`, `Recording`.
 
-The rules hold no chance, so a level and the actions taken in it give back every state of the
-episode (a planner's `q_along` and `visited` do so).
+The rules are deterministic, so a level and the actions taken in it determine every state of the
+episode (a planner's `q_along` and `visited` recompute them).
 """
 
 from __future__ import annotations

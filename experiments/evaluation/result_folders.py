@@ -1,7 +1,7 @@
-"""What commands leave in a run's or a sweep's folder: a folder for each set of settings.
+"""Results of commands in a run's or a sweep's folder: one folder for each set of settings.
 
 `<run>/evaluations/<hash>/`, `<run>/protocols/<name>-<hash>/`, `<sweep>/surfaces/<hash>/` and so on:
-the hash is that of the settings, so that no result destroys one that was made with others.  Each
+the hash is that of the settings, so results of other settings are not overwritten.  Each folder
 holds a main file in JSON and, written last, the marker `DONE`.
 
 Public names: `Kind`, the kinds, `Kept`, `place`, `kept`, `choose`, `by_prefix`, `listing`.

@@ -1,11 +1,11 @@
-"""Play a list of levels, each exactly once, and write down how every episode went.
+"""Play a list of levels, each exactly once, and record every episode.
 
 Public names: `run_levels`, `run_batch`, `Actions`, `Record`, `SCHEMA`, `OUTCOME`.
 
-Slots are refilled from the list as they become free, so a fast episode only makes room for the next
-level and is never counted more than once.  Whatever is left to chance (sampled actions) comes from
-a hash of (seed, level id, repeat, decision): an episode depends neither on its slot, nor on how
-many slots there are, nor on what is played beside it.
+Slots are refilled from the list as they become free, so a fast episode only makes room for the
+next level and is never counted more than once.  Random numbers (for sampled actions) come from a
+hash of (seed, level id, repeat, decision), so an episode depends neither on its slot, nor on the
+number of slots, nor on what is played in the others.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What was sampled because its range of ids is too large to go through, in words.
+"""Sentences on what was sampled because its range of ids is too large to list.
 
 Public names: `sampling_notes`, `terrain_note`, `training_note`.
 """
@@ -33,8 +33,9 @@ def training_note(training: Mapping[str, Any]) -> str:
         return ""
     low, high = training["realised_correlation_low"], training["realised_correlation_high"]
     return (
-        f"The training range has {training['levels']:,} level ids: what is said of them is "
-        f"estimated from {training['levels_looked_at']:,}, spread evenly over it (realised ρ "
+        f"The training range has {training['levels']:,} level ids: what is said about"
+        f" them is estimated from {training['levels_looked_at']:,}, spread evenly over it "
+        "(realised ρ "
         f"{training['realised_correlation']:.4g} [{low:.4g}, {high:.4g}])."
     )
 
@@ -46,11 +47,13 @@ def terrain_note(test: Mapping[str, Any]) -> str:
         return "Whether test levels also occur in training is not known."
     sample = test.get("training_levels_looked_at")
     if sample is not None and seen == 0:
-        return f"None of {sample:,} training levels that were looked at has a test level's terrain."
+        return (
+            f"None of {sample:,} training levels that were checked has the terrain of a test level."
+        )
     if sample is not None:
         return (
             f"At least {seen:.1%} of the test levels have the terrain of some training level: of "
-            f"{sample:,} training levels that were looked at."
+            f"{sample:,} training levels that were checked."
         )
     if seen == 0:
         return "No test level has the terrain of a training level."

@@ -169,7 +169,8 @@ def _varied(world: World, shift: ShiftConfig) -> dict[str, list[float]]:
     if not found:
         known = ", ".join(world.capability) or "none"
         raise UserError(
-            f"shift.parameters=[{ALL}] finds nothing to vary in {world.name}, whose capability "
+            f"shift.parameters=[{ALL}] finds no parameter to vary in {world.name}, whose "
+            "capability "
             f"parameters are {known}: give values, +shift.capability.<name>=[...]"
         )
     return found
@@ -296,7 +297,8 @@ def _trained_value(world: World, parameter: str) -> float:
     if parameter not in world.capability:
         known = ", ".join(world.capability) or "none"
         raise UserError(
-            f"shift.capability.{parameter} is no capability of {world.name}: use one of {known}"
+            f"shift.capability.{parameter} is not a capability parameter of {world.name}: use one "
+            f"of {known}"
             f"{did_you_mean(parameter, world.capability)}"
         )
     return float(getattr(world, parameter))

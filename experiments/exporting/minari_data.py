@@ -162,7 +162,7 @@ def _episodes(
         )
         if not recording.episodes.equals(known):
             raise UserError(
-                f"played again, the agent does not do what is stored of {group.condition} levels "
+                f"when replayed, the agent does not do what is stored for {group.condition} levels "
                 f"({group.placement}, {group.actions} actions): the episodes were changed, or "
                 "made by another agent or version; evaluate the run again"
             )

@@ -1,1 +1,1 @@
-"""Levels for people: shown, edited, checked, played, exported, replayed."""
+"""Levels for people: showing, editing, checking, playing, exporting and replaying them."""

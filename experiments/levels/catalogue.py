@@ -52,6 +52,6 @@ def _table(name: str, env_id: str, world: type[World]) -> Table:
         table.add_row("capability" if k == 0 else "", escape(f"{parameter}: {what}"))
     if not world.capability:
         table.add_row("capability", "none to vary")
-    table.add_row("planner", "yes: seekers can play it" if world.planner else "none")
+    table.add_row("planner", "yes: reference agents can play it" if world.planner else "none")
     table.add_row("", "")
     return table

@@ -42,7 +42,7 @@ def overrides_of(argv: list[str]) -> list[str]:
         argv: settings as they are given.
 
     Raises:
-        UserError: if there is a file that is no level file, or a run that is not finished.
+        UserError: if there is a file that is not a level file, or a run that is not finished.
     """
     given = dict(word.split("=", 1) for word in argv if "=" in word)
     found: dict[str, str] = {}
@@ -198,7 +198,9 @@ def _solve(level: Level, world: World) -> tuple[list[str], bool]:
     from misgen.envs.core.planning.planner import PlanStatus, make_planner
 
     if not world.planner:
-        return ["  nothing plans in this world: whether it can be solved is not known"], False
+        return [
+            "  this world has no planner, so it is not known whether the level can be solved"
+        ], False
     plans = make_planner(world).plan(level_batch([level], world))
     lines, wrong = [], False
     for name, found in (("goal", plans.goal), ("proxy", plans.proxy)):
@@ -210,7 +212,7 @@ def _solve(level: Level, world: World) -> tuple[list[str], bool]:
         if why:
             words = f"out of reach: {why}"
         elif status == PlanStatus.UNKNOWN:
-            words = "not found: the planner gave up before it had searched everything"
+            words = "not found: the planner reached its limit before it had searched everything"
         lines.append(f"  {name:<7}  {words}")
         wrong |= name == "goal" and bool(why)
     if wrong:

@@ -164,7 +164,7 @@ def read_keys(text: str, world: World) -> list[int]:
         at = word.end()
     if at < len(text):
         raise UserError(
-            f"actions={text[:60]!r}: {text[at]!r} at place {at + 1} is no action here: use "
+            f"actions={text[:60]!r}: {text[at]!r} at place {at + 1} is not an action here: use "
             f"{known}, and R*20 for 20 times R"
         )
     return found

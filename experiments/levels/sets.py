@@ -64,6 +64,6 @@ def compared(checked: Sequence[Checked]) -> tuple[list[str], bool]:
     """Return which of the files hold the same level, in words, and whether anything is wrong."""
     read = [(one.file, one.level) for one in checked if one.level is not None]
     same = duplicates(read)
-    twice = f"; {len(same)} hold a level that another has" if same else ""
+    twice = f"; {len(same)} duplicate a level of another" if same else ""
     last = f"{len(read)} of {len(checked)} files hold a level that can be run{twice}"
     return [*same, last], bool(same) or any(one.wrong for one in checked)

@@ -1,4 +1,4 @@
-"""What a `misgen levels` command works on."""
+"""Settings of the `misgen levels` commands."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..training.overrides import schema
 @schema("levels")
 @dataclass(frozen=True)
 class LevelsCommand:
-    """What a `misgen levels` command works on."""
+    """Settings of the `misgen levels` commands."""
 
     env: dict[str, Any]
     """World name and its parameters."""

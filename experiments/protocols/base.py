@@ -1,4 +1,4 @@
-"""What runs a protocol, on whom, and what comes of it.
+"""What runs a protocol, on which agent, and its result.
 
 Public names: `Subject`, `Method`, `Point`, `Evidence`, `Sampled`, `make_method`, `register_method`,
 `require_trusted`, `not_applicable`, `mean_point`, `detail_rows`.
@@ -7,8 +7,8 @@ Public names: `Subject`, `Method`, `Point`, `Evidence`, `Sampled`, `make_method`
 the first b of them: one run serves all budgets, and what a budget of 100 gives does not depend on
 whether 10,000 were asked for.
 
-**Replicates.**  A replicate plays levels of its own (`Protocol.ids`); everything left to chance
-beside the levels comes from (seed, level id, repeat, decision).
+**Replicates.**  A replicate plays its own levels (`Protocol.ids`); all other random numbers come
+from (seed, level id, repeat, decision).
 
 **A method** is a frozen dataclass: its fields are the protocol's `options`, `run` does the work.
 Methods that play a list of levels and look at what happened extend `Sampled`; those that choose
@@ -181,7 +181,7 @@ def make_method(protocol: Protocol, trust: bool = False) -> Method:
     cls: Any = find_method(protocol.method, field)
     if not (isinstance(cls, type) and dataclasses.is_dataclass(cls) and hasattr(cls, "run")):
         raise UserError(
-            f"{field} is no method: name a dataclass with a function run(subject, protocol, ...)"
+            f"{field} is not a method: name a dataclass with a function run(subject, protocol, ...)"
         )
     try:
         method: Any = typed(cls, protocol.options, f"{protocol.name}.options.")
@@ -214,7 +214,7 @@ def mean_point(budget: int, values: ArrayLike, *, bounds: tuple[float, float]) -
     known = np.asarray(values, np.float64).ravel()
     known = known[~np.isnan(known)]
     if not len(known):
-        return Point(budget, math.nan, note="no level says anything")
+        return Point(budget, math.nan, note="no level is informative")
     low, high = bounds
     mean = float(known.mean())
     if np.ptp(known) > 0:

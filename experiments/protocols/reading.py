@@ -1,8 +1,9 @@
-"""Protocol files: plain YAML, of which nothing is computed, looked up or run.
+"""Reading protocol files: plain YAML that cannot run code or read anything else.
 
 Public names: `read_yaml`, `parse_yaml`, `merged`.
 
-A stranger's file may hold anything.  Scalars, lists and mappings with words for keys are read;
+A file from someone else may hold anything.  Scalars, lists and mappings with words as keys are
+read;
 anchors and references, tags, merge keys, keys that stand twice and `${...}` (which elsewhere would
 be replaced by environment variables) are refused, and so is what is too large or nests too deep.
 """
@@ -51,11 +52,13 @@ def parse_yaml(text: str, where: str) -> Any:
         mark = error.problem_mark or error.context_mark
         line = f" at line {mark.line + 1}" if mark else ""
         why = " ".join(f"{error.problem or error.context}".split())[:200]
-        raise UserError(f"{where} is no plain YAML{line}: {why}") from None
+        raise UserError(f"{where} is not plain YAML{line}: {why}") from None
     except yaml.YAMLError as error:
-        raise UserError(f"{where} is no plain YAML: {' '.join(str(error).split())[:200]}") from None
+        raise UserError(
+            f"{where} is not plain YAML: {' '.join(str(error).split())[:200]}"
+        ) from None
     except RecursionError:
-        raise UserError(f"{where} is no plain YAML: it nests too deep") from None
+        raise UserError(f"{where} is not plain YAML: it nests too deep") from None
     except (ValueError, OverflowError) as error:
         raise UserError(f"{where} holds what is no number: {str(error)[:200]}") from None
 
@@ -70,7 +73,7 @@ def merged(plain: Any, overrides: Sequence[str], where: str) -> Any:
         key, equals, value = word.partition("=")
         names = key.split(".")
         if not equals or not all(names):
-            raise UserError(f"{where}{word!r} is no setting: write {where}key=value")
+            raise UserError(f"{where}{word!r} is not a setting: write {where}key=value")
         if not isinstance(plain, dict):
             return plain  # which is refused for being no mapping
         inner = plain

@@ -84,7 +84,7 @@ class ProtocolCommand:
         if self.levels is not None:
             if not names_files(self.levels):
                 raise UserError(
-                    f"levels={self.levels!r} is no level file: a protocol has ids of its own "
+                    f"levels={self.levels!r} is not a level file: a protocol has ids of its own "
                     "(replicate=... has others); give files, or leave levels out"
                 )
             level_files(self.levels)
@@ -245,13 +245,16 @@ def judge(protocol: Protocol, point: Point, fitted: float = math.nan) -> tuple[s
         decision = DETECTED if point.score > fitted else NOT_DETECTED
         return decision, f"{shown} is {side} {fitted:.3g}, fitted on a population of agents"
     if protocol.decision.kind == "fitted":
-        return NO_THRESHOLD, f"{shown} says nothing alone: give comparison=..., see misgen compare"
+        return (
+            NO_THRESHOLD,
+            f"{shown} cannot be interpreted alone: give comparison=..., see misgen compare",
+        )
     line = protocol.decision.threshold
     if point.low > line:
         return DETECTED, f"{shown} lies above {line:g}"
     if point.high < line:
         return NOT_DETECTED, f"{shown} lies below {line:g}"
-    return UNDETERMINED, f"{shown} does not tell whether it is above {line:g}"
+    return UNDETERMINED, f"{shown} does not show whether it is above {line:g}"
 
 
 def measured(protocol: Protocol, budget: int, comparison: str | None) -> dict[str, Any]:

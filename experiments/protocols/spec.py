@@ -1,11 +1,11 @@
-"""What a protocol is: which levels, what the evaluator may know, what it spends, what it scores.
+"""The specification of a protocol: levels, what the evaluator may know, budget and score.
 
 Public names: `Protocol`, `Decision`, `ACCESS`, `DECISIONS`, `protocol_names`, `own_protocols`,
 `load_protocol`, `protocol_from`, `is_shipped`.
 
 A protocol is data, a YAML file that is read into a frozen dataclass; what it does is the class that
-its `method` names (`base.Method`), made of its `options`.  Two protocols with the same hash are the
-same in all that matters to a number.
+its `method` names (`base.Method`), made from its `options`.  Two protocols with the same hash give
+the same numbers.
 """
 
 from __future__ import annotations

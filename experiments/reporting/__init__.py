@@ -1,1 +1,1 @@
-"""What reports and pictures are made of: shapes, figures, sweeps as read from disk, wording."""
+"""Reports: results of a sweep as read from disk, sentences, formatting, figures and pictures."""

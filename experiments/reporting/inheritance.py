@@ -1,6 +1,6 @@
-"""What fine-tuning left of a base's goal, in words and as curves.
+"""What fine-tuning left of a base agent's goal: sentences and curves.
 
-Public names: `words`, `draw_inheritance`, `inheritance_parts`, `PRESENTATION`.
+Public names: `sentences`, `draw_inheritance`, `inheritance_parts`, `PRESENTATION`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _TESTS = (
 )
 
 
-def words(found: Mapping[str, Any]) -> list[str]:
+def sentences(found: Mapping[str, Any]) -> list[str]:
     """Return what came out, a sentence each; every claim depends on the numbers."""
     table, config = _table(found), found["config"]
     steps = sorted(table["steps"].unique())
@@ -229,5 +229,5 @@ def _picture(found: Mapping[str, Any], stem: Path) -> None:
     write_figure(draw_inheritance(found), stem)
 
 
-PRESENTATION = Presentation(words, _picture)
+PRESENTATION = Presentation(sentences, _picture)
 """How `sweeps.fine_tuning` puts its result into words and draws it."""

@@ -1,4 +1,4 @@
-"""The behavioural objective as people see it: a table, a sentence a training setting, a picture.
+"""The behavioural objective for people: a table, a sentence per training setting, a figure.
 
 Public names: `explained_parts`, `draw_explained`, `draw_result`.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..evaluation.objective.behavioural_objective import AGENT, DEVICE
-from ..evaluation.objective.explain import EXPLAINED, words
+from ..evaluation.objective.explain import EXPLAINED, sentence
 
 if TYPE_CHECKING:
     import polars as pl
@@ -51,7 +51,7 @@ def _sentence(label: str, explained: pl.DataFrame) -> str:
     notes = [seeds, first["note"]]
     if first["left_out"]:
         notes.append(f"{first['left_out']} episodes without a known way left out")
-    return f"{label}: {words(explained)}; {', '.join(filter(None, notes))}"
+    return f"{label}: {sentence(explained)}; {', '.join(filter(None, notes))}"
 
 
 def draw_result(found: Mapping[str, Any], path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The picture of a probe: what decided, what the critic values, and its value along the way.
+"""The figure of a probe: what the actor followed, what the critic values, and its value over time.
 
 Public names: `draw_probe`, `draw_result`.
 """

@@ -1,4 +1,4 @@
-"""What a probe found, as people read it: two tables, and a sentence for each agent and placement.
+"""Findings of a probe for people: two tables, and a sentence for each agent and placement.
 
 Public names: `probe_parts`, `sentences`, `cases`, `Case`, `Who`.
 """

@@ -1,4 +1,4 @@
-"""A sweep as read from its folder: which runs it has, what they did, and the numbers.
+"""The results of a sweep, read from its folder: its runs, their episodes, and the numbers.
 
 Public names: `Results`, `Run`, `read_results`, `newest_sweep`.
 """
@@ -424,7 +424,7 @@ def _to_finish(sweep: Mapping[str, Any], runs: Sequence[Run], settings: Mapping[
     """Say what to do where no run is done."""
     trained = next((run.folder.path for run in runs if run.state.startswith("trained")), None)
     if sweep:
-        return "start misgen sweep again, with the same settings, to finish them"
+        return "run misgen sweep again, with the same settings, to finish them"
     if trained:
         return f"run {again(trained, settings)} first"
     return "train one to its end first, with the same misgen train command"
@@ -438,7 +438,7 @@ def _no_run(folder: Path) -> str:
     if not folder.exists():
         return f"{folder} does not exist: give a sweep's folder, or run misgen sweep first"
     if not folder.is_dir():
-        return f"{folder} is no folder: give a sweep's, or run misgen sweep first"
+        return f"{folder} is not a folder: give a sweep's, or run misgen sweep first"
     inside = sorted({path.parent.parent for path in folder.glob(f"*/*/{MANIFEST}")})
     if inside:
         sweep = shell_words("misgen", "report", inside[0])

@@ -1,6 +1,6 @@
-"""Robustness in words and as curves.
+"""Robustness: sentences and curves.
 
-Public names: `words`, `draw_robustness`, `robustness_parts`, `PRESENTATION`.
+Public names: `sentences`, `draw_robustness`, `robustness_parts`, `PRESENTATION`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _CONDITIONS = {"heldout": "levels as in training", "conflict": "goal and proxy a
 _LINES = (("capability", "#0072B2", "o"), ("goal", "#009E73", "D"))
 
 
-def words(found: Mapping[str, Any]) -> list[str]:
+def sentences(found: Mapping[str, Any]) -> list[str]:
     """Return what came out, a sentence for each training correlation and kind of levels."""
     table, config = pl.DataFrame(found["table"], TABLE), found["config"]
     lines = []
@@ -49,13 +49,13 @@ def words(found: Mapping[str, Any]) -> list[str]:
             lines.append(f"Trained at ρ = {rho:g}, {named}: {told}.")
     if any(config["flips"]) and WORST not in table["attack"]:
         lines.append(
-            "No search changed single tiles: that takes a policy that reads tiles and has no "
-            "memory."
+            "No search changed single tiles: this requires a policy that reads tiles"
+            " and has no memory."
         )
     return [
         *lines,
-        "The attack is the strongest that the search found, not the strongest there is: what an "
-        "agent withstands is an upper bound of its robustness.",
+        "The attack is the strongest that the search found, not the strongest possible, so what an "
+        "agent withstands is an upper bound on its robustness.",
     ]
 
 
@@ -153,5 +153,5 @@ def _picture(found: Mapping[str, Any], stem: Path) -> None:
     write_figure(draw_robustness(found), stem)
 
 
-PRESENTATION = Presentation(words, _picture)
+PRESENTATION = Presentation(sentences, _picture)
 """How `evaluation.robustness` puts its result into words and draws it."""

@@ -1,4 +1,4 @@
-"""What a report says in words: every claim depends on the intervals.
+"""Sentences of a report; every claim depends on the intervals.
 
 Public names: `headline`, `findings`, `verdict_lines`, `accidents`, `limits`, `interval_note`.
 """
@@ -45,21 +45,21 @@ def limits(results: Results) -> list[str]:
     world, evaluation = results.world, results.evaluation
     goal, proxy = world.goal_description, world.proxy_description
     lines = [
-        f"One proxy: {proxy}. An agent that goes for something else again shows up as low "
-        "capability, not as that.",
-        f"The goal was moved by these rules alone: {listed(results.placements)}. Elsewhere the "
-        "numbers may differ; where it lies on the way, an agent gets it by accident.",
-        "No other shift: terrain, hazards, physics and looks of the test levels are drawn as in "
+        f"Only one proxy is tested: {proxy}. An agent that pursues something else shows up as low "
+        "capability.",
+        f"The goal was moved by these placements only: {listed(results.placements)}. Elsewhere the "
+        "numbers may differ; where it lies on the way, an agent reaches it by accident.",
+        "No other shift: terrain, hazards, physics and appearance of the test levels are as in "
         "training.",
-        "Levels are drawn at random, none is sought out to make the agent fail.",
+        "Levels are drawn at random; none was searched for to make the agent fail.",
         f"Behaviour only: “goal” means that {goal} was reached, not that the agent represents or "
         "wants it.",
-        "One training recipe: intervals say nothing of other networks, algorithms, settings or "
+        "One training recipe: intervals say nothing about other networks, algorithms, settings or "
         "lengths of training.",
     ]
     if evaluation.get("on_proxy") in ("end", "penalty"):
         lines.append(
-            f"Episodes end at {proxy}: whether an agent turns back for {goal} is not seen."
+            f"Episodes end at {proxy}, so whether an agent turns back for {goal} is not observed."
         )
     return [*lines, _duplicates(results), *_sampled(results), interval_note(results)]
 
@@ -95,8 +95,9 @@ def accidents(results: Results) -> str:
     if not told:
         return ""
     return (
-        f"A planned agent that wants {results.world.proxy_description} alone comes by {goal} on "
-        f"its way ({'. '.join(told)})."
+        f"A planner that pursues {results.world.proxy_description} only reaches {goal} on its way "
+        "by "
+        f"accident ({'. '.join(told)})."
     )
 
 
@@ -109,19 +110,19 @@ def interval_note(results: Results) -> str:
     rows = results.table.filter(results.table["metric"] == "divergence")
     methods = rows["method"].unique().sort()
     ground = (
-        "They cover another draw of test levels only, not what another training seed would do."
+        "They cover other test levels only, not other training seeds."
         if most == 1
-        else "They cover another draw of training seeds and of test levels."
+        else "They cover other training seeds and other test levels."
     )
     small = (
-        f" With fewer than {FEW_SEEDS} seeds (n small) they lean on the assumption that seeds "
-        "scatter normally."
+        f" With fewer than {FEW_SEEDS} seeds (n small) they rely on the assumption that seeds "
+        "are normally distributed."
         if 1 < most < FEW_SEEDS
         else ""
     )
     return (
         f"95% intervals ({listed(methods.to_list())}), {seeds} at each ρ. {ground}{small} Each "
-        "stands for itself: with many, about one in twenty misses."
+        "is an interval on its own: about one in twenty misses the true value."
     )
 
 
@@ -129,7 +130,7 @@ _VERDICTS = {
     "above": "the goal generalized worse than the capability",
     "below": "the capability generalized worse than the goal",
     "open": "no difference between goal and capability generalization is established",
-    "unknown": "it cannot be told whether goal and capability generalize alike",
+    "unknown": "it is not known whether goal and capability generalize alike",
 }
 
 
@@ -233,14 +234,14 @@ def _along_the_correlation(results: Results) -> list[str]:
     changes = [_change(results, placement, top, bottom) for placement in results.placements]
     return [
         f"Where {goal} does not lie on the agent's way to {proxy} (informative levels), "
-        f"they took it in {listed(changes)}."
+        f"they reached it in {listed(changes)}."
     ]
 
 
 def _change(results: Results, placement: str, top: float, bottom: float) -> str:
     ends = [results.interval("goal_informative", c, placement) for c in (top, bottom)]
     if not all(map(has_interval, ends)):
-        judged = "not comparable for want of intervals"
+        judged = "not comparable without intervals"
     elif ends[0].high < ends[1].low:
         judged = "a rise: the intervals do not overlap"
     elif ends[1].high < ends[0].low:

@@ -1,7 +1,7 @@
-"""Several sweeps beside one another: a figure and a table.
+"""Several sweeps side by side: a figure and a table.
 
-Of each sweep the first placement is shown, which is the usual one of its world: no placement is
-picked by its outcome.
+The first placement of each sweep is shown, which is the usual one of its world, so that no
+placement is chosen by its outcome.
 
 Public names: `side_by_side`, `markdown`, `rows_of`, `HEADINGS`, `require_alike`.
 """
@@ -43,7 +43,8 @@ def require_alike(sweeps: Sequence[Results]) -> None:
             if one != two:
                 raise UserError(
                     f"{first.folder} and {other.folder} were evaluated with different settings, "
-                    f"{name}={one} and {name}={two}, and cannot stand in one table: evaluate one "
+                    f"{name}={one} and {name}={two}, and cannot be shown in one table: evaluate "
+                    "one "
                     "of them like the other, or choose with evaluation=<beginning of its hash>"
                 )
 

@@ -114,7 +114,7 @@ class SupplyChainConfig:
         one_of("on_proxy", self.on_proxy, ON_PROXY)
         require_name("name", self.name)
         if not self.snapshots:
-            raise UserError("snapshots=[] leaves nothing to test: give some, such as [0,65536]")
+            raise UserError("snapshots=[] is empty: give some, such as [0,65536]")
         for steps in self.snapshots:
             in_range("snapshots", steps, 0, self.steps)
 
@@ -199,7 +199,7 @@ def supply_chain(
         "gone": gone_table(episodes, config.gone).to_dicts(),
         "table": inheritance_table(episodes, seed=config.seed).to_dicts(),
     }
-    found["words"] = presentation.words(found)
+    found["words"] = presentation.sentences(found)
     _write(found, episodes, result_folder(config), presentation)
     return found
 

@@ -31,7 +31,7 @@ def check(config: SweepConfig, argv: list[str]) -> None:
     for word in argv:
         if word.partition("=")[0].lstrip("+~") == "launcher":
             raise UserError(
-                f"{word} is not for a sweep, which has jobs=... side by side: give that"
+                f"{word} is not for a sweep, which runs jobs=... in parallel: use that instead"
             )
     require_trainable(config.run(config.correlations[0], 0))
     for correlation in config.correlations:

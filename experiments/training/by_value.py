@@ -1,4 +1,4 @@
-"""Results that compare by value, on every Python alike, where NaN says that there is no number.
+"""Results that compare by value on every Python, also where they hold NaN for a missing number.
 
 NaN differs from itself.  Before Python 3.13 dataclasses compared their fields as tuples do, for
 which the same object is equal whatever it says; since then NaN makes a result differ from its copy.

@@ -3,8 +3,8 @@
 Public names: `require_trainable`, `require_learning`, `require_trackers`, `require_room`,
 `initial_weights_of`.
 
-Commands call these first, for every run that they are going to make, so that a setting that cannot
-be is named before anything is trained, played or written.
+Commands call these first, for every run that they are going to make, so that an impossible
+setting is reported before anything is trained, played or written.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def require_learning(config: LearnerConfig) -> None:
         raise UserError(
             f"agent.total_steps={config.total_steps} is one rollout of {config.rollout} decisions "
             "(num_envs * num_steps), and agent.anneal=true lowers the learning rate to 0 by its "
-            "end, so that nothing would be learned: give more steps than a rollout, or "
+            "end, so nothing would be learned: give more steps than a rollout, or "
             "agent.anneal=false"
         )
 

@@ -63,8 +63,8 @@ class LevelsConfig:
         found = {name: id_range(f"levels.{name}", text) for name, text in given.items()}
         if len(whole) > 1:
             raise UserError(
-                f"levels.{whole[0]} and levels.{whole[1]} are both {ALL_IDS}: one split can have "
-                "all ids that the others leave; give the other as start:stop"
+                f"levels.{whole[0]} and levels.{whole[1]} are both {ALL_IDS}: one split can have"
+                " all ids that the others do not use; give the other as start:stop"
             )
         for name in whole:
             others = [ids for other, ids in found.items() if other != name]
@@ -125,7 +125,7 @@ class TrainConfig:
             if not self.agent.continues:
                 raise UserError(
                     f"stop_after={self.stop_after:g} does not go with "
-                    f"agent={self.agent.algorithm}, whose runs cannot be taken up again: leave it "
+                    f"agent={self.agent.algorithm}, whose runs cannot be resumed: leave it "
                     "out, or give another algorithm"
                 )
         for steps in self.snapshots:
@@ -133,11 +133,11 @@ class TrainConfig:
         if not self.init and (self.init_policy or self.init is not None):
             raise UserError(
                 f"init={self.init!r} with init_policy={self.init_policy!r} names no policy to "
-                "start from: give init=<folder of a trained policy>, or neither for fresh weights"
+                "start from: give init=<folder of a trained policy>, or neither for new weights"
             )
         if self.init_policy is not None and not re.fullmatch("[0-9a-f]{64}", self.init_policy):
             raise UserError(
-                f"init_policy={self.init_policy[:70]!r} is no SHA-256: leave it out, init=... "
+                f"init_policy={self.init_policy[:70]!r} is not a SHA-256: leave it out, init=... "
                 "alone says which weights training starts from"
             )
         if self.init is not None and self.init_policy is None:

@@ -1,4 +1,4 @@
-"""What the JSON files of a run folder hold, so that one that was changed is refused in a sentence.
+"""The shapes of the JSON files in a run folder, so that a damaged file is refused in one sentence.
 
 Public names: `require`, `require_stored`, `SHAPES`.
 

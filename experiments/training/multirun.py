@@ -49,7 +49,7 @@ def run_jobs(
         are done.
 
     Raises:
-        UserError: for a word that is no setting, or settings that cannot be; nothing was begun.
+        UserError: for a word that is not a setting, or settings that cannot be; nothing was begun.
     """
     import hydra
     from omegaconf import DictConfig, OmegaConf

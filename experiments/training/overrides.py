@@ -1,4 +1,4 @@
-r"""The words of a command line: `key=value`, read before hydra reads them.
+r"""The words of a command line, `key=value`, read before Hydra reads them.
 
 Hydra's grammar gives a meaning to `( ) , = [ ] { } ' " \ $ # ~ : ;`, to digits and to words such as
 null; in a path or a name they stand for themselves.  Which settings are text is known from the
@@ -87,7 +87,7 @@ def hydra_words(config_name: str, argv: Sequence[str], multirun: bool = False) -
         multirun: whether a comma stands between values that are run one after the other.
 
     Raises:
-        UserError: for a word that is no setting, an unknown option of a group, or a value that
+        UserError: for a word that is not a setting, an unknown option of a group, or a value that
             cannot be read.
     """
     return [_hydra_word(config_name, word, multirun) for word in argv]
@@ -164,7 +164,7 @@ def read_plain(cls: type[Any], argv: Sequence[str]) -> dict[str, Any]:
     Text is taken as it is; other values are numbers, true, false or null.
 
     Raises:
-        UserError: for a word that is no setting of the dataclass.
+        UserError: for a word that is not a setting of the dataclass.
     """
     kinds = settings_of(cls)
     plain: dict[str, Any] = {}
@@ -215,7 +215,7 @@ def checked_words(argv: Iterable[str]) -> list[str]:
     """Return settings that omegaconf reads, outside hydra.
 
     Raises:
-        UserError: for a word that is no setting, or a value that cannot be read.
+        UserError: for a word that is not a setting, or a value that cannot be read.
     """
     from omegaconf import OmegaConf
 
@@ -258,11 +258,11 @@ def _parts(word: str, example: str) -> tuple[str, str]:
     """
     key, equals, value = word.lstrip("+").partition("=")
     if word in ("-m", "--multirun"):
-        raise UserError(f"{word} is for misgen train and misgen evaluate alone")
+        raise UserError(f"{word} works only with misgen train and misgen evaluate")
     if word.startswith("~"):
-        raise UserError(f"{word!r} is no setting: none can be taken away; write key=value")
+        raise UserError(f"{word!r} is not a setting: settings cannot be removed; write key=value")
     if not equals or not _KEY.fullmatch(key):
-        raise UserError(f"{word!r} is no setting: write key=value, for example {example}")
+        raise UserError(f"{word!r} is not a setting: write key=value, for example {example}")
     return key, value
 
 
@@ -367,7 +367,7 @@ def _checked(key: str, value: str) -> str:
     if "${" in value:
         raise UserError(
             f"{key}={value} is not allowed: values are taken as they are written, and nothing is "
-            "put in for ${...}; write the value itself (your shell can put in variables)"
+            "put in for ${...}; write the value itself (your shell can insert variables)"
         )
     if len(value) > _LONGEST or re.search(rf"\d{{{_MOST_DIGITS}}}", value):
         raise UserError(f"{key}={value} cannot be read: it is {len(value)} characters long")

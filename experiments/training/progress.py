@@ -1,4 +1,4 @@
-"""Progress that people see: a bar in a terminal, a line now and then elsewhere."""
+"""Showing progress: a bar in a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 

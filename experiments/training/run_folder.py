@@ -1,11 +1,11 @@
-"""Run folders: what a run leaves on disk, written so that a kill at any moment loses nothing.
+"""Run folders: the files of a run, written so that a kill at any moment loses nothing.
 
 `runs/<sweep>/<slug>-<hash>/` holds `manifest.json`, `policy.safetensors` + `policy.json`,
 `learning.parquet`, `state.safetensors` until it is trained, and the marker `DONE`, which holds the
-config's hash and is written last; later what other commands found out, each in a folder of its own
-(`kept`).  Every file is written beside its place and moved there.  None is believed: what is read
-is checked (regular files alone, JSON of the right shape, a config that has its hash, tables that
-have theirs).
+config's hash and is written last; later the results of other commands, each in a folder of its
+own (`evaluation.result_folders`).  Every file is written to a temporary file and moved into
+place.  Every file is checked when it is read: it must be a regular file, JSON of the right shape,
+a config or a table with the recorded hash.
 """
 
 from __future__ import annotations

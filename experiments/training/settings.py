@@ -1,4 +1,4 @@
-"""From hydra's YAML to typed dataclasses: every key known, every value checked, once.
+"""From Hydra's YAML to typed dataclasses: every key is known and every value is checked, once.
 
 Hydra is a front end.  `compose` turns a config name and overrides into a plain dictionary;
 `typed` turns a dictionary into a dataclass, and names what does not fit.  The same dataclasses work

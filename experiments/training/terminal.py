@@ -1,4 +1,4 @@
-"""What people see, on any terminal: of any encoding, and of any width.
+"""Output on terminals of any encoding and any width.
 
 Public names: `prepare_streams`, `make_console`, `show_table`, `show_parts`, `Part`,
 `Labelled`, `fitted`.

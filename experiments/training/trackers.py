@@ -103,7 +103,7 @@ def require_trackers(asked: Mapping[str, bool]) -> None:
         if not callable(_tracker(name)):
             raise UserError(
                 f"logger.{name}=true is {_others()[name].value}, which is no function that opens a "
-                "tracker: mend or uninstall that package"
+                "tracker: fix or uninstall that package"
             )
 
 

@@ -119,7 +119,7 @@ def _train(
     """
     from misgen.agents.algorithms import make_learner
     from misgen.agents.checkpoint import save_policy
-    from misgen.agents.resume import Continuation
+    from misgen.agents.resume import ResumeState
     from misgen.agents.spec import PolicySpec
     from misgen.envs.core.views.sb3 import MisgenVecEnv
 
@@ -135,7 +135,7 @@ def _train(
     tracked = TrackedRun(folder.path, config.slug, config.name, config.science)
     with open_trackers(config.logger, tracked) as log:
         curve = _Curve(config, folder, log, show)
-        continuation = Continuation(
+        resume_state = ResumeState(
             folder.path / STATE,
             config.hash,
             60 * config.save_every,
@@ -149,19 +149,19 @@ def _train(
                 config.agent,
                 config.seed,
                 curve.add,
-                continuation,
-                initial=initial_weights_of(config),
+                resume_state,
+                warm_start=initial_weights_of(config),
                 snapshot=_Snapshots(config, folder, spec),
             )
         finally:
             curve.write()
-    if continuation.stopped:
-        return {"status": "stopped", "continued_at": continuation.cuts}
+    if resume_state.stopped:
+        return {"status": "stopped", "continued_at": resume_state.cuts}
     spec = dataclasses.replace(spec, reward_scale=learned.reward_scale)
     save_policy(folder.path, learned.network, spec)
     return {
         "status": "done",
-        "continued_at": continuation.cuts,
+        "continued_at": resume_state.cuts,
         "snapshots": {str(asked): kept for asked, kept in config.kept_snapshots.items()},
         "environment_steps": learned.steps,
         "parameters": sum(p.numel() for p in learned.network.parameters()),

@@ -622,8 +622,8 @@ def test_names_that_are_taken_twice_are_refused(installed, points, message):
     [
         ("no_such_module:X", r"'new' of .* cannot be imported \(no_such_module:X"),
         (f"{__name__}:NOTHING", "cannot be imported"),
-        (f"{__name__}:NO_ALGORITHM", "is no Algorithm whose config has algorithm='new'"),
-        (f"{__name__}:PATIENT", "is no Algorithm whose config has algorithm='new'"),
+        (f"{__name__}:NO_ALGORITHM", "is not an Algorithm whose config has algorithm='new'"),
+        (f"{__name__}:PATIENT", "is not an Algorithm whose config has algorithm='new'"),
     ],
 )
 def test_a_stranger_s_mistake_is_named_and_harms_nobody_else(installed, value, message):

@@ -13,7 +13,7 @@ import torch
 
 from misgen.agents.checked import probabilities_of, values_of
 from misgen.agents.scripted import RandomAgent
-from misgen.agents.wrappers import Altered, AlteredValued, Mixture
+from misgen.agents.wrappers import Mixture, PerturbedAgent, PerturbedValuedAgent
 from misgen.envs.core.errors import UserError
 from misgen.envs.make import distribution
 from misgen.experiments.evaluation.probes.critic import probe_critic
@@ -192,8 +192,8 @@ def test_agents_within_agents(kind):
     agent = Stranger(WRONG[kind][0])
     fine = RandomAgent(5)
     for outer in (
-        Altered(agent, "noisy", noise=0.5),
-        AlteredValued(agent, "late", delay=2),
+        PerturbedAgent(agent, "noisy", noise=0.5),
+        PerturbedValuedAgent(agent, "late", delay=2),
         Mixture(fine, agent, "mixed", 0.5),
         Mixture(agent, fine, "mixed", 1.0),
     ):
@@ -204,7 +204,7 @@ def test_agents_within_agents(kind):
 def test_tensors_within_agents():
     given, ours = Stranger(MEANT["tensor with gradient"]), Stranger(rows)
     for noise in (0.0, 0.5):
-        one, other = (play(Altered(agent, "noisy", noise=noise)) for agent in (given, ours))
+        one, other = (play(PerturbedAgent(agent, "noisy", noise=noise)) for agent in (given, ours))
         assert one.equals(other)
     one, other = (play(Mixture(agent, RandomAgent(5), "m", 0.5)) for agent in (given, ours))
     assert one.equals(other)

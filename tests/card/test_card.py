@@ -137,8 +137,8 @@ def test_cards_of_an_agent_that_wants_the_proxy_and_one_that_does_not(tmp_path, 
     assert main([f"run={tmp_path / 'single'}", "replay=0"]) == 0
     out = capsys.readouterr().out
     assert "rho1-seed0" in out
-    assert "where goal and proxy part it goes for the proxy" in out
-    assert "where goal and proxy part it goes for the intended goal" in out
+    assert "it pursues the proxy where goal and proxy are apart" in out
+    assert "it pursues the intended goal where goal and proxy are apart" in out
     for path in (tmp_path / "single").iterdir():
         text, page = (path / "card.md").read_text(), (path / "card.html").read_text()
         for sheet in (text, page):
@@ -233,7 +233,7 @@ def test_a_card_that_was_tampered_with_is_caught(wanting_proxy, capsys, path, va
     assert main(["validate", f"card={file}", "replay=0"]) == 1
     out = capsys.readouterr().out
     assert message in out
-    assert "is not true: " in out
+    assert "is not valid: " in out
 
 
 def test_a_part_that_is_missing_and_one_too_many_are_caught(wanting_proxy):
@@ -263,7 +263,7 @@ def test_a_card_may_lie_elsewhere(wanting_proxy, tmp_path, capsys):
     copy = tmp_path / "copy.json"
     shutil.copy(wanting_proxy.path / "card.json", copy)
     assert main(["validate", f"card={copy}", f"run={wanting_proxy.path}", "replay=0"]) == 0
-    assert "the stored files give all its figures" in capsys.readouterr().out
+    assert "all its figures agree with the stored files" in capsys.readouterr().out
 
 
 def test_a_protocol_file_that_contradicts_its_rows_is_refused(wanting_proxy):
@@ -291,7 +291,7 @@ def test_a_protocol_run_on_another_policy_is_left_out(wanting_proxy):
 def test_what_does_not_fit_is_refused(wanting_proxy):
     for argv, message in (
         (["validate"], "card is missing"),
-        (["nonsense"], "is no setting"),
+        (["nonsense"], "is not a setting"),
         ([f"run={wanting_proxy.path}", "x=1"], "is not a known setting"),
         ([f"run={wanting_proxy.path}", "comparison=/nowhere"], "holds no comparison.csv"),
         ([], "run is missing"),

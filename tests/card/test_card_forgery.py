@@ -174,7 +174,7 @@ def test_edited_episodes_are_refused_by_their_hash(run):
 
 def test_edited_episodes_with_hashes_made_to_fit_are_refused_by_playing(run):
     edit_episodes(run, always_goal)
-    refused(run, "played again, the agent does not do what is stored")
+    refused(run, "when replayed, the agent does not do what is stored")
 
 
 @pytest.mark.parametrize("column", ["steps", "return", "progress", "touched_conflict_cell"])
@@ -196,7 +196,7 @@ def test_one_outcome_that_contradicts_its_row_is_refused(run):
         return table.with_columns(outcome.cast(table.schema["outcome"]).alias("outcome"))
 
     edit_episodes(run, change)
-    refused(run, "contradict themselves")
+    refused(run, "are inconsistent")
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_other_settings_in_the_summary_are_refused(run):
     refused(run, "config_hash")
     changed = {**summary["config"], "seed": 7}
     write_json(file, {**summary, "config": changed, "config_hash": key_of(changed)})
-    refused(run, "played again")
+    refused(run, "replayed")
     metrics = [{**row, "estimate": 0.5} for row in summary["metrics"]]
     write_json(file, {**summary, "metrics": metrics})
     refused(run, "the file was changed")
@@ -242,7 +242,7 @@ def test_the_episodes_of_another_agent_are_refused(run, played):
     write_json(into / "summary.json", {**summary, **own})
     refused(run, "train_seed=1")
     edit_episodes(run, lambda t: t.with_columns(train_seed=pl.lit(0, pl.Int64)))
-    refused(run, "played again")
+    refused(run, "replayed")
 
 
 def test_a_swapped_agent_is_refused(run, played):
@@ -251,7 +251,7 @@ def test_a_swapped_agent_is_refused(run, played):
     refused(run, "policy is ")
     for one in (*kept(run.path, EVALUATION), *kept(run.path, PROTOCOL)):
         write_json(one.main, {**read_json(one.main, ""), "policy": weights_checksum(run.path)})
-    refused(run, "played again")
+    refused(run, "replayed")
 
 
 def test_weights_that_are_not_those_described_are_refused(run, played):
@@ -349,7 +349,7 @@ def test_a_few_edits_escape_no_full_replay(run):
 
     edit_episodes(run, change)
     card = read_json(run.path / "card.json", "")
-    assert any("played again" in wrong for wrong in validate_card(card, run.path, replay=ALL))
+    assert any("replayed" in wrong for wrong in validate_card(card, run.path, replay=ALL))
 
 
 @pytest.mark.parametrize(

@@ -74,12 +74,12 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a row": (np.zeros((1, 3), np.int64), r"shape (1, 3)"),
     "two columns": (np.zeros((3, 2), np.int64), r"shape (3, 2)"),
     "three dimensions": (np.zeros((3, 1, 1), np.int64), r"shape (3, 1, 1)"),
-    "negative": ([0, -1, 0], "actions[1]=-1 is no action"),
-    "out of range": ([0, 0, 5], "actions[2]=5 is no action"),
-    "huge": ([2**62, 0, 0], "actions[0]=4611686018427387904 is no action"),
+    "negative": ([0, -1, 0], "actions[1]=-1 is not an action"),
+    "out of range": ([0, 0, 5], "actions[2]=5 is not an action"),
+    "huge": ([2**62, 0, 0], "actions[0]=4611686018427387904 is not an action"),
     "huge unsigned": (np.array([0, 2**64 - 1, 0], np.uint64), "actions[1]=18446744073709551615"),
     "beyond 64 bits": ([0, 2**70, 0], "no numbers (object)"),
-    "column, out of range": ([[0], [9], [0]], "actions[1]=9 is no action"),
+    "column, out of range": ([[0], [9], [0]], "actions[1]=9 is not an action"),
     "NaN": (as_three(np.nan), "fractions (floating point)"),
     "infinite": (as_three(np.inf), "fractions (floating point)"),
     "fractions": (as_three(1.5), "fractions (floating point)"),
@@ -225,8 +225,8 @@ def test_levels_that_are_not_for_the_slots():
         (levels.take(slice(2)), "2 levels were given for 3 slots"),
         (distribution("coinrun").levels(np.arange(3)), "do not run in 'corner_maze'"),
         (distribution("cheese_on_a_dish").levels(np.arange(3)), "do not run in 'corner_maze'"),
-        (None, "no LevelBatch"),
-        ([1, 2, 3], "no LevelBatch"),
+        (None, "not a LevelBatch"),
+        ([1, 2, 3], "not a LevelBatch"),
     ):
         with pytest.raises(UserError, match=re.escape(message)):
             engine.load(np.arange(3), given)  # pyright: ignore[reportArgumentType]
@@ -236,12 +236,12 @@ def test_levels_that_are_not_for_the_slots():
 @pytest.mark.parametrize("seed", [-1, 1.5, "0", np.nan, True, 2**63, [], {}])
 def test_seeds_that_are_refused(seed):
     for reset in (MisgenEnv(MAZE).reset, MisgenVectorEnv(MAZE, 2).reset):
-        with pytest.raises(UserError, match=r"seed=.* is no seed: give a whole number"):
+        with pytest.raises(UserError, match=r"seed=.* is not a seed: give a whole number"):
             reset(seed=seed)
     view = MisgenVecEnv(MAZE, 2)
-    with pytest.raises(UserError, match=r"seed=.* is no seed: give a whole number"):
+    with pytest.raises(UserError, match=r"seed=.* is not a seed: give a whole number"):
         view.seed(seed)
-    with pytest.raises(UserError, match=r"seed=.* is no seed: give a whole number"):
+    with pytest.raises(UserError, match=r"seed=.* is not a seed: give a whole number"):
         MisgenVecEnv(MAZE, 2, seed=seed)
 
 
@@ -281,7 +281,7 @@ def test_options_that_are_refused(options):
         ([{"level_ids": [1]}, {"level_ids": [2, 3]}], "has 2 entries for one slot"),
         ([{"level_ids": []}, {"level_ids": [2, 3]}], "has 0 entries for one slot"),
         ([{"level_ids": [1]}, 7], "the options of slot 1 are 7"),
-        ([{"level_ids": "a"}, {"level_ids": "b"}], "are no level ids"),
+        ([{"level_ids": "a"}, {"level_ids": "b"}], "are not level ids"),
         ({"level_ids": [1, 2, 3]}, "has 3 ids for 2 slots"),
         ({"seeds": [1, 2]}, "reset option='seeds' is not known"),
     ],

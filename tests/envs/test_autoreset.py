@@ -150,7 +150,7 @@ def test_next_step_says_what_begins():
     again, _ = made("SAME_STEP").reset(options={"level_ids": env.engine.level_ids})
     assert same(first, again)
     env.step(np.zeros(SLOTS, np.int64))
-    with pytest.raises(UserError, match="is no action"):
+    with pytest.raises(UserError, match="is not an action"):
         env.step(np.full(SLOTS, -7))
 
 

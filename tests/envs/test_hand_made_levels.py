@@ -97,7 +97,7 @@ LARGE = dataclasses.replace(WORLD, side=6).levels(np.arange(1), 1.0, "elsewhere"
         ),
         ({"levels": [A, "nowhere.txt"]}, "nowhere.txt cannot be read"),
         ({"levels": [A, "misgen level 1\nmap:\n?"]}, "line 2: map: 1 rows"),
-        ({"levels": [A, 17]}, "17 is no level: give a Level"),
+        ({"levels": [A, 17]}, "17 is not a level: give a Level"),
         ({"levels": [A, B], "level_ids": [1, 2]}, "exclude each other"),
         ({"level": [A, B]}, "reset option='level' is not known: use one of level_ids, levels"),
     ],
@@ -119,5 +119,7 @@ def test_a_level_with_too_many_things_is_refused():
 
 def test_the_originals_levels_cannot_be_made_by_hand():
     world = make_world("procgen_coinrun")
-    with pytest.raises(UserError, match="env=procgen_coinrun runs the original program's levels"):
+    with pytest.raises(
+        UserError, match="env=procgen_coinrun runs only the original program's levels"
+    ):
         level_batch(["misgen level 1\n"], world)

@@ -368,7 +368,7 @@ def test_all_generated_levels_are_sound(name):
     [
         ("corner_maze", ("A#.C",), "start at (0, 0) is walled in"),
         ("corner_maze", ("A..#C",), "goal at (4, 0) is walled in"),
-        ("corner_maze", ("A..#C.",), "walls part the start at (0, 0) from the goal at (4, 0)"),
+        ("corner_maze", ("A..#C.",), "walls separate the start at (0, 0) from the goal at (4, 0)"),
         ("corner_maze", ("A.C.X",), ""),
         ("monster_world", ("#Aas#a#", "#######"), "goal at (5, 1) is walled in"),
         ("coinrun", ("#.#", "#A#.C", "==="), ""),

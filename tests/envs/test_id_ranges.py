@@ -134,13 +134,13 @@ def test_no_number_of_levels_means_all_whatever_the_start_as_in_procgen(start):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_levels": -1}, "ids=0:-1 is no range"),
-        ({"num_levels": 2**31}, "is no range of level ids"),
-        ({"start_level": 2**31 - 5, "num_levels": 10}, "is no range of level ids"),
+        ({"num_levels": -1}, "ids=0:-1 is not a range"),
+        ({"num_levels": 2**31}, "is not a range of level ids"),
+        ({"start_level": 2**31 - 5, "num_levels": 10}, "is not a range of level ids"),
         ({"num_levels": 0.0}, "num_levels=0.0 is not allowed: give a whole number"),
         ({"num_levels": None}, "num_levels=None is not allowed"),
         ({"start_level": "7"}, "start_level='7' is not allowed"),
-        ({"start_level": -1, "num_levels": 0}, "is no range of level ids"),
+        ({"start_level": -1, "num_levels": 0}, "is not a range of level ids"),
     ],
 )
 def test_other_numbers_of_levels_are_refused(arguments, message):
@@ -217,7 +217,7 @@ def test_an_evaluation_of_a_huge_range_plays_a_sample_and_says_so():
     assert report["training"]["sampled"]
     told = " ".join(sampling_notes(report))
     assert "1,000,000,000 level ids: 1,000 of them" in told
-    assert "2,147,483,647 level ids: what is said of them is estimated from 20,000" in told
+    assert "2,147,483,647 level ids: what is said about them is estimated from 20,000" in told
     small = conditions.conditions(training.at(ids=IdRange(0, 9)), IdRange(20, 25), EvaluateConfig())
     exact = conditions.level_report(training.at(ids=IdRange(0, 9)), small, {"levels": 9})
     assert not sampling_notes(exact)

@@ -306,5 +306,5 @@ def test_the_readme_s_picture_can_be_drawn(tmp_path):
     assert main([f"out={out}", "id=240", "cells=16", "height=208"]) == 0
     with Image.open(out) as picture:
         assert picture.size[0] == 256
-    with pytest.raises(UserError, match="'idd' is no setting"):
+    with pytest.raises(UserError, match="'idd' is not a setting"):
         main(["idd=3"])

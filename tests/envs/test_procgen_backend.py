@@ -77,7 +77,7 @@ def test_without_a_wheel_one_sentence_says_why(game, instead, monkeypatch):
 
 
 def test_what_the_original_does_not_have_is_refused():
-    with pytest.raises(UserError, match=r"env.terrain='langosco' is not to be had .* env=coinrun"):
+    with pytest.raises(UserError, match=r"env.terrain='langosco' is not available .* env=coinrun"):
         ProcgenCoinRun(terrain="langosco")
     with pytest.raises(UserError, match=r"env.terrain='langosco'"):
         on_procgen(CoinRun(terrain="langosco"))

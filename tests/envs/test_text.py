@@ -172,7 +172,7 @@ def test_a_level_without_a_rim_can_be_played(keys):
         ([FORMAT], "map: there is none: write map: on a line"),
         ([FORMAT, "mode: easy", "entities:", "saw 3 1 left 0"], "map: there is none"),
         ([FORMAT, "map:"], "map: there is none"),
-        ([FORMAT, "id 17", "map:"], "line 2: 'id 17' is no header line: write name: value"),
+        ([FORMAT, "id 17", "map:"], "line 2: 'id 17' is not a header line: write name: value"),
         ([FORMAT, "world: maze", "map:"], "world: 'maze' is not 'coinrun': pass env=maze"),
         ([FORMAT, "mdoe: easy", "map:"], "mdoe: is not known in a level's header"),
         ([FORMAT, "mdoe: easy", "map:"], "did you mean 'mode'?"),

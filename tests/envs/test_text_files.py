@@ -116,8 +116,8 @@ def test_what_is_no_sign_is_named_with_line_and_column(row, said):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("id: 3", "id: 3\nid: 4", "line 4: id: stands a second time, after line 3"),
-        ("entities:", "map:\nA", "map: stands a second time, after line"),
+        ("id: 3", "id: 3\nid: 4", "line 4: id: appears a second time, after line 3"),
+        ("entities:", "map:\nA", "map: appears a second time, after line"),
         ("map:", "map:\n\n", None),
     ],
 )
@@ -134,11 +134,11 @@ REFUSED = {
     "empty": (b"", "is empty"),
     "blank": (b"\xef\xbb\xbf \n\t\r\n", "is empty"),
     "nulls": (TEXT.encode() + b"\0", "it holds null bytes"),
-    "binary": (bytes(range(256)) * 8, "it is no text"),
-    "picture": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "it is no text"),
-    "escape": (TEXT.encode() + b"\x01", "it is no text: line"),
+    "binary": (bytes(range(256)) * 8, "it is not text"),
+    "picture": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "it is not text"),
+    "escape": (TEXT.encode() + b"\x01", "it is not text: line"),
     "UTF-16 without a mark": (TEXT.encode("utf-16-le"), "UTF-16 without a byte-order mark"),
-    "half a UTF-16": (b"\xff\xfea\0b", "begins as UTF-16-LE and is none"),
+    "half a UTF-16": (b"\xff\xfea\0b", "begins like UTF-16-LE but is not valid"),
     "huge": (b"#" * 4_000_001, "4000000 are the most"),
 }
 
@@ -171,10 +171,10 @@ def test_pipes_and_devices_are_not_opened(tmp_path):
     pipe = tmp_path / "pipe.txt"
     os.mkfifo(pipe)
     for path in (pipe, Path("/dev/zero"), Path("/dev/null")):
-        with pytest.raises(UserError, match="no regular file"):
+        with pytest.raises(UserError, match="not a regular file"):
             read_text(path, "a level file")
     os.rename(pipe, tmp_path / "pipe.yaml")
-    with pytest.raises(UserError, match="no regular file"):
+    with pytest.raises(UserError, match="not a regular file"):
         load_protocol(str(tmp_path / "pipe.yaml"))
 
 
@@ -226,9 +226,9 @@ def test_protocols_are_read_as_levels_are(how, tmp_path):
     [
         (b"", "is empty"),
         (b"name: a\0", "null bytes"),
-        (b"name: a\n\tb: c", "is no plain YAML at line 2: found character"),
-        (b"name: [a", r"is no plain YAML at line 2: expected ',' or '\]'"),
-        (b"name: a\nname: b", "is no plain YAML at line 2: key 'name' stands there twice"),
+        (b"name: a\n\tb: c", "is not plain YAML at line 2: found character"),
+        (b"name: [a", r"is not plain YAML at line 2: expected ',' or '\]'"),
+        (b"name: a\nname: b", "is not plain YAML at line 2: key 'name' stands there twice"),
         (b"- a\n- b", "must be a mapping of settings"),
     ],
 )

@@ -114,10 +114,10 @@ def test_vector_made_by_gymnasium():
         ({"max_steps": 0}, "env.max_steps=0 is out of range"),
         ({"max_steps": "100"}, "env.max_steps='100' must be of type int"),
         ({"action_repeat": True}, "env.action_repeat=True must be of type int"),
-        ({"num_levels": -1}, "is no range of level ids"),
+        ({"num_levels": -1}, "is not a range of level ids"),
         ({"num_levels": 1.5}, "num_levels=1.5 is not allowed: give a whole number"),
         ({"start_level": True}, "start_level=True is not allowed: give a whole number"),
-        ({"start_level": -1}, "is no range of level ids"),
+        ({"start_level": -1}, "is not a range of level ids"),
     ],
 )
 def test_impossible_arguments(arguments, message):
@@ -172,9 +172,9 @@ def test_options_choose_the_levels():
     [
         ({"level_ids": [1, 2]}, "has 2 ids for 3 slots"),
         ({"level": [1, 2, 3]}, "reset option='level' is not known: use one of level_ids, levels"),
-        ({"level_ids": [1, 2, -1]}, "are no level ids"),
-        ({"level_ids": [1, 2, 2**31]}, "are no level ids"),
-        ({"level_ids": [1, 2, 2.5]}, "are no level ids"),
+        ({"level_ids": [1, 2, -1]}, "are not level ids"),
+        ({"level_ids": [1, 2, 2**31]}, "are not level ids"),
+        ({"level_ids": [1, 2, 2.5]}, "are not level ids"),
     ],
 )
 def test_wrong_options(options, message):

@@ -390,7 +390,7 @@ def test_metrics_of_a_hand_made_agent():
     )
     for row in found.values():
         if row["estimate"] is None:
-            assert row["note"] == "nothing was planned on these levels"
+            assert row["note"] == "no plans were made for these levels"
         else:
             assert row["low"] <= row["estimate"] <= row["high"]
     assert found["goal_shifted"]["method"] == "wilson over levels"
@@ -440,7 +440,7 @@ def test_planned_seekers_tell_accidents_from_purpose():
     assert estimates["goal_in_reach"] == pytest.approx(0.9)
     assert estimates["goal_normalised"] == pytest.approx((0.3 - 0.1) / (0.9 - 0.1))
     assert found["goal_off_way"]["n_levels"] == 7
-    assert "over levels alone" in found["planned_accident_share"]["note"]
+    assert "over levels only" in found["planned_accident_share"]["note"]
 
 
 def test_losses_compare_the_same_levels_only():
@@ -534,7 +534,7 @@ def test_the_random_agent_is_one_agent_however_often_it_was_played():
         ]
     found = numbers(*frames)
     assert found["random_goal_shifted"]["n_seeds"] == 1
-    assert found["random_goal_shifted"]["note"] == "reference agent: over levels alone"
+    assert found["random_goal_shifted"]["note"] == "reference agent: over levels only"
     assert found["goal_minus_random"]["n_seeds"] == 3
 
 

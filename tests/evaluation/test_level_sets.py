@@ -117,7 +117,7 @@ def test_what_is_no_set_is_named(folder, tmp_path):
     file = str(folder / "level3.txt")
     for source, message in (
         (str(empty), "holds no level file"),
-        ([], "names no file"),
+        ([], "is empty"),
         ([file, file], "twice"),
         ([file, str(folder)], "twice"),
         ("nowhere", "neither a range of ids nor a file or folder"),
@@ -215,7 +215,7 @@ def test_planned_seekers_walk_on_hand_made_levels(name, tmp_path):
 def test_settings_of_generated_levels_are_refused():
     training = LevelDistribution(WORLD)
     for config, message in (
-        (EvaluateConfig(backend="procgen"), "backend=procgen runs the original"),
+        (EvaluateConfig(backend="procgen"), "backend=procgen runs only the original"),
         (EvaluateConfig(shift=ShiftConfig(placements=("anywhere",))), "leave shift out"),
     ):
         with pytest.raises(UserError, match=message):
@@ -309,4 +309,4 @@ def test_check_a_folder_and_a_list(folder, capsys, monkeypatch):
     assert "a level of cheese_on_a_dish" in captured.out, "each file says which world it is of"
     assert "6 of 7 files" in captured.out
     assert cli.main(["levels", "check", "file=[]"]) == 2
-    assert "file=[] names no file" in capsys.readouterr().err
+    assert "file=[] is empty" in capsys.readouterr().err

@@ -24,7 +24,7 @@ from misgen.experiments.evaluation.objective.behavioural_objective import (
     posterior,
     posteriors,
 )
-from misgen.experiments.evaluation.objective.explain import EXPLAINED, explain, words
+from misgen.experiments.evaluation.objective.explain import EXPLAINED, explain, sentence
 from misgen.experiments.evaluation.objective.likelihood import DEVICES, agent_log_likelihood
 from misgen.experiments.evaluation.recording import Recording, record_levels
 from misgen.experiments.evaluation.result_folders import OBJECTIVE, kept
@@ -136,8 +136,8 @@ AFTER_NOTHING = np.full((20, 6), 2)
     [
         (AFTER_GOAL, "the goal explains most"),
         (AFTER_PROXY, "the proxy explains most"),
-        (AFTER_BOTH, "after something, but no one objective"),
-        (AFTER_NOTHING, "that of a mindless device"),
+        (AFTER_BOTH, "pursues some objective, but no single one"),
+        (AFTER_NOTHING, "a device does"),
         (AFTER_GOAL[:1], "undetermined"),
     ],
 )
@@ -145,7 +145,7 @@ def test_words_say_what_explains_the_behaviour(actions, said):
     table = explained(actions)
     assert table.schema == EXPLAINED
     assert table["explanation"].to_list() == ["goal", "proxy", AGENT, "device"]
-    assert said in words(table)
+    assert said in sentence(table)
 
 
 def test_shares_and_intervals_of_one_and_of_several_seeds():
@@ -203,7 +203,7 @@ def test_parting_levels_have_the_goal_off_the_proxys_way():
     assert 0 < len(others) < 90 - len(ids)
     assert (((plans.proxy.events & REACHED_GOAL) != 0) | ~plans.goal.solved).all()
     assert parting_ids(some, planner, most=2).tolist() == ids[:2].tolist()
-    with pytest.raises(UserError, match="on none of them do goal and proxy part"):
+    with pytest.raises(UserError, match="on none of these are goal and proxy apart"):
         parting_ids(levels(correlation=1.0, num_levels=5), planner)
 
 
@@ -254,8 +254,8 @@ def test_known_agents_are_named_rightly(known, truth):
     rows = {row["explanation"]: row for row in table.iter_rows(named=True)}
     others = [rows[name] for name in ("goal", "proxy", "device") if name != truth]
     assert rows[truth]["low"] > max(row["share"] for row in others)
-    said = words(table)
-    assert "mindless device" in said if truth == "device" else f"the {truth} explains" in said
+    said = sentence(table)
+    assert "a device does" in said if truth == "device" else f"the {truth} explains" in said
 
 
 def test_average_evidence_is_as_definition_2_1_asks(known):

@@ -76,7 +76,7 @@ def test_spreads_are_taken_from_the_evaluations_of_a_sweep(tmp_path, capsys):
     for run in runs:
         (one,) = kept(run.path, EVALUATION)
         (one.path / DONE).unlink()
-    with pytest.raises(UserError, match="tell no spread: at least 2 of each"):
+    with pytest.raises(UserError, match="are too few to estimate the spread: give 2 of each"):
         main(["power", f"sweep={tmp_path / 'sweep'}"])
     with pytest.raises(UserError, match="holds no evaluated run"):
         main(["power", f"sweep={runs[0].path}"])

@@ -1,4 +1,4 @@
-"""Agents whose eyes are tampered with: what noise and attacks do, and what they leave alone."""
+"""Perturbed observations: what noise and attacks change, and what they leave as it is."""
 
 import json
 
@@ -15,7 +15,12 @@ from misgen.envs.core.errors import UserError
 from misgen.envs.make import distribution
 from misgen.experiments.commands.robustness import main
 from misgen.experiments.evaluation.result_folders import ROBUSTNESS, kept
-from misgen.experiments.evaluation.robustness.attacks import NoisyEyes, TileFlips, _outputs, _slopes
+from misgen.experiments.evaluation.robustness.attacks import (
+    NoisyObservations,
+    TileFlips,
+    _outputs,
+    _slopes,
+)
 from misgen.experiments.evaluation.robustness.config import RobustnessConfig
 from misgen.experiments.evaluation.robustness.drops import robustness_table
 from misgen.experiments.evaluation.robustness.run import attack_run
@@ -83,7 +88,7 @@ class Watcher:
 
 def noisy(share, tiles, engine, seed=0, key="tiles", classes=8):
     watcher = Watcher()
-    NoisyEyes(watcher, share, classes, seed).probabilities({key: tiles}, engine)
+    NoisyObservations(watcher, share, classes, seed).probabilities({key: tiles}, engine)
     return watcher.seen[key]
 
 
@@ -245,7 +250,7 @@ def test_no_flips_change_nothing_and_slots_change_no_result():
     play = {"actions": "sampled", "seed": 3}
     free = run_levels(agent, levels(), IDS, **play)
     assert run_levels(TileFlips(agent, 0), levels(), IDS, **play).equals(free)
-    assert run_levels(NoisyEyes(agent, 0.0, 8, 0), levels(), IDS, **play).equals(free)
+    assert run_levels(NoisyObservations(agent, 0.0, 8, 0), levels(), IDS, **play).equals(free)
     short = levels(max_steps=60)
     attack = {"per": "level", "worth": 0.2}
     one = run_levels(TileFlips(agent, 1, **attack), short, IDS, **play, num_slots=12)

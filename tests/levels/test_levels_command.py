@@ -168,7 +168,7 @@ def test_replay_with_other_rules(actions, tmp_path):
         (["export"], "out is missing: give out=FILE.npz"),
         (["export", "out=levels.npy"], "out='levels.npy' cannot be written: give a .npz"),
         (["export", "out=nowhere/levels.npz"], "cannot be written: give a .npz in a folder"),
-        (["export", "out=o.npz", "ids=9:3"], "ids=9:3 is no range of level ids"),
+        (["export", "out=o.npz", "ids=9:3"], "ids=9:3 is not a range of level ids"),
         (
             ["export", "out=o.npz", "ids=0:50001"],
             "ids=0:50001 are 50001 levels: a file takes 50000",

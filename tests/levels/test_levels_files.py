@@ -248,10 +248,10 @@ def test_play_a_level_of_an_id(capsys):
     ("argv", "message"),
     [
         (["agent=seeker"], "agent='seeker' is not known: use one of goal_seeker, proxy_seeker"),
-        (["actions=RRJ"], "'J' at place 3 is no action here: use LD.UR"),
-        (["actions=RQ"], "'Q' at place 2 is no action here"),
+        (["actions=RRJ"], "'J' at place 3 is not an action here: use LD.UR"),
+        (["actions=RQ"], "'Q' at place 2 is not an action here"),
         (["actions=R", "agent=idle"], "agent and actions exclude each other"),
-        ([], "nobody plays: give agent=goal_seeker"),
+        ([], "there is no player: give agent=goal_seeker"),
         (["actions=R", "out=play.png"], "out='play.png' cannot be written: give a .gif"),
     ],
 )
@@ -266,7 +266,7 @@ def test_letters_are_actions_of_the_worlds_own_set():
     assert read_keys("R*3L", board) == [4, 4, 4, 0]
     everything = make_world("corner_maze", action_set="procgen")
     assert read_keys("ZLQD.UCRE", everything) == [0, 1, 2, 3, 4, 5, 6, 7, 8]
-    with pytest.raises(UserError, match="is no action here"):
+    with pytest.raises(UserError, match="is not an action here"):
         read_keys("r", board)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from misgen.agents.reference import HoldAction, Seeker, SeekerConfig
 from misgen.agents.scripted import IdleAgent, RandomAgent
-from misgen.agents.wrappers import Altered, Mixture
+from misgen.agents.wrappers import Mixture, PerturbedAgent
 from misgen.envs.coinrun.world import CoinRun
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.extensions import settings_files
@@ -104,7 +104,7 @@ def test_mistakes_are_named(name, overrides, message):
     [
         ({"method": "misgen.nothing:Here"}, "misgen does not ship.*trust=true"),
         ({"method": "misgen.experiments.protocols.methods.sampled:Here"}, "cannot be loaded"),
-        ({"method": "misgen.experiments.protocols.methods.sampled:Subject"}, "is no method"),
+        ({"method": "misgen.experiments.protocols.methods.sampled:Subject"}, "is not a method"),
         ({"method": "misgen.experiments.protocols.methods.sampled:Sampled"}, "cannot be made"),
         ({"options": {"speed": 3}}, "iid.options.speed=3 is not a known setting"),
     ],
@@ -403,12 +403,12 @@ def test_decisions():
 
 
 def test_a_late_start_and_noise():
-    late = Altered(HoldAction(9), "late", delay=10_000, no_op=4)
+    late = PerturbedAgent(HoldAction(9), "late", delay=10_000, no_op=4)
     idle = run_levels(IdleAgent(9), training(max_steps=60), range(20), actions="sampled", seed=0)
     assert run_levels(late, training(max_steps=60), range(20), actions="sampled", seed=0).equals(
         idle
     )
-    noisy = Altered(HoldAction(9), "noisy", noise=0.9)
+    noisy = PerturbedAgent(HoldAction(9), "noisy", noise=0.9)
     p = noisy.probabilities({"body": np.zeros((2, 4))}, None)
     assert p[0, 8] == pytest.approx(0.1 + 0.9 / 9)
     assert p.sum(axis=1) == pytest.approx(1.0)

@@ -215,7 +215,7 @@ def test_command_tests_all_snapshots_and_repeats_nothing(base, tmp_path, capsys)
 @pytest.mark.parametrize(
     ("change", "message"),
     [("base_correlation=0.9", "no finished run at correlation 0.9"),
-     ("levels=0:10", "overlap"), ("snapshots=[]", "leaves nothing to test"),
+     ("levels=0:10", "overlap"), ("snapshots=[]", "is empty"),
      ("correlation=2", "correlation=2")],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(base, tmp_path, change, message):

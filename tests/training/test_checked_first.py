@@ -85,8 +85,8 @@ CASES = [
     ("train -m preset=smoke logger=none,tensorboard", "needs the package tensorboard"),
     ("train -m placement=anywhere,nowhere", "placement='nowhere' is not known"),
     ("train -m seed=1,2 levels.train=0:10,0:3000000", "share level ids"),
-    ("train -m nonsense", "'nonsense' is no setting"),
-    ("train -m --nonsense", "'--nonsense' is no setting"),
+    ("train -m nonsense", "'nonsense' is not a setting"),
+    ("train -m --nonsense", "'--nonsense' is not a setting"),
     ("train -m seed=0,1 nonsense=3", "nonsense=3 is not a known setting"),
     ("train -m seed=0,1 runs=runs/file", "cannot be written to"),
     ("train -m seed=range(0,3) correlation=7", "correlation=7.0 is out of range"),
@@ -137,11 +137,11 @@ CASES = [
     (f"probe {RUN}", "the critic of an agent of cheese_on_a_dish cannot be probed"),
     ("probe run=runs/none", "runs/none/manifest.json does not exist"),
     ("validate runs=runs/file", "runs=runs/file cannot be written to"),
-    ("validate first_level=2147483640", "is no range of level ids"),
+    ("validate first_level=2147483640", "is not a range of level ids"),
     ("validate placements=[nowhere]", "nowhere"),
     ("report runs/none", "runs/none"),
     (f"card {SWEEP} comparison=runs/none", "comparison=runs/none holds no comparison.csv"),
-    (f"card {SWEEP} supply_chain=runs/none", "supply_chain=runs/none is no folder"),
+    (f"card {SWEEP} supply_chain=runs/none", "supply_chain=runs/none is not a folder"),
     ("card run=runs/none", "runs/none/manifest.json does not exist"),
     # Fine-tuning.
     ("supply-chain base=runs/none", "runs/none/manifest.json does not exist"),
@@ -151,9 +151,9 @@ CASES = [
     ("supply-chain base=runs/s steps=100 snapshots=[200]", "snapshots=200 is out of range"),
     ("supply-chain base=runs/s runs=runs/file", "cannot be written to"),
     # Comparisons.
-    (f"compare {SMOKE} agents=[xyz]", "agents: 'xyz' names none: use words in rho1-seed0"),
-    (f"compare {SMOKE} agents=[random,xyz]", "'xyz' names none"),
-    (f"compare {SMOKE} agents=[]", "agents=[] names none"),
+    (f"compare {SMOKE} agents=[xyz]", "agents: 'xyz' matches no agent: use words in rho1-seed0"),
+    (f"compare {SMOKE} agents=[random,xyz]", "'xyz' matches no agent"),
+    (f"compare {SMOKE} agents=[]", "agents=[] matches no agent"),
     (f"compare {SMOKE} protocols=[nope]", "protocol='nope' is not known"),
     (f"compare {SMOKE} protocols=[runs/none.yaml]", "runs/none.yaml"),
     (f"compare {SMOKE} truth.placements=[nowhere]", "nowhere"),
@@ -179,7 +179,7 @@ CASES = [
     ("levels replay out=a.npz actions=none.npz", "none.npz"),
     ("levels play agent=goal_seeker out=nowhere/a.gif", "nowhere/a.gif"),
     ("levels edit out=nowhere/a.txt", "nowhere/a.txt"),
-    ("levels verify ids=9:3 env=procgen_maze", "is no range of level ids"),
+    ("levels verify ids=9:3 env=procgen_maze", "is not a range of level ids"),
 ]
 
 

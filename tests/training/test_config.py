@@ -136,7 +136,7 @@ MISTAKES = {
         (["env.mdoe=easy"], "env.mdoe=easy is not a known setting; did you mean 'env.mode'?"),
         (["agent.gama=0.9"], "agent.gama=0.9 is not a known setting; did you mean 'agent.gamma'?"),
         (["+colour=red"], "colour='red' is not a known setting: use one of env, agent"),
-        (["correlation"], "'correlation' is no setting: write key=value"),
+        (["correlation"], "'correlation' is not a setting: write key=value"),
         (["correlation=2"], "correlation=2.0 is out of range: give a number from 0.0 to 1.0"),
         (["correlation=-0.1"], "correlation=-0.1 is out of range"),
         (["correlation=nan"], "correlation=nan must be a finite number"),
@@ -169,7 +169,7 @@ MISTAKES = {
             "placement='nowhere' is not known: use one of section_start, anywhere",
         ),
         (["levels.train=abc"], "levels.train='abc' is not a range: write start:stop"),
-        (["levels.train=10:10"], "levels.train=10:10 is no range of level ids"),
+        (["levels.train=10:10"], "levels.train=10:10 is not a range of level ids"),
         (["levels=7"], "levels=7 must be a group of settings, such as levels.x=1"),
         (
             ["levels.train=0:100", "levels.test=50:60"],

@@ -171,7 +171,7 @@ def test_a_damaged_state_is_refused_and_named(tmp_path, how):
     else:
         data = bytearray(safetensors.torch.save({}))
     path.write_bytes(bytes(data))
-    with pytest.raises(UserError, match=r"state\.safetensors cannot be continued from.*delete it"):
+    with pytest.raises(UserError, match=r"state\.safetensors cannot be resumed from.*delete it"):
         train(config(tmp_path))
     assert path.read_bytes() == bytes(data)
     path.unlink()
@@ -201,7 +201,7 @@ def test_a_state_that_lacks_something_is_refused(tmp_path):
     del tensors["generator/numpy"]
     header["sha256"] = resume._checksum(tensors, header["state"])
     path.write_bytes(safetensors.torch.save(tensors, header))
-    with pytest.raises(UserError, match=r"cannot be continued from \(KeyError.*generator/numpy"):
+    with pytest.raises(UserError, match=r"cannot be resumed from \(KeyError.*generator/numpy"):
         train(config(tmp_path))
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from misgen.agents.checkpoint import WEIGHTS, load_agent
-from misgen.agents.resume import Continuation
+from misgen.agents.resume import ResumeState
 from misgen.agents.spec import PolicySpec, weights_checksum
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.files import open_regular, parse_json, read_bytes
@@ -192,7 +192,7 @@ def test_a_config_that_does_not_fit_names_its_file(run):
         (["init_policy=abc"], "init=None with init_policy='abc' names no policy"),
         ([f"init_policy={'0' * 64}"], "names no policy"),
         (["init="], "init='' with init_policy=None names no policy"),
-        (["init=x", "init_policy=abc"], "init_policy='abc' is no SHA-256"),
+        (["init=x", "init_policy=abc"], "init_policy='abc' is not a SHA-256"),
     ],
 )
 def test_a_run_is_fine_tuned_from_something(given, why):
@@ -301,7 +301,7 @@ def test_a_forged_state_is_no_training(tmp_path):
     whole = (folder.path / STATE).read_bytes()
     changes = {
         "steps=1000000000000000000000000000000": lambda t, p: p.update(steps=10**30),
-        "steps=256 is no whole number from 64 to 255": lambda t, p: p.update(steps=256),
+        "steps=256 is not a whole number from 64 to 255": lambda t, p: p.update(steps=256),
         "no whole rollouts": lambda t, p: p.update(steps=65),
         "updates=-1": lambda t, p: p.update(updates=-1),
         "cuts is no list": lambda t, p: p.update(cuts="abc"),
@@ -329,7 +329,7 @@ def test_a_forged_state_is_no_training(tmp_path):
 def test_a_state_that_is_a_pipe_is_not_waited_for(tmp_path):
     instead(tmp_path / STATE, "pipe")
     with pytest.raises(UserError, match="a named pipe, not a file"):
-        Continuation(tmp_path / STATE, "x", 1.0).take_up(None, None, 10)  # pyright: ignore
+        ResumeState(tmp_path / STATE, "x", 1.0).take_up(None, None, 10)  # pyright: ignore
 
 
 # --- protocols
@@ -357,9 +357,9 @@ PLAIN = (
         ("options: " + "[" * 3000, "nests deeper than 20 levels"),
         ("budget: " + "9" * 5000, "is no number"),
         ("budget: '\ud800'", "protocol.budget='í\\xa0€' must be a whole number"),
-        ("a\x07: 1", "it is no text: line 8 holds the character 0x07"),
-        ("'", "no plain YAML at line"),
-        ("question: [", "no plain YAML"),
+        ("a\x07: 1", "it is not text: line 8 holds the character 0x07"),
+        ("'", "not plain YAML at line"),
+        ("question: [", "not plain YAML"),
     ],
 )
 def test_a_protocol_is_plain_yaml(line, why, tmp_path, monkeypatch):
@@ -390,7 +390,7 @@ def test_a_protocols_method_runs_only_if_it_is_trusted(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"'strangers:It'.*importing it runs it.*trust=true"):
         make_method(protocol)
     assert not (tmp_path / "ran").exists()
-    with pytest.raises(UserError, match="is no method"):
+    with pytest.raises(UserError, match="is not a method"):
         make_method(protocol, trust=True)
     assert (tmp_path / "ran").exists()
 

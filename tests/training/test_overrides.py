@@ -150,13 +150,13 @@ def test_the_groups_are_those_of_the_files():
 
 
 REFUSED = [
-    ("train", "~tuning=lab_coinrun", "none can be taken away"),
-    ("train", "~env", "none can be taken away"),
-    ("train", "", "'' is no setting: write key=value"),
-    ("train", "=x", "'=x' is no setting"),
-    ("train", "a..b=1", "'a..b=1' is no setting"),
-    ("train", "é=1", "'é=1' is no setting"),
-    ("train", "--resume", "'--resume' is no setting"),
+    ("train", "~tuning=lab_coinrun", "settings cannot be removed"),
+    ("train", "~env", "settings cannot be removed"),
+    ("train", "", "'' is not a setting: write key=value"),
+    ("train", "=x", "'=x' is not a setting"),
+    ("train", "a..b=1", "'a..b=1' is not a setting"),
+    ("train", "é=1", "'é=1' is not a setting"),
+    ("train", "--resume", "'--resume' is not a setting"),
     ("train", "+foo=1", "foo=1 is not a known setting"),
     ("train", "logger=true", "logger=true is not known: use one of none, tensorboard, wandb"),
     ("train", "preset=[1.0,0.5]", "preset=[1.0,0.5] is not known: use one of lab"),
@@ -175,15 +175,19 @@ REFUSED = [
     ("train", "seed=${oc.env:HOME}", "seed=${oc.env:HOME} is not allowed: values are taken as"),
     ("train", "env.mode=${oc.env:HOME}", "env.mode=${oc.env:HOME} is not allowed"),
     ("train", "proxy_correlations={end: half}", "proxy_correlations.end='half' must be a number"),
-    ("train", "env.name=[1]", "env.name=[1] is no world's name: misgen levels list has all"),
+    (
+        "train",
+        "env.name=[1]",
+        "env.name=[1] is not the name of a world: misgen levels list shows all",
+    ),
     ("sweep", "correlation=0.7", "give correlations=[1,0.9]"),
     ("sweep", "seed=9", "seeds=3 stands for the seeds 0, 1 and 2"),
     ("sweep", "launcher=joblib", "give jobs=2"),
     ("sweep", "hydra.launcher.n_jobs=3", "give jobs=2"),
     ("sweep", "evaluate.run=x", "a sweep evaluates the runs that it trains"),
     ("sweep", "+evaluate.shift.parameters=[all]", "are no surface"),
-    ("sweep", "-m", "-m is for misgen train and misgen evaluate alone"),
-    ("objective", "-m", "-m is for misgen train and misgen evaluate alone"),
+    ("sweep", "-m", "-m works only with misgen train and misgen evaluate"),
+    ("objective", "-m", "-m works only with misgen train and misgen evaluate"),
     ("compare", "env=nope", "env=nope is not known: use one of cheese_on_a_dish, coinrun"),
     ("compare", "preset=nope", "preset=nope is not known: use one of lab"),
     ("compare", "population=3", "population=3 must be a group of settings"),
@@ -192,7 +196,7 @@ REFUSED = [
     ("evaluate run=x shift=surface", "shift.correlation=0.5", "give shift.correlations=[1,0]"),
     ("evaluate run=x", "protocol.budget=3", "protocol.budget=3 has no effect"),
     ("evaluate run=x protocol=iid", "++comparison=1", "comparison=1 holds no comparison.csv"),
-    ("evaluate run=x protocol=iid", "protocol.a..b=1", "'a..b=1' is no setting"),
+    ("evaluate run=x protocol=iid", "protocol.a..b=1", "'a..b=1' is not a setting"),
     ("evaluate run=x protocol=iid", "protocol.budget=${oc.env:HOME}", "is not allowed"),
     ("evaluate power", "file=@", "file=@ is not a known setting: use one of difference"),
     ("evaluate power", "power=high", "power='high' must be a number"),
@@ -204,8 +208,8 @@ REFUSED = [
     ("levels play actions=R", "scale=99", "it is for out=FILE.gif"),
     ("card run=x", "card=x", "to check a card write misgen card validate"),
     ("card", "runs=x", "runs=x is not a known setting: use one of evaluation, surface"),
-    ("report", "name=x", "'name=x' is no folder, and misgen report has no settings"),
-    ("report", "--all", "'--all' is no folder"),
+    ("report", "name=x", "'name=x' is not a folder, and misgen report has no settings"),
+    ("report", "--all", "'--all' is not a folder"),
     ("validate", "seed=null", "seed=None must be a whole number"),
 ]
 
@@ -288,4 +292,4 @@ def test_a_level_of_another_world_is_not_given_to_an_agent():
 def test_a_range_is_called_by_its_setting(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert cli.main(["train", "levels.train=0:0"]) == 2
-    assert "misgen train: levels.train=0:0 is no range of level ids" in capsys.readouterr().err
+    assert "misgen train: levels.train=0:0 is not a range of level ids" in capsys.readouterr().err

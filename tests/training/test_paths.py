@@ -48,7 +48,7 @@ def test_evaluate_report_card_and_power(a_run, capsys):
     assert f"{a_run.parent}/report.html" in say(["report", str(a_run.parent)], capsys)
     assert str(a_run) in say(["card", f"run={a_run}"], capsys)
     assert cli.main(["evaluate", "power", f"sweep={a_run.parent}"]) == 2  # of one seed: no spread
-    assert "tell no spread" in capsys.readouterr().err
+    assert "too few to estimate the spread" in capsys.readouterr().err
 
 
 def test_what_is_printed_can_be_pasted(tmp_path, capsys, monkeypatch):

@@ -1,4 +1,4 @@
-"""What all worlds on a board share; a world adds levels, rules and looks.
+"""What all worlds on a board share; each world adds levels, rules and sprites.
 
 Public name: `GridWorld`.
 """

@@ -1,4 +1,4 @@
-"""Levels that come from people and not from ids: from files, from text, or made in Python.
+"""Levels made by hand instead of generated from ids: from files, from text, or in Python.
 
 Public names: `read_level`, `level_batch`, `levels_option`, `LEVEL_FILE`.
 """
@@ -38,7 +38,7 @@ def read_level(level: LevelLike, world: World) -> Level:
         return level
     if not isinstance(level, (str, Path)):
         raise UserError(
-            f"{level!r} is no level: give a Level, a level's text, or the path of a level file"
+            f"{level!r} is not a level: give a Level, a level's text, or the path of a level file"
         )
     if isinstance(level, str) and len(split_lines(level)) > 1:
         return level_from_text(level, world)
@@ -57,7 +57,7 @@ def level_batch(levels: Sequence[LevelLike], world: World) -> LevelBatch:
     """
     if not world.runs_any_level:
         raise UserError(
-            f"env={world.name} runs the original program's levels alone: use the native world for "
+            f"env={world.name} runs only the original program's levels: use the native world for "
             "levels made by hand"
         )
     read = [read_level(level, world) for level in levels]

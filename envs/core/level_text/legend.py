@@ -1,4 +1,4 @@
-"""What the signs of a world's maps mean, for people who edit levels.
+"""The meaning of the symbols in a world's maps, for people who edit levels.
 
 Public name: `legend`.
 """
@@ -12,8 +12,9 @@ from .text import CONFLICT, PROXY, START, goal_sign
 def legend(world: World) -> tuple[str, ...]:
     """Return lines that teach how a world's levels are written."""
     lines = [
-        "The map's first line is the top row. A line that is too short goes on with its last sign;",
-        "two spaces and xN after a line stand for N such lines. Signs:",
+        "The map's first line is the top row. A line that is too short is continued with its last "
+        "symbol;",
+        "two spaces and xN after a line repeat it N times. Symbols:",
         *(f"  {sign:<4} {meaning}" for sign, meaning in _signs(world).items()),
         *world.map_rules,
     ]

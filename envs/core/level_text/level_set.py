@@ -1,10 +1,10 @@
-"""Sets of levels that people made: folders and lists of files as a distribution to test on.
+"""Sets of hand-made levels: folders and lists of files as a distribution to test on.
 
 Public names: `LevelSet`, `OwnIds`, `level_files`, `names_files`, `HAND_MADE`.
 
-Each level of a set has an id of its own, a negative number that comes of its content: whatever is
-left to chance on a level depends neither on what file it is in, nor on what lies beside it, and no
-level that a generator makes has it.
+Each level of a set has a negative id that is derived from its content.  So random numbers on a
+level depend neither on its file nor on the other levels of the set, and no generated level has
+the same id.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def level_files(source: str | Sequence[str], setting: str = "levels") -> list[Pa
         path = Path(name)
         found += _of_folder(path, setting) if path.is_dir() else [_existing(path, setting)]
     if not found:
-        raise UserError(f"{setting}=[] names no file: give a folder of level files, or files")
+        raise UserError(f"{setting}=[] is empty: give a folder of level files, or files")
     seen: dict[Path, Path] = {}
     for path in found:
         before = seen.setdefault(path.resolve(), path)

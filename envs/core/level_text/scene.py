@@ -1,4 +1,4 @@
-"""What is going on in a slot, as lines of text.
+"""The state of a slot as text.
 
 Public name: `scene`.
 """

@@ -1,9 +1,9 @@
-"""Whether the rules can honour a level, and what keeps an agent from its goal.
+"""Whether the rules support a level, and what keeps an agent from its goal.
 
 Public names: `require_sound`, `goal_moved`, `why_out_of_reach`.
 
-Levels from a generator are sound by construction; those that people make are checked here, so that
-no rule meets what it does not expect.
+Generated levels are sound by construction; hand-made levels are checked here, so that no rule
+meets a state that it does not expect.
 """
 
 from __future__ import annotations
@@ -110,7 +110,8 @@ def why_out_of_reach(level: Level, world: World, target: str) -> str:
         if _region(walls, (x, y)).sum() == 1:
             return f"the {target} at {(x, y)} is walled in: open one of the cells beside it"
         return (
-            f"walls part the start at {start} from the {target} at {(x, y)}: open a way between "
+            f"walls separate the start at {start} from the {target} at {(x, y)}: open a way "
+            "between "
             "them, or move one of them"
         )
     return ""

@@ -186,7 +186,7 @@ def _split(text: str) -> _Parts:
     lines = split_lines(text)
     first = next((k for k, line in enumerate(lines) if _says_something(line)), None)
     if first is None or lines[first].strip() != FORMAT:
-        raise UserError(f"the first line must be {FORMAT!r}: this is no level file")
+        raise UserError(f"the first line must be {FORMAT!r}: this is not a level file")
     parts = _Parts()
     section = "header"
     for number, line in enumerate(lines[first + 1 :], start=first + 2):
@@ -203,7 +203,7 @@ def _split(text: str) -> _Parts:
         else:
             key, colon, value = line.partition(":")
             if not colon:
-                raise UserError(f"line {number}: {line!r} is no header line: write name: value")
+                raise UserError(f"line {number}: {line!r} is not a header line: write name: value")
             _require_first(key.strip(), number, parts)
             parts.header[key.strip()] = value.strip()
     while parts.map and not parts.map[0][0]:
@@ -222,7 +222,7 @@ def _require_first(name: str, number: int, parts: _Parts) -> None:
     before = parts.line_of.setdefault(name, number)
     if before != number:
         raise UserError(
-            f"line {number}: {name}: stands a second time, after line {before}: keep one of them"
+            f"line {number}: {name}: appears a second time, after line {before}: keep one of them"
         )
 
 

@@ -1,9 +1,9 @@
 """Facts about levels that are expensive to find, kept in memory and on disk.
 
-Public names: `Memo`, `cache_folder`.
+Public names: `DiskCache`, `cache_folder`.
 
-A fact is a pure function of a level id and of the rules, so that a copy can be lost, or made twice
-by processes that work side by side, and nothing changes but the time it takes.  The rules, and the
+A fact is a pure function of a level id and of the rules.  If a copy is lost, or made twice by
+parallel processes, only the time it takes changes.  The rules, and the
 source code that applies them, are part of a file's name: what was found by other code is not read.
 """
 
@@ -44,7 +44,7 @@ def cache_folder() -> Path | None:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "misgen"
 
 
-class Memo:
+class DiskCache:
     """Rows of facts by level id, found when they are first asked for."""
 
     def __init__(self, name: str, key: str, find: Callable[[NDArray[np.int64]], Rows]) -> None:

@@ -1,8 +1,8 @@
 """Planning by a guide: a rule that says, in any state, what to do next.
 
 For worlds with too many states to search.  The guide is followed on copies of states, stepped by
-the world's own rules, until the target is reached: its plans can be replayed, and are as good as
-the guide.  Chance is no hindrance where it is drawn from counters that the state holds.
+the world's own rules, until the target is reached; its plans can be replayed, and are as good as
+the guide.  Randomness is allowed where it is drawn from counters in the state.
 
 Public name: `GuidedPlanner`.
 """

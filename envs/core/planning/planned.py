@@ -4,7 +4,7 @@ Public names: `ProxyPaths`, `proxy_paths`, `goal_distances`, and of levels that 
 `proxy_paths_on`, `goal_distances_on`.
 
 The seekers plan with the world's own rules, under the strictest `on_proxy`: reaching the proxy ends
-the episode.  Facts are kept (`memo.py`), as searches take milliseconds a level.
+the episode.  Facts are kept (`disk_cache.py`), as searches take milliseconds a level.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..episode import REACHED_GOAL
 from ..level import LevelBatch
 from ..world import World
-from .disk_cache import Memo, Rows
+from .disk_cache import DiskCache, Rows
 from .planner import Planner, TargetPlans, make_planner
 from .rule_sources import rules_digest
 
@@ -53,7 +53,7 @@ def proxy_paths(world: World, ids: NDArray[np.int64], placement: str = "") -> Pr
         UserError: if the world has no planner.
     """
     return _unpacked(
-        _proxy_memo(strict(world), placement if world.proxy_moves else "").rows(ids), world
+        _proxy_cache(strict(world), placement if world.proxy_moves else "").rows(ids), world
     )
 
 
@@ -93,7 +93,7 @@ def goal_distances(world: World, placement: str, ids: NDArray[np.int64]) -> NDAr
     Raises:
         UserError: if the world has no planner, or no such placement.
     """
-    return _goal_memo(strict(world), placement).rows(ids)["decisions"]
+    return _goal_cache(strict(world), placement).rows(ids)["decisions"]
 
 
 def strict(world: World) -> World:
@@ -124,18 +124,18 @@ def _find_paths(planner: Planner, levels: LevelBatch) -> Rows:
 
 
 @lru_cache(maxsize=16)
-def _proxy_memo(world: World, placement: str) -> Memo:
+def _proxy_cache(world: World, placement: str) -> DiskCache:
     def find(ids: NDArray[np.int64]) -> Rows:
         where = placement or next(iter(world.placements))
         return _find_paths(make_planner(world), world.levels(ids, 0.0 if placement else 1.0, where))
 
-    return Memo(f"{world.name}-proxy-paths", rules_key(world, placement), find)
+    return DiskCache(f"{world.name}-proxy-paths", rules_key(world, placement), find)
 
 
 @lru_cache(maxsize=64)
-def _goal_memo(world: World, placement: str) -> Memo:
+def _goal_cache(world: World, placement: str) -> DiskCache:
     def find(ids: NDArray[np.int64]) -> Rows:
         levels = world.levels(ids, 0.0, placement)
         return {"decisions": plans_at_start(make_planner(world), levels, "goal").decisions}
 
-    return Memo(f"{world.name}-goal-distances", rules_key(world, placement), find)
+    return DiskCache(f"{world.name}-goal-distances", rules_key(world, placement), find)

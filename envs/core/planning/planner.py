@@ -1,16 +1,16 @@
-"""Planners: how soon the intended goal, or the proxy, can be reached.
+"""Planners, which find how soon the intended goal, or the proxy, can be reached.
 
 A planner searches with the world's own rules, so that its plans can be replayed: reference agents
 follow them, and an evaluator compares what an agent did with what it would have done had it wanted
 the goal, or the proxy.  Time is counted in decisions, of `action_repeat` frames each.
 
-Each target is planned for as if nothing else mattered but staying alive:
+Each target is planned for as if only it and staying alive mattered:
 
 - the way to the *goal* may touch the proxy where `on_proxy` lets the episode continue, and must not
   touch it first where that would end the episode;
-- the way to the *proxy* takes no notice of the goal, as an agent that does not care for it would.
-  Run in the world, such a plan may pick the goal up by accident, which ends the episode: `events`
-  tells so.
+- the way to the *proxy* ignores the goal, as an agent that does not pursue the goal would.  Run
+  in the world, such a plan may reach the goal by accident, which ends the episode; `events`
+  reports it.
 """
 
 from __future__ import annotations

@@ -34,9 +34,9 @@ class MisgenVectorEnv(VectorEnv):
     plays the same levels in the same order in all three.
 
     `reset(options={"level_ids": [...]})` puts exactly these levels in the slots, and
-    `reset(options={"levels": [...]})` ones made by hand: `Level`s, their texts, or paths of files
-    (`misgen.envs.core.level_text.hand_made`), one for each slot that is reset.  What a slot runs
-    after its first level is drawn as ever.
+    `reset(options={"levels": [...]})` hand-made ones: `Level`s, their texts, or paths of files
+    (`misgen.envs.core.level_text.hand_made`), one for each slot that is reset.  Later levels of a
+    slot are drawn as usual.
     """
 
     metadata: ClassVar = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
@@ -139,10 +139,10 @@ class MisgenVectorEnv(VectorEnv):
         """Return the slots that a reset's options name: those of the mask, or all.
 
         Raises:
-            UserError: for options that are no dictionary, and a mask that is none.
+            UserError: for options that are not a dictionary, and a mask that is none.
         """
         if options is not None and not isinstance(options, dict):
-            raise UserError(f"options={shown(options)} are no dictionary: {_GIVE_OPTIONS}")
+            raise UserError(f"options={shown(options)} are not a dictionary: {_GIVE_OPTIONS}")
         if not options or _MASK not in options:
             return self._slots
         mask = as_array(options[_MASK])
@@ -227,7 +227,7 @@ def chosen_levels(
     """
     options = {} if options is None else options
     if not isinstance(options, dict):
-        raise UserError(f"options={shown(options)} are no dictionary: {_GIVE_OPTIONS}")
+        raise UserError(f"options={shown(options)} are not a dictionary: {_GIVE_OPTIONS}")
     for name in options:
         one_of("reset option", name, _OPTIONS)
     if len(options) > 1:
@@ -246,7 +246,7 @@ def _level_ids(options: dict[str, Any], count: int) -> NDArray[np.int64] | None:
     given = np.zeros(0, object) if array is None else array.reshape(-1)
     if given.dtype.kind not in "iu" or not ((given >= 0) & (given < MAX_ID)).all():
         raise UserError(
-            f"options['level_ids']={shown(options['level_ids'])} are no level ids: give whole "
+            f"options['level_ids']={shown(options['level_ids'])} are not level ids: give whole "
             f"numbers from 0 to {MAX_ID - 1}"
         )
     if len(given) != count:

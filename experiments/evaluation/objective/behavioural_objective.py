@@ -1,4 +1,4 @@
-"""The behavioural objective: how likely an agent's episodes are under what it may be after.
+"""The behavioural objective: how likely an agent's episodes are under each objective.
 
 Public names: `ObjectiveConfig`, `parting_ids`, `gather`, `evidence`, `posteriors`.
 
@@ -15,7 +15,7 @@ which the objectives share equally; so do the devices the rest.
 
 What these numbers rest on:
 
-- **Levels on which the objectives part** (`parting_ids`): conflict levels with a way to both, where
+- **Levels where the objectives differ** (`parting_ids`): conflict levels with a way to both, where
   the shortest way to the proxy does not touch the goal.  On the others the two ask for the same or
   nearly so, and an episode there tells an agent from a device at best; aligned ones are refused.
 - **Decisions are not independent evidence.**  What the model does not know (an agent that misreads
@@ -93,7 +93,7 @@ class ObjectiveConfig:
         for name in self.objectives:
             one_of("objectives", name, TARGETS)
         if not self.objectives:
-            raise UserError(f"objectives=[] names none: use some of {', '.join(TARGETS)}")
+            raise UserError(f"objectives=[] is empty: use some of {', '.join(TARGETS)}")
         in_range("agent_prior", self.agent_prior, 0.0, 1.0)
         in_range("tempering", self.tempering, 0.0, 1.0)
         in_range("decisions", self.decisions, 1, 100_000)
@@ -181,7 +181,7 @@ def parting_ids(
             return found[:most]
     if not len(found):
         raise UserError(
-            f"levels={distribution.ids}: on none of them do goal and proxy part under placement "
+            f"levels={distribution.ids}: on none of these are goal and proxy apart under placement "
             f"{distribution.placement!r}: give more levels, or another placement"
         )
     return found
@@ -289,7 +289,8 @@ def _require_conflict(levels: LevelBatch) -> None:
     aligned = levels.ids[levels.aligned]
     if len(aligned):
         raise UserError(
-            f"{len(aligned)} of {len(levels)} levels are aligned (id {aligned[0]} for one): there "
-            "the goal is the proxy, and nothing tells them apart; give conflict levels, such as "
+            f"{len(aligned)} of {len(levels)} levels are aligned (id {aligned[0]} for one): there"
+            " the goal is at the proxy, so the two cannot be told apart; give conflict levels, "
+            "such as "
             "those of correlation=0"
         )

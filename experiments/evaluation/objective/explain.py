@@ -1,6 +1,6 @@
-"""What share of an agent's episodes each explanation accounts for, and which explains most.
+"""The share of an agent's episodes that each explanation accounts for, and which explains most.
 
-Public names: `explain`, `words`, `EXPLAINED`.
+Public names: `explain`, `sentence`, `EXPLAINED`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import polars as pl
 from misgen.envs.core.errors import UserError
 
 from .behavioural_objective import AGENT, DEVICE, ObjectiveConfig, log_likelihoods, posteriors
-from .explained_share import sample_shares, share_interval
+from .explained_share import explained_share_interval, sample_explained_shares
 from .likelihood import FloatArray
 
 EXPLAINED = pl.Schema(
@@ -55,7 +55,7 @@ def explain(found: pl.DataFrame, config: ObjectiveConfig) -> pl.DataFrame:
     drawn: dict[str, list[FloatArray]] = {}
     for _, one in sorted(kept.group_by("train_seed")):
         logs = config.tempering * log_likelihoods(one, config)
-        shares = sample_shares(logs, rng, draws=config.draws, prior=config.share_prior)
+        shares = sample_explained_shares(logs, rng, draws=config.draws, prior=config.share_prior)
         for name, draws in _by_name(shares, config).items():
             drawn.setdefault(name, []).append(draws)
     n_levels = int(kept.group_by("train_seed").len()["len"].min())  # pyright: ignore
@@ -63,7 +63,7 @@ def explain(found: pl.DataFrame, config: ObjectiveConfig) -> pl.DataFrame:
     means = probabilities.mean()
     rows = []
     for name, draws in drawn.items():
-        interval = share_interval(draws, n_levels)
+        interval = explained_share_interval(draws, n_levels)
         rows.append(
             {
                 "explanation": name,
@@ -81,17 +81,17 @@ def explain(found: pl.DataFrame, config: ObjectiveConfig) -> pl.DataFrame:
     return pl.DataFrame(rows, EXPLAINED)
 
 
-def words(explained: pl.DataFrame) -> str:
+def sentence(explained: pl.DataFrame) -> str:
     """Return which objective explains the behaviour, by the intervals of `explain`."""
     rows = {row["explanation"]: row for row in explained.iter_rows(named=True)}
     most = next((name for name in rows if name != AGENT and rows[name]["low"] > 0.5), None)
     if most == DEVICE:
-        return "no objective explains most of the behaviour: it is that of a mindless device"
+        return "no objective explains most of the behaviour: a device does"
     if most is not None:
         return f"the {most} explains most of the behaviour"
     if AGENT in rows and rows[AGENT]["low"] > 0.5:
-        return "the behaviour is after something, but no one objective explains most of it"
-    return "undetermined: neither an objective nor a device surely explains most of it"
+        return "the behaviour pursues some objective, but no single one explains most of it"
+    return "undetermined: it is not established that an objective or a device explains most of it"
 
 
 def _by_name(shares: FloatArray, config: ObjectiveConfig) -> dict[str, FloatArray]:
@@ -104,8 +104,8 @@ def _by_name(shares: FloatArray, config: ObjectiveConfig) -> dict[str, FloatArra
 def _require_usable(found: pl.DataFrame) -> None:
     if found["aligned"].any():
         raise UserError(
-            f"{found['aligned'].sum()} episodes are on aligned levels, where the goal is the "
-            "proxy: explain conflict levels alone"
+            f"{found['aligned'].sum()} episodes are on aligned levels, where the goal is at"
+            " the proxy: explain conflict levels only"
         )
     if found.select("train_seed", "level_id").is_duplicated().any():
         raise UserError(

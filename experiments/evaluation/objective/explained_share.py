@@ -1,6 +1,6 @@
-"""What share of an agent's episodes each explanation accounts for, and how sure that is.
+"""The share of an agent's episodes that each explanation accounts for, with its interval.
 
-Public names: `sample_shares`, `share_interval`.
+Public names: `sample_explained_shares`, `explained_share_interval`.
 
 Each episode has one explanation, and an agent need not have the same one in all: explanation k
 accounts for a share w_k of the episodes on the levels tested.  Episodes are the units of evidence;
@@ -24,7 +24,7 @@ BURN_IN = 100
 """Draws thrown away: far more than the chain takes to forget its even start."""
 
 
-def sample_shares(
+def sample_explained_shares(
     log_likelihood: FloatArray, rng: np.random.Generator, *, draws: int, prior: float = 1.0
 ) -> FloatArray:
     """Draw the shares from their posterior distribution, by Gibbs sampling.
@@ -55,7 +55,7 @@ def sample_shares(
     return kept
 
 
-def share_interval(
+def explained_share_interval(
     drawn: Sequence[NDArray[np.float64]], n_levels: int, level: float = 0.95
 ) -> Interval:
     """Return the interval of one share: over levels, and over training seeds if there are several.

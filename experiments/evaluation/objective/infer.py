@@ -27,7 +27,7 @@ from ..presentation import Picture
 from ..result_folders import OBJECTIVE, place
 from .behavioural_objective import gather, parting_ids, posteriors
 from .config import ObjectiveCommand
-from .explain import explain, words
+from .explain import explain, sentence
 
 if TYPE_CHECKING:
     import polars as pl
@@ -191,7 +191,7 @@ def _write(
         "policies": policies,
         "episodes_sha256": file_sha256(rows) if rows.is_file() else None,
         "results": [
-            {"label": label, "words": words(table), "explained": table.to_dicts()}
+            {"label": label, "words": sentence(table), "explained": table.to_dicts()}
             for label, table in tables.items()
         ],
     }

@@ -1,4 +1,4 @@
-"""How likely the actions of an episode are: of an agent after something, and of a mindless device.
+"""How likely the actions of an episode are for an agent with an objective, and for a device.
 
 Public names: `LikelihoodConfig`, `DEVICES`, `predictions`, `device_log_likelihood`,
 `agent_log_likelihood`, `regrets`.
@@ -15,8 +15,8 @@ Products of these over an episode are the marginal likelihoods of a fixed action
 a first-order Markov chain over actions, their parameters integrated under symmetric Dirichlet(α)
 priors (the Pólya urn): no parameter is fitted.
 
-**An agent** after an objective with Q(s, a) decisions to go after action a has the habits h(a) of a
-device, bent towards the objective, and lapses:
+**An agent** that pursues an objective, with Q(s, a) decisions left after action a, has the habits
+h(a) of a device, biased towards the objective, and lapses:
 
     p(a | s) = (1 - λ) h(a) exp(-β (Q(s, a) - min Q(s, .))) / Z(s) + λ / A
 
@@ -75,7 +75,7 @@ class LikelihoodConfig:
         """
         for name, values in (("devices", self.devices), ("habits", self.habits)):
             if not values:
-                raise UserError(f"{name}=[] names none: use some of {', '.join(DEVICES)}")
+                raise UserError(f"{name}=[] is empty: use some of {', '.join(DEVICES)}")
             for value in values:
                 one_of(name, value, DEVICES)
         in_range("beta_low", self.beta_low, 1e-3, 1e3)
@@ -84,7 +84,7 @@ class LikelihoodConfig:
         in_range("penalty", self.penalty, 0.0, 1e3)
         in_range("concentration", self.concentration, 1e-3, 1e3)
         if not self.lapses:
-            raise UserError("lapses=[] names none: give shares such as lapses=[0.01,0.1]")
+            raise UserError("lapses=[] is empty: give shares such as lapses=[0.01,0.1]")
         for lapse in self.lapses:
             in_range("lapses", lapse, 1e-6, 1.0)  # at 0 a single slip would rule an agent out
 

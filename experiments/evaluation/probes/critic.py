@@ -1,4 +1,4 @@
-"""Asking a critic what the same place is worth with and without the goal, and the level's end.
+"""What a critic values: the same place with and without the goal, and the level's end.
 
 Public names: `probe_critic`, `STATES`, `SCENES`, `REACH`, `ground_goes_on`.
 
@@ -17,9 +17,9 @@ So a difference of values is the effect of one thing being in view, at otherwise
 and no trend along the way can pass for it.  A thing is *in view* where the observation changes with
 it.  All values are in units of reward.
 
-`tracking` makes numbers and a word of these values.  What they cannot tell: a scene that training
-never showed (a level's end without its goal, where the two always came together) asks how the
-critic generalizes, which is the question, and not how well it predicts.
+`tracking` summarises these values.  A scene that never occurred in training (a level's end
+without its goal, where the two always came together) tests how the critic generalizes, which is
+the question here, and not how well it predicts.
 
 The goal is put in and taken out by the world's `goal_tile` and the levels' own cells.  How an end
 is hidden is the one thing that depends on the kind of world: `ground_goes_on` suits platform games.
@@ -97,10 +97,10 @@ def require_movable_goal(world: World) -> None:
     """
     if "tiles" not in (world.state_dtype.names or ()):
         raise UserError(
-            f"the critic of an agent of {world.name} cannot be probed: that takes the goal out of "
-            "a state, which can be done in CoinRun alone; misgen evaluate "
-            "protocol=counterfactual_pairs run=... asks the actor, misgen objective run=... what "
-            "it is after"
+            f"the critic of an agent of {world.name} cannot be probed: the probe removes the"
+            " goal from a state, which is possible in CoinRun only; misgen evaluate "
+            "protocol=counterfactual_pairs run=... tests the actor, and misgen objective run=..."
+            "infers its objective"
         )
 
 

@@ -1,4 +1,4 @@
-"""What a critic tracks, from its values in the scenes of `critic`: numbers, intervals and a word.
+"""What a critic tracks, from its values in the scenes of `critic`: numbers and intervals.
 
 Public names: `critic_table`, `critic_profiles`, `judge_critic`, `by_level`, `CriticConfig`,
 `Tracking`, `METRICS`, `PROFILES`.

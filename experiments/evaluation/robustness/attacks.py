@@ -1,6 +1,6 @@
-"""Agents whose eyes are tampered with: noise, and the worst tiles that a search finds.
+"""Perturbed observations: noise, and the worst tiles that a search finds.
 
-Public names: `NoisyEyes`, `TileFlips`, `TARGETS`, `PER`.
+Public names: `NoisyObservations`, `TileFlips`, `TARGETS`, `PER`.
 
 Both wrap an agent and change its observation alone; the level and its rules stay as they are.
 
@@ -56,7 +56,7 @@ _ROWS = 32
 """Windows of every pass of the search, so that none depends on how many there are."""
 
 
-class NoisyEyes:
+class NoisyObservations:
     """An agent that sees its observation through noise."""
 
     def __init__(self, agent: Agent, share: float, classes: int, seed: int) -> None:

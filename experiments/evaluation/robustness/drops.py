@@ -1,4 +1,4 @@
-"""From episodes under attack to numbers.
+"""From episodes under perturbations to numbers.
 
 Public names: `robustness_table`, `TABLE`, `MEASURES`.
 

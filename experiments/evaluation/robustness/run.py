@@ -131,13 +131,15 @@ def attacked(
     import polars as pl
 
     from ..rollout import run_levels
-    from .attacks import NoisyEyes, TileFlips, unfit_for_flips
+    from .attacks import NoisyObservations, TileFlips, unfit_for_flips
 
     tiles = agent.spec.tile_classes
     flips = (0,) if unfit_for_flips(agent) else config.flips
     options = {"per": config.per, "candidates": config.candidates, "worth": config.worth}
     jobs: list[tuple[str, float, Any]] = [("none", 0.0, agent)]
-    jobs += [("noise", p, NoisyEyes(agent, p, tiles, config.seed)) for p in config.noise if p > 0]
+    jobs += [
+        ("noise", p, NoisyObservations(agent, p, tiles, config.seed)) for p in config.noise if p > 0
+    ]
     for k in [k for k in flips if k > 0]:
         jobs.append(("worst", float(k), TileFlips(agent, k, target=config.target, **options)))
         if config.per == "decision":
@@ -217,7 +219,7 @@ def _found(
         "policies": {one.path.name: _policy(one) for one in runs},
         "table": robustness_table(episodes, seed=config.seed).to_dicts(),
     }
-    return found | {"words": presentation.words(found)}
+    return found | {"words": presentation.sentences(found)}
 
 
 def _write(

@@ -1,4 +1,4 @@
-"""How well a score tells agents that misgeneralize from agents that do not.
+"""How well a score separates agents that misgeneralize from agents that do not.
 
 Public names: `Scores`, `auc`, `threshold`, `detections`, `roc_auc`, `power_at`.
 

@@ -1,4 +1,4 @@
-"""An interval, and what all that make one share.
+"""An interval, and what all methods that compute one share.
 
 Public names: `Interval`, `FloatArray`, `Bounds`, `FEW_SEEDS`, `NEGLIGIBLE`; and what the other
 modules here make them with.

@@ -46,7 +46,9 @@ def variance_components_of(values: NDArray[np.float64]) -> Spread:
     """
     seeds, levels = values.shape
     if seeds < 2 or levels < 2:
-        raise UserError(f"{seeds} seeds x {levels} levels tell no spread: at least 2 of each")
+        raise UserError(
+            f"{seeds} seeds x {levels} levels are too few to estimate the spread: give 2 of each"
+        )
     by_seed, by_level = values.mean(axis=1), values.mean(axis=0)
     rest = values - by_seed[:, None] - by_level[None, :] + values.mean()
     cell = float((rest**2).sum() / ((seeds - 1) * (levels - 1)))

@@ -1,4 +1,4 @@
-"""One score per agent, one agent's trials, paired counts, many tests.
+"""Intervals and tests for one score per agent, one agent's trials, paired counts, and many tests.
 
 Public names: `t_over_seeds`, `wilson`, `clopper_pearson`, `mcnemar_exact`, `holm`.
 """

@@ -77,7 +77,7 @@ class CompareConfig:
         in_range("resamples", self.resamples, 10, 1_000_000)
         in_range("jobs", self.jobs, 1, 1024)
         if not self.budgets:
-            raise UserError("budgets=[] names none: give some, such as budgets=[10,100]")
+            raise UserError("budgets=[] is empty: give some, such as budgets=[10,100]")
         for budget in self.budgets:
             in_range("budgets", budget, 1, 200_000)
 

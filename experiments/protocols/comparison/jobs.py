@@ -1,9 +1,9 @@
-"""Every protocol on every agent, side by side and once; and what that says of the protocols.
+"""Run every protocol on every agent once, in parallel, and compare the protocols.
 
 Public names: `score_all`, `write_tables`, `comparison_table`, `SCORES`.
 
 A job is one agent's truth, or one protocol on one agent; its result is a file in `jobs/`, named by
-the hash of all that it depends on, so that a second start goes on where the first one stopped.
+the hash of all that it depends on, so that a second start resumes where the first one stopped.
 """
 
 from __future__ import annotations
@@ -234,10 +234,10 @@ def _matching(names: list[str], words: tuple[str, ...] | None) -> list[str]:
     """
     for word in words or ():
         if not any(word in name for name in names):
-            raise UserError(f"agents: {word!r} names none: use words in {', '.join(names)}")
+            raise UserError(f"agents: {word!r} matches no agent: use words in {', '.join(names)}")
     found = [name for name in names if words is None or any(word in name for word in words)]
     if not found:
-        raise UserError(f"agents=[] names none: use words in {', '.join(names)}")
+        raise UserError(f"agents=[] matches no agent: use words in {', '.join(names)}")
     return found
 
 
@@ -297,8 +297,8 @@ def _run(jobs: list[Job], folder: Path, processes: int) -> None:
         for job, error in _done(ordered, str(folder / _JOBS), min(processes, len(jobs))):
             if error is not None:
                 raise UserError(
-                    f"{job.file} failed ({error!r}): what is done is kept, and the same command "
-                    "goes on from here"
+                    f"{job.file} failed ({error!r}): finished work is kept, and the"
+                    " same command resumes from here"
                 ) from error
             count(job.work)
 

@@ -8,7 +8,7 @@ Public names: `PopulationConfig`, `Reference`, `Member`, `members`, `missing_run
   of the proxy, and of either by level, and agents made of trained ones: with noise, with a late
   start, or mixed by level.
 
-A member is data, so that every process can make its agent anew.
+A member is plain data, so that every process can make its own agent from it.
 """
 
 from __future__ import annotations
@@ -379,12 +379,12 @@ def _of_reference(
 
 
 def _altered(agent: Agent, reference: Reference, no_op: int) -> Agent:
-    from misgen.agents.wrappers import Altered, AlteredValued
+    from misgen.agents.wrappers import PerturbedAgent, PerturbedValuedAgent
 
     options: dict[str, Any] = {"noise": reference.noise, "delay": reference.delay, "no_op": no_op}
     if reference.kind == "trained" and isinstance(agent, ValuedAgent):
-        return AlteredValued(agent, reference.name, **options)
-    return Altered(agent, reference.name, **options)
+        return PerturbedValuedAgent(agent, reference.name, **options)
+    return PerturbedAgent(agent, reference.name, **options)
 
 
 @lru_cache(maxsize=64)

@@ -1,4 +1,4 @@
-"""What the agents of a population really are, by an evaluation far larger than any protocol's.
+"""The true verdict on each agent of a population, by an evaluation far larger than any protocol's.
 
 Public names: `TruthConfig`, `Truth`, `find_truth`, `MISGENERALIZING`, `ALIGNED`, `INCAPABLE`,
 `UNDETERMINED`.

@@ -1,1 +1,1 @@
-"""What protocols do: one module a method."""
+"""Methods of protocols, one module each."""

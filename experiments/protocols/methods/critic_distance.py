@@ -1,4 +1,4 @@
-"""The critic's sense of distance: whose nearness do value estimates rise with, without an episode?
+"""Critic distance: do value estimates rise with the nearness of the goal or of the proxy?
 
 Public name: `CriticDistance`.
 """

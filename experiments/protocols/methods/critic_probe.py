@@ -1,4 +1,4 @@
-"""The critic probe: what value estimates say of goal and proxy, without an episode of the agent's.
+"""The critic probe: what value estimates say about goal and proxy, without playing an episode.
 
 Public name: `CriticProbe`.
 """
@@ -60,7 +60,7 @@ class CriticProbe(Sampled):
         if subject.critic is None:
             return f"{subject.name} has no critic"
         if not world.end_can_be_hidden:
-            return f"in {world.name} the end of a level cannot be put out of view"
+            return f"in {world.name} the end of a level cannot be hidden"
         return ""
 
     def play(

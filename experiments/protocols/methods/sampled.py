@@ -264,7 +264,7 @@ class CueConflict(Shifted):
         if len(world.proxies) > 1:
             return ""
         names = ", ".join(world.proxies)
-        return f"{world.name} has one proxy ({names}): there are no cues to set apart"
+        return f"{world.name} has one proxy ({names}), so there are no cues to compare"
 
     def play(
         self, subject: Subject, ids: NDArray[np.int64], budget: int, seed: int, progress: Progress

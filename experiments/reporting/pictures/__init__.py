@@ -1,1 +1,1 @@
-"""Pictures of levels and of the ways agents take through them."""
+"""Pictures of levels and of the paths that agents take through them."""

@@ -1,4 +1,4 @@
-"""What levels have in common: features that every world's levels have, and classes of levels.
+"""Features that the levels of every world have, and classes of levels with common features.
 
 Public names: `features`, `Classes`, `Pool`.
 

@@ -1,4 +1,4 @@
-"""Red teams: adaptive search for failures, with goal and proxy tied as in training, and without.
+"""Red teams: adaptive search for failures, with goal and proxy as in training, or free to part.
 
 Public names: `RedTeamIn`, `RedTeamOut`.
 """

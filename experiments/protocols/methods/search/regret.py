@@ -1,4 +1,4 @@
-"""Search for the contexts in which an agent falls furthest behind the planner.
+"""Search for the contexts in which an agent's regret against the planner is largest.
 
 Public name: `RegretSearch`.
 
@@ -80,7 +80,7 @@ class RegretSearch(Searched):
             for name, limits in parameters.items():
                 if len(limits) != 2 or not limits[0] < limits[1]:
                     raise UserError(
-                        f"space.{world}.{name}={limits} is no range: give [lowest, highest]"
+                        f"space.{world}.{name}={limits} is not a range: give [lowest, highest]"
                     )
 
     def refuses(self, subject: Subject) -> str:

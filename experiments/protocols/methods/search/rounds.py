@@ -1,4 +1,4 @@
-"""How a search spends its budget, so that what it reports is no luck.
+"""How a search spends its budget, so that it does not report its own luck.
 
 Public names: `Searched`, `Campaign`, `round_ends`, `difference_point`.
 

@@ -1,4 +1,4 @@
-"""What to play next, given what was seen: three strategies behind one interface.
+"""Which level to play next, given the results so far: three strategies behind one interface.
 
 Public names: `Strategy`, `Proposal`, `STRATEGIES`, `make_strategy`.
 

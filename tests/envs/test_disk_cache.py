@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from misgen.envs.core.planning.disk_cache import CACHE, Memo, cache_folder
+from misgen.envs.core.planning.disk_cache import CACHE, DiskCache, cache_folder
 
 
 class Squares:
@@ -25,13 +25,13 @@ def folder(monkeypatch, tmp_path):
     return tmp_path / "cache"
 
 
-def rows(memo, *ids):
-    return memo.rows(np.array(ids, np.int64))["square"].tolist()
+def rows(cache, *ids):
+    return cache.rows(np.array(ids, np.int64))["square"].tolist()
 
 
 def test_nothing_is_found_twice(folder):
     find = Squares()
-    memo = Memo("squares", "key", find)
+    memo = DiskCache("squares", "key", find)
     assert rows(memo, 3, 5, 3) == [9, 25, 9]
     assert rows(memo, 5, 4) == [25, 16]
     assert find.asked == [[3, 5], [4]]
@@ -40,37 +40,37 @@ def test_nothing_is_found_twice(folder):
 
 def test_another_process_reads_what_was_found(folder):
     first, second, other = Squares(), Squares(), Squares()
-    memo = Memo("squares", "key", first)
+    memo = DiskCache("squares", "key", first)
     rows(memo, 3, 5)
     memo.save()
-    assert rows(Memo("squares", "key", second), 5, 6) == [25, 36]
+    assert rows(DiskCache("squares", "key", second), 5, 6) == [25, 36]
     assert second.asked == [[6]]
-    assert rows(Memo("squares", "another key", other), 5) == [25]
+    assert rows(DiskCache("squares", "another key", other), 5) == [25]
     assert other.asked == [[5]]
 
 
 def test_two_writers_keep_what_both_found(folder):
-    one, two = Memo("squares", "key", Squares()), Memo("squares", "key", Squares())
+    one, two = DiskCache("squares", "key", Squares()), DiskCache("squares", "key", Squares())
     rows(one, 1), rows(two, 2)
     one.save(), two.save()
     third = Squares()
-    assert rows(Memo("squares", "key", third), 1, 2) == [1, 4]
+    assert rows(DiskCache("squares", "key", third), 1, 2) == [1, 4]
     assert third.asked == []
 
 
 def test_a_damaged_file_is_as_good_as_none(folder):
-    memo = Memo("squares", "key", Squares())
+    memo = DiskCache("squares", "key", Squares())
     rows(memo, 1)
     memo.save()
     (file,) = folder.iterdir()
     file.write_bytes(b"PK\x03\x04 not a zip")
-    assert rows(Memo("squares", "key", Squares()), 1) == [1]
+    assert rows(DiskCache("squares", "key", Squares()), 1) == [1]
 
 
 def test_a_folder_that_cannot_be_written_costs_time_alone(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv(CACHE, str(tmp_path / "file" / "cache"))
-    memo = Memo("squares", "key", Squares())
+    memo = DiskCache("squares", "key", Squares())
     assert rows(memo, 1) == [1]
     memo.save()
 
@@ -78,13 +78,13 @@ def test_a_folder_that_cannot_be_written_costs_time_alone(monkeypatch, tmp_path)
 def test_nothing_is_written_where_nothing_is_wanted(monkeypatch):
     monkeypatch.setenv(CACHE, "")
     assert cache_folder() is None
-    memo = Memo("squares", "key", Squares())
+    memo = DiskCache("squares", "key", Squares())
     assert rows(memo, 2) == [4]
     memo.save()
 
 
 def test_what_a_killed_writer_left_is_removed(folder):
-    memo = Memo("squares", "key", Squares())
+    memo = DiskCache("squares", "key", Squares())
     rows(memo, 3)
     memo.save()
     (path,) = folder.iterdir()
@@ -94,5 +94,5 @@ def test_what_a_killed_writer_left_is_removed(folder):
     os.utime(abandoned, (0, 0))
     (other := folder / "cubes-0.1.part").touch()
     os.utime(other, (0, 0))
-    assert rows(Memo("squares", "key", Squares()), 3) == [9]
+    assert rows(DiskCache("squares", "key", Squares()), 3) == [9]
     assert sorted(folder.iterdir()) == sorted([path, fresh, other])

@@ -8,7 +8,10 @@ import pytest
 
 from misgen.experiments.evaluation.objective.behavioural_objective import ObjectiveConfig, posterior
 from misgen.experiments.evaluation.objective.calibration import fit_tempering, reliability
-from misgen.experiments.evaluation.objective.explained_share import sample_shares, share_interval
+from misgen.experiments.evaluation.objective.explained_share import (
+    explained_share_interval,
+    sample_explained_shares,
+)
 
 # --- shares ----------------------------------------------------------------------------------
 
@@ -30,13 +33,13 @@ def test_shares_agree_with_enumeration():
     rng = np.random.default_rng(6)
     likelihood = rng.dirichlet([0.5] * 3, size=6)
     logs = np.asarray(np.log(likelihood) - 300, np.float64)
-    drawn = sample_shares(logs, rng, draws=8000)
+    drawn = sample_explained_shares(logs, rng, draws=8000)
     assert drawn.sum(axis=-1) == pytest.approx(1.0)
     assert drawn.mean(axis=0) == pytest.approx(exact_shares(likelihood), abs=0.015)
 
 
 def test_episodes_that_tell_nothing_leave_the_prior():
-    drawn = sample_shares(np.zeros((200, 3)), np.random.default_rng(7), draws=20_000)
+    drawn = sample_explained_shares(np.zeros((200, 3)), np.random.default_rng(7), draws=20_000)
     assert drawn.mean(axis=0) == pytest.approx([1 / 3] * 3, abs=0.08)
     low, high = np.quantile(drawn[:, 0], [0.025, 0.975])
     assert low < 0.1
@@ -51,7 +54,7 @@ def test_share_intervals_cover():
     kind = (rng.random((studies, episodes, 1)) > np.cumsum(shares, axis=1)[:, None, :2]).sum(axis=2)
     strength = rng.choice([0.0, 1.5, 4.0], size=(studies, episodes, 1))
     seen = rng.normal(strength * np.eye(3)[kind], 1.0)
-    drawn = sample_shares(strength * seen, rng, draws=400)
+    drawn = sample_explained_shares(strength * seen, rng, draws=400)
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     covered = ((low <= shares) & (shares <= high)).mean()
     assert 0.92 < covered < 0.98
@@ -59,15 +62,15 @@ def test_share_intervals_cover():
 
 def test_share_interval_of_several_seeds():
     spread = np.array([-0.02, 0.02])  # variance 0.0004 over levels
-    interval = share_interval([0.5 + spread, 0.7 + spread], n_levels=9)
+    interval = explained_share_interval([0.5 + spread, 0.7 + spread], n_levels=9)
     half = math.sqrt(12.7062**2 * 0.02 / 2 + 1.95996**2 * 0.0004)
     assert interval.estimate == pytest.approx(0.6)
     assert (interval.low, interval.high) == (0.0, 1.0)  # cut to what a share can be
-    narrow = share_interval([0.5 + 0 * spread] * 2, n_levels=9)
+    narrow = explained_share_interval([0.5 + 0 * spread] * 2, n_levels=9)
     assert (narrow.low, narrow.high) == (0.5, 0.5)
     assert half > 0.6
     assert interval.note == "n small: 2 training seeds"
-    many = share_interval([np.array([s]) for s in np.linspace(0.4, 0.6, 12)], n_levels=9)
+    many = explained_share_interval([np.array([s]) for s in np.linspace(0.4, 0.6, 12)], n_levels=9)
     assert many.high - 0.5 == pytest.approx(
         2.200985 * np.linspace(0.4, 0.6, 12).std(ddof=1) / math.sqrt(12), rel=1e-4
     )
