@@ -22,6 +22,7 @@ from .learner import SB3Learner, Unwrapped
 from .networks import RawObservations, build_actor_critic, policy_kwargs, settle
 from .policy import in_blocks, rows_of, softmax
 from .ppo import ppo_arguments
+from .slot_memory import emptied
 from .spec import PolicySpec
 
 if TYPE_CHECKING:
@@ -129,12 +130,7 @@ class RecurrentAgent:
 
     def start(self, slots: NDArray[np.int64], levels: LevelBatch | None = None) -> None:
         """Empty the memory of the slots in which episodes begin."""
-        _, layers, known, width = self._memory.shape
-        missing = int(np.max(slots, initial=-1)) + 1 - known
-        if missing > 0:
-            more = np.zeros((2, layers, missing, width), np.float32)
-            self._memory = np.concatenate([self._memory, more], axis=2)
-        self._memory[:, :, slots] = 0
+        self._memory = emptied(self._memory, slots)
 
     def probabilities(self, observation: Observation, engine: Any) -> NDArray[np.float64]:
         """Return float64 [n, num_actions], a row a running slot in ascending order; remember.

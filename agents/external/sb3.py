@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from misgen.envs.core.errors import UserError
 
+from ..slot_memory import emptied
 from .asking import asked
 
 if TYPE_CHECKING:
@@ -163,12 +164,7 @@ class RecurrentModelAgent:
 
     def start(self, slots: NDArray[np.int64], levels: LevelBatch) -> None:
         """Empty the memory of the slots in which episodes begin."""
-        _, layers, known, width = self._memory.shape
-        missing = int(np.max(slots, initial=-1)) + 1 - known
-        if missing > 0:
-            more = np.zeros((2, layers, missing, width), np.float32)
-            self._memory = np.concatenate([self._memory, more], axis=2)
-        self._memory[:, :, slots] = 0
+        self._memory = emptied(self._memory, slots)
 
     def probabilities(self, observation: Observation, engine: Any) -> NDArray[np.float64]:
         """Return float64 [n, num_actions], a row a running slot in ascending order; remember."""

@@ -38,20 +38,6 @@ def multirun(
     return 1 if told else 0
 
 
-def require_no_launcher(argv: list[str]) -> None:
-    """Refuse a launcher where there is one run only: it would be ignored.
-
-    Raises:
-        UserError: saying what to add.
-    """
-    from ..training.multirun import require_launcher
-
-    for word in argv:
-        if word.lstrip("+").startswith("launcher="):
-            require_launcher(word.partition("=")[2])
-            raise UserError(f"{word} is for several runs: add -m, or leave it out")
-
-
 def print_config(config_name: str, argv: list[str]) -> int:
     """Print the composed config as YAML."""
     from ..training.settings import compose

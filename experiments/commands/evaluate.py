@@ -93,7 +93,7 @@ _ONLY_ONE = {"shift.correlation": "a surface has several: give shift.correlation
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    from .common import is_multirun, multirun, print_config, require_no_launcher
+    from .common import is_multirun, multirun, print_config
     from .evaluation_summary import print_summary
 
     if argv[:1] == ["power"]:
@@ -113,7 +113,6 @@ def main(argv: list[str]) -> int:
     refuse_unused("evaluate", argv, ONE_RUN | _WITH_PROTOCOL)
     if "--cfg" in argv:
         return print_config("evaluate", argv)
-    require_no_launcher(argv)
     config = typed(EvaluateConfig, compose("evaluate", argv))
     refuse_unused("evaluate", argv, _ONLY_ONE if config.shift.parameters else _ONLY_SURFACE)
     if config.shift.parameters:

@@ -17,7 +17,7 @@ from ..training.overrides import ONE_RUN, refuse_unused
 from ..training.progress import episode_progress
 from ..training.settings import compose, typed
 from ..training.shell import shell_words
-from .common import is_multirun, print_config, require_no_launcher
+from .common import is_multirun, print_config
 from .evaluation_summary import print_summary
 
 _CONFIG = "evaluate_agent"
@@ -38,7 +38,6 @@ def main(argv: list[str]) -> int:
     refuse_unused("evaluate", argv, ONE_RUN)
     if "--cfg" in argv:
         return print_config(_CONFIG, argv)
-    require_no_launcher(argv)
     plain = compose(_CONFIG, argv)
     told, config = _typed(plain)
     with episode_progress(told.called or told.agent) as show:

@@ -60,14 +60,13 @@ NOT_DONE = 75
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    from .common import is_multirun, multirun, print_config, require_no_launcher
+    from .common import is_multirun, multirun, print_config
 
     if is_multirun(argv):
         return multirun("train", "misgen.experiments.commands.train:run_job", argv, _check)
     refuse_unused("train", argv, ONE_RUN)
     if "--cfg" in argv:
         return print_config("train", argv)
-    require_no_launcher(argv)
     config = typed(TrainConfig, compose("train", argv))
     folder = run_folder(config)
     if is_done(folder, config):

@@ -1,6 +1,6 @@
 """Hydra's multirun: every combination of values is a job.
 
-Public names: `run_jobs`, `require_launcher`, `MULTIRUN`.
+Public names: `run_jobs`, `MULTIRUN`.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _values(config_name: str, word: str) -> list[str]:
     from hydra.errors import HydraException
 
     if word.startswith(("launcher=", "+launcher=")):
-        require_launcher(word.partition("=")[2])
+        _require_launcher(word.partition("=")[2])
     try:
         override = OverridesParser.create().parse_override(word)
         if not override.is_sweep_override():
@@ -121,7 +121,7 @@ def _values(config_name: str, word: str) -> list[str]:
         raise UserError(f"{word!r} cannot be read: write key=value, or key=value,value") from None
 
 
-def require_launcher(name: str) -> None:
+def _require_launcher(name: str) -> None:
     """Refuse a launcher that there is none of, or whose package is not installed."""
     import misgen.configs
 
