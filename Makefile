@@ -17,6 +17,9 @@ SWEEP = $(call given,SEEDS,seeds=$(SEEDS)) \
 	$(call given,PRESET,preset=$(PRESET)) \
 	$(call given,NAME,name=$(NAME))
 
+# A test that hangs ends its process after some minutes; without that process the rest does not go on.
+SHARED_OUT := -n auto --dist loadfile --max-worker-restart=0
+
 .DEFAULT_GOAL := help
 .PHONY: help setup sweep report compare test test-all test-lowest test-newest check bench clean
 
@@ -41,10 +44,10 @@ compare: $(READY) ## Which protocol detects goal misgeneralization, and at what 
 		$(call given,NAME,name=$(NAME)) $(ARGS)
 
 test: $(READY) ## Run the tests (minutes)
-	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" $(SHARED_OUT) $(ARGS)
 
 test-all: $(READY) ## Run the tests, the slow ones too
-	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest $(SHARED_OUT) $(ARGS)
 
 test-lowest: .venv-lowest/ready ## Run the tests with the lowest versions allowed (on Python 3.11)
 	$(call test_in,.venv-lowest)
@@ -72,7 +75,7 @@ $(BIN)/python:
 		echo "$(PYTHON) cannot make a virtual environment (on Debian: apt install python3-venv)." >&2; exit 1; }
 
 # Numba's caches are kept apart: they do not know NumPy's version.
-test_in = NUMBA_CACHE_DIR=$(CURDIR)/$1/numba $1/bin/python -m pytest -m "not slow" -n auto --dist loadfile $(ARGS)
+test_in = NUMBA_CACHE_DIR=$(CURDIR)/$1/numba $1/bin/python -m pytest -m "not slow" $(SHARED_OUT) $(ARGS)
 
 .venv-%/ready: pyproject.toml setup.py .ci/lowest.py
 	@$(PYTHON) -m venv .venv-$*

@@ -46,6 +46,7 @@ CONFIG_OF = {
 }
 WORK = (
     "misgen.experiments.commands.train.train",
+    "misgen.experiments.training.train.train",
     "misgen.experiments.commands.sweep.run",
     "misgen.experiments.commands.common.multirun",
     "misgen.experiments.commands.report.write_report",
