@@ -23,6 +23,7 @@ from . import board
 
 PIXELS = 64
 """Width and height of the `rgb` observation."""
+_CLASSES = np.empty((0, 0), np.uint8)  # planes that show classes as they are
 NUM_ACTIONS = {"procgen": 15, "distinct": len(board.MOVES)}
 
 
@@ -129,7 +130,7 @@ class GridWorld(World):
         planes = self._planes
         tiles = np.empty((len(slots), len(planes) * self.view, self.view), np.uint8)
         body = np.empty((len(slots), len(self.body)), np.float32)
-        board.observe(states, slots, planes, tiles, body)
+        board.observe(states, slots, planes if self.features else _CLASSES, tiles, body)
         return GRID.of(tiles, body)
 
     def picture(
