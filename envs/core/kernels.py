@@ -1,6 +1,6 @@
 """What all parallel kernels share: a sensible number of threads, and a notice before compiling.
 
-Public names: `parallel`, `copy_bytes`, `announce_compiling`.
+Public names: `parallel`, `announce_compiling`.
 
 A parallel region waits for its slowest thread.  For a handful of rows a second thread gains
 nothing and can cost much: on a busy machine it waits for a core, and a region of a microsecond
@@ -16,9 +16,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec
 
 import numba
-from llvmlite import ir
-from numba.core import event, types
-from numba.extending import intrinsic
+from numba.core import event
 
 P = ParamSpec("P")
 
@@ -60,39 +58,6 @@ def parallel(rows: str, least: int) -> Callable[[Callable[P, None]], Callable[P,
         return call  # pyright: ignore[reportReturnType]
 
     return compiled
-
-
-def _eight_bytes(typingctx: Any, cells: Any, at: Any, out: Any, to: Any) -> Any:
-    """Copy 8 bytes of an array of bytes, in one load and one store wherever they lie."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        eight = ir.IntType(64).as_pointer()
-        places = []
-        for kind, array, place in zip(signature.args[::2], args[::2], args[1::2], strict=True):
-            data = context.make_array(kind)(context, builder, array).data
-            places.append(builder.bitcast(builder.gep(data, [place]), eight))
-        builder.store(builder.load(places[0], align=1), places[1], align=1)
-        return context.get_dummy_value()
-
-    return types.void(cells, types.intp, out, types.intp), generate
-
-
-_copy_8: Any = intrinsic(_eight_bytes)
-
-@numba.njit(cache=True)
-def copy_bytes(cells, at, out, to, count):
-    """Copy `count` numbers of an array of bytes into another one, from place `at` to place `to`.
-
-    Both lie in one piece, and places count through all their axes.  For some ten bytes this takes
-    a fraction of the time of a slice or a loop.
-    """
-    if count < 8:
-        for k in range(count):
-            out.flat[to + k] = cells.flat[at + k]
-        return
-    for k in range(0, count - 8, 8):
-        _copy_8(cells, at + k, out, to + k)
-    _copy_8(cells, at + count - 8, out, to + count - 8)
 
 
 class _Announcer(event.Listener):

@@ -19,8 +19,9 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from ..blocks import copy_bytes, fill_bytes, look_up
 from ..drawing.canvas import Canvas
-from ..kernels import HEAVY, LIGHT, copy_bytes, parallel
+from ..kernels import HEAVY, LIGHT, parallel
 
 FREE, WALL = 0, 1
 MOVES = np.array([1, 3, 4, 5, 7])
@@ -118,57 +119,44 @@ def observe(states, slots, features, tiles, body):
     Args:
         states: `board_state` records [n].
         slots: which of them, int64 [m].
-        features: uint8 [planes, classes]: what a class looks like in each plane; with no rows,
-            the one plane shows the classes themselves.
+        features: uint8 [planes, `ENTRIES` or more]: what a class looks like in each plane; with no
+            rows, the one plane shows the classes themselves.
         tiles: filled, uint8 [m, planes * view, view]: for each plane the window, row 0 on top.
         body: filled, float32 [m, k].
     """
-    view = tiles.shape[2]
+    planes, view = len(features), tiles.shape[2]
+    cells = view * view
+    classes = np.empty((len(slots) if planes else 0, cells), np.uint8)
     for k in prange(len(slots)):
-        s, out = states[slots[k]], tiles[k].reshape(-1)
-        if len(features) == 0:
-            _show_classes(s, view, out)
+        s = states[slots[k]]
+        if planes == 0:
+            _show_classes(s, view, tiles, k * cells)
         else:
-            classes = np.empty(view * view, np.uint8)  # made once a thread, not once a slot
-            _show_classes(s, view, classes)
-            for plane in range(len(features)):
-                first = plane * len(classes)
-                _show_plane(classes, features[plane], out[first : first + len(classes)])
+            _show_classes(s, view, classes, k * cells)
+            for plane in range(planes):
+                to = (k * planes + plane) * cells
+                look_up(classes, k * cells, features, plane, tiles, to, cells)
         for j in range(body.shape[1]):
             body[k, j] = s.body[j]
 
 
 @njit(cache=True)
-def _show_classes(s, view, out):
-    """Write the classes in the window around the agent, uint8 [view * view], row 0 on top.
+def _show_classes(s, view, out, begin):
+    """Write the classes in the window around the agent into `out`, from `begin` on; row 0 on top.
 
     Beyond the board there are walls.
     """
     side, width = int(s.side), s.board.shape[1]
     left, top = s.x - view // 2, s.y + view // 2
     first, last = max(0, -left), min(view, side - left)  # columns that are on the board
-    out[:] = WALL
+    fill_bytes(out, begin, view * view, WALL)
     for y in range(max(0, top - view + 1), min(side, top + 1)):
-        to = (top - y) * view + first
+        to = begin + (top - y) * view + first
         copy_bytes(s.board, y * width + left + first, out, to, last - first)
     for j in range(len(s.mover)):
         column, row = s.mover[j, 0] - left, top - s.mover[j, 1]
         if s.mover[j, 0] >= 0 and 0 <= row < view and 0 <= column < view:
-            out[row * view + column] = s.mover[j, 2]
-
-
-@njit(cache=True)
-def _show_plane(classes, looks, out):
-    """Write what each of `classes` looks like: `looks` of it.
-
-    Class by class and not cell by cell: so the compiler handles many cells at once.
-    """
-    out[:] = 0
-    for k in range(len(looks)):
-        this, look = np.uint8(k), looks[k]
-        if look:
-            for i in range(len(classes)):
-                out[i] |= look if classes[i] == this else np.uint8(0)
+            out.flat[begin + row * view + column] = s.mover[j, 2]
 
 
 # ---------------------------------------------------------------------------------------------
