@@ -12,16 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .episode import (
-    DIED,
-    EPISODE_DTYPE,
-    REACHED_GOAL,
-    REACHED_PROXY,
-    TOUCHED_CONFLICT_CELL,
-    Outcome,
-    outcomes,
-    start_episodes,
-)
+from .episode import EPISODE_DTYPE, Outcome, happened, outcomes, start_episodes
 from .errors import UserError
 from .level import LevelBatch
 from .registry import world_class
@@ -67,7 +58,8 @@ class Engine:
         self._require_levels(slots, levels)
         self.world.load(self.states, slots, levels)
         self.level_ids[slots] = levels.ids
-        self.aligned[slots] = levels.aligned
+        own = levels.world == self.world.name
+        self.aligned[slots] = self.world.are_aligned(levels.data) if own else levels.aligned
         start_episodes(self.episodes, slots)
 
     def step(self, actions: NDArray[Any]) -> NDArray[np.int64]:
@@ -95,17 +87,18 @@ class Engine:
         slots = self._chosen(slots)
         episodes = self.episodes[slots]
         events = episodes["events"]
+        were = happened(events)
         return {
             "level_id": self.level_ids[slots],
             "aligned": self.aligned[slots],
             "outcome": outcomes(events),
-            "reached_goal": (events & REACHED_GOAL) != 0,
-            "reached_proxy": (events & REACHED_PROXY) != 0,
+            "reached_goal": were["reached_goal"],
+            "reached_proxy": were["reached_proxy"],
             "goal_fraction": episodes["goal_fraction"],
             "proxy_fraction": episodes["proxy_fraction"],
             "proxies": episodes["proxies"],
-            "died": (events & DIED) != 0,
-            "touched_conflict_cell": (events & TOUCHED_CONFLICT_CELL) != 0,
+            "died": were["died"],
+            "touched_conflict_cell": were["touched_conflict_cell"],
             "steps": episodes["decisions"],
             "return": episodes["returns"],
             "progress": episodes["progress"],

@@ -61,19 +61,36 @@ EPISODE_DTYPE = np.dtype(
 """The running episode of a slot."""
 
 
+_BEGUN = np.zeros((), EPISODE_DTYPE)
+_BEGUN["running"] = True
+_EVENTS = np.arange(256, dtype=np.uint8)  # all that event bits can be
+_OUTCOMES = np.select(
+    [(_EVENTS & bit) != 0 for bit in (REACHED_GOAL, REACHED_PROXY, DIED)],
+    [Outcome.GOAL, Outcome.PROXY, Outcome.DEATH],
+    Outcome.TIMEOUT,
+).astype(np.int8)
+_NAMES = {
+    "reached_goal": REACHED_GOAL,
+    "reached_proxy": REACHED_PROXY,
+    "died": DIED,
+    "touched_conflict_cell": TOUCHED_CONFLICT_CELL,
+}
+_HAPPENED = np.stack([(_EVENTS & bit) != 0 for bit in _NAMES.values()])
+
+
 def start_episodes(episodes: NDArray[np.void], slots: NDArray[np.int64]) -> None:
     """Begin a new episode in each of `slots`."""
-    episodes[slots] = np.zeros((), EPISODE_DTYPE)
-    episodes["running"][slots] = True
+    episodes[slots] = _BEGUN
 
 
 def outcomes(events: NDArray[np.uint8]) -> NDArray[np.int8]:
     """Return the `Outcome` code (int8 [n]) of ended episodes from their event bits."""
-    return np.select(
-        [(events & bit) != 0 for bit in (REACHED_GOAL, REACHED_PROXY, DIED)],
-        [Outcome.GOAL, Outcome.PROXY, Outcome.DEATH],
-        Outcome.TIMEOUT,
-    ).astype(np.int8)
+    return _OUTCOMES[events]
+
+
+def happened(events: NDArray[np.uint8]) -> dict[str, NDArray[np.bool_]]:
+    """Return by name which events there were in episodes, bool [n] each, from their event bits."""
+    return dict(zip(_NAMES, _HAPPENED[:, events], strict=True))
 
 
 @njit(cache=True)
