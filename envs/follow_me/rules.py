@@ -138,17 +138,21 @@ def _apart(walls, cells, beacons):
 
     Cells are the beacons', the agent's, and the leader's; the agent is in nobody's way.
     """
+    agent = beacons
     steps = np.empty(walls.shape, np.int64)
     for k in range(beacons):
+        blocked = walls.copy()
+        for i in range(len(cells)):
+            if i != k and i != agent:
+                blocked[cells[i, 1], cells[i, 0]] = True
+        distances(steps, blocked, cells[k, 0], cells[k, 1])
         for j in range(len(cells)):
-            if j != k:
-                blocked = walls.copy()
-                for i in range(len(cells)):
-                    if i != k and i != j and i != beacons:
-                        blocked[cells[i, 1], cells[i, 0]] = True
-                distances(steps, blocked, cells[k, 0], cells[k, 1])
-                if steps[cells[j, 1], cells[j, 0]] < 0:
-                    return False
+            x, y = cells[j]
+            if j == agent and steps[y, x] < 0:
+                return False
+            beside = max(steps[y, x - 1], steps[y, x + 1], steps[y - 1, x], steps[y + 1, x])
+            if j != k and j != agent and beside < 0:  # its own cell was barred like the others
+                return False
     return True
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from ..rng import STREAM_TERRAIN, hash_below, hash_uniform
-from .mazes import distances
+from .mazes import UNSEEN, fenced, root, spread
 
 LAYOUTS = ("open", "blocks", "edges", "tree")
 """No walls but the border's; each cell a wall with probability 1/4; a grid of passages, each there
@@ -65,18 +65,10 @@ def _span(walls, level_id):
         cell = edges[k]
         edges[k] = edges[left - 1]
         beside = 1 if cell % size % 2 == 0 else size
-        one, other = _root(part, cell - beside), _root(part, cell + beside)
+        one, other = root(part, cell - beside), root(part, cell + beside)
         if one != other:
             part[one] = other
             walls[cell // size, cell % size] = False
-
-
-@njit(cache=True)
-def _root(part, cell):
-    while part[cell] != cell:
-        part[cell] = part[part[cell]]
-        cell = part[cell]
-    return cell
 
 
 @njit(cache=True)
@@ -88,23 +80,22 @@ def largest_region(walls, cells):
         cells: int64 [size * size], filled with the part's cells, size * y + x, in rising order.
     """
     size = len(walls)
-    seen = walls.copy()
-    steps = np.empty((size, size), np.int64)
-    best = 0
+    stride = size + 2
+    parts = fenced(walls)
+    queue = np.empty(len(parts), np.uint32)
+    count = best = largest = 0
     for y in range(size):
         for x in range(size):
-            if seen[y, x]:
-                continue
-            distances(steps, walls, x, y)
-            count = (steps >= 0).sum()
-            seen |= steps >= 0
-            if count > best:
-                best = count
-                k = 0
-                for cell in range(size * size):
-                    if steps[cell // size, cell % size] >= 0:
-                        cells[k] = cell
-                        k += 1
+            if parts[stride * (y + 1) + x + 1] == UNSEEN:
+                reached = spread(parts, stride, x, y, count, 0, queue)
+                if reached > best:
+                    best, largest = reached, count
+                count += 1
+    k = 0
+    for y in range(size):
+        for x in range(size):
+            cells[k] = size * y + x  # overwritten by the next, unless it is one of them
+            k += parts[stride * (y + 1) + x + 1] == largest
     return best
 
 
