@@ -85,24 +85,14 @@ class Engine:
     def results(self, slots: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """Return how the episodes of `slots` went: one array [len(slots)] for each column."""
         slots = self._chosen(slots)
-        episodes = self.episodes[slots]
-        events = episodes["events"]
-        were = happened(events)
-        return {
-            "level_id": self.level_ids[slots],
-            "aligned": self.aligned[slots],
-            "outcome": outcomes(events),
-            "reached_goal": were["reached_goal"],
-            "reached_proxy": were["reached_proxy"],
-            "goal_fraction": episodes["goal_fraction"],
-            "proxy_fraction": episodes["proxy_fraction"],
-            "proxies": episodes["proxies"],
-            "died": were["died"],
-            "touched_conflict_cell": were["touched_conflict_cell"],
-            "steps": episodes["decisions"],
-            "return": episodes["returns"],
-            "progress": episodes["progress"],
-        }
+        return _told(self.episodes[slots], self.level_ids[slots], self.aligned[slots])
+
+    def columns(self, slots: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Return `results` as one array [num_slots] for each column, 0 where it is no slot's."""
+        slots = self._chosen(slots)
+        those = (self.episodes, self.level_ids, self.aligned)
+        columns = _told(*(_alone(values, slots) for values in those))
+        return columns | {"outcome": _alone(columns["outcome"], slots)}
 
     def infos(self, slots: NDArray[np.int64]) -> list[dict[str, Any]]:
         """Return `results` as one plain dictionary a slot; the outcome is its name."""
@@ -133,3 +123,33 @@ class Engine:
             raise UserError(
                 f"{len(levels)} levels were given for {len(slots)} slots: give one for each"
             )
+
+
+def _told(
+    episodes: NDArray[np.void], level_ids: NDArray[np.int64], aligned: NDArray[np.bool_]
+) -> dict[str, NDArray[Any]]:
+    """Return how episodes [n] on some levels went: one array [n] for each column."""
+    events = episodes["events"]
+    were = happened(events)
+    return {
+        "level_id": level_ids,
+        "aligned": aligned,
+        "outcome": outcomes(events),
+        "reached_goal": were["reached_goal"],
+        "reached_proxy": were["reached_proxy"],
+        "goal_fraction": episodes["goal_fraction"],
+        "proxy_fraction": episodes["proxy_fraction"],
+        "proxies": episodes["proxies"],
+        "died": were["died"],
+        "touched_conflict_cell": were["touched_conflict_cell"],
+        "steps": episodes["decisions"],
+        "return": episodes["returns"],
+        "progress": episodes["progress"],
+    }
+
+
+def _alone(values: NDArray[Any], slots: NDArray[np.int64]) -> NDArray[Any]:
+    """Return a copy of `values` with those of `slots`, and 0 in place of all others."""
+    alone = np.zeros(len(values), values.dtype)
+    alone[slots] = values[slots]
+    return alone

@@ -90,7 +90,7 @@ def outcomes(events: NDArray[np.uint8]) -> NDArray[np.int8]:
 
 def happened(events: NDArray[np.uint8]) -> dict[str, NDArray[np.bool_]]:
     """Return by name which events there were in episodes, bool [n] each, from their event bits."""
-    return dict(zip(_NAMES, _HAPPENED[:, events], strict=True))
+    return dict(zip(_NAMES, _HAPPENED.take(events, axis=1), strict=True))
 
 
 @njit(cache=True)

@@ -182,7 +182,7 @@ def spread(cells, stride, x0, y0, first, more, queue):
 
 @njit(cache=True)
 def _reach(cells, cell, number, queue, end):
-    """Number a cell that is `UNSEEN`, and queue it; no branch, as half of the guesses would fail."""
+    """Number a cell that is `UNSEEN`, and queue it: without a branch, half of which would fail."""
     before = cells[cell]
     new = before == UNSEEN
     cells[cell] = number if new else before

@@ -166,12 +166,8 @@ class MisgenVectorEnv(VectorEnv):
     def _columns(self, slots: NDArray[np.int64]) -> dict[str, Any]:
         """Return the results of `slots` as columns [num_envs], each with its mask."""
         mask = self._mask(slots)
-        columns: dict[str, Any] = {}
-        for name, values in self.engine.results(slots).items():
-            column = np.zeros(self.num_envs, values.dtype)
-            column[slots] = values
-            columns[name], columns[f"_{name}"] = column, mask
-        return columns
+        columns = self.engine.columns(slots)
+        return columns | {f"_{name}": mask for name in columns}
 
     def _infos(self, ended: NDArray[np.int64], begun: NDArray[np.int64]) -> dict[str, Any]:
         """Return how episodes went that ended, and which levels began."""
@@ -184,7 +180,7 @@ class MisgenVectorEnv(VectorEnv):
     def _final_infos(self, ended: NDArray[np.int64]) -> dict[str, Any]:
         mask = self._mask(ended)
         last = self.engine.observe(ended)
-        final_obs = np.full(self.num_envs, None, object)
+        final_obs = np.empty(self.num_envs, object)  # of None
         for row, slot in enumerate(ended):
             final_obs[slot] = {key: values[row] for key, values in last.items()}
         return {
