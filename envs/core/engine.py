@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .episode import EPISODE_DTYPE, Outcome, happened, outcomes, start_episodes
+from .episode import EPISODE_DTYPE, RESULT_DTYPE, Outcome, start_episodes, tell
 from .errors import UserError
 from .level import LevelBatch
 from .registry import world_class
 from .slots import Actions, checked_slots, count_of_slots, shown
 from .world import Observation, World
+
+_COLUMNS = RESULT_DTYPE.names or ()
 
 
 class Engine:
@@ -85,20 +87,26 @@ class Engine:
     def results(self, slots: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """Return how the episodes of `slots` went: one array [len(slots)] for each column."""
         slots = self._chosen(slots)
-        return _told(self.episodes[slots], self.level_ids[slots], self.aligned[slots])
+        return self._told(slots, np.arange(len(slots)), len(slots))
 
     def columns(self, slots: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """Return `results` as one array [num_slots] for each column, 0 where it is no slot's."""
         slots = self._chosen(slots)
-        those = (self.episodes, self.level_ids, self.aligned)
-        columns = _told(*(_alone(values, slots) for values in those))
-        return columns | {"outcome": _alone(columns["outcome"], slots)}
+        return self._told(slots, slots, self.num_slots)
 
     def infos(self, slots: NDArray[np.int64]) -> list[dict[str, Any]]:
         """Return `results` as one plain dictionary a slot; the outcome is its name."""
         columns = {name: column.tolist() for name, column in self.results(slots).items()}
         columns["outcome"] = [Outcome(code).name for code in columns["outcome"]]
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+    def _told(
+        self, slots: NDArray[np.int64], rows: NDArray[np.int64], length: int
+    ) -> dict[str, NDArray[Any]]:
+        """Return columns of a length that hold the results of `slots` in `rows`, and else 0."""
+        results = np.zeros(length, RESULT_DTYPE)
+        tell(self.episodes, self.level_ids, self.aligned, slots, results, rows)
+        return {name: results[name] for name in _COLUMNS}
 
     def _chosen(self, slots: NDArray[np.int64] | None) -> NDArray[np.int64]:
         """Return slots to look at, all of them where none are named."""
@@ -123,33 +131,3 @@ class Engine:
             raise UserError(
                 f"{len(levels)} levels were given for {len(slots)} slots: give one for each"
             )
-
-
-def _told(
-    episodes: NDArray[np.void], level_ids: NDArray[np.int64], aligned: NDArray[np.bool_]
-) -> dict[str, NDArray[Any]]:
-    """Return how episodes [n] on some levels went: one array [n] for each column."""
-    events = episodes["events"]
-    were = happened(events)
-    return {
-        "level_id": level_ids,
-        "aligned": aligned,
-        "outcome": outcomes(events),
-        "reached_goal": were["reached_goal"],
-        "reached_proxy": were["reached_proxy"],
-        "goal_fraction": episodes["goal_fraction"],
-        "proxy_fraction": episodes["proxy_fraction"],
-        "proxies": episodes["proxies"],
-        "died": were["died"],
-        "touched_conflict_cell": were["touched_conflict_cell"],
-        "steps": episodes["decisions"],
-        "return": episodes["returns"],
-        "progress": episodes["progress"],
-    }
-
-
-def _alone(values: NDArray[Any], slots: NDArray[np.int64]) -> NDArray[Any]:
-    """Return a copy of `values` with those of `slots`, and 0 in place of all others."""
-    alone = np.zeros(len(values), values.dtype)
-    alone[slots] = values[slots]
-    return alone

@@ -41,6 +41,9 @@ class Outcome(IntEnum):
     """Time ran out and neither was reached."""
 
 
+_GOAL, _PROXY, _DEATH, _TIMEOUT = (int(outcome) for outcome in Outcome)
+
+
 EPISODE_DTYPE = np.dtype(
     [
         ("running", np.bool_),  # an episode is under way in this slot
@@ -63,19 +66,26 @@ EPISODE_DTYPE = np.dtype(
 
 _BEGUN = np.zeros((), EPISODE_DTYPE)
 _BEGUN["running"] = True
-_EVENTS = np.arange(256, dtype=np.uint8)  # all that event bits can be
-_OUTCOMES = np.select(
-    [(_EVENTS & bit) != 0 for bit in (REACHED_GOAL, REACHED_PROXY, DIED)],
-    [Outcome.GOAL, Outcome.PROXY, Outcome.DEATH],
-    Outcome.TIMEOUT,
-).astype(np.int8)
-_NAMES = {
-    "reached_goal": REACHED_GOAL,
-    "reached_proxy": REACHED_PROXY,
-    "died": DIED,
-    "touched_conflict_cell": TOUCHED_CONFLICT_CELL,
-}
-_HAPPENED = np.stack([(_EVENTS & bit) != 0 for bit in _NAMES.values()])
+
+RESULT_DTYPE = np.dtype(
+    [
+        ("level_id", np.int64),
+        ("aligned", np.bool_),
+        ("outcome", np.int8),  # `Outcome`
+        ("reached_goal", np.bool_),
+        ("reached_proxy", np.bool_),
+        ("goal_fraction", np.float32),
+        ("proxy_fraction", np.float32),
+        ("proxies", np.uint8),
+        ("died", np.bool_),
+        ("touched_conflict_cell", np.bool_),
+        ("steps", np.int32),  # decisions
+        ("return", np.float64),
+        ("progress", np.float32),
+    ],
+    align=True,
+)
+"""How an episode went: its columns in results, in their order."""
 
 
 def start_episodes(episodes: NDArray[np.void], slots: NDArray[np.int64]) -> None:
@@ -83,14 +93,38 @@ def start_episodes(episodes: NDArray[np.void], slots: NDArray[np.int64]) -> None
     episodes[slots] = _BEGUN
 
 
-def outcomes(events: NDArray[np.uint8]) -> NDArray[np.int8]:
-    """Return the `Outcome` code (int8 [n]) of ended episodes from their event bits."""
-    return _OUTCOMES[events]
+@njit(cache=True)
+def tell(episodes, level_ids, aligned, slots, results, rows):
+    """Write how the episodes in `slots[k]` went into `results[rows[k]]`, for every k.
 
-
-def happened(events: NDArray[np.uint8]) -> dict[str, NDArray[np.bool_]]:
-    """Return by name which events there were in episodes, bool [n] each, from their event bits."""
-    return dict(zip(_NAMES, _HAPPENED.take(events, axis=1), strict=True))
+    Args:
+        episodes: `EPISODE_DTYPE` records [n].
+        level_ids: of the slots' levels, int64 [n].
+        aligned: whether these are aligned, bool [n].
+        slots: int64 [m].
+        results: `RESULT_DTYPE` records.
+        rows: int64 [m].
+    """
+    for k in range(len(slots)):
+        slot = slots[k]
+        episode, result = episodes[slot], results[rows[k]]
+        result.level_id, result.aligned = level_ids[slot], aligned[slot]
+        result.reached_goal = (episode.events & REACHED_GOAL) != 0
+        result.reached_proxy = (episode.events & REACHED_PROXY) != 0
+        result.died = (episode.events & DIED) != 0
+        result.touched_conflict_cell = (episode.events & TOUCHED_CONFLICT_CELL) != 0
+        if result.reached_goal:
+            result.outcome = _GOAL
+        elif result.reached_proxy:
+            result.outcome = _PROXY
+        else:
+            result.outcome = _DEATH if result.died else _TIMEOUT
+        result.goal_fraction = episode.goal_fraction
+        result.proxy_fraction = episode.proxy_fraction
+        result.proxies = episode.proxies
+        result.steps = episode.decisions
+        result["return"] = episode.returns
+        result.progress = episode.progress
 
 
 @njit(cache=True)

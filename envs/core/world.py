@@ -213,7 +213,7 @@ class World(ABC):
 
         Here: where the goal's cell is the proxy's.  A world whose goal is no cell says otherwise.
         """
-        return np.all(data["goal_cell"] == data["proxy_cell"], axis=1)
+        return (data["goal_cell"] == data["proxy_cell"]).all(axis=1)
 
     @classmethod
     def bare(cls, data: NDArray[np.void]) -> NDArray[np.void]:
