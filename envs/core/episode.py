@@ -94,6 +94,16 @@ def start_episodes(episodes: NDArray[np.void], slots: NDArray[np.int64]) -> None
 
 
 @njit(cache=True)
+def outcome_of(events):
+    """Return the `Outcome` code of an ended episode from its event bits."""
+    if events & REACHED_GOAL:
+        return _GOAL
+    if events & REACHED_PROXY:
+        return _PROXY
+    return _DEATH if events & DIED else _TIMEOUT
+
+
+@njit(cache=True)
 def tell(episodes, level_ids, aligned, slots, results, rows):
     """Write how the episodes in `slots[k]` went into `results[rows[k]]`, for every k.
 
@@ -113,12 +123,7 @@ def tell(episodes, level_ids, aligned, slots, results, rows):
         result.reached_proxy = (episode.events & REACHED_PROXY) != 0
         result.died = (episode.events & DIED) != 0
         result.touched_conflict_cell = (episode.events & TOUCHED_CONFLICT_CELL) != 0
-        if result.reached_goal:
-            result.outcome = _GOAL
-        elif result.reached_proxy:
-            result.outcome = _PROXY
-        else:
-            result.outcome = _DEATH if result.died else _TIMEOUT
+        result.outcome = outcome_of(episode.events)
         result.goal_fraction = episode.goal_fraction
         result.proxy_fraction = episode.proxy_fraction
         result.proxies = episode.proxies
