@@ -472,5 +472,6 @@ def test_columns_hold_the_results_of_their_slots_and_else_nothing():
     others = np.setdiff1d(np.arange(8), slots)
     for name, column in columns.items():
         np.testing.assert_array_equal(column[slots], rows[name], name)
-        assert column.dtype == rows[name].dtype and not column[others].any(), name
+        assert column.dtype == rows[name].dtype, name
+        assert not column[others].any(), name
     np.testing.assert_array_equal(rows["level_id"], slots)
