@@ -1,6 +1,6 @@
 """Play a list of levels, each exactly once, and record every episode.
 
-Public names: `run_levels`, `run_batch`, `Actions`, `Record`, `SCHEMA`, `OUTCOME`.
+Public names: `run_levels`, `run_batch`, `Actions`, `Record`, `SCHEMA`, `OUTCOME`, `FIRST`.
 
 Slots are refilled from the list as they become free, so a fast episode only makes room for the
 next level and is never counted more than once.  Random numbers (for sampled actions) come from a
@@ -21,7 +21,7 @@ from misgen.agents.base import Agent
 from misgen.agents.checked import probabilities_of, require_agent
 from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.engine import Engine
-from misgen.envs.core.episode import Outcome
+from misgen.envs.core.episode import First, Outcome
 from misgen.envs.core.level import LevelBatch
 from misgen.envs.core.rng import STREAM_ACTIONS, hash_uniforms
 from misgen.envs.core.world import World
@@ -33,6 +33,7 @@ Record = Callable[[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]], obj
 """Told of every decision: (episode, the number of its row; decision, from 0; action), [n] each."""
 
 OUTCOME = pl.Enum([outcome.name for outcome in Outcome])
+FIRST = pl.Enum([first.name.lower() for first in First])
 SCHEMA = pl.Schema(
     {
         "level_id": pl.Int64,
@@ -44,6 +45,11 @@ SCHEMA = pl.Schema(
         "goal_fraction": pl.Float32,  # of the intended goal, in [0, 1]
         "proxy_fraction": pl.Float32,  # of the proxy
         "proxies": pl.UInt8,  # bit i: proxy i was reached
+        "first": FIRST,  # which of goal and proxy was reached first
+        "first_proxies": pl.UInt8,  # bit i: proxy i was reached in the first frame that one was
+        "goal_at": pl.Int32,  # the decision, from 1, in which the goal was reached; null: never
+        "proxy_at": pl.Int32,  # the same of the proxy
+        "cell_first": pl.Boolean,  # touched the conflict cell before it had reached the proxy
         "died": pl.Boolean,
         "touched_conflict_cell": pl.Boolean,
         "steps": pl.Int32,  # decisions
@@ -199,9 +205,10 @@ class _Queue:
         """Return all episodes as `SCHEMA`."""
         columns = dict(self._columns)
         columns["repeat"] = self.repeat_of(np.arange(len(self)))
-        names = np.array(OUTCOME.categories.to_list())
-        outcome = pl.Series(names[columns.pop("outcome")], dtype=OUTCOME)
-        table = pl.DataFrame(columns | {"outcome": outcome})
+        for name, enum in (("outcome", OUTCOME), ("first", FIRST)):
+            words = np.array(enum.categories.to_list())
+            columns[name] = pl.Series(words[columns[name]], dtype=enum)
+        table = pl.DataFrame(columns).with_columns(pl.col("goal_at", "proxy_at").replace(0, None))
         return table.select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items())
 
     def _generate(self, block: int) -> LevelBatch:
