@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from misgen.envs.core.errors import in_range
+from misgen.envs.core.planning.planned import strict
 from misgen.envs.core.planning.planner import NOTHING, Planner, make_planner
 
-from .alterations import falls_to_first, noisy, still, waiting
+from .alterations import falls_to_first, noisy
 
 if TYPE_CHECKING:
     from misgen.envs.core.engine import Engine
@@ -57,7 +58,8 @@ class SeekerConfig:
 class Seeker:
     """Follows shortest plans to the goal, or to the proxy, and plans anew wherever noise throws it.
 
-    Where there is no way to its target it does nothing.
+    Its way to the goal is clear of the proxy, whatever reaching the proxy does in its world.  Where
+    there is no way to its target it does nothing.
     """
 
     def __init__(self, world: World, config: SeekerConfig, name: str) -> None:
@@ -70,7 +72,7 @@ class Seeker:
         self._config = config
         self._world = world
         self._actions = int(world.action_space.n)
-        self._planner: Planner = make_planner(world)
+        self._planner: Planner = make_planner(strict(world))
         self._slots: _Slots | None = None
         self._seeks: dict[int, str] = {}
         self._contents: dict[int, bytes] = {}  # digest of the level in each slot
@@ -92,13 +94,25 @@ class Seeker:
         self._slots.planned[self._fresh] = False
         self._fresh.clear()
         running = np.flatnonzero(engine.episodes["running"])
-        late = waiting(engine, self._config.delay)
-        self._plan(running[~late], engine)
         wanted = np.full(engine.num_slots, self._world.no_op, np.int64)
-        self._slots.follow(running[~late], wanted, self._world)
-        p = noisy(np.eye(self._actions)[wanted[running]], self._config.noise)
-        still(p, late, self._world.no_op)
+        opening = self.opening(running, engine, wanted)
+        self._plan(running[~opening], engine)
+        self._slots.follow(running[~opening], wanted, self._world)
+        p = np.eye(self._actions)[wanted[running]]
+        p[~opening] = noisy(p[~opening], self._config.noise)
         return p
+
+    def opening(
+        self, running: NDArray[np.int64], engine: Engine, wanted: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Return which running slots do not seek yet, bool [running]; here for its delay.
+
+        Args:
+            running: slots, in ascending order.
+            engine: where they are.
+            wanted: action of each slot, which does nothing at first; changed in place.
+        """
+        return engine.episodes["decisions"][running] < self._config.delay
 
     def _plan(self, slots: NDArray[np.int64], engine: Engine) -> None:
         """Plan in those of `slots` that are not where their plan expected to be."""

@@ -76,6 +76,7 @@ def run_levels(
     num_slots: int = 512,
     progress: Callable[[int], object] | None = None,
     record: Record | None = None,
+    limits: NDArray[np.int32] | None = None,
 ) -> pl.DataFrame:
     """Play every level of a list, `repeats` times each.
 
@@ -95,6 +96,8 @@ def run_levels(
         num_slots: levels played side by side.
         progress: called with the number of episodes that ended, whenever some did.
         record: called with what was done, at every decision; its arrays are its to keep.
+        limits: decisions after which an episode is broken off, at least 1, int32 [n * repeats] in
+            the order of the result; what it has reached by then counts.
 
     Returns:
         `SCHEMA`: one row for each (level, repeat), in that order.
@@ -108,7 +111,9 @@ def run_levels(
     queue = _Queue(distribution, ids, repeats, first_repeat)
     if not len(queue):
         return pl.DataFrame(schema=SCHEMA)
-    play = _Play(agent, _engine(distribution.world, num_slots, queue), queue, record)
+    if limits is not None and len(limits) != len(queue):
+        raise ValueError(f"limits has {len(limits)} entries for {len(queue)} episodes: give each")
+    play = _Play(agent, _engine(distribution.world, num_slots, queue), queue, record, limits)
     _play_all(play, _greedy if actions == "greedy" else _Sampler(seed), progress)
     return queue.table()
 
@@ -203,7 +208,7 @@ class _Queue:
 
     def table(self) -> pl.DataFrame:
         """Return all episodes as `SCHEMA`."""
-        columns = dict(self._columns)
+        columns: dict[str, Any] = dict(self._columns)
         columns["repeat"] = self.repeat_of(np.arange(len(self)))
         for name, enum in (("outcome", OUTCOME), ("first", FIRST)):
             words = np.array(enum.categories.to_list())
@@ -239,13 +244,21 @@ class _Batch(_Queue):
 class _Play:
     """Slots of an engine that play episodes from a queue until it is empty."""
 
-    def __init__(self, agent: Agent, engine: Engine, queue: _Queue, record: Record | None) -> None:
+    def __init__(
+        self,
+        agent: Agent,
+        engine: Engine,
+        queue: _Queue,
+        record: Record | None,
+        limits: NDArray[np.int32] | None = None,
+    ) -> None:
         require_agent(agent)
         self._agent = agent
         self._engine = engine
         self._num_actions = int(engine.world.action_space.n)
         self._queue = queue
         self._record = record
+        self._limits = limits
         self._numbers = np.zeros(engine.num_slots, np.int64)  # episode in each slot
         self._actions = np.zeros(engine.num_slots, np.int64)
 
@@ -278,10 +291,20 @@ class _Play:
         self._actions[slots] = picked
         ended = engine.step(self._actions)
         self._paid(slots, decision)
+        if self._limits is not None:
+            ended = self._broken_off(ended, self._limits)
         if len(ended):
             self._queue.record(self._numbers[ended], engine.results(ended))
             self.fill(ended)
         return ended
+
+    def _broken_off(self, ended: NDArray[np.int64], limits: NDArray[np.int32]) -> NDArray[np.int64]:
+        """End the episodes that are at their limit; return them with those that ended anyway."""
+        episodes = self._engine.episodes
+        running = np.flatnonzero(episodes["running"])
+        late = running[episodes["decisions"][running] >= limits[self._numbers[running]]]
+        episodes["running"][late] = False
+        return np.sort(np.append(ended, late))
 
     def _paid(self, slots: NDArray[np.int64], decision: NDArray[np.int32]) -> None:
         """Learn that `slots` made the decisions of these numbers; their rewards are known."""
