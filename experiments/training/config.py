@@ -110,7 +110,7 @@ class TrainConfig:
     placement: str = USUAL
     """Where the goal goes on a conflict level."""
     seed: int = 0
-    """Training seed: weights, actions, the order of levels, and which these are, if they are `own`."""
+    """Training seed: of weights, actions, and levels: their order, and which they are, if `own`."""
     runs: str = "runs"
     """Folder that holds all runs."""
     name: str = "single"
