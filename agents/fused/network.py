@@ -1,0 +1,119 @@
+"""Passes forward and backward over the weights of an `EncoderPolicy`, without autograd.
+
+Public names: `Network`, `Dense`.
+
+A layer keeps what it saw on the last pass forward; its pass backward takes the gradient of the loss
+with respect to its output, sets `grad` of its weights, and returns the gradient of its input.  The
+weights are the policy's own, so there are no others to keep in step.
+"""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..networks import EncoderPolicy
+from .activation import Activation
+from .patterns import PatternLayer, Tiles
+from .products import linear, product_over_samples
+
+
+class First(Protocol):
+    """A first layer, which reads observations."""
+
+    def forget(self) -> None:
+        """Take note that a rollout begins, with other observations."""
+        ...
+
+    def weights_changed(self) -> None:
+        """Take note that weights have changed since the last pass."""
+        ...
+
+    def read(self, tiles: NDArray[np.uint8], body: NDArray[np.float32]) -> Any:
+        """Return observations as `forward` takes them; `at` gives some of their rows."""
+        ...
+
+    def forward(self, seen: Any) -> Tensor:
+        """Return what the layer makes of them."""
+        ...
+
+    def backward(self, grad: Tensor) -> None:
+        """Set the weights' gradients."""
+        ...
+
+
+class Dense:
+    """y = f(x W' + b), with f the identity if there is no activation."""
+
+    def __init__(self, layer: nn.Linear, activation: Activation | None = None) -> None:
+        """Use the weights of `layer`."""
+        self._layer, self._activation = layer, activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return y, float32 [n, outputs]."""
+        self._x = x
+        y = linear(x, self._layer.weight, self._layer.bias)
+        return self._activation.forward(y) if self._activation else y
+
+    def backward(self, grad: Tensor) -> Tensor:
+        """Return the gradient with respect to x, [n, inputs], given that of y; may overwrite it."""
+        if self._activation:
+            grad = self._activation.backward(grad)
+        self._layer.weight.grad = product_over_samples(grad, self._x)
+        self._layer.bias.grad = grad.sum(0)
+        return linear(grad, self._layer.weight.t())
+
+
+class Network:
+    """Encoder, actor and critic."""
+
+    def __init__(self, policy: EncoderPolicy) -> None:
+        """Use the weights of `policy`, whose encoder reads tiles."""
+        encoder: Any = policy.features_extractor
+        extractor = policy.mlp_extractor
+        self.first: First = PatternLayer(encoder.first)
+        self._activation = Activation(encoder.activation)
+        self._shared = _stack(encoder.rest)
+        self._actor = [*_stack(extractor.policy_net), *_stack([policy.action_net])]
+        self._critic = [*_stack(extractor.value_net), *_stack([policy.value_net])]
+
+    def read(self, observations: dict[str, NDArray[Any]]) -> Tiles:
+        """Return observations as `forward` takes them; `at` gives some of their rows."""
+        return self.first.read(observations["tiles"], observations["body"])
+
+    def forward(self, seen: Tiles) -> tuple[Tensor, Tensor]:
+        """Return logits, float32 [n, actions], and values, float32 [n, 1]."""
+        features = _forward(self._shared, self._activation.forward(self.first.forward(seen)))
+        return _forward(self._actor, features), _forward(self._critic, features)
+
+    def backward(self, logits: Tensor, values: Tensor) -> None:
+        """Set the gradients of all weights, given those of the last outputs."""
+        features = _backward(self._actor, logits)
+        features += _backward(self._critic, values)
+        first = _backward(self._shared, features)
+        self.first.backward(self._activation.backward(first))
+
+
+def _stack(layers: Any) -> list[Dense]:
+    """Return the dense layers of linear maps, each with the nonlinearity that follows it."""
+    found: list[Dense] = []
+    for layer, after in zip_longest(layers, list(layers)[1:]):
+        if isinstance(layer, nn.Linear):
+            found.append(Dense(layer, None if after is None else Activation(after)))
+    return found
+
+
+def _forward(layers: list[Dense], x: Tensor) -> Tensor:
+    for layer in layers:
+        x = layer.forward(x)
+    return x
+
+
+def _backward(layers: list[Dense], grad: Tensor) -> Tensor:
+    for layer in reversed(layers):
+        grad = layer.backward(grad)
+    return grad
