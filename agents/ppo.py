@@ -13,10 +13,8 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.utils import get_device
 from stable_baselines3.common.vec_env import VecEnv
 
-from misgen.envs.core.modality import GRID
-
 from .config import ClippedConfig, OnPolicyConfig, PPOConfig
-from .encoders import ENCODERS
+from .fused.network import can_fuse
 from .fused.ppo import FusedPPO
 from .learner import SB3Learner, Unwrapped, fit, reward_scale, schedule
 from .networks import EncoderPolicy, build_actor_critic, policy_kwargs
@@ -31,7 +29,7 @@ class PPOLearner(SB3Learner):
 
     def make(self, env: VecEnv, config: PPOConfig, seed: int) -> Any:
         """Return a model that has not trained yet."""
-        return _class(config)(
+        return _class(env, config)(
             EncoderPolicy,
             env,
             policy_kwargs=policy_kwargs(config, config.adam_eps),
@@ -82,10 +80,10 @@ def ppo_arguments(config: ClippedConfig) -> dict[str, Any]:
     }
 
 
-def _class(config: PPOConfig) -> type[PPO]:
+def _class(env: VecEnv, config: PPOConfig) -> type[PPO]:
     on_cpu = get_device(config.device).type == "cpu"
-    reads_tiles = config.encoder == "mlp"
-    return _FusedPPO if config.fast and on_cpu and reads_tiles else _PPO
+    fused = config.fast and on_cpu and can_fuse(config.encoder, env.observation_space)
+    return _FusedPPO if fused else _PPO
 
 
 class _PPO(Unwrapped, PPO):

@@ -5,7 +5,7 @@ Public names: `Terms`, `Samples`, `Losses`, `loss_gradient`.  The maths stands i
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -38,7 +38,8 @@ class Samples(NamedTuple):
 
     def at(self, rows: NDArray[np.int64]) -> Samples:
         """Return some of them."""
-        return Samples(*(values.take(rows) for values in self))
+        taken: list[Any] = [values.take(rows) for values in self]
+        return Samples(*taken)
 
 
 class Losses(NamedTuple):
@@ -100,8 +101,8 @@ def _loss_gradient(
     terms: tuple[float, float, float, float],  # as in Terms
     slopes: NDArray[np.float32],  # [n, actions], filled
     value_slopes: NDArray[np.float32],  # [n], filled
-) -> tuple[float, float, float, float, float]:
-    """Return the means that `Losses` names, and fill in the gradients."""
+) -> tuple[Any, ...]:
+    """Return the means that `Losses` names, in its order, and fill in the gradients."""
     clip, value_clip, entropy_weight, value_weight = terms
     n, num_actions = log_p.shape
     policy_sum = value_sum = entropy_sum = clipped = kl_sum = 0.0

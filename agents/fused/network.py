@@ -1,6 +1,6 @@
 """Passes forward and backward over the weights of an `EncoderPolicy`, without autograd.
 
-Public names: `Network`, `Dense`.
+Public names: `Network`, `Dense`, `can_fuse`.
 
 A layer keeps what it saw on the last pass forward; its pass backward takes the gradient of the loss
 with respect to its output, sets `grad` of its weights, and returns the gradient of its input.  The
@@ -10,40 +10,17 @@ weights are the policy's own, so there are no others to keep in step.
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..networks import EncoderPolicy
+from ..networks import CnnEncoder, EncoderPolicy, MlpEncoder
 from .activation import Activation
-from .patterns import PatternLayer, Tiles
+from .convolution import MOST_CLASSES, Convolutions
+from .patterns import PatternLayer
 from .products import linear, product_over_samples
-
-
-class First(Protocol):
-    """A first layer, which reads observations."""
-
-    def forget(self) -> None:
-        """Take note that a rollout begins, with other observations."""
-        ...
-
-    def weights_changed(self) -> None:
-        """Take note that weights have changed since the last pass."""
-        ...
-
-    def read(self, tiles: NDArray[np.uint8], body: NDArray[np.float32]) -> Any:
-        """Return observations as `forward` takes them; `at` gives some of their rows."""
-        ...
-
-    def forward(self, seen: Any) -> Tensor:
-        """Return what the layer makes of them."""
-        ...
-
-    def backward(self, grad: Tensor) -> None:
-        """Set the weights' gradients."""
-        ...
+from .seen import First, Seen
 
 
 class Dense:
@@ -73,29 +50,41 @@ class Network:
 
     def __init__(self, policy: EncoderPolicy) -> None:
         """Use the weights of `policy`, whose encoder reads tiles."""
-        encoder: Any = policy.features_extractor
-        extractor = policy.mlp_extractor
-        self.first: First = PatternLayer(encoder.first)
-        self._activation = Activation(encoder.activation)
-        self._shared = _stack(encoder.rest)
+        encoder, extractor = policy.features_extractor, policy.mlp_extractor
+        self.first: First
+        if isinstance(encoder, CnnEncoder):
+            shape: Any = policy.observation_space["tiles"].shape  # pyright: ignore
+            self.first, self._shared = Convolutions(encoder, shape), _stack(encoder.dense)
+        else:
+            assert isinstance(encoder, MlpEncoder)
+            self.first = PatternLayer(encoder.first, Activation(encoder.activation))
+            self._shared = _stack(encoder.rest)
         self._actor = [*_stack(extractor.policy_net), *_stack([policy.action_net])]
         self._critic = [*_stack(extractor.value_net), *_stack([policy.value_net])]
 
-    def read(self, observations: dict[str, NDArray[Any]]) -> Tiles:
-        """Return observations as `forward` takes them; `at` gives some of their rows."""
-        return self.first.read(observations["tiles"], observations["body"])
+    def read(self, observations: Any, codes: NDArray[Any] | None = None) -> Seen:
+        """Return observations as `forward` takes them, with their codes if these are known."""
+        tiles = observations["tiles"]
+        codes = self.first.encode(tiles) if codes is None else codes
+        return Seen(tiles, observations["body"], codes)
 
-    def forward(self, seen: Tiles) -> tuple[Tensor, Tensor]:
+    def forward(self, seen: Seen) -> tuple[Tensor, Tensor]:
         """Return logits, float32 [n, actions], and values, float32 [n, 1]."""
-        features = _forward(self._shared, self._activation.forward(self.first.forward(seen)))
+        features = _forward(self._shared, self.first.forward(seen))
         return _forward(self._actor, features), _forward(self._critic, features)
 
     def backward(self, logits: Tensor, values: Tensor) -> None:
         """Set the gradients of all weights, given those of the last outputs."""
         features = _backward(self._actor, logits)
         features += _backward(self._critic, values)
-        first = _backward(self._shared, features)
-        self.first.backward(self._activation.backward(first))
+        self.first.backward(_backward(self._shared, features))
+
+
+def can_fuse(encoder: str, space: Any) -> bool:
+    """Return whether `Network` can take the place of a policy with an encoder, by its name."""
+    if encoder == "cnn":
+        return int(space["tiles"].high.max()) < MOST_CLASSES
+    return encoder == "mlp"
 
 
 def _stack(layers: Any) -> list[Dense]:

@@ -1,6 +1,6 @@
 """The first layer on one-hot tiles, by the patterns that groups of cells show.
 
-Public names: `Patterns`, `PatternLayer`, `Tiles`.
+Public names: `Patterns`, `PatternLayer`.
 
 A one-hot layer adds up one row of its weights a cell (`onehot`): 169 rows of CoinRun's window.  But
 cells next to each other look alike again and again: of the 4,096 ways in which four cells of eight
@@ -18,8 +18,6 @@ It depends on the observations and their order, and on nothing else.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from numba import njit
@@ -27,7 +25,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..onehot import OneHotLinear
+from .activation import Activation
 from .products import linear, product_over_samples
+from .seen import Seen
 
 SIZE = 4
 """Cells a group; their classes make a key, a byte each."""
@@ -37,22 +37,6 @@ _SIDE_BY_SIDE = 4  # groups that the kernels add at once
 _BLOCK = 64  # samples whose sums (128 floats each) stay in the first-level cache
 _SLOTS = 256  # of a group's hash table
 _MULTIPLIER = 2654435761  # Knuth's, for hashes of 32 bits
-
-
-class Tiles(NamedTuple):
-    """Observations, as the first layer reads them; a row each."""
-
-    tiles: NDArray[np.uint8]
-    """The cells' classes, [n, cells]."""
-    body: NDArray[np.float32]
-    """The other numbers, [n, k]."""
-    codes: NDArray[np.uint8]
-    """Number of the pattern that each group shows, `MOST` for one that is not tabled, [n, groups];
-    groups are filled up to a multiple of four with such that show nothing."""
-
-    def at(self, rows: NDArray[np.int64]) -> Tiles:
-        """Return some of the rows."""
-        return Tiles(*(values.take(rows, axis=0) for values in self))
 
 
 class Patterns:
@@ -73,17 +57,21 @@ class Patterns:
         self._slots[:] = 0
 
     def encode(self, tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the groups' patterns, uint8 [n, padded], and number those not met before."""
+        """Return the groups' patterns, uint8 [n, padded], and number those not met before.
+
+        `MOST` stands for a pattern that is not numbered, and for groups that fill up the last four.
+        """
         codes = np.full((len(tiles), self.padded), MOST, np.uint8)
-        _encode(tiles, self.keys, self.count, self._slots, codes)
+        _encode(tiles.reshape(len(tiles), -1), self.keys, self.count, self._slots, codes)
         return codes
 
 
 class PatternLayer:
-    """A `OneHotLinear`, over its own weights."""
+    """A `OneHotLinear` and its nonlinearity."""
 
-    def __init__(self, layer: OneHotLinear) -> None:
+    def __init__(self, layer: OneHotLinear, activation: Activation) -> None:
         """Use the weights of `layer`."""
+        self._activation = activation
         self._body = layer.body
         self._weight = layer.tile_weight
         rows, width = layer.tile_weight.shape
@@ -104,30 +92,30 @@ class PatternLayer:
         """Take note that the tabled sums are no longer right."""
         self._tabled[:] = 0
 
-    def read(self, tiles: NDArray[np.uint8], body: NDArray[np.float32]) -> Tiles:
-        """Return observations as this layer reads them."""
-        flat = tiles.reshape(len(tiles), -1)
-        return Tiles(flat, body, self.patterns.encode(flat))
+    def encode(self, tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the patterns of the groups, uint8 [n, groups]."""
+        return self.patterns.encode(tiles)
 
-    def forward(self, seen: Tiles) -> Tensor:
+    def forward(self, seen: Seen) -> Tensor:
         """Return float32 [n, width]."""
         patterns = self.patterns
         _tabulate(self._by_cell, patterns.keys, patterns.count, self._tabled, self._sums)
         out = linear(torch.from_numpy(seen.body), self._body.weight, self._body.bias)
         _add_sums(seen.codes, self._sums, out.numpy())
-        _add_cells(seen.tiles, seen.codes, self._by_cell, out.numpy())
+        _add_cells(seen.tiles.reshape(len(out), -1), seen.codes, self._by_cell, out.numpy())
         self._seen = seen
-        return out
+        return self._activation.forward(out)
 
     def backward(self, grad: Tensor) -> None:
         """Set the gradients of the weights, given that of the last output."""
+        grad = self._activation.backward(grad)
         seen, patterns = self._seen, self.patterns
         self._body.weight.grad = product_over_samples(grad, torch.from_numpy(seen.body))
         self._body.bias.grad = grad.sum(0)
         _clear(patterns.count, self._grads)
         _gather_sums(seen.codes, grad.numpy(), self._grads)
         total = np.zeros_like(self._by_cell)
-        _gather_cells(seen.tiles, seen.codes, grad.numpy(), total)
+        _gather_cells(seen.tiles.reshape(len(grad), -1), seen.codes, grad.numpy(), total)
         _spread(self._grads, patterns.keys, patterns.count, total)
         self._weight.grad = torch.from_numpy(total).view_as(self._weight)
 

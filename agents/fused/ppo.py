@@ -37,6 +37,7 @@ from torch import Tensor, nn
 from ..networks import act
 from .loss import Losses, Samples, Terms, loss_gradient
 from .network import Network
+from .seen import Seen
 
 
 class FusedPPO(PPO):
@@ -45,6 +46,7 @@ class FusedPPO(PPO):
     def _setup_model(self) -> None:
         super()._setup_model()
         self._network = Network(self.policy)  # pyright: ignore[reportArgumentType]
+        self._coded: tuple[Any, Any] = None, None  # a rollout's tiles, and their codes
 
     @torch.no_grad()
     def collect_rollouts(
@@ -54,9 +56,12 @@ class FusedPPO(PPO):
         self.policy.set_training_mode(False)
         self._network.first.forget()
         rollout_buffer.reset()
+        codes = []
         callback.on_rollout_start()
         for _ in range(n_rollout_steps):
-            logits, values = self._outputs(self._last_obs)
+            seen = self._network.read(self._last_obs)
+            codes.append(seen.codes)
+            logits, values = self._network.forward(seen)
             chosen, log_probs = act(logits)
             actions = chosen.numpy()
             new_obs, rewards, dones, infos = env.step(actions)
@@ -75,9 +80,11 @@ class FusedPPO(PPO):
                 values,
                 log_probs,
             )
-            self._last_obs, self._last_episode_starts = new_obs, dones
+            self._last_obs = new_obs  # pyright: ignore[reportAttributeAccessIssue]
+            self._last_episode_starts = dones
         values = self._outputs(self._last_obs)[1]
         rollout_buffer.compute_returns_and_advantage(values, dones)
+        self._coded = rollout_buffer.observations["tiles"], np.stack(codes)
         callback.update_locals(locals())
         callback.on_rollout_end()
         return True
@@ -102,9 +109,7 @@ class FusedPPO(PPO):
         self._update_learning_rate(self.policy.optimizer)
         terms = self._terms()
         samples = _samples(self.rollout_buffer)
-        observations = self.rollout_buffer.observations
-        flat = {key: _flat(self.rollout_buffer, values) for key, values in observations.items()}
-        seen = self._network.read(flat)
+        seen = self._seen()
         found: list[Losses] = []
         for _ in range(self.n_epochs):
             epoch = len(found)
@@ -125,6 +130,14 @@ class FusedPPO(PPO):
             if not going_on:
                 break
         self._log(found, found[epoch:], terms)
+
+    def _seen(self) -> Seen:
+        """Return what the rollout's decisions were made on, with codes if they are known."""
+        buffer: Any = self.rollout_buffer
+        flat = {key: _flat(buffer, values) for key, values in buffer.observations.items()}
+        tiles, codes = self._coded
+        known = tiles is buffer.observations["tiles"]
+        return self._network.read(flat, _flat(buffer, codes) if known else None)
 
     def _terms(self) -> Terms:
         left = self._current_progress_remaining
