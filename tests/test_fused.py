@@ -237,7 +237,7 @@ def test_the_weights_are_the_policy_s_and_so_is_what_it_plays():
     logits, values = made.policy.logits_and_values(observations)
     made._network.first.forget()
     with torch.no_grad():
-        own = made._outputs(made._last_obs)
+        own = made._outputs(made._network.read(made._last_obs))
     close(logits.detach(), own[0], 1e-4, 1e-6)
     close(values.detach(), own[1], 1e-4, 1e-6)
 

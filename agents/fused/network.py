@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..networks import CnnEncoder, EncoderPolicy, MlpEncoder
+from . import convolution, patterns
 from .activation import Activation
-from .convolution import MOST_CLASSES, Convolutions
+from .convolution import Convolutions
 from .patterns import PatternLayer
 from .products import linear, product_over_samples
 from .seen import First, Seen
@@ -80,11 +81,12 @@ class Network:
         self.first.backward(_backward(self._shared, features))
 
 
+_MOST_CLASSES = {"mlp": patterns.MOST_CLASSES, "cnn": convolution.MOST_CLASSES}
+
+
 def can_fuse(encoder: str, space: Any) -> bool:
     """Return whether `Network` can take the place of a policy with an encoder, by its name."""
-    if encoder == "cnn":
-        return int(space["tiles"].high.max()) < MOST_CLASSES
-    return encoder == "mlp"
+    return encoder in _MOST_CLASSES and space["tiles"].high.max() < _MOST_CLASSES[encoder]
 
 
 def _stack(layers: Any) -> list[Dense]:

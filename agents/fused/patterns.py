@@ -1,6 +1,6 @@
 """The first layer on one-hot tiles, by the patterns that groups of cells show.
 
-Public names: `Patterns`, `PatternLayer`.
+Public names: `Patterns`, `PatternLayer`, `MOST_CLASSES`.
 
 A one-hot layer adds up one row of its weights a cell (`onehot`): 169 rows of CoinRun's window.  But
 cells next to each other look alike again and again: of the 4,096 ways in which four cells of eight
@@ -29,8 +29,10 @@ from .activation import Activation
 from .products import linear, product_over_samples
 from .seen import Seen
 
+MOST_CLASSES = 256
+"""Tile classes at most: a cell's is a byte of its group's key."""
 SIZE = 4
-"""Cells a group; their classes make a key, a byte each."""
+"""Cells a group."""
 MOST = 64
 """Patterns of a group that are tabled, at most."""
 _SIDE_BY_SIDE = 4  # groups that the kernels add at once

@@ -48,7 +48,6 @@ class FusedPPO(PPO):
         self._network = Network(self.policy)  # pyright: ignore[reportArgumentType]
         self._coded: tuple[Any, Any] = None, None  # a rollout's tiles, and their codes
 
-    @torch.no_grad()
     def collect_rollouts(
         self, env: VecEnv, callback: Any, rollout_buffer: Any, n_rollout_steps: int
     ) -> bool:
@@ -61,7 +60,7 @@ class FusedPPO(PPO):
         for _ in range(n_rollout_steps):
             seen = self._network.read(self._last_obs)
             codes.append(seen.codes)
-            logits, values = self._network.forward(seen)
+            logits, values = self._outputs(seen)
             chosen, log_probs = act(logits)
             actions = chosen.numpy()
             new_obs, rewards, dones, infos = env.step(actions)
@@ -71,7 +70,7 @@ class FusedPPO(PPO):
                 return False
             ended = np.flatnonzero(dones)
             self._update_info_buffer([infos[i] for i in ended], dones[ended])
-            self._add_what_time_outs_cut_off(rewards, [(i, infos[i]) for i in ended])
+            self._add_what_time_outs_cut_off(rewards, ended, infos)
             rollout_buffer.add(
                 self._last_obs,
                 actions,
@@ -82,25 +81,27 @@ class FusedPPO(PPO):
             )
             self._last_obs = new_obs  # pyright: ignore[reportAttributeAccessIssue]
             self._last_episode_starts = dones
-        values = self._outputs(self._last_obs)[1]
+        values = self._outputs(self._network.read(self._last_obs))[1]
         rollout_buffer.compute_returns_and_advantage(values, dones)
         self._coded = rollout_buffer.observations["tiles"], np.stack(codes)
         callback.update_locals(locals())
         callback.on_rollout_end()
         return True
 
-    def _outputs(self, observations: Any) -> tuple[Tensor, Tensor]:
-        return self._network.forward(self._network.read(observations))
+    @torch.no_grad()
+    def _outputs(self, seen: Seen) -> tuple[Tensor, Tensor]:
+        return self._network.forward(seen)
 
     def _add_what_time_outs_cut_off(
-        self, rewards: NDArray[np.float32], ends: list[tuple[int, dict[str, Any]]]
+        self, rewards: NDArray[np.float32], slots: NDArray[np.int64], infos: list[dict[str, Any]]
     ) -> None:
         """Add the discounted value of its last observation where an episode ran out of time."""
-        cut = [i for i, info in ends if info.get("TimeLimit.truncated", False)]
+        cut = {i: infos[i]["terminal_observation"] for i in slots if _is_cut_off(infos[i])}
         if cut:
-            last = [info["terminal_observation"] for i, info in ends if i in cut]
-            stacked = {key: np.stack([one[key] for one in last]) for key in last[0]}
-            rewards[cut] += self.gamma * self._outputs(stacked)[1].numpy()[:, 0]
+            keys = next(iter(cut.values()))
+            last = {key: np.stack([one[key] for one in cut.values()]) for key in keys}
+            values = self._outputs(self._network.read(last))[1]
+            rewards[list(cut)] += self.gamma * values.numpy()[:, 0]
 
     @torch.no_grad()
     def train(self) -> None:
@@ -173,6 +174,11 @@ class FusedPPO(PPO):
         self.logger.record("train/clip_range", terms.clip)
         if self.clip_range_vf is not None:
             self.logger.record("train/clip_range_vf", terms.value_clip)
+
+
+def _is_cut_off(info: dict[str, Any]) -> bool:
+    cut = info.get("TimeLimit.truncated", False)
+    return cut and info.get("terminal_observation") is not None
 
 
 def _samples(buffer: Any) -> Samples:
