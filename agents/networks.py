@@ -71,7 +71,7 @@ class EncoderPolicy(ActorCriticPolicy):
     def forward(self, obs: Any, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Return actions (int64 [n]), values ([n, 1]) and the actions' log-probabilities ([n])."""
         logits, values = self.logits_and_values(obs)
-        actions, log_p = act(logits, deterministic)
+        actions, log_p = act(logits.log_softmax(dim=1), deterministic)
         return actions, values, log_p
 
     def evaluate_actions(self, obs: Any, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -139,9 +139,8 @@ class CnnEncoder(BaseFeaturesExtractor):
         return self.dense(torch.cat([flat, observations["body"]], dim=1))
 
 
-def act(logits: Tensor, deterministic: bool = False) -> tuple[Tensor, Tensor]:
-    """Return actions (int64 [n]) and their log-probabilities ([n])."""
-    log_p = logits.log_softmax(dim=1)
+def act(log_p: Tensor, deterministic: bool = False) -> tuple[Tensor, Tensor]:
+    """Return actions (int64 [n]) and their log-probabilities ([n]), given those of all actions."""
     actions = log_p.argmax(1) if deterministic else torch.multinomial(log_p.exp(), 1)[:, 0]
     return actions, _pick(log_p, actions)
 

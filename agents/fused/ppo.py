@@ -35,7 +35,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
 from ..networks import act
-from .loss import Losses, Samples, Terms, loss_gradient
+from .loss import Losses, Samples, Terms, log_softmax, loss_gradient
 from .network import Network
 from .seen import Seen
 
@@ -61,7 +61,7 @@ class FusedPPO(PPO):
             seen = self._network.read(self._last_obs)
             codes.append(seen.codes)
             logits, values = self._outputs(seen)
-            chosen, log_probs = act(logits)
+            chosen, log_probs = act(log_softmax(logits))
             actions = chosen.numpy()
             new_obs, rewards, dones, infos = env.step(actions)
             self.num_timesteps += env.num_envs
