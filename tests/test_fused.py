@@ -261,7 +261,7 @@ def test_a_rollout_that_the_callback_ends():
 
 
 def seen_by(layer: Any, tiles: np.ndarray, body: np.ndarray) -> Seen:
-    return Seen(tiles, body, layer.encode(tiles))
+    return Seen(tiles, np.arange(len(tiles)), body, layer.encode(tiles))
 
 
 @pytest.mark.parametrize(

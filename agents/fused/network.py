@@ -12,6 +12,7 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -67,7 +68,7 @@ class Network:
         """Return observations as `forward` takes them, with their codes if these are known."""
         tiles = observations["tiles"]
         codes = self.first.encode(tiles) if codes is None else codes
-        return Seen(tiles, observations["body"], codes)
+        return Seen(tiles, np.arange(len(tiles)), observations["body"], codes)
 
     def forward(self, seen: Seen) -> tuple[Tensor, Tensor]:
         """Return logits, float32 [n, actions], and values, float32 [n, 1]."""

@@ -64,7 +64,7 @@ class Patterns:
         `MOST` stands for a pattern that is not numbered, and for groups that fill up the last four.
         """
         codes = np.full((len(tiles), self.padded), MOST, np.uint8)
-        _encode(tiles.reshape(len(tiles), -1), self.keys, self.count, self._slots, codes)
+        _encode(_flat(tiles), self.keys, self.count, self._slots, codes)
         return codes
 
 
@@ -104,7 +104,7 @@ class PatternLayer:
         _tabulate(self._by_cell, patterns.keys, patterns.count, self._tabled, self._sums)
         out = linear(torch.from_numpy(seen.body), self._body.weight, self._body.bias)
         _add_sums(seen.codes, self._sums, out.numpy())
-        _add_cells(seen.tiles.reshape(len(out), -1), seen.codes, self._by_cell, out.numpy())
+        _add_cells(_flat(seen.tiles), seen.rows, seen.codes, self._by_cell, out.numpy())
         self._seen = seen
         return self._activation.forward(out)
 
@@ -117,9 +117,13 @@ class PatternLayer:
         _clear(patterns.count, self._grads)
         _gather_sums(seen.codes, grad.numpy(), self._grads)
         total = np.zeros_like(self._by_cell)
-        _gather_cells(seen.tiles.reshape(len(grad), -1), seen.codes, grad.numpy(), total)
+        _gather_cells(_flat(seen.tiles), seen.rows, seen.codes, grad.numpy(), total)
         _spread(self._grads, patterns.keys, patterns.count, total)
         self._weight.grad = torch.from_numpy(total).view_as(self._weight)
+
+
+def _flat(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return tiles.reshape(len(tiles), -1)
 
 
 @njit(cache=True)
@@ -192,19 +196,20 @@ def _add_sums(
 
 @njit(cache=True)
 def _add_cells(
-    tiles: NDArray[np.uint8],  # [n, cells]
+    tiles: NDArray[np.uint8],  # [m, cells]
+    rows: NDArray[np.int64],  # [n], whose of them each sample's are
     codes: NDArray[np.uint8],  # [n, padded groups]
     weight: NDArray[np.float32],  # [cells, classes, width]
     out: NDArray[np.float32],  # [n, width], changed in place
 ) -> None:
     """Add the rows of groups whose pattern is not tabled, cell by cell."""
-    n, cells = tiles.shape
-    width = out.shape[1]
+    cells = tiles.shape[1]
+    n, width = out.shape
     for i in range(n):
         for g in range(-(-cells // SIZE)):
             if codes[i, g] == MOST:
                 for cell in range(g * SIZE, min(cells, g * SIZE + SIZE)):
-                    tile = tiles[i, cell]
+                    tile = tiles[rows[i], cell]
                     for j in range(width):
                         out[i, j] += weight[cell, tile, j]
 
@@ -240,19 +245,20 @@ def _gather_sums(
 
 @njit(cache=True)
 def _gather_cells(
-    tiles: NDArray[np.uint8],  # [n, cells]
+    tiles: NDArray[np.uint8],  # [m, cells]
+    rows: NDArray[np.int64],  # [n], whose of them each sample's are
     codes: NDArray[np.uint8],  # [n, padded groups]
     grad: NDArray[np.float32],  # [n, width]
     total: NDArray[np.float32],  # [cells, classes, width], changed in place
 ) -> None:
     """Add each sample's gradient to the rows of groups whose pattern is not tabled."""
-    n, cells = tiles.shape
-    width = grad.shape[1]
+    cells = tiles.shape[1]
+    n, width = grad.shape
     for i in range(n):
         for g in range(-(-cells // SIZE)):
             if codes[i, g] == MOST:
                 for cell in range(g * SIZE, min(cells, g * SIZE + SIZE)):
-                    tile = tiles[i, cell]
+                    tile = tiles[rows[i], cell]
                     for j in range(width):
                         total[cell, tile, j] += grad[i, j]
 

@@ -13,18 +13,21 @@ from torch import Tensor
 
 
 class Seen(NamedTuple):
-    """Observations, a row each."""
+    """Observations, one a row."""
 
     tiles: NDArray[np.uint8]
-    """The cells' classes, [n, height, width]."""
+    """The cells' classes, [m, height, width]."""
+    rows: NDArray[np.int64]
+    """Where among `tiles` each observation's are, [n]: few are read, so none are moved."""
     body: NDArray[np.float32]
     """The other numbers, [n, k]."""
     codes: NDArray[Any]
     """Numbers of the patterns that the tiles show, [n, ...]; each first layer has its own."""
 
     def at(self, rows: NDArray[np.int64]) -> Seen:
-        """Return some of the rows."""
-        return Seen(self.tiles[rows], self.body[rows], self.codes[rows])
+        """Return some of the observations."""
+        body, codes = self.body.take(rows, axis=0), self.codes.take(rows, axis=0)
+        return Seen(self.tiles, self.rows[rows], body, codes)
 
 
 class First(Protocol):
