@@ -397,6 +397,33 @@ def test_rollouts_forget_what_was_before_them():
     assert made._network.first.patterns.count.max() == 0
 
 
+@pytest.mark.parametrize("encoder", ["mlp", "cnn"])
+def test_a_model_that_was_saved_and_loaded_trains_its_own_weights(encoder, tmp_path):
+    made = model(config(encoder=encoder))
+    collect(made)
+    made.train()
+    del made.callback
+    made.save(tmp_path / "model.zip")
+    loaded = type(made).load(tmp_path / "model.zip", env=made.env)
+    loaded.set_logger(Logger(None, []))
+    loaded.rollout_buffer = copy.deepcopy(made.rollout_buffer)
+    train_both(made, loaded)
+    for one, other in zip(made.policy.parameters(), loaded.policy.parameters(), strict=True):
+        assert one.data_ptr() != other.data_ptr()
+        assert torch.equal(one, other)
+
+
+def test_weights_that_a_callback_changed_are_those_that_learn():
+    plain, fused = (model(config(fast=fast)) for fast in (False, True))
+    for made in (plain, fused):
+        collect(made)
+        with torch.no_grad():
+            for parameter in made.policy.parameters():
+                parameter.mul_(0.5)
+    train_both(plain, fused)
+    require_same_gradients_and_weights(plain, fused)
+
+
 def test_it_is_chosen_for_tiles_on_a_cpu_and_named_where_it_matters():
     assert isinstance(model(config()), FusedPPO)
     assert not isinstance(model(config(fast=False)), FusedPPO)

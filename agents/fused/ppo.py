@@ -48,6 +48,9 @@ class FusedPPO(PPO):
         self._network = Network(self.policy)  # pyright: ignore[reportArgumentType]
         self._coded: tuple[Any, Any] = None, None  # a rollout's tiles, and their codes
 
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "_network", "_coded"]
+
     def collect_rollouts(
         self, env: VecEnv, callback: Any, rollout_buffer: Any, n_rollout_steps: int
     ) -> bool:
@@ -109,8 +112,8 @@ class FusedPPO(PPO):
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         terms = self._terms()
-        samples = _samples(self.rollout_buffer)
-        seen = self._seen()
+        samples, seen = _samples(self.rollout_buffer), self._seen()
+        self._network.first.weights_changed()  # a callback may have changed them
         found: list[Losses] = []
         for _ in range(self.n_epochs):
             epoch = len(found)
