@@ -407,10 +407,13 @@ def test_a_model_that_was_saved_and_loaded_trains_its_own_weights(encoder, tmp_p
     loaded = type(made).load(tmp_path / "model.zip", env=made.env)
     loaded.set_logger(Logger(None, []))
     loaded.rollout_buffer = copy.deepcopy(made.rollout_buffer)
+    before = [parameter.detach().clone() for parameter in loaded.policy.parameters()]
     train_both(made, loaded)
-    for one, other in zip(made.policy.parameters(), loaded.policy.parameters(), strict=True):
-        assert one.data_ptr() != other.data_ptr()
-        assert torch.equal(one, other)
+    for first, one, other in zip(
+        before, made.policy.parameters(), loaded.policy.parameters(), strict=True
+    ):
+        assert not torch.equal(first, other)
+        close(one.detach(), other.detach(), 1e-4, 1e-5)  # its patterns are numbered otherwise
 
 
 def test_weights_that_a_callback_changed_are_those_that_learn():
