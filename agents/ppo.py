@@ -1,7 +1,8 @@
 """Proximal policy optimisation.
 
 Public names: `PPOLearner`, `train_ppo`.
-Source of the algorithm: stable-baselines3's `PPO`, unchanged.
+Source of the algorithm: stable-baselines3's `PPO`, unchanged; or the same numbers to float rounding
+in less time (`fused`), for tile encoders on a CPU.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 from stable_baselines3 import PPO
+from stable_baselines3.common.utils import get_device
 from stable_baselines3.common.vec_env import VecEnv
 
-from .config import OnPolicyConfig, PPOConfig
+from .config import ClippedConfig, OnPolicyConfig, PPOConfig
+from .fused.network import can_fuse
+from .fused.ppo import FusedPPO
 from .learner import SB3Learner, Unwrapped, fit, reward_scale, schedule
 from .networks import EncoderPolicy, build_actor_critic, policy_kwargs
 from .policy import PolicyAgent
@@ -25,7 +29,7 @@ class PPOLearner(SB3Learner):
 
     def make(self, env: VecEnv, config: PPOConfig, seed: int) -> Any:
         """Return a model that has not trained yet."""
-        return _PPO(
+        return _class(env, config)(
             EncoderPolicy,
             env,
             policy_kwargs=policy_kwargs(config, config.adam_eps),
@@ -64,7 +68,7 @@ def on_policy_arguments(config: OnPolicyConfig) -> dict[str, Any]:
     }
 
 
-def ppo_arguments(config: PPOConfig) -> dict[str, Any]:
+def ppo_arguments(config: ClippedConfig) -> dict[str, Any]:
     """Return what PPO's class is given, with a memory or without."""
     return {
         **on_policy_arguments(config),
@@ -76,5 +80,15 @@ def ppo_arguments(config: PPOConfig) -> dict[str, Any]:
     }
 
 
+def _class(env: VecEnv, config: PPOConfig) -> type[PPO]:
+    on_cpu = get_device(config.device).type == "cpu"
+    fused = config.fast and on_cpu and can_fuse(config.encoder, env.observation_space)
+    return _FusedPPO if fused else _PPO
+
+
 class _PPO(Unwrapped, PPO):
     """stable-baselines3's."""
+
+
+class _FusedPPO(Unwrapped, FusedPPO):
+    """The same with gradients in closed form."""
