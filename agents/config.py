@@ -248,9 +248,10 @@ class PPOConfig(ClippedConfig):
     algorithm: str = "ppo"
     """Name of the algorithm."""
     fast: bool = True
-    """Train a tile encoder on a CPU with gradients in closed form, about twice as fast, instead of
-    torch's autograd; the two differ by float rounding.  With pixels or on a GPU this does
-    nothing."""
+    """Train a tile encoder on a CPU with gradients in closed form, two to four times as fast,
+    instead of torch's autograd.  The two are equal to float rounding, which after some updates
+    leads to other actions: so this is part of a run's hash.  With pixels or on a GPU it does
+    nothing; the run's manifest says under `gradients` how they were found, and why so."""
 
     @property
     def science(self) -> dict[str, Any]:

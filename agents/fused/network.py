@@ -1,6 +1,6 @@
 """Passes forward and backward over the weights of an `EncoderPolicy`, without autograd.
 
-Public names: `Network`, `Dense`, `can_fuse`.
+Public names: `Network`, `Dense`, `why_not`.
 
 A layer keeps what it saw on the last pass forward; its pass backward takes the gradient of the loss
 with respect to its output, sets `grad` of its weights, and returns the gradient of its input.  The
@@ -85,9 +85,22 @@ class Network:
 _MOST_CLASSES = {"mlp": patterns.MOST_CLASSES, "cnn": convolution.MOST_CLASSES}
 
 
-def can_fuse(encoder: str, space: Any) -> bool:
-    """Return whether `Network` can take the place of a policy with an encoder, by its name."""
-    return encoder in _MOST_CLASSES and space["tiles"].high.max() < _MOST_CLASSES[encoder]
+def why_not(encoder: str, space: Any) -> str:
+    """Return why `Network` cannot take the place of a policy with an encoder; nothing if it can.
+
+    Args:
+        encoder: its name.
+        space: of the observations.
+    """
+    if encoder not in _MOST_CLASSES:
+        return f"encoder={encoder} has none in closed form"
+    most, classes = _MOST_CLASSES[encoder], int(space["tiles"].high.max()) + 1
+    if classes > most:
+        return (
+            f"encoder={encoder} has them in closed form for {most} classes of tiles at most, "
+            f"and here are {classes}"
+        )
+    return ""
 
 
 def _stack(layers: Any) -> list[Dense]:

@@ -15,9 +15,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_ONEDNN: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
-if not torch.backends.mkldnn.is_available():
-    _ONEDNN = None
+
+def _of_onednn() -> Any:
+    """Return oneDNN's product, or None if this torch has none that is called so."""
+    product = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    try:
+        one = torch.ones(1, 1)
+        return product if product and product(one, one, None, "none", [], "").item() == 1 else None
+    except (NotImplementedError, RuntimeError, TypeError):
+        return None
+
+
+_ONEDNN = _of_onednn()
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -10,6 +10,7 @@ from gymnasium import spaces
 from stable_baselines3.common.logger import Logger
 
 from misgen.agents import PPOConfig
+from misgen.agents.fused import products
 from misgen.agents.fused.activation import Activation
 from misgen.agents.fused.convolution import PatchLayer
 from misgen.agents.fused.patterns import MOST, PatternLayer
@@ -17,7 +18,7 @@ from misgen.agents.fused.ppo import FusedPPO
 from misgen.agents.fused.seen import Seen
 from misgen.agents.learning_curve import Reporter
 from misgen.agents.onehot import OneHotLinear
-from misgen.agents.ppo import PPOLearner, train_ppo
+from misgen.agents.ppo import PPOLearner, train_ppo, why_autograd
 from misgen.agents.rewards import ScaledReward
 from tests.agents.test_agents_ppo import Bandit, TinyWorld
 
@@ -435,6 +436,61 @@ def test_it_is_chosen_for_tiles_on_a_cpu_and_named_where_it_matters():
     assert PPOConfig().science["fast"] is True
     assert PPOConfig(fast=False).science["fast"] is False
     assert "fast" not in PPOConfig(encoder="impala").science
+
+
+@pytest.mark.parametrize(
+    ("settings", "classes", "reason"),
+    [
+        ({}, 6, ""),
+        ({"encoder": "cnn", "activation": "relu"}, 126, ""),
+        ({"fast": False}, 6, "fast=false"),
+        ({"encoder": "cnn"}, 127, "encoder=cnn has them in closed form for 126 classes"),
+        ({"encoder": "impala"}, 6, "encoder=impala has none in closed form"),
+    ],
+)
+def test_a_reason_is_given_for_gradients_of_autograd(settings, classes, reason):
+    space = Wander(classes=classes).observation_space
+    found = why_autograd(space, config(**settings))
+    assert found.startswith(reason)
+    assert bool(found) == bool(reason)
+
+
+def test_a_gpu_is_left_to_autograd(monkeypatch):
+    monkeypatch.setattr("misgen.agents.ppo.get_device", lambda device: torch.device("cuda"))
+    found = why_autograd(Wander().observation_space, config())
+    assert found == "device=auto is cuda, and only a CPU has them in closed form"
+
+
+def test_what_was_learned_says_how_its_gradients_were_found():
+    one = PPOLearner().learned(model(config()))
+    other = PPOLearner().learned(model(config(fast=False)))
+    assert (one.gradients, other.gradients) == ("closed form", "autograd: fast=false")
+
+
+def test_products_are_those_of_torch_where_onednn_has_none(monkeypatch):
+    x, weight, bias = torch.randn(5, 3), torch.randn(4, 3), torch.randn(4)
+    found = [products.linear(x, weight, bias), products.product_over_samples(x, x[:, :2])]
+    monkeypatch.setattr(products, "_ONEDNN", None)
+    others = [products.linear(x, weight, bias), products.product_over_samples(x, x[:, :2])]
+    for one, other in zip(found, others, strict=True):
+        close(one, other, 1e-5, 1e-6)
+
+
+@pytest.mark.parametrize("refused", [NotImplementedError, RuntimeError, TypeError, AttributeError])
+def test_a_torch_whose_onednn_product_is_another_does_without(refused, monkeypatch):
+    class Operators:
+        @property
+        def _linear_pointwise(self) -> Any:
+            if refused is AttributeError:
+                raise refused
+
+            def product(*arguments: Any) -> Any:
+                raise refused
+
+            return product
+
+    monkeypatch.setattr(products.torch.ops, "mkldnn", Operators())
+    assert products._of_onednn() is None
 
 
 def test_weights_that_are_no_numbers_are_not_hidden():

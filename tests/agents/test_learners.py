@@ -455,6 +455,7 @@ def test_going_on_twice_from_one_state_gives_the_same_twice(name, tmp_path):
         assert manifest["continues"] is True
         assert len(manifest["continued_at"]) == 1
         assert manifest["environment_steps"] >= 512
+        assert manifest["gradients"] == ("closed form" if name == "ppo" else "autograd")
     assert found[0] == found[1]
 
 
