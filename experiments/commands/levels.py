@@ -38,7 +38,8 @@ Settings
   file           a level file, as written by edit.  In an environment, run it by
                  reset(options={"levels": ["level.txt"]}); to test an agent on many of them, use
                  misgen evaluate run=... levels=my_folder
-  agent          goal_seeker, proxy_seeker, random, idle, or a run's folder; seed, greedy=true
+  agent          goal_seeker, proxy_seeker, random, idle, or a run's folder; seed, greedy=true;
+                 trust=true to recreate an agent that was trained elsewhere, which runs its code
   out            file to write: .txt (edit), .gif (play; scale=384 pixels), .npz (export, replay)
 """
 
@@ -68,7 +69,7 @@ _USED = {
     "show": (*_LEVELS, "id"),
     "edit": (*_LEVELS, "id", "out", "open"),
     "check": ("env", "file"),
-    "play": (*_LEVELS, "id", "file", "agent", "actions", "seed", "greedy", "out", "scale"),
+    "play": (*_LEVELS, "id", "file", "agent", "actions", "seed", "greedy", "trust", "out", "scale"),
     "export": (*_LEVELS, "ids", "out"),
     "replay": (*_LEVELS, "ids", "actions", "out"),
     "verify": (*_LEVELS, "ids"),

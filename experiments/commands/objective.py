@@ -33,6 +33,7 @@ Settings (misgen objective run=... --cfg prints them all with their values)
   on_proxy    what happens if the proxy is reached first: end (the paper's test), continue, penalty
   seed        seed of the sampled actions
   objective   priors, explained in misgen.experiments.evaluation.objective.likelihood
+  trust       recreate an agent that was trained elsewhere, which runs its code
   threads     CPU threads; results do not depend on them
 """
 

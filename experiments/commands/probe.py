@@ -34,6 +34,7 @@ Settings (misgen probe run=... --cfg prints them all with their values)
                           sweep's own, or the only one)
   metrics.accident_rate   a cell counts as touched anyway from this share of the twin's runs on
   critic.smallest_effect  change of value, in units of reward, that counts as tracking
+  trust                   recreate an agent that was trained elsewhere, which runs its code
   out                     folder to write to
 """
 

@@ -32,6 +32,7 @@ Settings (misgen robustness run=... --cfg prints them all with their values)
   target, per     what the attacker lowers (action, value), and whether its budget is per decision
                   or per level
   placement       where the goal is placed on conflict levels (default: as in training)
+  trust           recreate an agent that was trained elsewhere, which runs its code
 """
 
 from __future__ import annotations

@@ -133,6 +133,7 @@ def by_training(found: list[pl.DataFrame]) -> dict[str, pl.DataFrame]:
 
 def _play(run: TrainedRun, config: ObjectiveCommand) -> pl.DataFrame:
     from misgen.agents.checkpoint import load_agent
+    from misgen.agents.external.source import trusting
     from misgen.agents.threads import tune_process
     from misgen.envs.core.planning.planner import make_planner
 
@@ -142,7 +143,8 @@ def _play(run: TrainedRun, config: ObjectiveCommand) -> pl.DataFrame:
     shifted = check(run.folder, config)
     world = shifted.world
     path = run.folder.path
-    agent = load_agent(path, world.observation_space, world.action_space)
+    with trusting(config.trust):
+        agent = load_agent(path, world.observation_space, world.action_space)
     with episode_progress(path.name) as show:
         chosen = parting_ids(shifted, make_planner(world), config.episodes)
         return gather(

@@ -103,6 +103,7 @@ def attack_run(
     import polars as pl
 
     from misgen.agents.checkpoint import load_agent
+    from misgen.agents.external.source import trusting
 
     from ..rollout import SCHEMA
 
@@ -112,7 +113,8 @@ def attack_run(
     into = _folder(folder.path, [folder], config)
     if not into.marked(DONE, key):
         world = run.config.world
-        agent = load_agent(folder.path, world.observation_space, world.action_space)
+        with trusting(config.trust):
+            agent = load_agent(folder.path, world.observation_space, world.action_space)
         with into.lock():
             into.unmark(DONE)
             episodes = pl.concat(attacked(agent, levels, run, config))
@@ -136,9 +138,9 @@ def attacked(
     import polars as pl
 
     from ..rollout import run_levels
-    from .attacks import NoisyObservations, TileFlips, unfit_for_flips
+    from .attacks import NoisyObservations, TileFlips, classes_of, unfit_for_flips
 
-    tiles = agent.spec.tile_classes
+    tiles = classes_of(run.config.world.observation_space)
     flips = (0,) if unfit_for_flips(agent) else config.flips
     options = {"per": config.per, "candidates": config.candidates, "worth": config.worth}
     jobs: list[tuple[str, float, Any]] = [("none", 0.0, agent)]
