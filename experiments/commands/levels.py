@@ -47,7 +47,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from misgen.envs.core.errors import UserError, did_you_mean
@@ -159,7 +159,7 @@ _COMMANDS: dict[str, Callable[[LevelsCommand], int]] = {
 }
 
 
-def _unused(what: str, given: Collection[str]) -> dict[str, str]:
+def _unused(what: str, given: Mapping[str, str]) -> dict[str, str]:
     """Return the settings that a command leaves unused, and why."""
     used = _USED[what]
     known = {f.name for f in dataclasses.fields(LevelsCommand)} - {"player"} | {"agent"}
@@ -167,7 +167,9 @@ def _unused(what: str, given: Collection[str]) -> dict[str, str]:
     if what == "play" and "file" in given:
         why |= dict.fromkeys(("id", "correlation", "placement"), "the level is the file's")
     if what == "play" and "agent" not in given:
-        why |= dict.fromkeys(("seed", "greedy"), "it is for agent=...")
+        why |= dict.fromkeys(("seed", "greedy", "trust"), "it is for agent=...")
+    if what == "play" and given.get("greedy") == "true":
+        why["seed"] = "an agent with greedy=true draws nothing"
     if what == "play" and "out" not in given:
         why["scale"] = "it is for out=FILE.gif"
     return why

@@ -1,7 +1,7 @@
 """Fine-tune base agents, train others from scratch beside them, and test both on the way.
 
-Public names: `SupplyChainConfig`, `supply_chain`, `find_bases`, `check`, `result_folder`,
-`training`, `train_from`, `play`, `tests_of`, `Snapshot`.
+Public names: `SupplyChainConfig`, `supply_chain`, `is_one_run`, `find_bases`, `check`,
+`result_folder`, `training`, `train_from`, `play`, `tests_of`, `Snapshot`.
 """
 
 from __future__ import annotations
@@ -238,20 +238,29 @@ def result_folder(config: SupplyChainConfig) -> RunFolder:
     return place(config.folder, SUPPLY_CHAIN, key)
 
 
+def is_one_run(config: SupplyChainConfig) -> bool:
+    """Return whether `base` names one run, and no sweep.
+
+    Raises:
+        UserError: if it names nothing.
+    """
+    if config.base in ("", "???"):
+        raise UserError("base is missing: give base=runs/<sweep>, or base=runs/<sweep>/<run>")
+    (first, *others) = run_or_sweep(config.base)
+    return not others and first.path == Path(config.base)
+
+
 def find_bases(config: SupplyChainConfig) -> list[TrainedRun]:
     """Return the base agents.
 
     Raises:
         UserError: if none is finished.
     """
-    if config.base in ("", "???"):
-        raise UserError("base is missing: give base=runs/<sweep>, or base=runs/<sweep>/<run>")
-    folders = run_or_sweep(config.base)
-    if len(folders) == 1 and folders[0].path == Path(config.base):
-        return [TrainedRun.read(folders[0])]
+    if is_one_run(config):
+        return [TrainedRun.read(RunFolder(Path(config.base)))]
     done = [
         TrainedRun.read(folder)
-        for folder in folders
+        for folder in run_or_sweep(config.base)
         if folder.marked(DONE, str(folder.manifest().get("config_hash")))
     ]
     bases = [run for run in done if run.config.correlation == config.base_correlation]
