@@ -73,7 +73,7 @@ class PowerConfig:
             in_range(name, getattr(self, name), 0.0, 2.0)
 
 
-_MEASURED = dict.fromkeys(
+_MEASURED: dict[str, str] = dict.fromkeys(
     ("seed_sd", "level_sd", "cell_sd"), "the spreads are taken from the sweep: leave sweep=... out"
 )
 

@@ -40,7 +40,7 @@ from ..sweeps.fine_tuning import FIGURE, SupplyChainConfig, is_one_run, result_f
 from ..training.overrides import refuse_unused
 from ..training.settings import compose, typed
 
-_OF_A_SWEEP = dict.fromkeys(
+_OF_A_SWEEP: dict[str, str] = dict.fromkeys(
     ("most", "base_correlation"), "base names one run, and it is for a sweep's folder"
 )
 
