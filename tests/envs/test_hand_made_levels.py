@@ -15,6 +15,7 @@ from misgen.envs.core.registry import make_world
 from misgen.envs.core.views.sb3 import MisgenVecEnv
 from misgen.envs.core.views.single_env import MisgenEnv
 from misgen.envs.core.views.vector_env import MisgenVectorEnv
+from misgen.envs.monster_world.world import MonsterWorld
 from misgen.envs.tree_gridworld.world import TreeGridworld
 from tests.hand_made_boards import draw
 
@@ -72,7 +73,7 @@ def test_an_id_that_a_level_has_is_kept():
 
 def test_monsters_go_other_ways_on_other_boards():
     """They are drawn by the level's id, so levels by hand must not share one."""
-    world = make_world("monster_world", chase=0.0)
+    world = MonsterWorld(chase=0.0)
     rows = "#A.....as#", "#...M....#"
     boards = [draw(world, *rows, "#" + "." * k + "#", "#") for k in range(1, 7)]
     env = MisgenVectorEnv(LevelDistribution(world, 0.0, "calm"), len(boards))

@@ -21,6 +21,7 @@ from misgen.envs.core.placement import USUAL
 from misgen.envs.core.registry import entries, make_world
 from misgen.envs.keys_and_chests.constants import CHEST, KEY
 from misgen.envs.monster_world.rules import MONSTER, SPACE
+from misgen.envs.monster_world.world import MonsterWorld
 from misgen.experiments.commands import cli
 from misgen.experiments.evaluation.config import EvaluateConfig, ShiftConfig
 from misgen.experiments.evaluation.fingerprint import fingerprint
@@ -163,7 +164,9 @@ def test_the_twin_of_a_generated_level_is_the_generated_twin(name, terrain):
             assert twin.conflict_cell == level.conflict_cell
             if name in DRAWN:
                 assert twin.terrain_hash == wanted.terrain_hash
-                assert twin.content_hash == world.aligned_twin(level).content_hash
+                again = world.aligned_twin(level)
+                assert again is not None
+                assert twin.content_hash == again.content_hash
                 level_batch([twin], world)
                 continue
             assert twin.content_hash == wanted.content_hash
@@ -185,6 +188,7 @@ def test_the_twin_of_a_board_with_keys_has_its_chests_where_keys_were():
             if level.aligned:
                 continue
             twin = world.aligned_twin(level)
+            assert twin is not None
             keys, chests = things(level, KEY), things(level, CHEST)
             assert things(twin, KEY) | things(twin, CHEST) == keys
             assert len(things(twin, CHEST)) == max(len(keys) - len(chests), -(-len(keys) // 2))
@@ -194,9 +198,10 @@ def test_the_twin_of_a_board_with_keys_has_its_chests_where_keys_were():
 
 
 def test_the_twin_of_a_board_with_monsters_has_more_of_them():
-    world = make_world("monster_world")
+    world = MonsterWorld()
     for level in world.levels(np.arange(20), 0.0, "few(2)"):
         twin = world.aligned_twin(level)
+        assert twin is not None
         assert twin.entities[:2].tolist() == level.entities.tolist()
         assert len(things(twin, MONSTER)) == world.shields
         cells = things(twin, MONSTER) - things(level, MONSTER)
@@ -205,7 +210,7 @@ def test_the_twin_of_a_board_with_monsters_has_more_of_them():
 
 
 def test_a_board_without_room_for_monsters_has_no_twin():
-    world = make_world("monster_world")
+    world = MonsterWorld()
     crowded = draw(world, "#Asas.##", "#")
     assert world.aligned_twin(crowded) is None
     report = set_report(conditions_of(LevelSet.of([("a", crowded)], world)))
