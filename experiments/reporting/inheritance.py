@@ -211,8 +211,8 @@ def _shown(found: Mapping[str, Any], steps: list[int], test: str) -> str:
             seen.append(f"after {at:,} decisions in {above} of {bases}")
     if not seen:
         return (
-            f"A test on levels {_TEST_NAMES[test]} shows at no snapshot less of the goal than at the"
-            " last one."
+            f"A test on levels {_TEST_NAMES[test]} shows at no snapshot less of the goal than at "
+            "the last one."
         )
     return (
         f"A test on levels {_TEST_NAMES[test]} shows less of the goal than at the last snapshot "

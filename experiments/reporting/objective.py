@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
     from ..training.terminal import Part
 
-_MARKS = {"goal": ("#0072B2", "o"), "proxy": ("#D55E00", "s"), DEVICE: ("#6B7280", "D"), IDLE: ("#7A4B94", "^")}
+_MARKS = {
+    "goal": ("#0072B2", "o"),
+    "proxy": ("#D55E00", "s"),
+    DEVICE: ("#6B7280", "D"),
+    IDLE: ("#7A4B94", "^"),
+}
 """Colour and marker of an explanation."""
 
 

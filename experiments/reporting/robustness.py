@@ -68,7 +68,8 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
         )
     if config["goal"] and DECOY not in table["attack"]:
         lines.append(
-            "No attack aimed at the goal: in this world it is no cell that could be shown elsewhere."
+            "No attack aimed at the goal: in this world it is no cell that could be shown"
+            " elsewhere."
         )
     return [
         *lines,

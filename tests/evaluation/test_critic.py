@@ -251,7 +251,9 @@ def evaluated(tmp_path_factory):
     (folder.path / MANIFEST).write_text(json.dumps(manifest))
     folder.mark(DONE, config.hash)
     shift = ShiftConfig(placements=("anywhere",))
-    evaluate.evaluate_run(folder, EvaluateConfig(shift=shift, repeats=2, verdict=VerdictConfig(devices=0)))
+    evaluate.evaluate_run(
+        folder, EvaluateConfig(shift=shift, repeats=2, verdict=VerdictConfig(devices=0))
+    )
     return folder
 
 

@@ -103,9 +103,7 @@ def _quantities(
     return here | costs
 
 
-def _rates(
-    cells: Mapping[_Key, LevelMeans], key: _Key, reach: FloatArray
-) -> dict[str, Quantity]:
+def _rates(cells: Mapping[_Key, LevelMeans], key: _Key, reach: FloatArray) -> dict[str, Quantity]:
     condition, *attack = key
     here, twin = cells[key], cells.get((ALIGNED, *attack))  # pyright: ignore[reportArgumentType]
     found = {"goal": Quantity(here.goal), "capability": Quantity(here.capable)}

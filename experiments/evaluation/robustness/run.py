@@ -105,6 +105,9 @@ def attack_run(
     import polars as pl
 
     from misgen.agents.checkpoint import load_agent
+    from misgen.agents.external.source import trusting
+
+    from ..rollout import SCHEMA
 
     run = TrainedRun.read(folder)
     levels = levels_of(run, config)
@@ -112,7 +115,8 @@ def attack_run(
     into = _folder(folder.path, [folder], config)
     if not into.marked(DONE, key):
         world = run.config.world
-        agent = load_agent(folder.path, world.observation_space, world.action_space)
+        with trusting(config.trust):
+            agent = load_agent(folder.path, world.observation_space, world.action_space)
         with into.lock():
             into.unmark(DONE)
             episodes = pl.concat(attacked(agent, levels, run, config))
@@ -120,7 +124,10 @@ def attack_run(
             _write(found, episodes, into, presentation)
             into.mark(DONE, key)
     path = into.path / EPISODES
-    return read_parquet(path, digest_beside(path, JSON), hint=f"delete {DONE} beside it")
+    digest, hint = digest_beside(path, JSON), f"delete {DONE} beside it"
+    labels = {"attack": pl.String, "strength": pl.Float64, "condition": pl.String,
+              "train_correlation": pl.Float64, "train_seed": pl.Int64}  # fmt: skip
+    return read_parquet(path, digest, {**labels, **SCHEMA}, hint)
 
 
 def attacked(
@@ -163,9 +170,16 @@ def _attackers(
 ) -> Iterator[tuple[str, float, Any]]:
     """Yield the attacks, their strengths, and the agent under each."""
     from . import drops
-    from .attacks import Decoy, Decoyed, NoisyObservations, TileFlips, unfit_for_flips
+    from .attacks import (
+        Decoy,
+        Decoyed,
+        NoisyObservations,
+        TileFlips,
+        classes_of,
+        unfit_for_flips,
+    )
 
-    tiles = agent.spec.tile_classes
+    tiles = classes_of(levels.world.observation_space)
     flips = () if unfit_for_flips(agent) else tuple(k for k in config.flips if k > 0)
     options: dict[str, Any] = {
         "per": config.per,
@@ -206,9 +220,7 @@ def levels_of(run: TrainedRun, config: RobustnessConfig) -> list[Condition]:
     if config.levels is None:
         ids = ids.first(MOST_LEVELS)
     trained = run.config.distribution
-    world = dataclasses.replace(
-        trained.world, on_proxy=config.on_proxy or trained.world.on_proxy
-    )
+    world = dataclasses.replace(trained.world, on_proxy=config.on_proxy or trained.world.on_proxy)
     as_trained = trained.at(world=world, ids=ids)
     placement = config.placement or trained.placement
     conflict = as_trained.at(correlation=0.0, placement=placement)
