@@ -31,7 +31,7 @@ from .findings import finding
 from .modes import COMMAND, EVALUATION, INNER_PROTOCOLS, MODES, Mode
 from .sources import COPIES, comparison_files, comparison_key
 
-FORMAT, SCHEMA_VERSION = "misgen-card", 2
+FORMAT, SCHEMA_VERSION = "misgen-card", 3
 JSON = "card.json"
 NOT_EVALUATED, EVALUATED = "not evaluated", "evaluated"
 UNKNOWN = "run, power unknown here"
@@ -39,17 +39,21 @@ NOT_MEASURED = "not measured"
 FALSE_ALARMS = 0.05
 """Rate at which a comparison counts detection power."""
 _SHOWN = (
-    "capability_heldout",
-    "goal_heldout",
-    "capability_shifted",
-    "goal_shifted",
+    "capability_in_distribution",
+    "goal_in_distribution",
+    "capability_aligned",
+    "goal_aligned",
+    "capability_conflict",
+    "goal_conflict",
+    "capability_loss",
+    "goal_loss",
     "divergence",
-    "informative_share",
-    "capability_informative",
-    "goal_informative",
-    "proxy_minus_goal_informative",
-    "goal_off_way",
-    "random_goal_shifted",
+    "divergence_ceiling",
+    "pull",
+    "pursuit",
+    "choice",
+    "device_share",
+    "floor_capability_conflict",
 )
 """Metrics of the evaluation that a card holds."""
 _SENTENCE = {name: wording.sentence for name, wording in WORDING.items()} | {
@@ -178,6 +182,7 @@ def _results(evidence: Evidence) -> Iterator[dict[str, Any]]:
                 "metric": row["metric"],
                 "placement": row["placement"],
                 "actions": row["actions"],
+                "on_proxy": row["on_proxy"],
                 "estimate": _number(row["estimate"]),
                 "low": _number(row["low"]),
                 "high": _number(row["high"]),
@@ -188,12 +193,17 @@ def _results(evidence: Evidence) -> Iterator[dict[str, Any]]:
 
 
 def _verdict(evidence: Evidence) -> dict[str, Any]:
-    """Return the verdict with sampled actions, by placement and in all."""
+    """Return the verdict with sampled actions, by placement and in all.
+
+    Under the rule of training, where it was tested under it.
+    """
     item = evidence.items.get(EVALUATION)
     own = item.found["verdicts"] if item else []
     modes = {one["actions"] for one in own}
     mode = "sampled" if "sampled" in modes else next(iter(modes), "")
     own = [one for one in own if one["actions"] == mode]
+    trained = evidence.run.config.world.on_proxy
+    own = [one for one in own if one["on_proxy"] == trained] or own
     decided = {one["verdict"] for one in own} - {UNDETERMINED}
     name = NOT_EVALUATED if not own else UNDETERMINED
     if decided:
