@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from misgen.envs.core.world import World
 
 _SWEEP_WORDS = ("env", "preset", "placement", "correlations", "seeds", "steps", "sweep", "runs")
-_EVALUATE = "evaluate.accident_repeats=3"  # the sweep's own evaluation is not what counts here
+_EVALUATE = "evaluate.repeats=1"  # the sweep's own evaluation is not what counts here
 
 
 @schema("compare")
