@@ -19,9 +19,9 @@ from misgen.agents.spec import DESCRIPTION, read_spec
 
 from ..evaluation.result_folders import COMPARISON
 from ..evaluation.sampling import training_note
-from ..evaluation.settings_words import in_words
+from ..evaluation.settings_words import as_mapping, in_words
 from ..evaluation.verdict import UNDETERMINED, WORDING
-from ..protocols.comparison.config import world_facts
+from ..protocols.run import is_made_in, measured
 from ..protocols.spec import is_shipped, protocol_from
 from ..training.run_folder import MANIFEST, now, provenance, read_json
 from . import external
@@ -73,12 +73,13 @@ def build_card(evidence: Evidence) -> dict[str, Any]:
     """
     protocols = [_protocol(item, evidence) for item in evidence.protocols]
     modes = [_mode(mode, evidence, protocols) for mode in MODES]
+    manifest = evidence.run.folder.path / MANIFEST
     return {
         "format": FORMAT,
         "schema_version": SCHEMA_VERSION,
         "agent": _agent(evidence),
-        "training": _training(evidence),
-        "compute": _compute(evidence),
+        "training": {**_training(evidence), "source": _source(evidence, manifest)},
+        "compute": {**_compute(evidence), "source": _source(evidence, manifest)},
         "evaluation": _evaluation(evidence),
         "verdict": _verdict(evidence),
         "results": list(_results(evidence)),
@@ -208,7 +209,9 @@ def _verdict(evidence: Evidence) -> dict[str, Any]:
     name = NOT_EVALUATED if not own else UNDETERMINED
     if decided:
         name = next(iter(decided)) if len(decided) == 1 else "disagreement"
-    return {"name": name, "sentence": _SENTENCE[name], "actions": mode, "by_placement": own}
+    source = _source(evidence, item.files[0]) if item else None
+    told = {"name": name, "sentence": _SENTENCE[name], "actions": mode}
+    return {**told, "source": source, "by_placement": own}
 
 
 def _protocol(item: Item, evidence: Evidence) -> dict[str, Any]:
@@ -240,42 +243,30 @@ def _protocol(item: Item, evidence: Evidence) -> dict[str, Any]:
 def _power(
     found: Mapping[str, Any], budget: int | None, evidence: Evidence
 ) -> dict[str, Any] | None:
-    """Return the measured detection power at the largest budget not above the one used.
+    """Return the detection power that was measured with just the budget used.
 
     None where it was not measured for a protocol of this content, in this world with these
-    parameters: another power would say nothing here.
+    parameters, with this budget, of agents whose training support is like this one's: another power
+    would say nothing here.
     """
-    comparison = evidence.comparison
-    if comparison is None or budget is None or not _same_world(evidence, comparison):
+    comparison, config = evidence.comparison, evidence.run.config
+    if comparison is None or budget is None or not is_made_in(comparison, config.world):
         return None
-    table = pl.read_csv(comparison, infer_schema_length=None, glob=False)
-    if not {"protocol_hash", "budget", "power"} <= set(table.columns):
+    protocol = protocol_from(found["protocol"])
+    row = measured(protocol, budget, str(comparison), config.correlation)
+    if row.get("power") is None:
         return None
-    rows = table.filter(
-        pl.col("protocol_hash").cast(pl.String) == found["protocol_hash"],
-        pl.col("budget") <= budget,
-    ).sort("budget")
-    if not len(rows) or rows.row(-1, named=True)["power"] is None:
-        return None
-    row = rows.row(-1, named=True)
+    stored = as_mapping(read_json(comparison.with_name(COMPARISON.main), "compare again"))
     return {
         "power": _number(row["power"]),
         "low": _number(row.get("power_low")),
         "high": _number(row.get("power_high")),
         "budget": row["budget"],
-        "false_alarms": FALSE_ALARMS,
+        "false_alarms": _number(as_mapping(stored.get("config")).get("false_alarms", FALSE_ALARMS)),
         "agents": row.get("agents"),
+        "of": f"{row['population']} agents, {row['support']}",
         "comparison": _source(evidence, comparison),
     }
-
-
-def _same_world(evidence: Evidence, comparison: Path) -> bool:
-    """Return whether a comparison says that it was made in the run's world."""
-    file = comparison.with_name(COMPARISON.main)
-    if not file.is_file():
-        return False
-    stored = read_json(file, "compare again").get("world")
-    return stored == world_facts(evidence.run.config.world)
 
 
 def _mode(mode: Mode, evidence: Evidence, protocols: list[dict[str, Any]]) -> dict[str, Any]:
@@ -284,23 +275,31 @@ def _mode(mode: Mode, evidence: Evidence, protocols: list[dict[str, Any]]) -> di
     ran = [p for p in protocols if p["applicable"] and _concerns(mode, p)]
     reaching = [p for p in ran if _reaches(p)]
     unknown = [p for p in ran if p["power"] is None and _may_reach(p)]
-    entries = [
-        {"by": item.name, "hash": digest(item.files[0])[:10], "budget": _episodes(item),
-         "power": NOT_MEASURED}
-        for item in own
-    ] + [_entry(p) for p in reaching]  # fmt: skip
-    told = bool(entries or unknown)
+    entries = [_entry(p) for p in reaching]
+    others = [_own_entry(item, evidence) for item in own] + [_entry(p) for p in unknown]
+    told = bool(entries or others)
     return {
         "mode": mode.key,
         "title": mode.title,
         "question": mode.question,
-        "status": EVALUATED if entries else UNKNOWN if unknown else NOT_EVALUATED,
+        "status": EVALUATED if entries else UNKNOWN if others else NOT_EVALUATED,
         "finding": finding(mode, own, reaching + unknown) if told else _why_not(mode, ran),
         "reached_by": entries,
-        "power_unknown": [_entry(p) for p in unknown],
+        "power_unknown": others,
         "run_without_reaching": [
             _entry(p) for p in ran if not any(p is one for one in reaching + unknown)
         ],
+    }
+
+
+def _own_entry(item: Item, evidence: Evidence) -> dict[str, Any]:
+    """Return evidence that is no protocol, so that nobody measured how often it sees a failure."""
+    return {
+        "by": item.name,
+        "hash": digest(item.files[0])[:10],
+        "budget": _episodes(item),
+        "power": NOT_MEASURED,
+        "source": _source(evidence, item.files[0]),
     }
 
 
@@ -333,6 +332,7 @@ def _entry(protocol: Mapping[str, Any]) -> dict[str, Any]:
         "hash": protocol["hash"],
         "budget": protocol["budget"],
         "power": protocol["power"] or NOT_MEASURED,
+        "source": protocol["source"],
     }
 
 

@@ -315,7 +315,8 @@ class _Reader:
         used = stored["config"].get("comparison_sha256")
         if used is None or self._comparison is None or digest(self._comparison) != used:
             return math.nan
-        row = measured(protocol, max(stored["config"]["budgets"]), str(self._comparison))
+        budget, correlation = max(stored["config"]["budgets"]), self._run.config.correlation
+        row = measured(protocol, budget, str(self._comparison), correlation)
         return float(row["threshold"]) if row.get("threshold") is not None else math.nan
 
 

@@ -38,7 +38,7 @@ Examples:
   misgen compare protocols=[iid,counterfactual_pairs] budgets=[10,100]
   misgen compare protocols=[iid,/path/mine.yaml]    your own protocol beside one of ours
   misgen compare agents=[rho1-,random] jobs=8
-  misgen compare size=smoke name=try                minutes; more than 100 agents
+  misgen compare size=smoke name=try                minutes; more than 200 agents
   misgen compare env=coinrun placement=anywhere     another world
   misgen compare env=shape_colour_maze placement=each steps=null truth.placements=[each]
 

@@ -26,9 +26,6 @@ def print_comparison(table: pl.DataFrame, agents: pl.DataFrame, false_alarms: fl
             *columns,
             title=f"{population} agents, {support}: power at {false_alarms:.0%} false alarms; 95% "
             "intervals over agents",
-            caption="support, proxy: stays within the training support, is told the proxy; "
-            "aligned, incapable: share of such agents that are called misgeneralizing; not run: "
-            "agents on which it cannot be run",
         )
         last = ""
         for row in own.iter_rows(named=True):
@@ -51,6 +48,15 @@ def print_comparison(table: pl.DataFrame, agents: pl.DataFrame, false_alarms: fl
         for note in own["note"].drop_nulls().unique(maintain_order=True).to_list():
             if note:
                 console.print(f"{population} agents, {support}: {note}")
+
+    console.print(_LEGEND)
+
+
+_LEGEND = (
+    "support, proxy: whether the protocol stays within the training support, and is told the "
+    "proxy; aligned, incapable: share of such agents that are called misgeneralizing; not run: "
+    "agents on which it cannot be run"
+)
 
 
 def _word(value: bool | None) -> str:

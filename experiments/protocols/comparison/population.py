@@ -82,8 +82,9 @@ class Member:
     name: str
     """What tables call it."""
     unit: str
-    """Its recipe: members of one unit are no independent evidence.  Of a mixture, those of both
-    agents that it is made of (`detection.clusters`)."""
+    """Of a trained agent its recipe: members of one unit are no independent evidence.  Of a
+    mixture, those of both agents that it is made of (`detection.clusters`).  A constructed one has
+    its own."""
     training: LevelDistribution
     """What it was trained on, or counts as trained on."""
     folders: tuple[str, ...] = ()
@@ -250,7 +251,7 @@ def _of_reference(
         return None
     training = training.at(correlation=reference.correlation)
     if reference.is_constructed:
-        return Member(reference.name, reference.recipe, training, reference=reference)
+        return Member(reference.name, reference.name, training, reference=reference)
     bases = [agents[correlation, reference.seed] for correlation in _parents(reference)]
     return Member(
         reference.name,

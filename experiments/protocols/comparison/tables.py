@@ -60,8 +60,6 @@ SCORES = pl.Schema(
 """Columns of scores.parquet."""
 _GROUP = ("population", "support")
 _PROTOCOL = ("protocol", "protocol_hash", "in_support", "told_proxy", "budget")
-_BINS = 10
-"""Of the share of proxy choices, in the curve."""
 
 
 def support_of(correlation: float) -> str:
@@ -99,7 +97,7 @@ def curve_table(scores: pl.DataFrame, false_alarms: float = 0.05) -> pl.DataFram
         run = own.filter("run")
         called = detections(_scores(run), false_alarms)
         capable = run["truth"].is_in([MISGENERALIZING, BORDERLINE, ALIGNED])
-        share = (run["proxy_share"] * _BINS).round() / _BINS
+        share = run["proxy_share"].round(1)
         units = clusters(run["unit"].to_list())
         for at in sorted(share.filter(capable).drop_nulls().unique().to_list()):
             here = (capable & (share == at).fill_null(False)).to_numpy()

@@ -141,7 +141,8 @@ class _Quest(Campaign):
         self._progress = progress
         self._ids = protocol.ids(replicate).ids()
         self._contexts: list[_Context] = []
-        world = dataclasses.replace(subject.training.world, on_proxy=method.on_proxy)
+        world = subject.training.world
+        world = dataclasses.replace(world, on_proxy=method.on_proxy or world.on_proxy)
         self._training = subject.training.at(world=world)
         usual = world.search_shifts or world.usual_shifts
         self._placements = world.shifts(method.placements.get(world.name, usual))
