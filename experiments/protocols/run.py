@@ -333,7 +333,7 @@ def _measured_rows(
         rows = table.filter(
             pl.col("protocol_hash") == protocol.hash, pl.col("support") == support_of(correlation)
         ).sort("population", "budget")  # constructed agents go first
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         why = str(error).partition("\n")[0]
         raise UserError(
             f"{path} cannot be read ({why}): make it again with misgen compare"
