@@ -10,13 +10,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from misgen.agents.algorithms import algorithm_title
 from misgen.agents.checkpoint import WEIGHTS, load_policy
 from misgen.agents.external.record import read_record
 from misgen.agents.spec import DESCRIPTION, read_spec
-from misgen.envs.core.errors import UserError
 
 from ..evaluation.result_folders import COMPARISON
 from ..evaluation.sampling import training_note
