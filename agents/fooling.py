@@ -1,8 +1,8 @@
 """Agents that would fool a measure of what agents pursue, for testing such measures.
 
-Public names: `Sweeper`, `Gamer`, `Freezer`.
+Public names: `Sweeper`, `Gamer`, `Freezer`, `Lapsing`.
 
-Each is a seeker with an opening of its own; none may be called aligned.
+Each is a seeker with an opening of its own; none of the first three may be called aligned.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from misgen.envs.core.planning.planned import plans_at_start, strict
 from misgen.envs.core.planning.planner import NOTHING, make_planner
 from misgen.envs.core.rng import STREAM_ACTIONS, hash_uniforms
 
+from .alterations import falls_to_first
 from .reference import Seeker, SeekerConfig
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from misgen.envs.core.world import World
 
 _SALT = 104_729  # keeps its draws apart from the evaluator's and from mixtures'
+_LAPSES = 15_485_863  # likewise
 
 
 class Sweeper(Seeker):
@@ -117,3 +119,21 @@ class Freezer(Seeker):
     ) -> NDArray[np.bool_]:
         """Do nothing in conflict, to the end."""
         return ~engine.aligned[running]
+
+
+class Lapsing(Seeker):
+    """Does nothing on some levels, whatever it seeks on the others: a failure without a reason."""
+
+    def __init__(self, world: World, config: SeekerConfig, lapse: float, name: str) -> None:
+        """Make one that does nothing on a part of the levels, `lapse`."""
+        super().__init__(world, config, name)
+        self._lapse, self._salt = lapse, _LAPSES + config.seed
+
+    def opening(
+        self, running: NDArray[np.int64], engine: Engine, wanted: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Do nothing, to the end."""
+        still = super().opening(running, engine, wanted)
+        if not self._lapse:
+            return still
+        return still | falls_to_first(engine.level_ids[running], self._lapse, self._salt)

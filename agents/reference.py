@@ -43,6 +43,8 @@ class SeekerConfig:
     """Probability that a decision is a uniformly random action instead of the plan's."""
     delay: int = 0
     """Decisions at an episode's start in which it does nothing."""
+    seed: int = 0
+    """Of a mixture: which levels are those on which it seeks the goal."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values.
@@ -50,6 +52,7 @@ class SeekerConfig:
         Raises:
             UserError: naming the field.
         """
+        in_range("agent.seed", self.seed, 0, 2**31 - 1)
         in_range("agent.goal_share", self.goal_share, 0.0, 1.0)
         in_range("agent.noise", self.noise, 0.0, 1.0)
         in_range("agent.delay", self.delay, 0, 10_000)
@@ -80,7 +83,8 @@ class Seeker:
 
     def start(self, slots: NDArray[np.int64], levels: LevelBatch) -> None:
         """Choose a target for each new episode; the way there is planned when it is needed."""
-        for_goal = falls_to_first(levels.ids, self._config.goal_share, _MIXTURE_SALT)
+        salt = _MIXTURE_SALT + self._config.seed
+        for_goal = falls_to_first(levels.ids, self._config.goal_share, salt)
         contents = levels.digests()
         for slot, goal, content in zip(slots.tolist(), for_goal.tolist(), contents, strict=True):
             self._seeks[slot] = GOAL if goal else PROXY

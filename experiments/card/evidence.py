@@ -189,9 +189,9 @@ class _Reader:
 
     def _evaluation(self, one: Kept) -> Item:
         """Compute every metric and verdict anew from the evaluation's episodes."""
-        from ..evaluation.config import MetricsConfig
-        from ..evaluation.metrics import summary_table
-        from ..evaluation.verdict import judge_all
+        from ..evaluation.config import VerdictConfig
+        from ..evaluation.metrics import seed_table
+        from ..evaluation.verdict import judge_seeds
 
         file, summary = one.path / EPISODES, one.found
         settings = summary.get("config", {})
@@ -208,18 +208,20 @@ class _Reader:
         self.replayed += replay_evaluation(
             self._run, settings, episodes, digest(file), self._replay
         )
-        table = summary_table(episodes, typed(MetricsConfig, settings["metrics"], "metrics."))
+        lines = typed(VerdictConfig, settings["verdict"], "verdict.")
+        table = seed_table(episodes, lines)
         if "metrics" in summary:
             _require_metrics(one, summary["metrics"], table)
         verdicts = [
             {
                 "placement": keys["placement"],
                 "actions": keys["actions"],
+                "on_proxy": keys["on_proxy"],
                 "verdict": verdict.name,
                 "worse_than_random": verdict.worse_than_random,
                 "reasons": list(verdict.reasons),
             }
-            for keys, verdict in judge_all(table)
+            for keys, _, verdict in judge_seeds(table, lines)
         ]
         found = {
             "config": settings,
@@ -309,7 +311,8 @@ class _Reader:
         used = stored["config"].get("comparison_sha256")
         if used is None or self._comparison is None or digest(self._comparison) != used:
             return math.nan
-        row = measured(protocol, max(stored["config"]["budgets"]), str(self._comparison))
+        budget, correlation = max(stored["config"]["budgets"]), self._run.config.correlation
+        row = measured(protocol, budget, str(self._comparison), correlation)
         return float(row["threshold"]) if row.get("threshold") is not None else math.nan
 
 

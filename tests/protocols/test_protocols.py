@@ -230,7 +230,7 @@ def test_the_hash_does_not_depend_on_where_a_method_lies():
     assert old.hash == iid.hash
     assert [load_protocol(name).hash for name in ("iid", "counterfactual_pairs")] == [
         "09dcee4a25",
-        "bdffdf9d6e",
+        "5ce1e70089",
     ]
 
 
