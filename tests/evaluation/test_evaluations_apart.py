@@ -131,7 +131,7 @@ def test_one_meaning_has_one_place(runs):
     for one, other in ((usual, spelt), (left_open, given)):
         places = [evaluate.evaluation_folder(first, config).path for config in (one, other)]
         assert places[0] == places[1]
-    for other in ("seed", "accident_repeats"):
+    for other in ("seed", "repeats"):
         changed = dataclasses.replace(EVALUATE, **{other: 9})
         assert not evaluate.is_evaluated(first, changed)
 
@@ -300,7 +300,7 @@ def test_surfaces_lie_apart(runs):
 
 
 def test_probes_lie_apart(runs):
-    words = [f"run={runs[0].path}", "critic.resamples=100", "metrics.resamples=100"]
+    words = [f"run={runs[0].path}", "critic.resamples=100"]
     twins(
         runs[0].path, PROBE,
         lambda: probe.main([*words, "levels=2000000:2000004"]),
