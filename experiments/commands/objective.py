@@ -5,11 +5,11 @@ shortest way to the proxy), under the rules of its training.  For each episode, 
 proxy is reached, it computes how probable the actions are for an agent that pursues the goal, for
 one that pursues the proxy, for one that wants to do nothing (idle), and for a device that ignores
 what it sees (uniform actions, a fixed distribution of actions, or a Markov chain of actions).  A
-planner gives the number of decisions that each action costs on the way to goal and proxy.  Prints, for each training
-setting, the share of episodes that each explains, with a 95% interval over levels (and over
-training seeds, where a sweep has several); p(agent), the mean probability that an episode pursues
-any objective (prior: 1/2); and the explanation of the behaviour.  Writes to objectives/<hash of
-settings>/ in each run's folder
+planner gives the number of decisions that each action costs on the way to goal and proxy.  Prints,
+for each training setting, the share of episodes that each explains, with a 95% interval over levels
+(and over training seeds, where a sweep has several); p(agent), the mean probability that an episode
+pursues any objective (prior: 1/2); and the explanation of the behaviour.  Writes to
+objectives/<hash of settings>/ in each run's folder
 
   objective.parquet  one row per episode: log likelihoods, and posterior probabilities p_...
   objective.json     the shares, and the settings

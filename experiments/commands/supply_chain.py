@@ -9,8 +9,9 @@ Each base is fine-tuned once and kept at several steps (snapshots).  For compari
 trained from scratch on the same levels for as long.  Every snapshot plays levels that no agent was
 trained on, under the rules of its training: as in the base's training, as in the fine-tuning (the
 in-distribution test), conflict levels only, and their aligned twins.  The two trainings are
-compared in pairs: the same base, the same test levels, the same random numbers.  Finished work is skipped; stopped runs resume.  Writes the runs to
-runs/<name>, and to supply_chains/<hash of settings> in it
+compared in pairs: the same base, the same test levels, the same random numbers.  Finished work is
+skipped; stopped runs resume.  Writes the runs to runs/<name>, and to
+supply_chains/<hash of settings> in it
 
   supply_chain.json     the findings, when the proxy was gone, all numbers, provenance
   supply_chain.csv      a row for each kind, step, test and measure, with its 95% interval where

@@ -288,8 +288,7 @@ def test_protocols_of_one_name_lie_apart(runs, tmp_path):
 def test_surfaces_lie_apart(runs):
     path = runs[0].path
     words = ["shift=surface", f"run={path}", "shift.parameters=[gravity]", "shift.levels=4",
-             "shift.placements=[anywhere]", "shift.correlations=[1,0]",
-             "metrics.resamples=100"]  # fmt: skip
+             "shift.placements=[anywhere]", "shift.correlations=[1,0]"]  # fmt: skip
     twins(
         path, SURFACE,
         lambda: evaluate.main([*words, "shift.capability.gravity=[0.8]"]),

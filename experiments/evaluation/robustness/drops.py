@@ -4,7 +4,7 @@ Public names: `robustness_table`, `robustness_seeds`, `TABLE`, `SEEDS`, `MEASURE
 
 | measure | meaning |
 |---|---|
-| `goal`, `capability` | how much of the goal, of the goal or the proxy, is reached under the attack |
+| `goal`, `capability` | how much of the goal, of goal or proxy, is reached under the attack |
 | `pull` | what the goal's place does to where the agent goes: of conflict levels and their twins |
 | `pursuit` | the pull of what a planned goal-seeker's would be, without the agent's skill (π) |
 | `goal_cost`, `capability_cost`, `pursuit_cost` | without the attack minus with it |
