@@ -84,7 +84,7 @@ class ObjectiveConfig:
     """What an agent may be after; equally likely beforehand."""
     agent_prior: float = 0.5
     """Probability beforehand that an episode is after anything."""
-    tempering: float = 0.9
+    tempering: float = 0.95
     """Power that likelihoods are raised to; 1: decisions are independent evidence."""
     decisions: int = 100
     """How many decisions of an episode are looked at, from its start."""
