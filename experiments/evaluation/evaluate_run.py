@@ -158,7 +158,7 @@ def _evaluate(
         "metrics": seeds.to_dicts(),
         "verdicts": [
             {**keys, **dataclasses.asdict(verdict)}
-            for keys, _, verdict in judge_seeds(seeds, lines)
+            for keys, _, verdict in judge_seeds(seeds, config.verdict)
         ],
         "outcomes": metrics.outcome_table(episodes).to_dicts(),
         "capable_by_goal": metrics.two_by_two(episodes).to_dicts(),
