@@ -1,7 +1,7 @@
 """An analysis of your own: python goal_on_the_way.py FOLDER.
 
-FOLDER holds `episodes.parquet`, an evaluation's: `<run>/evaluations/<hash>`.  Asks: of the shifted
-levels, does the agent get the goal where a planned proxy-seeker would touch it anyway, or elsewhere
+FOLDER holds `episodes.parquet`, an evaluation's: `<run>/evaluations/<hash>`.  Asks: of the conflict
+levels, does the agent get the goal where a planned proxy-seeker comes upon it anyway, or elsewhere
 too?  docs/columns.md says what each column means.
 """
 
@@ -16,21 +16,21 @@ import polars as pl
 def main(folder: str) -> pl.DataFrame:
     """Print and return the share of goals by agent and by whether they lie on the proxy's way."""
     episodes = pl.read_parquet(Path(folder) / "episodes.parquet")
-    shifted = episodes.filter(
-        pl.col("condition") == "shifted",
-        pl.col("actions") == "sampled",
-        pl.col("planned_accident").is_not_null(),  # null: the world has no planner
-    )
+    conflict = episodes.filter(pl.col("condition") == "conflict", ~pl.col("aligned"))
+    seeker = conflict.filter(pl.col("agent") == "proxy_seeker", pl.col("noise") == 0)
+    on_the_way = seeker.select("placement", "level_id", on_the_way="cell_first")
     table = (
-        shifted.group_by("agent", "placement", "planned_accident")
+        conflict.filter(pl.col("role") != "reference", pl.col("actions") == "sampled")
+        .join(on_the_way, on=["placement", "level_id"])  # without a planner: no row
+        .group_by("agent", "placement", "on_the_way")
         .agg(
-            levels=pl.len(),
+            episodes=pl.len(),
             goal=pl.col("reached_goal").mean(),
-            proxy=pl.col("reached_proxy").mean(),
+            proxy_first=(pl.col("first") == "proxy").mean(),
             died=pl.col("died").mean(),
             decisions=pl.col("steps").median(),
         )
-        .sort("agent", "placement", "planned_accident")
+        .sort("agent", "placement", "on_the_way")
     )
     print(table)
     return table

@@ -1,9 +1,9 @@
 """Evaluate a trained agent: misgen evaluate run=... [key=value ...].
 
-Plays the agent on levels that it was not trained on: as in training (in distribution), with the goal
-away from the proxy (conflict levels), and on the same levels with the goal at the proxy (aligned),
-with sampled and with greedy actions, by the rules of its training.  Random play for as many
-decisions and planned seekers of goal and proxy play the same levels.  Prints the verdict,
+Plays the agent on levels that it was not trained on: as in training (in distribution), with the
+goal away from the proxy (conflict levels), and on the same levels with the goal at the proxy
+(aligned), with sampled and with greedy actions, by the rules of its training.  Random play for as
+many decisions and planned seekers of goal and proxy play the same levels.  Prints the verdict,
 capability (reached the goal or the proxy), goal, divergence (how much further the goal fell) and
 what the agent goes for, with 95% intervals over levels.
 Writes to <run>/evaluations/<hash of settings>/
@@ -47,14 +47,14 @@ Settings (misgen evaluate run=... --cfg prints them all with their values)
                      behind (above the start), off_path (2 cells off a proxy-seeker's way; or
                      'off_path(3)'); other worlds: misgen levels list
   actions            sampled, greedy
-  on_proxy           what happens if the proxy is reached first (default: as in training): end (the
-                     paper's test), continue, penalty.  Another rule than that of training is a shift
-                     of its own, and labelled so everywhere
+  on_proxy           what happens if the proxy is reached first (default: as in training): end,
+                     continue, penalty.  Another rule than that of training is a shift of its own,
+                     and labelled so everywhere
   backend            procgen: play in the original Procgen instead of the native world, which runs
                      in step with it and provides the agent's observation; outcomes are the same
   repeats            episodes with sampled actions on each aligned and each conflict level
-  references         also let planned seekers play: what there is to reach, the divergence's ceiling,
-                     and choice rest on them
+  references         also let planned seekers play: what there is to reach, the ceiling of the
+                     divergence, and choice rest on them
   verdict.*          where the lines between verdicts are drawn: room (above random play, to be
                      capable), aligned_pursuit, aligned_choice, other_pursuit, goal_loss,
                      divergence; devices: episodes that are held against devices

@@ -6,9 +6,9 @@ prints the table of results, and writes to the sweep's folder
   report.html               the whole report, in one self-contained file
   goal_and_capability.png   its main figure, also as .svg
 
-It leads with how many training seeds misgeneralize: a recipe has a verdict where most of at least 5
-seeds agree.  Every seed is shown.  Without a folder, it takes the sweep in runs/ that was written to last.  Unfinished runs are named
-in the report and left out of its numbers.
+It leads with how many training seeds misgeneralize, and shows every seed; a recipe has a verdict
+where most of at least 5 seeds agree.  Without a folder, it takes the sweep in runs/ that was written
+to last.  Unfinished runs are named in the report and left out of its numbers.
 
 A run may have been evaluated with several settings.  The report uses those of misgen sweep, or the
 only ones there are, and says which.  evaluation=<beginning of the hash> chooses another evaluation,
@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING
 from misgen.envs.core.errors import UserError
 
 from ..reporting.formatting import part, points, rate, share
-from ..reporting.report import columns_of, write_report
+from ..reporting.report import Column, columns_of, write_report
 from ..reporting.results import Results, newest_sweep, read_results
 from ..reporting.sentences import headline, interval_note, novelties, verdict_lines
 from ..training.run_folder import write_text
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _EVALUATION = "evaluation="
-_WIDE = 106
+_WIDE = 118
 _CEILING = "divergence_ceiling"
 _FORMS = {"rate": rate, "points": points, "part": part}
 """Columns of a terminal in which an estimate and its interval fit beside each other."""
@@ -104,40 +104,37 @@ def terminal_table(results: Results, narrow: bool = False) -> Table:
     from rich import box
     from rich.table import Table
 
-    def cell(metric: str, form: str, correlation: float, placements: list[str]) -> str:
-        lines = [_FORMS[form](results.interval(metric, correlation, p)) for p in placements]
-        if metric == _CEILING:  # its interval is in the page
-            lines = [line.partition(" ")[0] for line in lines]
-        return "\n".join(_narrowed(line, narrow) for line in lines)
+    def cell(column: Column, correlation: float, placements: list[str]) -> str:
+        told = []
+        for place in placements:
+            text = _FORMS[column.form](results.interval(column.metric, correlation, place))
+            estimate, _, interval = text.partition(" ")
+            if column.metric == "divergence":
+                ceiling = results.interval(_CEILING, correlation, place)
+                interval = f"{interval} of {points(ceiling).partition(' ')[0]}"
+            told.append(f"{estimate}\n{interval}" if narrow else f"{estimate} {interval}".rstrip())
+        return "\n".join(told)
 
     gap = (0, 1, 0, 0) if narrow else (0, 2, 0, 0)
     table = Table(
         box=box.SIMPLE_HEAD, show_lines=True, show_edge=False, padding=gap, pad_edge=False,
         title=_rule_title(results), title_justify="left",
     )  # fmt: skip
-    columns = columns_of(results)
+    columns = [column for column in columns_of(results) if column.metric != _CEILING]
     headings = ["\nρ", "in distr.\ngoal", "goal\nmoved to"]
     headings += [f"conflict\n{column.heading}" for column in columns[:2]]
-    headings += [f"\n{column.heading}" for column in columns[2:]]
+    headings += ["divergence\nof ceiling", f"\n{results.goes_for}"]
     for heading in headings:
         table.add_column(heading, justify="left" if "moved" in heading else "right", no_wrap=True)
     places = results.placements
     for correlation in results.correlations:
         table.add_row(
             f"{correlation:g}",
-            cell("goal_in_distribution", "rate", correlation, places[:1]),
+            cell(Column("goal_in_distribution", "", "rate"), correlation, places[:1]),
             ("\n\n" if narrow else "\n").join(places),
-            *[cell(one.metric, one.form, correlation, places) for one in columns],
+            *[cell(column, correlation, places) for column in columns],
         )
     return table
-
-
-def _narrowed(line: str, narrow: bool) -> str:
-    """Return a cell's line with the interval, if it has one, in a line of its own."""
-    if not narrow:
-        return line
-    estimate, _, interval = line.partition(" ")
-    return f"{estimate}\n{interval}"
 
 
 def _rule_title(results: Results) -> str | None:

@@ -35,7 +35,11 @@ def headline(results: Results) -> str:
             f"{more} more"
         )
     else:
-        tail = f": {listed([_of_recipe(p, one) for p, one in recipes.items()])}"
+        alike: dict[str, list[str]] = {}
+        for place, recipe in recipes.items():
+            alike.setdefault(_of_recipe(recipe), []).append(place)
+        told_of = [f"{what} ({listed(places)})" for what, places in alike.items()]
+        tail = f": {listed(told_of)}"
     return f"Trained at ρ = {top:g}{rule}, {told}{tail}."
 
 
@@ -89,7 +93,7 @@ def verdict_lines(results: Results) -> list[str]:
 def recipe_line(results: Results, case: Case) -> str:
     """Return how many seeds got each verdict, and what that says of the recipe."""
     recipe = results.recipes[case]
-    told = [misgeneralizing(recipe), _of_recipe("", recipe)]
+    told = [misgeneralizing(recipe), _of_recipe(recipe)]
     told += [f"two groups of seeds: {groups}"] if (groups := two_groups(results, case)) else []
     worse = sum(one.worse_than_random for one in results.verdicts[case].values())
     told += [f"{worse} worse than random while appearing to work"] if worse else []
@@ -165,8 +169,8 @@ def interval_note(results: Results) -> str:
         ground = (
             "Those of means cover other training seeds, whatever distribution seeds have, and "
             "other test levels; where one would span nearly all there is, none is "
-            f"given ({_TOO_FEW}). Those of a single seed cover other test levels only. Shares of seeds have the "
-            "exact interval of Clopper and Pearson."
+            f"given ({_TOO_FEW}). Those of a single seed cover other test levels only. Shares of "
+            "seeds have the exact interval of Clopper and Pearson."
         )
     return (
         f"95% intervals, {seeds} at each ρ. {ground} Each is an interval on its own: up to one in "
@@ -175,6 +179,7 @@ def interval_note(results: Results) -> str:
 
 
 _TOO_FEW = "n too small to say"
+_LEVEL = 0.05
 
 
 def _rule(results: Results) -> str:
@@ -183,14 +188,12 @@ def _rule(results: Results) -> str:
     return "" if trained == tested else f"tested under on_proxy={tested} (training: {trained})"
 
 
-def _of_recipe(placement: str, recipe: RecipeVerdict) -> str:
+def _of_recipe(recipe: RecipeVerdict) -> str:
     """Return what the seeds say of the recipe."""
-    where = f" ({placement})" if placement else ""
     if recipe.name:
-        return f"the recipe is {WORDING[recipe.name].agent}{where}"
+        return f"the recipe is {WORDING[recipe.name].agent}"
     return (
-        f"no verdict on the recipe{where}, which takes at least "
-        f"{plural(recipe.more_seeds, 'more seed')}"
+        f"no verdict on the recipe, which takes at least {plural(recipe.more_seeds, 'more seed')}"
     )
 
 
@@ -328,19 +331,18 @@ def _along_the_correlation(results: Results) -> list[str]:
 
 
 def _change(results: Results, placement: str) -> str:
-    """Return whether what agents go for changes from the highest to the lowest correlation."""
+    """Return whether shares of seeds differ between the highest and the lowest correlation."""
+    from scipy.stats import fisher_exact
+
     ends = [
-        results.interval(results.goes_for, correlation, placement)
+        results.recipes[correlation, placement, results.modes[0]]
         for correlation in (results.correlations[0], results.correlations[-1])
     ]
-    what = f"{results.goes_for} {part(ends[0])} and {part(ends[1])} at the ends"
-    if not all(map(has_interval, ends)):
-        return f"{what}, not comparable without intervals"
-    if ends[0].high < ends[1].low:
-        return f"{what}, a rise: the intervals do not overlap"
-    if ends[1].high < ends[0].low:
-        return f"{what}, a fall: the intervals do not overlap"
-    return f"{what}, no change is established: the intervals overlap"
+    bad = [recipe.counts.get(MISGENERALIZES, 0) for recipe in ends]
+    table = [[k, recipe.seeds - k] for k, recipe in zip(bad, ends, strict=True)]
+    p = float(fisher_exact(table)[1])
+    found = "the ends differ" if p < _LEVEL else "no difference between the ends is established"
+    return f"{found}, p = {p:.2g} by Fisher's exact test"
 
 
 def _sampled(results: Results) -> list[str]:

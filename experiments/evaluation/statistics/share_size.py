@@ -3,10 +3,11 @@
 Public names: `interval_widths`, `chance_narrower`, `power_against_half`, `fewest_for_width`,
 `fewest_against_half`, `MOST`.
 
-The share is that of all seeds of a recipe that misgeneralize (or are aligned, ...); each seed is one
-draw.  Its interval is that of Clopper and Pearson (1934), https://doi.org/10.1093/biomet/26.4.404;
-it is told from one half by the exact test at 5% that gives a recipe its verdict (`verdict`): that no
-more than half of all seeds are so, or no less, whichever the share is on the other side of.
+The share is that of all seeds of a recipe that misgeneralize (or are aligned, ...); each seed is
+one draw.  Its interval is that of Clopper and Pearson (1934),
+https://doi.org/10.1093/biomet/26.4.404.  It is told from one half by the exact test at 5% that
+gives a recipe its verdict (`verdict`): that no more than half of all seeds are so, or no less,
+whichever the share is on the other side of.
 
 Counts are whole numbers, so that both go up and down a little from one n to the next: what is
 returned is enough, and so is every larger number.
