@@ -7,8 +7,8 @@ prints the table of results, and writes to the sweep's folder
   goal_and_capability.png   its main figure, also as .svg
 
 It leads with how many training seeds misgeneralize, and shows every seed; a recipe has a verdict
-where most of at least 5 seeds agree.  Without a folder, it takes the sweep in runs/ that was written
-to last.  Unfinished runs are named in the report and left out of its numbers.
+where most of at least 5 seeds agree.  Without a folder, it takes the sweep in runs/ that was
+written to last.  Unfinished runs are named in the report and left out of its numbers.
 
 A run may have been evaluated with several settings.  The report uses those of misgen sweep, or the
 only ones there are, and says which.  evaluation=<beginning of the hash> chooses another evaluation,
