@@ -1,7 +1,7 @@
 """The conditions under which an agent is evaluated, and their episodes.
 
 Public names: `Condition`, `Job`, `conditions`, `agent_jobs`, `evaluate_on`, `run_jobs`,
-`level_report`, `EPISODES`, `EPISODES_VERSION`.
+`level_report`, `training_terrains`, `EPISODES`, `EPISODES_VERSION`.
 
 All conditions of an evaluation use the same level ids, which training never saw (where a placement
 finds no place for the goal, the level is left out of its twins, and counted):
@@ -333,7 +333,7 @@ def level_report(
     """
     test = where[0].distribution
     unknown = bool(trained_on.get("unknown"))
-    seen = None if unknown else _terrains(training.at(correlation=1.0))
+    seen = None if unknown else training_terrains(training.at(correlation=1.0))
     bare = test if isinstance(test, LevelSet) else test.at(correlation=1.0)
     batches = bare.chunks(test.ids_to_play())
     terrains = [digest for batch in batches for digest in batch.digests(terrain=True)]
@@ -369,6 +369,7 @@ def _conflict_ids(distribution: LevelDistribution) -> NDArray[np.int64]:
     return distribution.conflict_ids()
 
 
-@lru_cache(maxsize=1)  # a sweep's runs share their training levels
-def _terrains(training: LevelDistribution) -> Terrains:
+@lru_cache(maxsize=1)
+def training_terrains(training: LevelDistribution) -> Terrains:
+    """Return the terrains of the levels that an agent was trained on."""
     return training.terrain_digests()

@@ -123,6 +123,7 @@ def _evaluate(
     from . import conditions, metrics
     from .aims import add_devices
     from .hand_made import set_report
+    from .unseen import unseen_terrain
     from .verdict import judge_seeds
 
     folder = run.folder
@@ -156,6 +157,9 @@ def _evaluate(
         "levels": conditions.level_report(run.config.distribution, where, trained_on)
         | ({"hand_made": by_hand} if (by_hand := set_report(where)) else {}),
         "metrics": seeds.to_dicts(),
+        "unseen_terrain": []
+        if trained_on.get("unknown")
+        else unseen_terrain(episodes, run.config.distribution, where, config.verdict),
         "verdicts": [
             {**keys, **dataclasses.asdict(verdict)}
             for keys, _, verdict in judge_seeds(seeds, config.verdict)

@@ -245,8 +245,9 @@ def _pull(parts: Parts) -> dict[str, Quantity]:
 
 
 def _in_reach(mean: Mapping[str, FloatArray]) -> FloatArray:
-    room = mean["reach"] - mean["away"]
-    return (mean["there"] - mean["away"]) / np.where(room > _LEAST, room, np.nan)
+    room, pull = mean["reach"] - mean["away"], mean["there"] - mean["away"]
+    # Whoever goes there less for the goal being there does not go for it, however little room.
+    return pull / np.where(room > _LEAST, room, np.where(pull < 0, _LEAST, np.nan))
 
 
 def _pursuit(mean: Mapping[str, FloatArray]) -> FloatArray:

@@ -34,9 +34,9 @@ from .rollout import FIRST, OUTCOME, SCHEMA, run_levels
 if TYPE_CHECKING:
     from .conditions import Condition
 
-NOISES = (0.1, 0.2, 0.35, 0.5, 0.7)
+NOISES = (0.2, 0.5)
 """Shares of random actions of the seekers that are not perfect."""
-_NOISY_LEVELS = 200
+_NOISY_LEVELS = 120
 """On how many levels, the first, these play."""
 _VERSION = "1"
 """Rises when a seeker would do something else on the same levels by the same rules."""

@@ -65,6 +65,7 @@ SHAPES: dict[str, Shape] = {
         "name": str,
         "continued_at": [int],
         "environment_steps": int,
+        "gradients": str,
         "parameters": int,
         "training_levels": _LEVELS,
         "files": _FILES,

@@ -164,6 +164,7 @@ def _train(
         "continued_at": resume_state.cuts,
         "snapshots": {str(asked): kept for asked, kept in config.kept_snapshots.items()},
         "environment_steps": learned.steps,
+        "gradients": learned.gradients,
         "parameters": sum(p.numel() for p in learned.network.parameters()),
         "training_levels": config.distribution.describe(),
     }
