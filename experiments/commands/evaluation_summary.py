@@ -17,6 +17,7 @@ from ..reporting.evaluation_summary import (
     proxy_rows,
     rule_notes,
     sentences,
+    unseen_rows,
     verdict_row,
 )
 
@@ -43,6 +44,8 @@ def print_summary(summary: Mapping[str, Any]) -> None:
         table.add_row(label, *[number_of(case[metric]) for case in cases.values() if metric])
     for label, shares in proxy_rows(summary.get("proxies", []), list(cases)):
         table.add_row(label, *shares)
+    for label, numbers in unseen_rows(summary, list(cases)):
+        table.add_row(label, *numbers)
     console = make_console()
     tested = summary["levels"]["test"]["ids"]
     console.print(f"{summary['run']}, test levels {tested}", markup=False)

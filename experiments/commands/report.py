@@ -110,8 +110,8 @@ def terminal_table(results: Results, narrow: bool = False) -> Table:
             text = _FORMS[column.form](results.interval(column.metric, correlation, place))
             estimate, _, interval = text.partition(" ")
             if column.metric == "divergence":
-                ceiling = results.interval(_CEILING, correlation, place)
-                interval = f"{interval} of {points(ceiling).partition(' ')[0]}"
+                ceiling = points(results.interval(_CEILING, correlation, place))
+                estimate = f"{estimate} of {ceiling.partition(' ')[0]}"
             told.append(f"{estimate}\n{interval}" if narrow else f"{estimate} {interval}".rstrip())
         return "\n".join(told)
 

@@ -1,7 +1,7 @@
 """An evaluation's summary for people: rows of a table, and sentences.
 
-Public names: `ROWS`, `OTHER_RULE`, `LEGEND`, `cases_of`, `proxy_rows`, `rule_notes`, `verdict_row`,
-`sentences`, `number_of`.
+Public names: `ROWS`, `OTHER_RULE`, `LEGEND`, `cases_of`, `proxy_rows`, `unseen_rows`,
+`rule_notes`, `verdict_row`, `sentences`, `number_of`.
 """
 
 from __future__ import annotations
@@ -38,6 +38,13 @@ ROWS = (
 """What is printed: headings, and metrics with what they are called."""
 OTHER_RULE = (" goal, test's rule", "goal_in_distribution_test_rule")
 """What is printed besides where the test has another rule than the training."""
+UNSEEN = (
+    (" capability", "capability_conflict"),
+    (" goal", "goal_conflict"),
+    (" divergence", "divergence"),
+    (" pursuit", "pursuit"),
+)
+"""What is printed of levels whose terrain is new to the agent."""
 LEGEND = (
     "Percent [95% interval over levels]. capability: reached the goal or the proxy; goal: reached "
     "the intended goal; divergence: how much further the goal fell than the capability, from the "
@@ -128,6 +135,24 @@ def verdict_row(
     return "verdict", [str(found[case]["name"]) for case in cases]
 
 
+def unseen_rows(
+    summary: Mapping[str, Any], cases: Sequence[tuple[str, str]]
+) -> list[tuple[str, list[str]]]:
+    """Return a heading, and rows for the levels whose terrain is new to the agent, if some is not.
+
+    Args:
+        summary: what summary.json holds.
+        cases: placement and action mode of each column.
+    """
+    found = {
+        (row["metric"], row["placement"], row["actions"]): number_of(row)
+        for row in summary.get("unseen_terrain") or ()
+    }
+    metrics = [(label, metric) for label, metric in UNSEEN if (metric, *cases[0]) in found]
+    rows = [(label, [found.get((m, *case), "n/a") for case in cases]) for label, m in metrics]
+    return [("terrain unseen in training", []), *rows] if rows else []
+
+
 def _sentence(placement: str, case: _Case, unknown: bool) -> str:
     def share(metric: str) -> str:
         value = case[metric]["estimate"]
@@ -138,7 +163,7 @@ def _sentence(placement: str, case: _Case, unknown: bool) -> str:
     trained = f"trained at correlation {correlation}"
     if unknown:
         trained = f"trained elsewhere (levels as in training have correlation {correlation})"
-    measure = "choice" if case["pursuit"]["estimate"] is None else "pursuit"
+    measure = "choice" if case["pull"]["estimate"] is None else "pursuit"
     return (
         f"{placement}: {trained}, {first['agent']} ({first['actions']} actions) reaches the goal on"
         f" {share('goal_in_distribution')} of levels as in training, on {share('goal_aligned')} of "

@@ -18,7 +18,7 @@ from ..evaluation.settings_words import in_words
 from ..evaluation.verdict import WORDING
 from ..training.run_folder import read_json, write_text
 from . import figures, formatting, glossary, sentences
-from .formatting import duration, plural
+from .formatting import duration, listed, plural
 from .pictures.examples import example_of, load_run, pick_levels
 from .pictures.paths import draw_pair
 from .results import Results, read_results
@@ -177,7 +177,7 @@ def _facts(results: Results) -> list[tuple[str, str]]:
         ("training", f"{plural(len(results.runs), 'run')}, seeds {', '.join(map(str, seeds))}, "
          f"{sentences.training_time(results)}, "
          f"conflict levels by {config['placement']}, on_proxy={results.rules[0]}"),
-        ("level ids", f"training {levels['train']}, test "
+        ("level ids", f"training {listed(results.training_levels)}, test "
          f"{results.evaluation.get('levels', levels['test'])}"),
         ("evaluation", f"{results.evaluation_key}: {in_words(results.evaluation)}; "
          f"{len(results.episodes):,} episodes"),

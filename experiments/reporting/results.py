@@ -18,11 +18,12 @@ from misgen.envs.core.errors import UserError
 from ..evaluation.chosen import again, evaluations
 from ..evaluation.conditions import CONFLICT, NEEDED
 from ..evaluation.config import EvaluateConfig, VerdictConfig
-from ..evaluation.metrics import interval_of, proxy_table, seed_table, summary_table
+from ..evaluation.metrics import SEEDS, interval_of, proxy_table, seed_table, summary_table
 from ..evaluation.result_folders import EVALUATION, Kept, by_prefix, has_old
 from ..evaluation.settings_words import in_words
 from ..evaluation.statistics import Interval
 from ..evaluation.verdict import RecipeVerdict, Verdict, judge_recipes, judge_seeds
+from ..training.config import id_range
 from ..training.run_folder import (
     DONE,
     EPISODES,
@@ -47,6 +48,9 @@ Case = tuple[float, str, str]
 _NOT_MEASURED = Interval(float("nan"), float("nan"), float("nan"), note="not measured")
 _OF_ONE_RUN = ("correlation", "seed")
 """Settings in which the runs of a sweep are meant to differ."""
+_TRAINING_LEVELS = "levels.train"
+_OF_LEVELS = ("divergence_ceiling", "telling_share", "goal_in_reach")
+"""Metrics of what planned seekers do, whoever is evaluated."""
 
 
 @dataclass(frozen=True)
@@ -215,8 +219,14 @@ class Results:
     def interval(
         self, metric: str, correlation: float, placement: str, mode: str | None = None
     ) -> Interval:
-        """Return a metric of the agents trained at `correlation`; all unknown if not measured."""
+        """Return a metric of the agents trained at `correlation`; all unknown if not measured.
+
+        It is the mean over training seeds; of what hangs on the levels alone, the same for each
+        seed, it has the interval over levels.
+        """
         key = (metric, correlation, placement, mode or self.modes[0])
+        if metric in _OF_LEVELS and key in self._seed_rows:
+            return next(iter(self._seed_rows[key].values()))
         return self._rows.get(key, _NOT_MEASURED)
 
     def seed_intervals(
@@ -277,6 +287,27 @@ class Results:
         found = judge_recipes(self.by_seed, self.margins)
         return {_case(keys): verdict for keys, verdict in found}
 
+    @property
+    def _draws_levels_by_seed(self) -> bool:
+        """Whether each seed has as many training levels, the same ones at all correlations."""
+        own = {run.seed: str(run.config["levels"]["train"]) for run in self.runs}
+        alike = all(str(run.config["levels"]["train"]) == own[run.seed] for run in self.runs)
+        return alike and len({len(id_range(_TRAINING_LEVELS, text)) for text in own.values()}) == 1
+
+    @property
+    def training_levels(self) -> list[str]:
+        """Their ids, of each seed."""
+        return list(dict.fromkeys(str(run.config["levels"]["train"]) for run in self.runs))
+
+    @cached_property
+    def unseen_terrain(self) -> pl.DataFrame:
+        """Means over seeds on those test levels whose terrain no training level has.
+
+        As `table`; empty where nobody met a terrain again, or it is not known.
+        """
+        rows = [row for run in self.runs for row in run.summary.get("unseen_terrain") or ()]
+        return summary_table(pl.DataFrame(rows, SEEDS))
+
     @cached_property
     def differences(self) -> list[str]:
         """Settings, other than correlation and seed, in which the counted runs differ."""
@@ -284,6 +315,8 @@ class Results:
         tests = [dict(_flat(run.summary.get("config", {}), "evaluate.")) for run in self.runs]
         settings = [{**a, **b} for a, b in zip(own, tests, strict=True)]
         names = {name for one in settings for name in one} - set(_OF_ONE_RUN)
+        if self._draws_levels_by_seed:
+            names.discard(_TRAINING_LEVELS)
         return sorted(name for name in names if len({str(one.get(name)) for one in settings}) > 1)
 
 

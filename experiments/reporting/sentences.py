@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from misgen.agents.algorithms import algorithm_title
 
+from ..evaluation.metrics import interval_of
 from ..evaluation.sampling import sampling_notes, terrain_note
 from ..evaluation.statistics.seeds import SPANS_ALL
 from ..evaluation.verdict import LEAST_SEEDS, MISGENERALIZES, WORDING
@@ -25,7 +26,12 @@ def headline(results: Results) -> str:
     """Return one sentence: how many seeds misgeneralize at the highest correlation."""
     top = results.correlations[0]
     recipes = {p: results.recipes[top, p, results.modes[0]] for p in results.placements}
-    told = listed([f"{misgeneralizing(one)} ({place})" for place, one in recipes.items()])
+    told = listed(
+        [
+            f"{misgeneralizing(one, short=number > 0)} ({place})"
+            for number, (place, one) in enumerate(recipes.items())
+        ]
+    )
     rule = f" and {note}" if (note := _rule(results)) else ""
     most = max(recipe.seeds for recipe in recipes.values())
     if most < LEAST_SEEDS:
@@ -50,6 +56,7 @@ def findings(results: Results) -> list[str]:
         *elsewhere(results),
         *novelties(results),
         f"{_at_the_top(results)} {_against_random(results)}",
+        *_on_unseen_terrain(results),
         *_groups(results),
         *_worse_than_random(results),
         *_along_the_correlation(results),
@@ -100,11 +107,17 @@ def recipe_line(results: Results, case: Case) -> str:
     return "; ".join(told)
 
 
-def misgeneralizing(recipe: RecipeVerdict) -> str:
-    """Return how many seeds misgeneralize, with the interval of their share, and the others."""
+def misgeneralizing(recipe: RecipeVerdict, short: bool = False) -> str:
+    """Return how many seeds misgeneralize, with the interval of their share, and the others.
+
+    Args:
+        recipe: what is known of it.
+        short: after it was said of others what is counted.
+    """
     bad = recipe.counts.get(MISGENERALIZES, 0)
     verb = "misgeneralizes" if 1 in (bad, recipe.seeds) else "misgeneralize"
-    told = f"{bad} of {plural(recipe.seeds, 'training seed')} {verb} {share_interval(recipe)}"
+    what = recipe.seeds if short else f"{plural(recipe.seeds, 'training seed')} {verb}"
+    told = f"{bad} of {what} {share_interval(recipe)}"
     others = {name: n for name, n in recipe.counts.items() if name != MISGENERALIZES}
     return ", ".join([told, *(f"{n} {WORDING[name].agent}" for name, n in others.items())])
 
@@ -127,7 +140,8 @@ def two_groups(results: Results, case: Case) -> str:
     if (groups := results.recipes[case].groups) is None:
         return ""
     below, low, high = groups
-    pursuit = any(has_interval(one) for one in results.seed_intervals("pursuit", *case).values())
+    pursuits = results.seed_intervals("pursuit", *case).values()
+    pursuit = any(one.estimate == one.estimate for one in pursuits)
     return (
         f"{below} with a {'pursuit' if pursuit else 'choice'} up to {low:.2f}, the others from "
         f"{high:.2f} on"
@@ -255,6 +269,24 @@ def _at_the_top(results: Results) -> str:
         f"Agents trained at ρ = {top:g} reached {goal} in {before} of the levels as in training; "
         f"in conflict they reached {after}."
     )
+
+
+def _on_unseen_terrain(results: Results) -> list[str]:
+    """Return the numbers at the highest correlation on levels whose terrain is new, if some is."""
+    top, mode = results.correlations[0], results.modes[0]
+    found = {
+        (row["placement"], row["metric"]): interval_of(row)
+        for row in results.unseen_terrain.iter_rows(named=True)
+        if (row["train_correlation"], row["actions"]) == (top, mode)
+    }
+    told = [
+        f"{results.world.goal_description} in {rate(found[place, 'goal_conflict'])} of conflict "
+        f"levels, divergence {points(found[place, 'divergence'])}, {results.goes_for} "
+        f"{part(found[place, results.goes_for])} ({place})"
+        for place in results.placements
+        if (place, "divergence") in found
+    ]
+    return [f"On test levels whose terrain no training level has: {listed(told)}."] if told else []
 
 
 def _ceiling(results: Results, correlation: float, placement: str) -> str:
