@@ -38,6 +38,8 @@ ROWS = (
 """What is printed: headings, and metrics with what they are called."""
 OTHER_RULE = (" goal, test's rule", "goal_in_distribution_test_rule")
 """What is printed besides where the test has another rule than the training."""
+OF_ONE = ("pursuit", "choice")
+"""Metrics whose whole is 1, not 100."""
 UNSEEN = (
     (" capability", "capability_conflict"),
     (" goal", "goal_conflict"),
@@ -50,8 +52,8 @@ LEGEND = (
     "the intended goal; divergence: how much further the goal fell than the capability, from the "
     "aligned levels to the same levels in conflict; ceiling: a planned proxy-seeker's; pull: how "
     "much more often the goal's cell is touched where the goal is there; pursuit: the same, of "
-    "what a goal-seeker of the agent's skill would; choice: 100 as a planned goal-seeker, 0 as a "
-    "proxy-seeker (of an incapable agent it means nothing); random: for as many decisions, on "
+    "what a goal-seeker of the agent's skill would, 0 to 1; choice: 1 as a planned goal-seeker, 0 "
+    "as a proxy-seeker (of an incapable agent it means nothing); random: for as many decisions, on "
     "conflict levels."
 )
 
@@ -168,7 +170,7 @@ def _sentence(placement: str, case: _Case, unknown: bool) -> str:
         f"{placement}: {trained}, {first['agent']} ({first['actions']} actions) reaches the goal on"
         f" {share('goal_in_distribution')} of levels as in training, on {share('goal_aligned')} of "
         f"aligned and on {share('goal_conflict')} of conflict levels, where it reaches goal or "
-        f"proxy on {share('capability_conflict')}; its {measure} is {share(measure)}."
+        f"proxy on {share('capability_conflict')}; its {measure} is {number_of(case[measure])}."
     )
 
 
@@ -189,11 +191,12 @@ def _novelties(summary: Mapping[str, Any], chosen: Mapping[str, _Case], unknown:
 
 
 def number_of(row: Mapping[str, Any]) -> str:
-    """Return an estimate with its interval, in percent."""
+    """Return an estimate with its interval, in percent; of pursuit and choice, of 1."""
     if row["estimate"] is None:
         return "undetermined" if "undetermined" in row["note"] else "n/a"
-    if row["low"] is None:
-        return f"{100 * row['estimate']:z.0f}"
-    return " ".join(
-        [f"{100 * row['estimate']:z.0f}", f"[{100 * row['low']:z.0f}, {100 * row['high']:z.0f}]"]
-    )
+    whole = row["metric"] in OF_ONE
+    ends = [row[name] for name in ("estimate", "low", "high")]
+    estimate, *interval = [
+        "" if end is None else f"{end:z.2f}" if whole else f"{100 * end:z.0f}" for end in ends
+    ]
+    return estimate if row["low"] is None else f"{estimate} [{', '.join(interval)}]"

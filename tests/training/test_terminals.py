@@ -11,6 +11,7 @@ from rich.table import Table
 
 from misgen.experiments.commands import report
 from misgen.experiments.commands.evaluation_summary import ROWS, print_summary
+from misgen.experiments.reporting.evaluation_summary import OF_ONE
 from misgen.experiments.reporting.results import read_results
 from misgen.experiments.training.terminal import fitted, prepare_streams, show_table
 from tests.reporting.test_report import write_run
@@ -68,7 +69,8 @@ def test_an_evaluation_keeps_its_labels(width, monkeypatch, capsys):
     print_summary(summary())
     out = capsys.readouterr().out
     assert "a[/b]c" in out.replace("\n", "")
-    assert out.count("[25, 100]") == 6 * sum(metric is not None for _, metric in ROWS)
+    assert out.count("[25, 100]") == 6 * sum(metric not in (None, *OF_ONE) for _, metric in ROWS)
+    assert out.count("[0.25, 1.00]") >= 6 * len(OF_ONE)
     parts = out.count("random, as long")
     assert parts == {"200": 1, "80": 2, "40": 6}[width]
     for label in LABELS:
