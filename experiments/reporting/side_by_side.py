@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from misgen.envs.core.errors import UserError
 
-from ..evaluation.verdict import LEAST_SEEDS, MISGENERALIZES, RecipeVerdict
+from ..evaluation.verdict import LEAST_SEEDS, MISGENERALIZES, WORDING, RecipeVerdict
 from .figures import FONT, INK, note, rates
 from .formatting import part, points, rate
 from .results import Results
@@ -115,8 +115,10 @@ def _rule(results: Results) -> str:
 
 
 def _seeds(recipe: RecipeVerdict) -> str:
-    """Return how many seeds misgeneralize; of too few for a verdict, that they are."""
+    """Return how many seeds misgeneralize and what the others are; of too few, that they are."""
     bad = recipe.counts.get(MISGENERALIZES, 0)
-    few = "" if recipe.seeds >= LEAST_SEEDS else f", {recipe.more_seeds} more needed"
-    groups = ", two groups" if recipe.groups else ""
-    return f"{bad} of {recipe.seeds} {share_interval(recipe)}{few}{groups}"
+    told = [f"{bad} of {recipe.seeds} {share_interval(recipe)}"]
+    others = [f"{n} {WORDING[name].agent}" for name, n in recipe.counts.items()]
+    told += [text for text in others if WORDING[MISGENERALIZES].agent not in text]
+    told += [] if recipe.seeds >= LEAST_SEEDS else [f"{recipe.more_seeds} more needed"]
+    return ", ".join(told + ["two groups"] * (recipe.groups is not None))
