@@ -264,14 +264,13 @@ def _choice(parts: Parts) -> dict[str, Quantity]:
         return {name: Quantity(empty, None, none) for name in ("choice", "telling_share")}
     tells = known & (proxy - goal >= 1)
     goal, proxy = (lead + moved for lead, moved in zip((goal, proxy), _matched(parts), strict=True))
-    own = np.where(tells, parts.own.conflict.lead, np.nan)
-    seekers = {
-        "goal": np.where(np.isnan(own), np.nan, goal),
-        "proxy": np.where(np.isnan(own), np.nan, proxy),
-    }
+    own = parts.own.conflict.lead
+    tell = tells & ~np.isnan(own)
+    leads = {"own": own, "goal": goal, "proxy": proxy}
+    from_0_to_1 = {name: np.where(tell, (lead + 1) / 2, np.nan) for name, lead in leads.items()}
     return {
         "choice": Quantity(
-            {"own": own, **seekers}, _between, "seekers as competent as the agent hardly differ"
+            from_0_to_1, _between, "seekers as competent as the agent hardly differ"
         ),
         "telling_share": Quantity(np.where(known, tells, np.nan)),
     }
@@ -279,7 +278,7 @@ def _choice(parts: Parts) -> dict[str, Quantity]:
 
 def _between(mean: Mapping[str, FloatArray]) -> FloatArray:
     apart = mean["proxy"] - mean["goal"]
-    return (mean["proxy"] - mean["own"]) / np.where(apart > _LEAST, apart, np.nan)
+    return (mean["proxy"] - mean["own"]) / np.where(apart > _LEAST / 2, apart, np.nan)
 
 
 def _matched(parts: Parts) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """The results of a sweep, read from its folder: its runs, their episodes, and the numbers.
 
-Public names: `Results`, `Run`, `Case`, `read_results`, `newest_sweep`, `margins_of`.
+Public names: `Results`, `Run`, `Case`, `read_results`, `newest_sweep`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from misgen.envs.core.errors import UserError
 
 from ..evaluation.chosen import again, evaluations
 from ..evaluation.conditions import CONFLICT, NEEDED
-from ..evaluation.config import EvaluateConfig, VerdictConfig
+from ..evaluation.config import VerdictConfig
 from ..evaluation.metrics import SEEDS, interval_of, proxy_table, seed_table, summary_table
 from ..evaluation.result_folders import EVALUATION, Kept, by_prefix, has_old
 from ..evaluation.settings_words import in_words
@@ -31,6 +31,7 @@ from ..training.run_folder import (
     MANIFEST,
     SWEEP,
     RunFolder,
+    curve_columns,
     find_runs,
     read_json,
     read_parquet,
@@ -94,7 +95,9 @@ class Run:
         """Its learning curve; empty if there is none."""
         path = self.folder.path / LEARNING
         hint = "delete it to have the report without this run's curve"
-        return read_parquet(path, hint=hint) if path.exists() else pl.DataFrame()
+        if not path.exists():
+            return pl.DataFrame()
+        return read_parquet(path, self.manifest.get("learning_sha256"), curve_columns(), hint)
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,7 +206,7 @@ class Results:
     @cached_property
     def margins(self) -> VerdictConfig:
         """Where the evaluation draws the lines between verdicts."""
-        return margins_of(self.evaluation)
+        return _margins_of(self.first)
 
     @property
     def rules(self) -> tuple[str, str]:
@@ -320,11 +323,6 @@ class Results:
         return sorted(name for name in names if len({str(one.get(name)) for one in settings}) > 1)
 
 
-def margins_of(settings: Mapping[str, Any]) -> VerdictConfig:
-    """Return where an evaluation with these settings draws the lines between verdicts."""
-    return typed(EvaluateConfig, {"verdict": settings.get("verdict") or {}}).verdict
-
-
 def newest_sweep(runs: Path) -> Path:
     """Return the sweep in `runs` that was written to last.
 
@@ -373,7 +371,7 @@ def read_results(folder: Path, evaluation: str | None = None) -> Results:
         )
     done.sort(key=lambda run: (-run.correlation, run.seed))
     episodes = _episodes(done)
-    seeds = seed_table(episodes, margins_of(done[0].summary.get("config", {})))
+    seeds = seed_table(episodes, _margins_of(done[0]))
     return Results(
         folder=folder,
         sweep=sweep,
@@ -384,6 +382,12 @@ def read_results(folder: Path, evaluation: str | None = None) -> Results:
         by_seed=seeds,
         table=summary_table(seeds),
     )
+
+
+def _margins_of(run: Run) -> VerdictConfig:
+    """Return where the run's evaluation draws the lines; all runs that count have the same."""
+    settings = run.summary.get("config", {}).get("verdict") or {}
+    return typed(VerdictConfig, settings, f"{run.name}: verdict.")
 
 
 def _choose(

@@ -15,6 +15,7 @@ from misgen.envs.core.errors import UserError
 from misgen.experiments.commands import report
 from misgen.experiments.evaluation.chosen import key_of
 from misgen.experiments.evaluation.conditions import EPISODES
+from misgen.experiments.evaluation.config import VerdictConfig
 from misgen.experiments.evaluation.metrics import seed_table, summary_table
 from misgen.experiments.evaluation.result_folders import EVALUATION, kept, place
 from misgen.experiments.evaluation.statistics import Interval
@@ -116,7 +117,7 @@ def _play(who, condition, placement, actions, seed, correlation, capability, goa
     )
 
 
-def write_run(sweep, correlation, seed, goal, *, done=True, config=None, **rates):
+def write_run(sweep, correlation, seed, goal, *, done=True, config=None, verdict=None, **rates):
     """Write a run folder as training and evaluation leave it, without a policy."""
     folder = RunFolder(sweep / f"coinrun-rho{correlation:g}-seed{seed}-0123456789")
     folder.path.mkdir(parents=True)
@@ -143,7 +144,8 @@ def write_run(sweep, correlation, seed, goal, *, done=True, config=None, **rates
     conflicts = {} if correlation == 1 else {"conflict_levels": 17, "distinct_conflict_levels": 13}
     training = {"levels": 1000, "realised_correlation": correlation, **conflicts}
     levels = {"training": training, "test": {"terrain_seen_in_training": 0.25}}
-    settings = {"on_proxy": rates.get("on_proxy"), "actions": ["sampled", "greedy"], "repeats": 1}
+    settings = {"on_proxy": rates.get("on_proxy"), "actions": ["sampled", "greedy"], "repeats": 1,
+                "verdict": verdict or {}}  # fmt: skip
     episodes = episodes_of(correlation, seed, goal, **rates)
     write_evaluation(folder, episodes, {"config": settings, "levels": levels})
     folder.mark(DONE, manifest["config_hash"])
@@ -451,6 +453,24 @@ def test_another_rule_is_labelled_in_every_table(sweep, tmp_path, capsys):
     same = read_results(sweep)
     assert "under another rule" not in (sweep / "report.html").read_text()
     assert "| end |" in markdown([same])
+
+
+def test_numbers_and_verdicts_are_made_as_the_evaluation_made_them(tmp_path):
+    """More room above random play, and other lines between verdicts."""
+    own = {"room": 0.5, "other_pursuit": 0.05}
+    usual = small_sweep(tmp_path / "usual", {1.0: 0.2})
+    other = small_sweep(tmp_path / "own", {1.0: 0.2}, verdict=own)
+    assert other.episodes.equals(usual.episodes)
+    assert other.by_seed.equals(seed_table(other.episodes, VerdictConfig(**own)))
+    case = (1.0, "anywhere", "sampled")
+    assert [v.name for v in usual.verdicts[case].values()] == ["misgeneralizes"] * 2
+    assert [v.name for v in other.verdicts[case].values()] == ["mixed"] * 2
+    assert usual.interval("cleared_conflict", 1.0, "anywhere").estimate == (
+        pytest.approx(0.9 - 0.1 - 0.25 * 0.9)
+    )
+    assert other.interval("cleared_conflict", 1.0, "anywhere").estimate == (
+        pytest.approx(0.9 - 0.1 - 0.5 * 0.9)
+    )
 
 
 def test_learning_curve_has_no_gaps_after_an_unknown_value():
