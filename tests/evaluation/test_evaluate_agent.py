@@ -15,21 +15,20 @@ from misgen.envs.core.errors import UserError
 from misgen.envs.make import distribution
 from misgen.experiments import ProtocolCommand, RunFolder, evaluate_agent, evaluate_with
 from misgen.experiments.commands import cli
+from misgen.experiments.evaluation.verdict import VERDICTS
 from misgen.experiments.protocols.spec import load_protocol
 
 ENV = {"mode": "easy", "max_steps": 40, "action_set": "distinct"}
 SMALL = {
     "levels": "2000000:2000030",
-    "accident_repeats": 2,
-    "metrics": {"resamples": 100},
+    "repeats": 2,
     "shift": {"placements": ["anywhere"]},
 }
 WORDS = [
     "env=corner_maze",
     *(f"env.{key}={value}" for key, value in ENV.items()),
     "levels=2000000:2000030",
-    "accident_repeats=2",
-    "metrics.resamples=100",
+    "repeats=2",
     "shift.placements=[anywhere]",
 ]
 MODULE = """
@@ -69,9 +68,16 @@ def misgen(*words: str) -> int:
 
 def test_one_call_gives_tables_verdicts_and_files(here):
     found = evaluate_agent(up_and_right, "corner_maze", env=ENV, called="mine", **SMALL)
-    assert set(found.episodes["agent"]) == {"mine", "random"}
+    who = set(found.episodes.select("role", "agent").iter_rows())
+    seekers = {("reference", "goal_seeker"), ("reference", "proxy_seeker")}
+    assert who == {("agent", "mine"), ("floor", "random"), *seekers}
     assert list(found.verdicts) == [("anywhere", "sampled"), ("anywhere", "greedy")]
-    assert found.metrics.filter(found.metrics["metric"] == "goal_shifted").height == 2
+    assert found.metrics.filter(found.metrics["metric"] == "goal_conflict").height == 2
+    assert {v.name for v in found.verdicts.values()} <= set(VERDICTS)
+    stored = {(row["placement"], row["actions"]): row for row in found.summary["verdicts"]}
+    assert {case: row["name"] for case, row in stored.items()} == {
+        case: verdict.name for case, verdict in found.verdicts.items()
+    }
     assert "anywhere, sampled: " in repr(found)
     assert found.run.is_relative_to(Path("runs/own"))
     assert RunFolder(found.run).marked("DONE", found.manifest["config_hash"])
