@@ -298,7 +298,8 @@ def test_what_counts_was_confirmed_and_not_what_was_searched() -> None:
 def test_regret_search_finds_the_contexts_in_which_goal_and_proxy_part() -> None:
     found = run("regret_search", seeker(0.0), [300])
     point = found.points[0]
-    assert point.score > 0.6
+    assert point.score > 0.5
+    assert 0.3 < point.low < point.score, "regrets of 0 but for rounding have an interval"
     assert "placement=" in point.note
     confirmed = found.details.filter(pl.col("phase") == "confirm")
     assert confirmed["aligned"].mean() < 0.4  # type: ignore
