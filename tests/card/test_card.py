@@ -110,11 +110,11 @@ def add_protocol(folder: RunFolder, name: str, budget: int = 40) -> dict:
     return found
 
 
-def add_comparison(sweep, protocol, power, low, budget=40, **changes):
+def add_comparison(sweep, protocol, power, low, changes=None):
     table = {"population": "constructed", "support": "rho = 1", "protocol": protocol.name,
-             "protocol_hash": protocol.hash, "budget": budget, "power": power, "power_low": low,
+             "protocol_hash": protocol.hash, "budget": 40, "power": power, "power_low": low,
              "power_high": 1.0, "threshold": 0.5, "agents": 40, "note": ""}  # fmt: skip
-    pl.DataFrame([table | changes]).write_csv(sweep / "comparison.csv")
+    pl.DataFrame([table | (changes or {})]).write_csv(sweep / "comparison.csv")
     manifest = json.loads(next(iter(sweep.glob("*/manifest.json"))).read_text())
     world = world_facts(typed(TrainConfig, manifest["config"]).world)
     write_json(sweep / "comparison.json", {"world": world})
@@ -206,7 +206,7 @@ def test_power_is_read_and_decides_what_reaches_a_mode(wanting_proxy, power, low
 )
 def test_power_at_another_budget_or_of_other_agents_evaluates_nothing(wanting_proxy, other):
     add_protocol(wanting_proxy, "iid")
-    add_comparison(wanting_proxy.path.parent, load_protocol("iid"), 0.9, 0.6, **other)
+    add_comparison(wanting_proxy.path.parent, load_protocol("iid"), 0.9, 0.6, other)
     own = mode(write_card(wanting_proxy, DRAWN), "goal_misgeneralization")
     assert own["status"] == "run, power unknown here"
     assert own["reached_by"] == []
