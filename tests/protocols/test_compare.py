@@ -376,7 +376,7 @@ def test_power_is_of_a_budget_a_support_and_a_world(tmp_path):
     write_json(tmp_path / "comparison.json", {"world": world_facts(world)})
     assert is_made_in(tmp_path / "comparison.csv", world)
     assert not is_made_in(tmp_path / "comparison.csv", distribution("coinrun", mode="hard").world)
-    write_json(tmp_path / "comparison.json", [1])
+    write_json(tmp_path / "comparison.json", {"world": 3})
     assert not is_made_in(tmp_path / "comparison.csv", world)
     table.drop("population").write_csv(tmp_path / "comparison.csv")  # of an earlier version
     assert measured(protocol, 100, given, 1.0) == {}
