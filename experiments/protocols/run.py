@@ -199,8 +199,7 @@ def is_made_in(table: Path, world: World) -> bool:
     from .comparison.config import world_facts
 
     file = table.with_name(COMPARISON.main)
-    stored = read_json(file, "compare again") if file.is_file() else {}
-    return isinstance(stored, dict) and stored.get("world") == world_facts(world)
+    return file.is_file() and read_json(file, "compare again").get("world") == world_facts(world)
 
 
 def play(

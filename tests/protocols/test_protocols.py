@@ -386,6 +386,9 @@ def test_mean_point_by_hand():
     same = mean_point(10, np.full(10, -1.0), bounds=(-1, 1))
     assert (same.score, same.low) == (-1, -1)
     assert same.high == pytest.approx(-1 + 2 * 1.959964**2 / (10 + 1.959964**2))
+    rounded = mean_point(10, 1.0 - np.arange(10) * 1e-17 - 2e-16, bounds=(-1, 1))
+    assert rounded.note == "no variation"
+    assert rounded.low == pytest.approx(1 - 2 * 1.959964**2 / (10 + 1.959964**2))
     assert math.isnan(mean_point(10, [math.nan], bounds=(0, 1)).score)
 
 

@@ -298,14 +298,16 @@ def test_what_counts_was_confirmed_and_not_what_was_searched() -> None:
 def test_regret_search_finds_the_contexts_in_which_goal_and_proxy_part() -> None:
     found = run("regret_search", seeker(0.0), [300])
     point = found.points[0]
-    assert point.score > 0.6
+    assert point.score > 0.5
+    assert 0.3 < point.low < point.score, "regrets of 0 but for rounding have an interval"
     assert "placement=" in point.note
     confirmed = found.details.filter(pl.col("phase") == "confirm")
     assert confirmed["aligned"].mean() < 0.4  # type: ignore
     assert confirmed["regret"].is_between(-1, 1).all()
-    # the planner's way is as good as it gets: a planned goal-seeker has no regret at all
+    # the planner's way is as good as it gets: a planned goal-seeker has no regret, but where the
+    # only way leads over the proxy, which it keeps clear of and the rules of training do not
     none = run("regret_search", seeker(1.0), [30])
-    assert np.allclose(none.details["regret"].drop_nulls().to_numpy(), 0.0)
+    assert (none.details["regret"].drop_nulls().abs() > 1e-9).mean() < 0.1  # type: ignore
 
 
 def test_impossible_settings_are_refused() -> None:

@@ -19,8 +19,9 @@ import pytest
 
 from misgen.agents.config import PPOConfig
 from misgen.envs.core.errors import UserError
+from misgen.envs.make import distribution
 from misgen.experiments.commands.cli import main
-from misgen.experiments.protocols.comparison import population
+from misgen.experiments.protocols.comparison import population, trained
 from misgen.experiments.protocols.comparison.config import read_config
 from misgen.experiments.protocols.comparison.population import Member, PopulationConfig, Reference
 from misgen.experiments.training import checks
@@ -196,7 +197,14 @@ CASES = [
         "is not shorter than the other trainings",
     ),
     (f"compare {SMOKE} population.short_steps=[10,20]", "so one agent"),
-    (f"compare {SMOKE} population.train=false", "holds no finished run of this population"),
+    (
+        f"compare {SMOKE} population.train=false population.constructed.correlations=[]",
+        "holds no finished run of this population",
+    ),
+    (f"compare {SMOKE} population.constructed.noises=[0.9]", "population.constructed.noises=0.9"),
+    (f"compare {SMOKE} population.constructed.lapses=[]", "population.constructed.lapses=[]"),
+    (f"compare {SMOKE} population.constructed.copies=0", "population.constructed.copies=0"),
+    (f"compare {SMOKE} truth.repeats=0", "truth.repeats=0"),
     (f"compare {SMOKE} runs=runs/file", "cannot be written to"),
     ("compare env=nope", "env=nope is not known: use one of cheese_on_a_dish"),
     ("compare preset=nope", "preset=nope is not known: use one of lab"),
@@ -345,19 +353,20 @@ def test_short_trainings_are_not_annealed():
     from misgen.experiments.training.settings import compose
 
     config = read_config(compose("compare", [f"{k}={v}" for k, v in plain.items()])).population
-    runs = population.short_runs(config, population.sweep_of(config))
+    runs = trained.short_runs(config, trained.sweep_of(config))
     assert len(runs) == 4
     assert all(run.agent.learns and not run.agent.anneal for run in runs)
-    words = population._short_words(config, population.sweep_of(config), 16384)
+    words = trained._short_words(config, trained.sweep_of(config), 16384)
     assert "agent.anneal=false" in words
 
 
 def test_two_agents_that_are_one_count_once():
     def member(name: str, policy: str, reference: Reference | None = None) -> Member:
-        return Member(name, name, ("runs/none",), (policy,), reference)
+        levels = distribution("coinrun")
+        return Member(name, name, levels, ("runs/none",), (policy,), reference)
 
     noisy = Reference("noisy", "trained", noise=0.1)
-    found = population._distinct(
+    found = population.distinct(
         [
             member("a", "1"),
             member("a again", "1"),
@@ -375,3 +384,4 @@ def test_references_that_cannot_be_made_are_told():
     references = (Reference("half", "mixture", other=0.5), Reference("held", "held"))
     told = population.left_out(PopulationConfig(sweep, references=references))
     assert "left out: half, as no agent is trained at correlation 0.5 with seed 0" in told
+    assert any(one.startswith("left out: held rho1, held rho0.9, held, as") for one in told)

@@ -116,8 +116,7 @@ def world_facts(world: World) -> dict[str, Any]:
 def world_of(table: Path) -> str:
     """Return the name of the world that a comparison's table is about."""
     file = table.with_name(COMPARISON.main)
-    stored: Any = read_json(file, "compare again") if file.is_file() else {}
-    world = stored.get("world") if isinstance(stored, dict) else {}
+    world: Any = read_json(file, "compare again").get("world") if file.is_file() else None
     return str(world.get("name", "unknown")) if isinstance(world, dict) else "unknown"
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = 4
 _COLOURS = dict(zip(SUPPORT, ("#0072B2", "#E69F00"), strict=True))
+_STYLES = dict(zip(SUPPORT, ("-", "--"), strict=True))
 _SHIFT = dict(zip(SUPPORT, (0.97, 1.03), strict=True))
 _ALARM = "#D55E00"
 
@@ -101,6 +102,8 @@ def _panels(
             _dress(ax, name, false_alarms)
         for ax in axes[len(names) :]:
             ax.remove()
+        for ax in axes[max(0, len(names) - columns) : len(names)]:  # the last of each column
+            ax.tick_params(labelbottom=True)
         if names:
             handles = {h.get_label(): h for ax in axes[: len(names)] for h in ax.get_lines()}
             shown = [handles[s] for s in SUPPORT if s in handles]
@@ -116,7 +119,8 @@ def _line(
     colour, y = _COLOURS[support], own[name].to_numpy()
     low, high = (own[end].cast(pl.Float64).fill_null(own[name]).to_numpy() for end in ends)
     ax.vlines(x, low, high, color=colour, alpha=0.4, linewidth=1.5)  # pyright: ignore
-    ax.plot(x, y, color=colour, marker="o", markersize=3.5, linewidth=1.5, label=support)  # pyright: ignore
+    style = {"linestyle": _STYLES[support], "label": support}
+    ax.plot(x, y, color=colour, marker="o", markersize=3.5, linewidth=1.5, **style)  # pyright: ignore
 
 
 def _dress(ax: Axes, name: str, false_alarms: float) -> None:

@@ -46,6 +46,7 @@ from .truth import TruthConfig, find_truth, truth_by_making
 AGENTS, TABLE, ALL_SCORES = "agents.csv", "comparison.csv", "scores.parquet"
 CURVE, DIFFERENCES, SQUARE = "curve.csv", "differences.csv", "two_by_two.csv"
 _JOBS = "jobs"
+_SHOWN = 20  # names in a message
 _VERSION = 2
 """Rises when the same protocol gives other numbers for another reason than its own."""
 _ONE_THREAD = dict.fromkeys(
@@ -178,12 +179,13 @@ def _matching(names: list[str], words: tuple[str, ...] | None) -> list[str]:
     Raises:
         UserError: for a word that none holds.
     """
+    shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
     for word in words or ():
         if not any(word in name for name in names):
-            raise UserError(f"agents: {word!r} matches no agent: use words in {', '.join(names)}")
+            raise UserError(f"agents: {word!r} matches no agent: use words in {shown}")
     found = [name for name in names if words is None or any(word in name for word in words)]
     if not found:
-        raise UserError(f"agents=[] matches no agent: use words in {', '.join(names)}")
+        raise UserError(f"agents=[] matches no agent: use words in {shown}")
     return found
 
 

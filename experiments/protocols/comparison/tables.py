@@ -181,7 +181,8 @@ def _measured(own: pl.DataFrame, false_alarms: float, resamples: int) -> dict[st
     truth = run["truth"].cast(pl.String).to_numpy()
 
     def alarms(kind: str) -> float | None:
-        return float(called[truth == kind].mean()) if (truth == kind).any() else None
+        known = found.negative.any() and (truth == kind).any()
+        return float(called[truth == kind].mean()) if known else None
 
     return {
         **_interval("auc", area),
