@@ -91,7 +91,7 @@ def test_a_killed_one_leaves_the_former_whole(runs, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("misgen.experiments.evaluation.metrics.summary_table", die)
+        patch.setattr("misgen.experiments.evaluation.metrics.seed_table", die)
         with pytest.raises(KeyboardInterrupt):
             evaluate.evaluate_run(first, OTHER)
     after = bytes_of(first.path / "evaluations")
@@ -236,14 +236,14 @@ def test_side_by_side_refuses_what_was_not_evaluated_alike(tmp_path, capsys):
     (one,) = kept(folder.path, EVALUATION)
     found = one.found
     write_json(one.main, {**found, "config": {**found["config"], "on_proxy": "continue"}})
-    with pytest.raises(UserError, match="on_proxy=end and on_proxy=continue"):
+    with pytest.raises(UserError, match="on_proxy=.* and on_proxy=continue"):
         report.main([str(tmp_path / "one"), str(tmp_path / "two")])
 
 
 def test_a_sweep_notes_its_evaluation_before_it_trains(tmp_path):
     words = ["preset=smoke", f"runs={tmp_path}", "name=s", "seeds=1", "correlations=[1]"]
     with pytest.raises(UserError, match="share level ids"):
-        sweep.main([*words, "evaluate.levels=0:10"])
+        sweep.main([*words, "evaluate.levels=400000000:400000010"])
     assert not list((tmp_path / "s").glob("*/manifest.json"))
 
 
