@@ -227,6 +227,15 @@ def test_the_truth_keeps_off_the_protocols_levels():
         TruthConfig(first_level=99_999_999)
 
 
+def test_no_protocol_plays_levels_that_a_seed_was_trained_on(config):
+    training = sweep_of(config.population).runs[0].distribution.ids
+    first = training.start // 10_000_000 * 10_000_000
+    same = dataclasses.replace(load_protocol("iid"), first_level=first)
+    with pytest.raises(UserError, match="share level ids"):
+        jobs.check(config, [same])
+    jobs.check(config, [load_protocol("iid")])
+
+
 # --- comparison ------------------------------------------------------------------------------
 
 

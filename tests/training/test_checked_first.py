@@ -189,7 +189,6 @@ CASES = [
     (f"compare {SMOKE} protocols=[runs/none.yaml]", "runs/none.yaml"),
     (f"compare {SMOKE} truth.placements=[nowhere]", "nowhere"),
     (f"compare {SMOKE} placement=nowhere", "nowhere"),
-    (f"compare {SMOKE} truth.first_level=0", "share level ids"),
     (f"compare {SMOKE} correlations=[2]", "correlation=2"),
     (f"compare {SMOKE} steps=10 preset=lab", "nothing would be learned"),
     (

@@ -167,9 +167,10 @@ def check(config: CompareConfig, protocols: list[Protocol]) -> None:
     for protocol in protocols:
         make_method(protocol)
     population.check(config.population)
-    training = trained.sweep_of(config.population).runs[0].distribution
-    training.world.shifts(config.truth.placements)
-    _require_new_levels(training.ids, config, protocols)
+    runs = trained.sweep_of(config.population).runs
+    runs[0].world.shifts(config.truth.placements)
+    for run in runs:  # seeds have training levels of their own
+        _require_new_levels(run.distribution.ids, config, protocols)
     _matching(population.member_names(config.population), config.agents)
 
 
