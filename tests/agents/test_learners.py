@@ -516,6 +516,7 @@ def test_algorithms_differ_in_hash_and_name():
         (["agent=a2c", "agent.epochs=3"], r"agent\.epochs=3 is not a known setting"),
         (["agent.algorithm=dqn"], r"is a setting of .*ppo.* and not of dqn.*agent=dqn"),
         (["agent.algorithm=sac"], r"agent\.algorithm='sac' is not an algorithm: use one of ppo, "),
+        (["agent.algorithm=external"], r"is no algorithm: .* misgen evaluate agent=my_module:make"),
         (["agent=dqn", "agent.exploration_final=2"], r"exploration_final=2\.0 is not allowed"),
         (["agent=dqn", "agent.learning_starts=9000000"], r"learning_starts=9000000 is not below"),
         (["agent=dqn", "agent.buffer_size=10"], r"buffer_size=10 is less than batch_size=128"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -196,6 +197,45 @@ def test_the_report_says_that_it_was_trained_elsewhere(here):
     evaluate_agent(up_and_right, "corner_maze", env=ENV, **SMALL)
     assert misgen("report", "runs/own") == 0
     assert "They were trained elsewhere" in Path("runs/own/report.html").read_text()
+
+
+def test_an_unknown_correlation_is_nowhere_shown_as_known(here, capsys):
+    evaluate_agent(up_and_right, "corner_maze", env=ENV, **SMALL)
+    assert misgen("report", "runs/own") == 0
+    printed, page = capsys.readouterr().out, Path("runs/own/report.html").read_text()
+    played = "levels as in training were played at ρ = 1"
+    assert printed.lstrip().startswith("At unknown ρ, ")
+    assert "ρ = 1" not in printed
+    assert "at an unknown ρ" in page
+    tooltips = re.compile(r'<abbr title="[^"]*">')
+    assert "ρ = 1" not in tooltips.sub("", page).replace(played, "")
+    assert '<th rowspan="1">unknown</th>' in page
+
+    evaluate_agent(up_and_right, "corner_maze", env=ENV, correlation=0.5, **SMALL)
+    assert misgen("report", "runs/own") == 0
+    printed = capsys.readouterr().out
+    assert printed.lstrip().startswith("At unknown ρ, ")
+    assert "ρ = 0.5: " in printed
+
+    evaluate_agent(up_and_right, "corner_maze", env=ENV, correlation=1, train_seed=1, **SMALL)
+    assert misgen("report", "runs/own") == 0
+    assert capsys.readouterr().out.lstrip().startswith("At ρ = 1 or unknown, ")
+
+
+def test_a_surface_of_an_unknown_correlation_says_so(here, capsys):
+    misgen("evaluate", "agent=own_agent_module:make_agent", *WORDS)
+    (run,) = Path("runs/own").iterdir()
+    few = (
+        "shift=surface",
+        "shift.levels=4",
+        "shift.parameters=[largest_maze]",
+        "shift.correlations=[1,0]",
+    )
+    capsys.readouterr()
+    assert misgen("evaluate", f"run={run}", "trust=true", *few) == 0
+    printed = capsys.readouterr().out
+    assert "trained at unknown ρ" in printed
+    assert "surface-rho-unknown.png" in printed
 
 
 def test_agents_of_two_kinds_are_not_one_recipe(here, capsys):
