@@ -278,9 +278,13 @@ def test_mistakes_are_told_in_a_sentence_and_leave_nothing(here, capsys, words, 
     assert not Path("runs").exists()
 
 
-def test_the_package_names_what_is_public_and_imports_nothing_heavy():
+@pytest.mark.parametrize(
+    ("package", "heavy"),
+    [("experiments", ["torch", "numpy", "polars", "hydra"]), ("envs", ["torch", "numba", "scipy"])],
+)
+def test_packages_name_what_is_public_and_import_nothing_heavy(package, heavy):
     code = (
-        "import sys, misgen.experiments as e; heavy = {'torch', 'numpy', 'polars', 'hydra'};"
+        f"import sys, misgen.{package} as e; heavy = set({heavy});"
         "assert not heavy & set(sys.modules); assert set(e.__all__) <= set(dir(e));"
         "[getattr(e, name) for name in e.__all__]; assert e.__all__ == sorted(e.__all__)"
     )
