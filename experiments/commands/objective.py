@@ -49,7 +49,7 @@ from ..training.trained_run import run_or_sweep
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    from ..reporting.objective import draw_result, explained_parts
+    from ..reporting.objective_shares import draw_result, explained_parts
     from ..training.terminal import show_parts
     from .common import print_config
 

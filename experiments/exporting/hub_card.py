@@ -18,9 +18,9 @@ from misgen.agents.spec import DESCRIPTION
 from misgen.envs.core.errors import UserError
 
 from ..card.build import JSON
+from ..card.card_validation import validate_card
 from ..card.render import escaped, markdown
 from ..card.sources import Choice
-from ..card.validate import validate_card
 from ..training.run_folder import read_json
 from ..training.shell import shell_words
 from ..training.trained_run import TrainedRun

@@ -19,7 +19,7 @@ from ..training.run_folder import DONE, SWEEP, RunFolder, provenance, read_json,
 from ..training.train import run_folder
 from ..training.trained_run import TrainedRun
 from .config import SweepConfig
-from .jobs import run_jobs
+from .sweep_jobs import run_jobs
 
 
 def check(config: SweepConfig, argv: list[str]) -> None:

@@ -654,7 +654,7 @@ def only(folder: RunFolder, kind: Kind) -> Path:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_trained_evaluated_attacked_and_carded(name, tmp_path):
-    from misgen.experiments.card.validate import validate_card
+    from misgen.experiments.card.card_validation import validate_card
     from misgen.experiments.card.write import write_card
     from misgen.experiments.commands.evaluate import main as evaluate
     from misgen.experiments.commands.robustness import main as robustness
