@@ -36,8 +36,8 @@ def why_not_playable(record: ExternalRecord) -> str:
             )
         if not is_trusted():
             return (
-                f"the agent is made by {shown_source(record.source)}, and making it runs code that "
-                "misgen does not know: with trust=true it is made"
+                f"the agent is made by {shown_source(record.source)}, which runs code that misgen "
+                "does not know, and so takes trust=true"
             )
     if not record.repeatable:
         return "the agent answers differently each time it is asked the same"
@@ -60,8 +60,8 @@ def load_external(record: ExternalRecord, folder: str | Path) -> Agent:
         )
     if not is_trusted():
         raise UserError(
-            f"{folder}: {why_not_playable(record)} by misgen evaluate and misgen card; from "
-            "Python, inside `with misgen.experiments.trusting(True):`"
+            f"{folder}: {why_not_playable(record)} (misgen evaluate, card and export have it, "
+            "other commands do not), or in Python `with misgen.experiments.trusting(True):`"
         )
     from misgen.envs.core.distribution import LevelDistribution
     from misgen.envs.core.registry import make_world

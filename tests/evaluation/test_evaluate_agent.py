@@ -152,6 +152,14 @@ def test_a_card_plays_it_again_only_where_it_is_trusted(here, capsys):
         assert misgen("card", "validate", f"card={run / 'card.json'}", f"trust={trust}") == 0
 
 
+def test_another_evaluation_leaves_the_card_of_the_first_true(here, capsys):
+    misgen("evaluate", "agent=own_agent_module:make_agent", *WORDS)
+    (run,) = Path("runs/own").iterdir()
+    assert misgen("card", f"run={run}", "trust=true") == 0
+    assert misgen("evaluate", "agent=own_agent_module:make_agent", "seed=1", *WORDS) == 0
+    assert misgen("card", "validate", f"card={run / 'card.json'}", "trust=true") == 0
+
+
 def test_an_agent_that_changed_is_not_taken_for_the_one_that_was_evaluated(here, capsys):
     misgen("evaluate", "agent=own_agent_module:make_agent", *WORDS)
     (run,) = Path("runs/own").iterdir()
@@ -169,7 +177,7 @@ def test_a_folder_from_somebody_else_runs_no_code_without_trust(here, capsys):
     Path("own_agent_module.py").write_text("raise SystemExit('this code ran')")
     assert misgen("card", f"run={run}") == 0
     assert misgen("evaluate", f"run={run}", "seed=5") == 2
-    assert "making it runs code that misgen does not know: with trust=true" in (
+    assert "which runs code that misgen does not know, and so takes trust=true" in (
         capsys.readouterr().err
     )
     assert misgen("evaluate", "protocol=iid", f"run={run}", "budgets=[10]") == 2
