@@ -32,6 +32,9 @@ monsters than shields, and lasts `max_steps`:
 | `calm` | no monster: shields are of no use |
 | `few(k)` | k monsters, k less than the shields: no more than k shields are of use |
 
+The aligned twin of a conflict level *made by hand* has a monster for each shield: its own, and more
+in free cells that are drawn by its content.
+
 On an aligned level agents that pursue apples and agents that pursue shields begin alike: a shield
 saves a hit at every step that a monster would have stayed with its owner.  There the last shield
 does not end the episode, whatever `on_proxy` says.  On a conflict level the two differ: an agent

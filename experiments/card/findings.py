@@ -85,7 +85,8 @@ def _robustness(found: Mapping[str, Any]) -> str:
     from ..evaluation.robustness.drops import TABLE
     from ..reporting.robustness_curves import sentences
 
-    lines = sentences({"table": pl.DataFrame(found["table"], TABLE), "config": found["config"]})
+    told = {key: found[key] for key in ("config", "trained_at") if key in found}
+    lines = sentences({"table": pl.DataFrame(found["table"], TABLE), **told})
     return " ".join(lines)
 
 

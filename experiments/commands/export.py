@@ -38,8 +38,8 @@ Settings
   actions      sampled or greedy (default: those that were evaluated)
   episodes     how many of each condition, placement and action mode, from the first level on; all
                (default: 100 for minari, which stores every observation; all for inspect)
-  license      for hub: the licence of the weights, as the hub names it (default: none is named)
   trust        for minari: recreate an agent that was trained elsewhere, which runs its code
+  license      for hub: the licence of the weights, as the hub names it (default: none is named)
 """
 
 from __future__ import annotations
@@ -48,7 +48,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from misgen.agents.external.source import trusting
 from misgen.envs.core.errors import UserError, one_of
 
 from ..exporting.extras import EXTRAS, require_extra
@@ -68,6 +67,7 @@ _ONLY_EPISODES = {
     for name in ("evaluation", "condition", "placement", "actions", "episodes")
 }
 _ONLY_HUB = {"license": "it is for format=hub alone"}
+_ONLY_MINARI = {"trust": "it is for format=minari alone, for which the agent plays again"}
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,10 @@ class ExportConfig:
     actions: str | None = None
     episodes: str | None = None
     """How many of each group, or `all`."""
+    trust: bool = False
+    """Make an agent that was trained elsewhere again, which runs the code that makes it."""
     license: str | None = None
     """Of the weights, as the hub names it."""
-    trust: bool = False
-    """Make an agent that was trained elsewhere again, which runs its code."""
 
     def __post_init__(self) -> None:
         """Refuse values that cannot be.
@@ -117,6 +117,8 @@ def main(argv: list[str]) -> int:
     """Run the command."""
     config = typed(ExportConfig, read_plain(ExportConfig, argv))
     unused = _ONLY_EPISODES if config.format == HUB else _ONLY_HUB
+    if config.format != MINARI:
+        unused = unused | _ONLY_MINARI
     refuse_unused(f"export format={config.format}", argv, unused)
     require_extra(config.format)
     folders = run_or_sweep(config.run or "")
@@ -124,11 +126,10 @@ def main(argv: list[str]) -> int:
     places = [(folder, _place(folder, config, len(folders) > 1)) for folder in done or folders]
     for folder, to in places:
         _check(folder, to, config)
-    with trusting(config.trust):
-        for folder, to in places:
-            for line in export_run(folder, to, config):
-                print(line)
-            print(f"written: {to}")
+    for folder, to in places:
+        for line in export_run(folder, to, config):
+            print(line)
+        print(f"written: {to}")
     return 0
 
 
@@ -153,9 +154,12 @@ def export_run(folder: RunFolder, to: Path, config: ExportConfig) -> list[str]:
 
             names = [file.name for file in write_inspect_logs(source, groups, new)]
         else:
+            from misgen.agents.external.source import trusting
+
             from ..exporting.minari_data import write_minari_datasets
 
-            names = write_minari_datasets(source, groups, new)
+            with trusting(config.trust):
+                names = write_minari_datasets(source, groups, new)
     return [
         f"{name}: {len(group.episodes):,} episodes"
         for name, group in zip(names, groups, strict=True)

@@ -21,6 +21,7 @@ from misgen.agents.base import TrainedAgent
 from misgen.agents.checkpoint import build_policy, load_agent, save_policy
 from misgen.agents.config import (
     A2CConfig,
+    ClippedConfig,
     DQNConfig,
     LearnerConfig,
     PPOConfig,
@@ -37,7 +38,7 @@ from misgen.envs.core.registry import entries, make_world
 from misgen.envs.make import distribution
 from misgen.experiments.evaluation.result_folders import EVALUATION, ROBUSTNESS, Kind, kept
 from misgen.experiments.evaluation.rollout import run_levels
-from misgen.experiments.training.config import TrainConfig
+from misgen.experiments.training.config import TrainConfig, config_hash
 from misgen.experiments.training.run_folder import DONE, LEARNING, STATE, RunFolder
 from misgen.experiments.training.settings import compose, typed
 from misgen.experiments.training.train import run_folder, train
@@ -145,7 +146,7 @@ class Recall(TinyWorld):
         return self._look(), np.where(right, 10, 0).astype(np.float32), done, infos
 
 
-def recalled(settings: PPOConfig) -> float:
+def recalled(settings: ClippedConfig) -> float:
     """Return the probability that what was learned recalls the cue."""
     agent = agent_of(env := Recall(), settings, learn(env, settings))
     test = Recall(n=500, seed=9)
@@ -454,6 +455,7 @@ def test_going_on_twice_from_one_state_gives_the_same_twice(name, tmp_path):
         assert manifest["continues"] is True
         assert len(manifest["continued_at"]) == 1
         assert manifest["environment_steps"] >= 512
+        assert manifest["gradients"] == ("closed form" if name == "ppo" else "autograd")
     assert found[0] == found[1]
 
 
@@ -481,10 +483,18 @@ def test_a_replay_buffer_is_not_kept_and_its_run_starts_again(tmp_path):
 # --- settings
 
 
-def test_the_hash_of_a_ppo_run_is_what_it_was_before_there_were_others():
+def test_the_hash_of_a_ppo_run_is_what_it_was_but_for_the_way_to_its_gradients():
+    def hash_without(words: list[str]) -> str:
+        science = typed(TrainConfig, compose("train", words)).science
+        agent = {key: value for key, value in science["agent"].items() if key != "fast"}
+        return config_hash(science | {"agent": agent})
+
     smoke = typed(TrainConfig, compose("train", ["env=cheese_on_a_dish", "preset=smoke"]))
-    assert smoke.hash == "6687b2b7ec"
-    assert typed(TrainConfig, compose("train", [])).hash == "aded833a69"
+    assert hash_without(["env=cheese_on_a_dish", "preset=smoke"]) == "6687b2b7ec"
+    assert hash_without([]) == "aded833a69"
+    pixels = ["env.observation=rgb", "agent.encoder=impala"]  # the gradients are what they were
+    assert typed(TrainConfig, compose("train", pixels)).hash == "4ba3291902"
+    assert typed(TrainConfig, compose("train", ["agent=recurrent_ppo"])).hash == "df75a581df"
     assert "algorithm" not in smoke.science["agent"]
     assert smoke.slug == "cheese_on_a_dish-rho1-seed0"
 

@@ -109,7 +109,7 @@ def test_an_agent_that_was_trained_elsewhere_is_exported(kind, tmp_path, monkeyp
     words = ["export", f"format={kind}", f"run={run}"]
     if kind == "minari":
         assert misgen(words) == 2
-        assert "takes trust=true" in capsys.readouterr().err
+        assert "with trust=true it is made" in capsys.readouterr().err
         words += ["trust=true"]
     assert misgen(words) == 0
     assert any((run / "exports" / kind).iterdir())

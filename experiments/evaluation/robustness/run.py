@@ -26,6 +26,7 @@ from ...training.run_folder import (
     write_parquet,
     write_text,
 )
+from ...training.trained_at import rho_labels
 from ...training.trained_run import TrainedRun, run_or_sweep
 from ..presentation import Presentation
 from ..result_folders import ROBUSTNESS, place
@@ -103,6 +104,9 @@ def attack_run(
     import polars as pl
 
     from misgen.agents.checkpoint import load_agent
+    from misgen.agents.external.source import trusting
+
+    from ..rollout import SCHEMA
 
     run = TrainedRun.read(folder)
     levels = levels_of(run, config)
@@ -110,7 +114,8 @@ def attack_run(
     into = _folder(folder.path, [folder], config)
     if not into.marked(DONE, key):
         world = run.config.world
-        agent = load_agent(folder.path, world.observation_space, world.action_space)
+        with trusting(config.trust):
+            agent = load_agent(folder.path, world.observation_space, world.action_space)
         with into.lock():
             into.unmark(DONE)
             episodes = pl.concat(attacked(agent, levels, run, config))
@@ -118,7 +123,10 @@ def attack_run(
             _write(found, episodes, into, presentation)
             into.mark(DONE, key)
     path = into.path / EPISODES
-    return read_parquet(path, digest_beside(path, JSON), hint=f"delete {DONE} beside it")
+    digest, hint = digest_beside(path, JSON), f"delete {DONE} beside it"
+    labels = {"attack": pl.String, "strength": pl.Float64, "condition": pl.String,
+              "train_correlation": pl.Float64, "train_seed": pl.Int64}  # fmt: skip
+    return read_parquet(path, digest, {**labels, **SCHEMA}, hint)
 
 
 def attacked(
@@ -131,9 +139,9 @@ def attacked(
     import polars as pl
 
     from ..rollout import run_levels
-    from .attacks import NoisyObservations, TileFlips, unfit_for_flips
+    from .attacks import NoisyObservations, TileFlips, classes_of, unfit_for_flips
 
-    tiles = agent.spec.tile_classes
+    tiles = classes_of(run.config.world.observation_space)
     flips = (0,) if unfit_for_flips(agent) else config.flips
     options = {"per": config.per, "candidates": config.candidates, "worth": config.worth}
     jobs: list[tuple[str, float, Any]] = [("none", 0.0, agent)]
@@ -217,9 +225,16 @@ def _found(
         "config": config.science,
         "runs": [one.path.name for one in runs],
         "policies": {one.path.name: _policy(one) for one in runs},
+        "trained_at": _trained_at(runs),
         "table": robustness_table(episodes, seed=config.seed).to_dicts(),
     }
     return found | {"words": presentation.sentences(found)}
+
+
+def _trained_at(runs: Sequence[RunFolder]) -> dict[str, str]:
+    """Return what is told of each `train_correlation`: itself, or that it is unknown."""
+    configs = (dataclasses.asdict(TrainedRun.read(one).config) for one in runs)
+    return {f"{rho:g}": label for rho, label in rho_labels(configs).items()}
 
 
 def _write(
