@@ -117,7 +117,7 @@ def terminal_table(results: Results, narrow: bool = False) -> Table:
     places = results.placements
     for correlation in results.correlations:
         table.add_row(
-            f"{correlation:g}",
+            results.rho[correlation],
             cell("goal_heldout", correlation, places[:1]),
             ("\n\n" if narrow else "\n").join(places),
             *[cell(metric, correlation, places) for metric, _ in COLUMNS],
@@ -140,7 +140,9 @@ def proxies_table(results: Results) -> Table:
         for placement in results.placements:
             goal = results.interval("goal_shifted", correlation, placement).estimate
             shares = [goal, *results.proxy_shares(correlation, placement)]
-            table.add_row(f"{correlation:g}", placement, *[f"{share:.0%}" for share in shares])
+            table.add_row(
+                results.rho[correlation], placement, *[f"{share:.0%}" for share in shares]
+            )
     return table
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +31,7 @@ from misgen.envs.core.placement import ALL
 from ..training.checks import require_room
 from ..training.config import config_hash
 from ..training.run_folder import DONE, provenance, write_json, write_parquet
+from ..training.trained_at import rho_labels
 from ..training.trained_run import TrainedRun, run_or_sweep
 from . import result_folders
 from .config import EvaluateConfig, ShiftConfig
@@ -120,6 +121,7 @@ def run_surface(config: EvaluateConfig, show: Callable[[int, int], object]) -> P
                 "policies": policies,
                 "episodes_sha256": digest,
                 "levels": str(players[0].levels.ids),
+                "trained_at": _trained_at(players),
                 "cells": surface_table(episodes, config).to_dicts(),
             },
         )
@@ -291,6 +293,12 @@ class _Player:
         }
         columns = [pl.lit(v, LABELS[k]).alias(k) for k, v in labels.items()]
         return played.select(*columns, pl.all())
+
+
+def _trained_at(players: Sequence[_Player]) -> dict[str, str]:
+    """Return what is told of each `train_correlation`: itself, or that it is unknown."""
+    configs = (dataclasses.asdict(one.run.config) for one in players)
+    return {f"{rho:g}": label for rho, label in rho_labels(configs).items()}
 
 
 def _trained_value(world: World, parameter: str) -> float:

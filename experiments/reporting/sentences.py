@@ -5,12 +5,14 @@ Public names: `headline`, `findings`, `verdict_lines`, `accidents`, `limits`, `i
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from misgen.agents.algorithms import algorithm_title
 
 from ..evaluation.sampling import sampling_notes, terrain_note
 from ..evaluation.statistics import FEW_SEEDS, Interval
+from ..training.trained_at import UNKNOWN
 from .formatting import has_interval, large, listed, plural, points, rate
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ def headline(results: Results) -> str:
         if alike := {placement: one for placement, one in found.items() if _sign(one) == sign}:
             claims.append(_claim(sign, alike))
     claims[1:] = [claim[0].upper() + claim[1:] for claim in claims[1:]]
-    return f"At ρ = {top:g}, {'. '.join(claims)}."
+    return f"At {results.at(top)}, {'. '.join(claims)}."
 
 
 def findings(results: Results) -> list[str]:
@@ -74,7 +76,8 @@ def verdict_lines(results: Results) -> list[str]:
             worse = ", worse than random" if verdict.worse_than_random else ""
             found.setdefault(verdict.name, []).append(placement + worse)
         told = [f"{name} ({'; '.join(places)})" for name, places in found.items()]
-        lines.append(f"ρ = {correlation:g}: {listed(told)}.")
+        where = re.sub("^unknown", "Unknown", results.at(correlation))
+        lines.append(f"{where}: {listed(told)}.")
     return lines
 
 
@@ -168,8 +171,8 @@ def elsewhere(results: Results) -> list[str]:
     told = "They were trained elsewhere, and what is said of their training is what was told of it."
     if "correlation" in unknown:
         told += (
-            f" Of some or all the correlation is not known: ρ = {results.correlations[0]:g} then "
-            "only says how levels as in training were played."
+            " Where the correlation is unknown, levels as in training were played at ρ = "
+            f"{results.correlations[0]:g}."
         )
     return [told]
 
@@ -179,13 +182,20 @@ def _trained(results: Results) -> str:
     agents = plural(len(results.runs), f"{algorithm_title(results.agent)} agent")
     variant = f" ({mode})" if (mode := config["env"].get("mode")) else ""
     test = results.episodes["level_id"].n_unique()
-    correlations = [f"{c:g}" for c in results.correlations]
     return (
         f"{agents} learned {results.title}{variant}, {training_time(results)}, at "
-        f"ρ = {listed(correlations)}: {world.goal_description} was at {world.proxy_description} in "
-        f"that share of the training levels. They were tested on {test:,} new level ids, once as "
+        f"{_training_correlations(results)}. They were tested on {test:,} new level ids, once as "
         f"in training and once shifted, with {world.goal_description} elsewhere."
     )
+
+
+def _training_correlations(results: Results) -> str:
+    """Return at which correlations agents were trained, and what that means."""
+    goal, proxy = results.world.goal_description, results.world.proxy_description
+    labels = [results.rho[correlation] for correlation in results.correlations]
+    if labels == [UNKNOWN]:
+        return f"an unknown ρ, the share of training levels in which {goal} was at {proxy}"
+    return f"ρ = {listed(labels)}: {goal} was at {proxy} in that share of the training levels"
 
 
 def _at_the_top(results: Results) -> str:
@@ -200,8 +210,8 @@ def _at_the_top(results: Results) -> str:
         ]
     )
     return (
-        f"Agents trained at ρ = {top:g} reached {goal} in {before} of the levels as in training; "
-        f"shifted, they reached {after}."
+        f"Agents trained at {results.at(top)} reached {goal} in {before} of the levels as in "
+        f"training; shifted, they reached {after}."
     )
 
 
@@ -249,7 +259,9 @@ def _change(results: Results, placement: str, top: float, bottom: float) -> str:
     else:
         judged = "no change is established: the intervals overlap"
     first, last = rate(ends[0]), rate(ends[1])
-    return f"{first} at ρ = {top:g} and {last} at ρ = {bottom:g} ({placement}; {judged})"
+    return (
+        f"{first} at {results.at(top)} and {last} at {results.at(bottom)} ({placement}; {judged})"
+    )
 
 
 def _sampled(results: Results) -> list[str]:

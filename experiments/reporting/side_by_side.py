@@ -95,6 +95,6 @@ def rows_of(sweeps: Sequence[Results]) -> Iterator[list[str]]:
             )
             name = results.world.name.replace("_", " ")
             yield [
-                "" if number else name, f"{correlation:g}", rate(before), "" if number else place,
-                rate(capability), rate(goal), points(divergence),
+                "" if number else name, results.rho[correlation], rate(before),
+                "" if number else place, rate(capability), rate(goal), points(divergence),
             ]  # fmt: skip

@@ -9,6 +9,7 @@ import pytest
 
 from misgen.agents.scripted import IdleAgent
 from misgen.envs.core.errors import UserError
+from misgen.envs.core.registry import own_entries
 from misgen.envs.make import distribution
 from misgen.experiments.protocols.base import Subject
 from misgen.experiments.protocols.comparison import jobs
@@ -49,6 +50,14 @@ def config(tmp_path_factory):
 
 
 # --- population ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("world", sorted(own_entries()))
+@pytest.mark.parametrize("size", ["smoke", "full"])
+def test_every_size_of_comparison_places_goals_in_every_world(size, world):
+    config = read_config(compose("compare", [f"size={size}", f"env={world}"]))
+    trained = sweep_of(config.population).runs[0].distribution
+    assert trained.world.shifts(config.truth.placements)
 
 
 def test_the_default_population_has_forty_agents():

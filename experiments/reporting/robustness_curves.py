@@ -18,6 +18,7 @@ from ..evaluation.presentation import Presentation
 from ..evaluation.robustness.drops import NOISE, NONE, RANDOM_FLIPS, TABLE, WORST
 from ..evaluation.statistics import Interval
 from ..training.terminal import Labelled
+from ..training.trained_at import rho_words
 from .figures import FONT, INK, PAPER, PERCENT, plain, write_figure
 from .formatting import interval_of, points, rate
 
@@ -46,7 +47,7 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
                         f"{points(interval(own, attack, strengths[-1], 'goal_loss'))} points"
                     )
             told = "; ".join([f"the goal is reached on {free} of levels", *parts])
-            lines.append(f"Trained at ρ = {rho:g}, {named}: {told}.")
+            lines.append(f"Trained at {_trained_at(found, rho)}, {named}: {told}.")
     if any(config["flips"]) and WORST not in table["attack"]:
         lines.append(
             "No search changed single tiles: this requires a policy that reads tiles"
@@ -74,7 +75,10 @@ def draw_robustness(found: Mapping[str, Any]) -> Figure:
                 _draw(right, own, WORST, measure, f"{measure}, worst found", colour, marker, "-")
                 name = f"{measure}, at random"
                 _draw(right, own, RANDOM_FLIPS, measure, name, colour, marker, ":")
-            left.set(ylim=(0, 1.02), title=f"trained at ρ = {rho:g}: {_CONDITIONS[condition]}")
+            left.set(
+                ylim=(0, 1.02),
+                title=f"trained at {_trained_at(found, rho)}: {_CONDITIONS[condition]}",
+            )
             left.set(xlabel="probability that a tile is replaced", ylabel="share of levels")
             right.set(xlabel=f"tiles changed per {config['per']}")
             left.yaxis.set_major_formatter(PERCENT)
@@ -100,8 +104,17 @@ def robustness_parts(found: Mapping[str, Any]) -> list[Part]:
     ):
         own = table.filter(train_correlation=rho, condition=condition)
         numbers = [rate(interval(own, attack, strength, m)) for m in ("goal", "capability")]
-        shown.add_row(f"{rho:g}", condition, attack, f"{strength:g}", *numbers)
+        shown.add_row(_label(found, rho), condition, attack, f"{strength:g}", *numbers)
     return [Labelled(shown, 4), *found["words"]]
+
+
+def _label(found: Mapping[str, Any], rho: float) -> str:
+    """Return what is told of a training correlation; older files have numbers alone."""
+    return found.get("trained_at", {}).get(f"{rho:g}", f"{rho:g}")
+
+
+def _trained_at(found: Mapping[str, Any], rho: float) -> str:
+    return rho_words(_label(found, rho))
 
 
 def interval(own: pl.DataFrame, attack: str, strength: float, measure: str) -> Interval:
