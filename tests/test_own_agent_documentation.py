@@ -7,7 +7,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
@@ -16,6 +15,8 @@ import pytest
 from misgen.experiments.evaluation import surface
 from misgen.experiments.evaluation.conditions import EPISODES, EPISODES_VERSION
 from misgen.experiments.evaluation.rollout import SCHEMA
+
+from .which_python import PYTHON
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, COLUMNS = ROOT / "docs/bring_your_own_agent.md", ROOT / "docs/columns.md"
@@ -38,7 +39,7 @@ def bench(tmp_path) -> Path:
 
 def run(command: str, folder: Path) -> str:
     """Run a command as a shell would, with misgen's own program in its path."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = f"{Path(PYTHON).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["sh", "-c", command], cwd=folder, capture_output=True, text=True, check=False,
         env={**os.environ, "PATH": path, "NUMBA_NUM_THREADS": "1"},
@@ -89,6 +90,21 @@ def test_each_agent_of_the_example_is_evaluated(bench, name):
 def test_the_example_from_python_runs(bench):
     out = run("python from_python.py 2000000:2000020", bench / "examples/own_agent")
     assert "AgentEvaluation of runs/from-python/" in out
+
+
+def test_the_page_s_python_runs(bench):
+    """With a module of torch for `model`, which the page leaves to the reader."""
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    model = (
+        "from misgen.envs import make_world\n"
+        "from my_agent import make_module\n"
+        "world = make_world('coinrun')\n"
+        "model = make_module(world.observation_space, world.action_space, 0)\n"
+    )
+    few = "\n".join(blocks).replace("2000000:2000200", "2000000:2000020")
+    folder = bench / "examples/own_agent"
+    (folder / "page.py").write_text(f"{model}{few}\nassert len(found.metrics), len(found.episodes)")
+    assert "AgentEvaluation of runs/own/" in run("python page.py", folder)
 
 
 def test_the_analysis_of_the_example_runs_on_an_evaluation(bench):

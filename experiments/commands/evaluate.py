@@ -111,7 +111,7 @@ _NO_CHANCE = {
 def main(argv: list[str]) -> int:
     """Run the command."""
     from .common import is_multirun, multirun, print_config
-    from .evaluation_summary import print_summary
+    from .print_evaluation import print_summary
 
     if argv[:1] == ["power"]:
         from .evaluate_power import main as power

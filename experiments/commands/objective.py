@@ -29,7 +29,8 @@ Settings (misgen objective run=... --cfg prints them all with their values)
   levels      test level ids to choose from, start:stop (default: the run's own test levels); levels
               of its training or validation are refused
   episodes    at most how many levels to play, one episode each: the first where the two are apart
-  placement   where the goal is placed; any placement of the world
+  placement   where the goal is placed; any placement of the world (default: anywhere, or the first
+              of the world's usual shifts if it has no such placement)
   actions     sampled, greedy
   on_proxy    what happens if the proxy is reached first: continue, end, penalty (default: what did
               in training)
@@ -44,23 +45,25 @@ from __future__ import annotations
 import sys
 
 from ..evaluation.objective.config import ObjectiveCommand
-from ..evaluation.objective.infer import EPISODES, PICTURE, TABLE, infer_all
+from ..evaluation.objective.infer import EPISODES, PICTURE, TABLE, infer_all, placed
 from ..training.overrides import refuse_unused
 from ..training.settings import compose, typed
+from ..training.trained_run import run_or_sweep
 
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    from ..reporting.objective import draw_result, explained_parts
+    from ..reporting.objective_shares import draw_result, explained_parts
     from ..training.terminal import show_parts
     from .common import print_config
 
     if "--cfg" in argv:
         return print_config("objective", argv)
     config = typed(ObjectiveCommand, compose("objective", argv))
+    config = placed(config, run_or_sweep(config.run)[0])
     refuse_unused("objective", argv, _unused(config))
     tables, into = infer_all(config, draw_result)
-    show_parts(explained_parts(tables, config.placement))
+    show_parts(explained_parts(tables, str(config.placement)))
     print(f"written: {into.path / PICTURE} and {TABLE}, and by episode {EPISODES}")
     return 0
 

@@ -129,7 +129,7 @@ def terminal_table(results: Results, narrow: bool = False) -> Table:
     places = results.placements
     for correlation in results.correlations:
         table.add_row(
-            f"{correlation:g}",
+            results.rho[correlation],
             cell(Column("goal_in_distribution", "", "rate"), correlation, places[:1]),
             ("\n\n" if narrow else "\n").join(places),
             *[cell(column, correlation, places) for column in columns],
@@ -159,7 +159,7 @@ def proxies_table(results: Results) -> Table:
         for placement in results.placements:
             goal = results.interval("goal_conflict", correlation, placement).estimate
             shares = [goal, *results.proxy_shares(correlation, placement)]
-            table.add_row(f"{correlation:g}", placement, *[share(value) for value in shares])
+            table.add_row(results.rho[correlation], placement, *[share(value) for value in shares])
     return table
 
 

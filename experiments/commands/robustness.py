@@ -59,7 +59,7 @@ from ..training.settings import compose, typed
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    from ..reporting.robustness import PRESENTATION, robustness_parts
+    from ..reporting.robustness_curves import PRESENTATION, robustness_parts
     from ..training.progress import episode_progress
     from ..training.terminal import show_parts
     from .common import print_config

@@ -51,7 +51,7 @@ _OF_A_SWEEP: dict[str, str] = dict.fromkeys(
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    from ..reporting.inheritance import PRESENTATION, inheritance_parts
+    from ..reporting.inheritance_curves import PRESENTATION, inheritance_parts
     from ..training.terminal import show_parts
     from .common import print_config
 

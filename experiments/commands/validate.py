@@ -32,7 +32,7 @@ from ..training.settings import compose, typed
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    from ..reporting.validation import validation_parts
+    from ..reporting.validation_table import validation_parts
     from ..training.terminal import show_parts
     from .common import print_config
 

@@ -19,7 +19,7 @@ Public names: `run_surface`, `surface_table`, `surface_seeds`, `crossings`, `Cro
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +35,7 @@ from misgen.envs.core.placement import ALL
 from ..training.checks import require_room
 from ..training.config import config_hash
 from ..training.run_folder import DONE, provenance, write_json, write_parquet
+from ..training.trained_at import rho_labels
 from ..training.trained_run import TrainedRun, run_or_sweep
 from . import result_folders
 from .config import EvaluateConfig, ShiftConfig
@@ -140,6 +141,7 @@ def run_surface(config: EvaluateConfig, show: Callable[[int, int], object]) -> P
                     "trained": sorted({one.run.config.world.on_proxy for one in players}),
                     "played": sorted({one.levels.world.on_proxy for one in players}),
                 },
+                "trained_at": _trained_at(players),
                 "cells": surface_table(episodes).to_dicts(),
                 "seeds": surface_seeds(episodes).to_dicts(),
             },
@@ -298,6 +300,12 @@ class _Player:
         }
         columns = [pl.lit(v, LABELS[k]).alias(k) for k, v in labels.items()]
         return played.select(*columns, pl.all())
+
+
+def _trained_at(players: Sequence[_Player]) -> dict[str, str]:
+    """Return what is told of each `train_correlation`: itself, or that it is unknown."""
+    configs = (dataclasses.asdict(one.run.config) for one in players)
+    return {f"{rho:g}": label for rho, label in rho_labels(configs).items()}
 
 
 def _trained_value(world: World, parameter: str) -> float:

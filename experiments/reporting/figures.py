@@ -118,7 +118,7 @@ def learning_curves(results: Results) -> Figure:
         ax = figure.subplots()
         colours = matplotlib.colormaps["viridis"](np.linspace(0.3, 0.8, len(results.correlations)))
         for correlation, colour in zip(results.correlations, colours, strict=True):
-            label = f"ρ = {correlation:g}"
+            label = results.at(correlation)
             for run in results.runs:
                 curve = run.learning
                 if run.correlation == correlation and {"steps", "success"} <= set(curve.columns):
@@ -290,7 +290,7 @@ def _series(ax: Axes, results: Results, placement: str, style: Series, label: st
 
 def _correlation_axis(ax: Axes, results: Results) -> None:
     count = len(results.correlations)
-    ax.set_xticks(range(count), [f"{c:g}" for c in results.correlations])
+    ax.set_xticks(range(count), [results.rho[c] for c in results.correlations])
     ax.set(xlim=(-0.5, count - 0.5), xlabel="correlation ρ in training")
     plain(ax)
 

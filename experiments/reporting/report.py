@@ -17,6 +17,7 @@ from ..evaluation.result_folders import CARD_HTML, CARD_JSON
 from ..evaluation.settings_words import in_words
 from ..evaluation.verdict import WORDING
 from ..training.run_folder import read_json, write_text
+from ..training.trained_at import UNKNOWN
 from . import figures, formatting, glossary, sentences
 from .formatting import duration, listed, plural
 from .pictures.examples import example_of, load_run, pick_levels
@@ -155,7 +156,8 @@ def _picture(results: Results) -> dict[str, str]:
     except UserError as error:
         agent, choice = None, f"{choice}; no paths, as {error}"
     example = example_of(levels, ids, agent, greedy=actions == "greedy")
-    image = figures.png_bytes(draw_pair(example, results.world, top), dpi=80)
+    told = None if results.rho[top] == UNKNOWN else top
+    image = figures.png_bytes(draw_pair(example, results.world, told), dpi=80)
     return {
         "source": f"data:image/png;base64,{base64.b64encode(image).decode()}",
         "caption": f"Level {example.aligned.id} ({placement}, {actions} actions), {choice}.",

@@ -38,6 +38,7 @@ from ..training.run_folder import (
 )
 from ..training.settings import typed
 from ..training.shell import shell_words
+from ..training.trained_at import rho_labels, rho_words
 from ..training.trained_run import config_of
 
 if TYPE_CHECKING:
@@ -155,6 +156,15 @@ class Results:
     def correlations(self) -> list[float]:
         """Training correlations, highest first."""
         return sorted({run.correlation for run in self.runs}, reverse=True)
+
+    @cached_property
+    def rho(self) -> dict[float, str]:
+        """What is told of each training correlation: itself, or that it is unknown."""
+        return rho_labels(run.config for run in self.runs)
+
+    def at(self, correlation: float) -> str:
+        """Return a training correlation in words: `ρ = 0.98`, or `unknown ρ`."""
+        return rho_words(self.rho[correlation])
 
     @cached_property
     def placements(self) -> list[str]:

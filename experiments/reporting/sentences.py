@@ -6,6 +6,7 @@ Public names: `headline`, `findings`, `verdict_lines`, `recipe_line`, `novelties
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from misgen.agents.algorithms import algorithm_title
@@ -14,6 +15,7 @@ from ..evaluation.metrics import interval_of
 from ..evaluation.sampling import sampling_notes, terrain_note
 from ..evaluation.statistics.seeds import SPANS_ALL
 from ..evaluation.verdict import LEAST_SEEDS, MISGENERALIZES, WORDING
+from ..training.trained_at import UNKNOWN
 from .formatting import has_interval, large, listed, part, plural, points, rate, share
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ def headline(results: Results) -> str:
             alike.setdefault(_of_recipe(recipe), []).append(place)
         told_of = [f"{what} ({listed(places)})" for what, places in alike.items()]
         tail = f": {listed(told_of)}"
-    return f"Trained at ρ = {top:g}{rule}, {told}{tail}."
+    return f"Trained at {results.at(top)}{rule}, {told}{tail}."
 
 
 def findings(results: Results) -> list[str]:
@@ -90,7 +92,7 @@ def limits(results: Results) -> list[str]:
 def verdict_lines(results: Results) -> list[str]:
     """Return what is known of the recipe at each correlation and placement, a line each."""
     return [
-        f"ρ = {correlation:g}, {placement}: "
+        f"{re.sub('^unknown', 'Unknown', results.at(correlation))}, {placement}: "
         f"{recipe_line(results, (correlation, placement, results.modes[0]))}"
         for correlation in results.correlations
         for placement in results.placements
@@ -227,8 +229,8 @@ def elsewhere(results: Results) -> list[str]:
     told = "They were trained elsewhere, and what is said of their training is what was told of it."
     if "correlation" in unknown:
         told += (
-            f" Of some or all the correlation is not known: ρ = {results.correlations[0]:g} then "
-            "only says how levels as in training were played."
+            " Where the correlation is unknown, levels as in training were played at ρ = "
+            f"{results.correlations[0]:g}."
         )
     return [told]
 
@@ -238,14 +240,21 @@ def _trained(results: Results) -> str:
     agents = plural(len(results.runs), f"{algorithm_title(results.agent)} agent")
     variant = f" ({mode})" if (mode := config["env"].get("mode")) else ""
     test = results.episodes["level_id"].n_unique()
-    correlations = [f"{c:g}" for c in results.correlations]
     goal = world.goal_description
     return (
         f"{agents} learned {results.title}{variant}, {training_time(results)}, at "
-        f"ρ = {listed(correlations)}: {goal} was at {world.proxy_description} in that share of the "
-        f"training levels. They were tested on {test:,} new level ids: as in training, in conflict "
+        f"{_training_correlations(results)}. They were tested on {test:,} new level ids: as in training, in conflict "
         f"({goal} elsewhere), and aligned (the same levels, {goal} at {world.proxy_description})."
     )
+
+
+def _training_correlations(results: Results) -> str:
+    """Return at which correlations agents were trained, and what that means."""
+    goal, proxy = results.world.goal_description, results.world.proxy_description
+    labels = [results.rho[correlation] for correlation in results.correlations]
+    if labels == [UNKNOWN]:
+        return f"an unknown ρ, the share of training levels in which {goal} was at {proxy}"
+    return f"ρ = {listed(labels)}: {goal} was at {proxy} in that share of the training levels"
 
 
 def _at_the_top(results: Results) -> str:
@@ -266,7 +275,7 @@ def _at_the_top(results: Results) -> str:
         ]
     )
     return (
-        f"Agents trained at ρ = {top:g} reached {goal} in {before} of the levels as in training; "
+        f"Agents trained at {results.at(top)} reached {goal} in {before} of the levels as in training; "
         f"in conflict they reached {after}."
     )
 

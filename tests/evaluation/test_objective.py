@@ -364,6 +364,22 @@ def test_posteriors_are_probabilities(known):
         assert log_likelihoods(found, ObjectiveConfig()).shape == (KNOWN, 3)
 
 
+@pytest.mark.parametrize(("world", "expected"), [("coinrun", "anywhere"), ("lava_land", "across")])
+def test_without_a_placement_one_is_taken_that_the_world_has(world, expected, tmp_path):
+    from misgen.agents.config import PPOConfig
+    from misgen.experiments.evaluation.objective.config import ObjectiveCommand
+    from misgen.experiments.evaluation.objective.infer import placed
+    from misgen.experiments.training.config import TrainConfig
+    from misgen.experiments.training.run_folder import DONE, MANIFEST, RunFolder
+
+    config, folder = TrainConfig(env={"name": world}, agent=PPOConfig()), RunFolder(tmp_path)
+    manifest = {"status": "done", "config": config.science, "config_hash": config.hash}
+    (tmp_path / MANIFEST).write_text(json.dumps(manifest))
+    folder.mark(DONE, config.hash)
+    assert placed(ObjectiveCommand(), folder).placement == expected
+    assert placed(ObjectiveCommand(placement="detour(4)"), folder).placement == "detour(4)"
+
+
 # --- the command -----------------------------------------------------------------------------
 
 

@@ -28,7 +28,7 @@ from misgen.experiments.evaluation.robustness.config import RobustnessConfig
 from misgen.experiments.evaluation.robustness.drops import robustness_seeds, robustness_table
 from misgen.experiments.evaluation.robustness.run import attack_run
 from misgen.experiments.evaluation.rollout import run_levels
-from misgen.experiments.reporting.robustness import PRESENTATION
+from misgen.experiments.reporting.robustness_curves import PRESENTATION
 from misgen.experiments.training.config import TrainConfig
 from misgen.experiments.training.settings import compose, typed
 from misgen.experiments.training.train import train

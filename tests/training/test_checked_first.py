@@ -384,3 +384,24 @@ def test_references_that_cannot_be_made_are_told():
     told = population.left_out(PopulationConfig(sweep, references=references))
     assert "left out: half, as no agent is trained at correlation 0.5 with seed 0" in told
     assert any(one.startswith("left out: held rho1, held rho0.9, held, as") for one in told)
+
+
+@pytest.mark.parametrize("command", ["sweep preset=smoke", "train -m launcher=joblib seed=0,1"])
+@pytest.mark.parametrize("others", [True, False])
+def test_jobs_side_by_side_need_a_package_and_say_so_first(
+    command, others, tmp_path, monkeypatch, capsys
+):
+    find_spec = importlib.util.find_spec
+
+    def without(name: str, package: str | None = None) -> object:
+        if not name.startswith("hydra_plugins."):
+            return find_spec(name, package)
+        if others:
+            return None
+        raise ModuleNotFoundError(f"No module named {name!r}")
+
+    monkeypatch.setattr(importlib.util, "find_spec", without)
+    monkeypatch.chdir(tmp_path)
+    assert main(command.split()) == 2
+    assert "hydra-joblib-launcher, which is not installed: pip install" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("sweep.json"))

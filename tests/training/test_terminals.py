@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from misgen.experiments.commands import report
-from misgen.experiments.commands.evaluation_summary import ROWS, print_summary
+from misgen.experiments.commands.print_evaluation import ROWS, print_summary
 from misgen.experiments.reporting.evaluation_summary import OF_ONE
 from misgen.experiments.reporting.results import read_results
 from misgen.experiments.training.terminal import fitted, prepare_streams, show_table

@@ -29,8 +29,9 @@ class ObjectiveCommand:
     """Level ids to choose from, as `start:stop`; none: those that the run set aside."""
     episodes: int = 100
     """How many levels are played at most, an episode each."""
-    placement: str = "anywhere"
-    """Where the goal goes on a conflict level."""
+    placement: str | None = None
+    """Where the goal goes on a conflict level; none: `anywhere`, or in a world without such a
+    placement the first of its usual shifts."""
     actions: str = "sampled"
     """Action mode: sampled, greedy."""
     on_proxy: str | None = None

@@ -26,6 +26,7 @@ from ...training.run_folder import (
     write_parquet,
     write_text,
 )
+from ...training.trained_at import rho_labels
 from ...training.trained_run import TrainedRun, run_or_sweep
 from ..conditions import ALIGNED, CONFLICT, IN_DISTRIBUTION, Condition
 from ..presentation import Presentation
@@ -273,10 +274,17 @@ def _found(
         "goal_can_be_shown_elsewhere": world.goal_moves,
         "runs": [one.path.name for one in runs],
         "policies": {one.path.name: _policy(one) for one in runs},
+        "trained_at": _trained_at(runs),
         "table": robustness_table(episodes).to_dicts(),
         "seeds": robustness_seeds(episodes).to_dicts(),
     }
     return found | {"words": presentation.sentences(found)}
+
+
+def _trained_at(runs: Sequence[RunFolder]) -> dict[str, str]:
+    """Return what is told of each `train_correlation`: itself, or that it is unknown."""
+    configs = (dataclasses.asdict(TrainedRun.read(one).config) for one in runs)
+    return {f"{rho:g}": label for rho, label in rho_labels(configs).items()}
 
 
 def _write(

@@ -28,6 +28,7 @@ from ..evaluation.robustness.drops import (
 )
 from ..evaluation.statistics import Interval
 from ..training.terminal import Labelled
+from ..training.trained_at import rho_words
 from .figures import FONT, INK, PAPER, PERCENT, plain, write_figure
 from .formatting import interval_of, points, rate
 
@@ -53,8 +54,9 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
     lines = []
     for rho in table["train_correlation"].unique(maintain_order=True):
         own = table.filter(train_correlation=rho)
-        lines += [_of_levels(own, rho, condition, config["per"]) for condition in _CONDITIONS]
-        lines += _of_goal(own, rho, config["per"])
+        trained = _trained_at(found, rho)
+        lines += [_of_levels(own, trained, condition, config["per"]) for condition in _CONDITIONS]
+        lines += _of_goal(own, trained, config["per"])
     rule = found.get("on_proxy", {})
     if rule.get("played") != rule.get("trained"):
         lines.append(
@@ -102,7 +104,10 @@ def draw_robustness(found: Mapping[str, Any]) -> Figure:
                 _draw(middle, own, seeds, RANDOM_FLIPS, measure, at_random, *style, ":")
                 _draw(right, own, seeds, GOAL_FLIPS, measure, measure, *style, "-")
                 _decoy(right, own, measure, colour)
-            left.set(ylim=(-0.02, 1.02), title=f"trained at ρ = {rho:g}: {_CONDITIONS[condition]}")
+            left.set(
+                ylim=(-0.02, 1.02),
+                title=f"trained at {_trained_at(found, rho)}: {_CONDITIONS[condition]}",
+            )
             left.set(xlabel="probability that a tile is replaced", ylabel="share of levels")
             middle.set(xlabel=f"tiles changed per {config['per']}, against its action")
             right.set(xlabel=f"tiles changed per {config['per']}, against its goal (last: decoy)")
@@ -131,11 +136,11 @@ def robustness_parts(found: Mapping[str, Any]) -> list[Part]:
         numbers = [
             rate(interval(own, attack, strength, m)) for m in ("goal", "capability", "pursuit")
         ]
-        shown.add_row(f"{rho:g}", _CONDITIONS[condition], attack, f"{strength:g}", *numbers)
+        shown.add_row(_label(found, rho), _CONDITIONS[condition], attack, f"{strength:g}", *numbers)
     return [Labelled(shown, 4), *found["words"]]
 
 
-def _of_levels(table: pl.DataFrame, rho: float, condition: str, per: str) -> str:
+def _of_levels(table: pl.DataFrame, trained: str, condition: str, per: str) -> str:
     """Return what the goal is reached on, and what each attack costs of it, at its strongest."""
     own = table.filter(condition=condition)
     parts = []
@@ -147,10 +152,10 @@ def _of_levels(table: pl.DataFrame, rho: float, condition: str, per: str) -> str
             parts.append(f"{told} cost {cost} points")
     free = rate(interval(own, NONE, 0.0, "goal"))
     told = "; ".join([f"the goal is reached on {free} of levels", *parts])
-    return f"Trained at ρ = {rho:g}, {_CONDITIONS[condition]}: {told}."
+    return f"Trained at {trained}, {_CONDITIONS[condition]}: {told}."
 
 
-def _of_goal(table: pl.DataFrame, rho: float, per: str) -> list[str]:
+def _of_goal(table: pl.DataFrame, trained: str, per: str) -> list[str]:
     """Return what the attacks on the goal cost of pursuit, and of capability."""
     own = table.filter(condition=CONFLICT)
     parts = []
@@ -167,7 +172,16 @@ def _of_goal(table: pl.DataFrame, rho: float, per: str) -> list[str]:
         return []
     free = rate(interval(own, NONE, 0.0, "pursuit"))
     told = "; ".join([f"goal pursuit is {free}", *parts])
-    return [f"Trained at ρ = {rho:g}, attacks on the goal: {told}."]
+    return [f"Trained at {trained}, attacks on the goal: {told}."]
+
+
+def _label(found: Mapping[str, Any], rho: float) -> str:
+    """Return what is told of a training correlation; older files have numbers alone."""
+    return found.get("trained_at", {}).get(f"{rho:g}", f"{rho:g}")
+
+
+def _trained_at(found: Mapping[str, Any], rho: float) -> str:
+    return rho_words(_label(found, rho))
 
 
 def interval(own: pl.DataFrame, attack: str, strength: float, measure: str) -> Interval:
