@@ -236,7 +236,7 @@ def test_side_by_side_refuses_what_was_not_evaluated_alike(tmp_path, capsys):
     (one,) = kept(folder.path, EVALUATION)
     found = one.found
     write_json(one.main, {**found, "config": {**found["config"], "on_proxy": "continue"}})
-    with pytest.raises(UserError, match="on_proxy=.* and on_proxy=continue"):
+    with pytest.raises(UserError, match=r"on_proxy=.* and on_proxy=continue"):
         report.main([str(tmp_path / "one"), str(tmp_path / "two")])
 
 
