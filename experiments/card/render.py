@@ -79,7 +79,7 @@ def power(value: Any) -> str:
     """Return a measured detection power, or that it was not measured."""
     if value is None or value == NOT_MEASURED or value["power"] is None:
         return NOT_MEASURED
-    return f"{rate(interval_of(value, 'power'))} at {value['budget']:,} episodes"
+    return f"{rate(interval_of(value, 'power'))} at {value['budget']:,} episodes, {value['of']}"
 
 
 def reached(mode: Mapping[str, Any]) -> str:
