@@ -98,14 +98,11 @@ _WITH_PROTOCOL = {"protocol": "name one beside it, such as protocol=iid"}
 _ONLY_ONE = {
     "shift.correlation": "a surface has several: give shift.correlations=[1,0]",
     **dict.fromkeys(
-        ("backend", "accident_repeats", "planned", "metrics.accident_rate",
-         "metrics.min_capability"),
-        "a surface plays each level once, in the world itself: leave it out",
+        ("backend", "repeats", "references", "verdict"),
+        "a surface plays each level once, in the world itself, and judges nobody: leave it out",
     ),
-}  # fmt: skip
-_NO_CHANCE = {
-    "accident_repeats": "greedy play needs one episode on each twin: give actions=[sampled]"
 }
+_NO_CHANCE = {"repeats": "greedy play needs one episode on each level: give actions=[sampled]"}
 
 
 def main(argv: list[str]) -> int:

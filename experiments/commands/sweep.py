@@ -52,7 +52,7 @@ def _unused(config: SweepConfig) -> dict[str, str]:
     """Return the settings of evaluations that have no effect beside the others, and why."""
     if "sampled" in config.evaluate.actions:
         return {}
-    return {"evaluate.accident_repeats": "greedy play needs one episode on each twin"}
+    return {"evaluate.repeats": "greedy play needs one episode on each level"}
 
 
 def main(argv: list[str]) -> int:

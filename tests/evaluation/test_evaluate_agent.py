@@ -196,7 +196,7 @@ def test_every_command_makes_it_where_it_is_trusted(here, capsys, words):
 
 
 def test_a_probe_of_it_asks_for_trust_and_then_for_a_critic(here, capsys):
-    words = ("env=coinrun", "env.max_steps=40", "levels=2000000:2000003", "planned=false")
+    words = ("env=coinrun", "env.max_steps=40", "levels=2000000:2000003", "references=false")
     misgen("evaluate", "agent=own_agent_module:make_agent", *words)
     (run,) = Path("runs/own").iterdir()
     for trust, message in (("false", "with trust=true"), ("true", "has no critic")):
