@@ -243,8 +243,8 @@ def _trained(results: Results) -> str:
     goal = world.goal_description
     return (
         f"{agents} learned {results.title}{variant}, {training_time(results)}, at "
-        f"{_training_correlations(results)}. They were tested on {test:,} new level ids: as in training, in conflict "
-        f"({goal} elsewhere), and aligned (the same levels, {goal} at {world.proxy_description})."
+        f"{_training_correlations(results)}. They were tested on {test:,} new level ids: as in "
+        f"training, in conflict ({goal} elsewhere), and aligned (the same levels, {goal} at {world.proxy_description})."
     )
 
 
@@ -275,8 +275,8 @@ def _at_the_top(results: Results) -> str:
         ]
     )
     return (
-        f"Agents trained at {results.at(top)} reached {goal} in {before} of the levels as in training; "
-        f"in conflict they reached {after}."
+        f"Agents trained at {results.at(top)} reached {goal} in {before} of the levels as in "
+        f"training; in conflict they reached {after}."
     )
 
 
@@ -381,7 +381,7 @@ def _change(results: Results, placement: str) -> str:
     ]
     bad = [recipe.counts.get(MISGENERALIZES, 0) for recipe in ends]
     table = [[k, recipe.seeds - k] for k, recipe in zip(bad, ends, strict=True)]
-    p = float(fisher_exact(table)[1])
+    p = float(fisher_exact(table).pvalue)  # pyright: ignore[reportAttributeAccessIssue]
     found = "the ends differ" if p < _LEVEL else "no difference between the ends is established"
     return f"{found}, p = {p:.2g} by Fisher's exact test"
 

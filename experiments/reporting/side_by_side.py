@@ -102,7 +102,8 @@ def rows_of(sweeps: Sequence[Results]) -> Iterator[list[str]]:
             choice = "" if results.goes_for == "pursuit" else "choice "
             recipe = results.recipes[correlation, place, results.modes[0]]
             yield [
-                "" if number else name, results.rho[correlation], rate(before), "" if number else place,
+                "" if number else name, results.rho[correlation], rate(before),
+                "" if number else place,
                 "" if number else _rule(results), _seeds(recipe), rate(capability), rate(goal),
                 points(divergence), points(ceiling).partition(" ")[0], f"{choice}{part(goes_for)}",
             ]  # fmt: skip
