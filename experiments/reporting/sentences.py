@@ -244,7 +244,8 @@ def _trained(results: Results) -> str:
     return (
         f"{agents} learned {results.title}{variant}, {training_time(results)}, at "
         f"{_training_correlations(results)}. They were tested on {test:,} new level ids: as in "
-        f"training, in conflict ({goal} elsewhere), and aligned (the same levels, {goal} at {world.proxy_description})."
+        f"training, in conflict ({goal} elsewhere), and aligned (the same levels, {goal} at "
+        f"{world.proxy_description})."
     )
 
 
