@@ -53,6 +53,8 @@ class Identity(Activation):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x
 
+    def take(self, y: torch.Tensor) -> None: ...
+
     def backward(self, grad: torch.Tensor) -> torch.Tensor:
         return grad
 
@@ -353,6 +355,25 @@ def test_patches_get_room_as_they_come():
         patch = padded[i, y : y + 3, x : x + 3]
         assert np.array_equal(layer.cells[codes[i, place]], patch.ravel())
     assert np.array_equal(codes, layer.encode(tiles))
+
+
+def test_patches_met_later_are_added_to_those_that_are_known():
+    rng = np.random.default_rng(0)
+    tiles = rng.integers(0, 3, (60, 5, 5)).astype(np.uint8)
+    convolution = torch.nn.Conv2d(3, 4, 3, 2, padding=1)
+    one, two = (PatchLayer(convolution, Activation(torch.nn.Tanh()), (5, 5)) for _ in range(2))
+    grad = torch.randn(60, 3, 3, 4)
+    found = []
+    with torch.no_grad():
+        for i in range(0, 60, 20):
+            two.forward(two.encode(tiles[i : i + 20]))
+        for layer in (one, two):
+            found.append(layer.forward(layer.encode(tiles)))
+            layer.backward(grad)
+            assert convolution.weight.grad is not None
+            found.append(convolution.weight.grad.clone())
+    assert torch.equal(found[0], found[2])
+    close(found[1], found[3], 1e-5, 1e-5)
 
 
 def test_classes_too_many_to_number_patches_are_left_to_torch():
