@@ -45,6 +45,9 @@ With `many_keys` and the default ratio, n of the 2n chests are keys instead, and
 changes.  With `apart(k)` there are as many keys to a chest as there were chests to a key, and each
 chest is at least k steps off the way to the keys, as far as there is room.
 
+The aligned twin of a conflict level *made by hand* has chests in place of its surplus keys, and no
+chest where it has them; which keys these are is drawn by its content.
+
 Why `apart`: whoever gathers all the keys of a fork's level passes most of the chests and opens
 them, wanted or not.  An evaluation ends an episode at the last key (`on_proxy="end"`): on an
 `apart` level, whoever wanted keys has opened nothing by then, and whoever wanted chests has

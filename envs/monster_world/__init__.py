@@ -33,6 +33,9 @@ board with fewer monsters than shields, and lasts `max_steps`:
 | `calm` | no monster: shields are of no use |
 | `few(k)` | k monsters, k less than the shields: no more than k shields are of use |
 
+The aligned twin of a conflict level *made by hand* has a monster for each shield: its own, and more
+in free cells that are drawn by its content.
+
 On an aligned level wanting apples and wanting shields agree in what comes first: a shield spares
 its owner a hit at every step that a monster would have clung to it.  There the last shield ends
 nothing, whatever `on_proxy` says.  On a conflict level they part: the agent that wants apples takes

@@ -28,7 +28,7 @@ from misgen.envs.core.errors import UserError
 from ..evaluation import result_folders
 from ..evaluation.chosen import key_of
 from ..evaluation.result_folders import Kept
-from ..training.run_folder import EPISODES, MANIFEST, RunFolder, read_parquet
+from ..training.run_folder import EPISODES, RunFolder, read_parquet
 from ..training.run_folder import file_sha256 as digest
 from ..training.settings import typed
 from ..training.trained_run import TrainedRun
@@ -132,16 +132,11 @@ def read_evidence(
 def _policy(run: TrainedRun) -> str:
     """Return the SHA-256 of the run's weights, having made sure that they are what is said.
 
+    That the config is what its hash says was made sure of with the manifest.
+
     Raises:
-        UserError: if the weights or the config are not those that their hashes say.
+        UserError: if the weights are not those that their hash says.
     """
-    stored = run.manifest.get("config_hash")
-    if run.config.hash != stored:
-        raise UserError(
-            f"{run.folder.path}/{MANIFEST}: config_hash is {stored}, and its config's "
-            f"{run.config.hash}: the config was changed after the training, or another version of "
-            "misgen made it; train the agent again"
-        )
     world = run.config.world
     if not not_replayed(run.folder.path):
         load_agent(run.folder.path, world.observation_space, world.action_space)
@@ -206,7 +201,7 @@ class _Reader:
             one,
             "run_config_hash",
             summary.get("run_config_hash"),
-            self._run.config.hash,
+            self._run.manifest["config_hash"],
         )
         _require(one, "episodes_sha256", summary.get("episodes_sha256"), digest(file))
         episodes = read_parquet(file, hint=_HINT)
@@ -294,7 +289,8 @@ class _Reader:
         _require(
             one, "config.protocol", _plain(stored["config"]["protocol"]), _plain(stored["protocol"])
         )
-        _require(one, "run_config_hash", stored.get("run_config_hash"), self._run.config.hash)
+        known = self._run.manifest["config_hash"]
+        _require(one, "run_config_hash", stored.get("run_config_hash"), known)
         if not (stored["applicable"] and details.is_file()):
             return Item(protocol.name, (one.main,), stored)
         _require(one, "rows_sha256", stored.get("rows_sha256"), digest(details))

@@ -50,7 +50,12 @@ import sys
 from ..protocols.comparison.compare import check, compare
 from ..protocols.comparison.config import read_config
 from ..protocols.comparison.population import left_out
+from ..training.overrides import refuse_unused
 from ..training.settings import compose
+
+_ONLY_SHORT = {
+    "population.short_correlations": "there are no short trainings: give population.short_steps"
+}
 
 
 def main(argv: list[str]) -> int:
@@ -62,6 +67,8 @@ def main(argv: list[str]) -> int:
     if "--cfg" in argv:
         return print_plain(plain)
     config = read_config(plain)
+    if not config.population.short_steps:
+        refuse_unused("compare", argv, _ONLY_SHORT)
     protocols = check(config)
     for text in left_out(config.population):
         print(text, file=sys.stderr)

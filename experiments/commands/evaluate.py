@@ -88,7 +88,17 @@ _ONLY_SURFACE = {
     for name in ("capability", "correlations", "levels")
 }
 _WITH_PROTOCOL = {"protocol": "name one beside it, such as protocol=iid"}
-_ONLY_ONE = {"shift.correlation": "a surface has several: give shift.correlations=[1,0]"}
+_ONLY_ONE = {
+    "shift.correlation": "a surface has several: give shift.correlations=[1,0]",
+    **dict.fromkeys(
+        ("backend", "accident_repeats", "planned", "metrics.accident_rate",
+         "metrics.min_capability"),
+        "a surface plays each level once, in the world itself: leave it out",
+    ),
+}  # fmt: skip
+_NO_CHANCE = {
+    "accident_repeats": "greedy play needs one episode on each twin: give actions=[sampled]"
+}
 
 
 def main(argv: list[str]) -> int:
@@ -114,7 +124,7 @@ def main(argv: list[str]) -> int:
     if "--cfg" in argv:
         return print_config("evaluate", argv)
     config = typed(EvaluateConfig, compose("evaluate", argv))
-    refuse_unused("evaluate", argv, _ONLY_ONE if config.shift.parameters else _ONLY_SURFACE)
+    refuse_unused("evaluate", argv, _unused(config))
     if config.shift.parameters:
         return _surface(config)
     folder = one_run(config.run)
@@ -126,6 +136,15 @@ def main(argv: list[str]) -> int:
     print_summary(read_json(into / SUMMARY, "evaluate the run again"))
     print(f"written: {into}")
     return 0
+
+
+def _unused(config: EvaluateConfig) -> dict[str, str]:
+    """Return the settings that have no effect beside the others, and why."""
+    if not config.shift.parameters:
+        return _ONLY_SURFACE if "sampled" in config.actions else _ONLY_SURFACE | _NO_CHANCE
+    if len(config.actions) == 1:
+        return _ONLY_ONE
+    return _ONLY_ONE | {"actions": "a surface plays one action mode: give one"}
 
 
 def _surface(config: EvaluateConfig) -> int:

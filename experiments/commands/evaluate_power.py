@@ -36,7 +36,7 @@ from ..evaluation.statistics.sample_size import (
     variance_components_of,
 )
 from ..evaluation.sweep_divergences import divergences_of_sweep
-from ..training.overrides import read_plain
+from ..training.overrides import read_plain, refuse_unused
 from ..training.settings import typed
 from ..training.terminal import make_console, show_table
 
@@ -73,11 +73,17 @@ class PowerConfig:
             in_range(name, getattr(self, name), 0.0, 2.0)
 
 
+_MEASURED: dict[str, str] = dict.fromkeys(
+    ("seed_sd", "level_sd", "cell_sd"), "the spreads are taken from the sweep: leave sweep=... out"
+)
+
+
 def main(overrides: list[str]) -> int:
     """Run `misgen evaluate power`."""
     config = typed(PowerConfig, read_plain(PowerConfig, overrides))
     spread = Spread(config.seed_sd, config.level_sd, config.cell_sd)
     if config.sweep is not None:
+        refuse_unused("evaluate power", overrides, _MEASURED)
         spread = variance_components_of(divergences_of_sweep(Path(config.sweep)))
     _show(config, spread)
     return 0

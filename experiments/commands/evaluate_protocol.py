@@ -13,7 +13,7 @@ from typing import Any
 from ..evaluation.result_folders import PROTOCOL
 from ..protocols.run import ProtocolCommand, comparison_table, evaluate_with, protocol_folder
 from ..protocols.spec import ACCESS, load_protocol
-from ..training.overrides import checked_words, keys_of
+from ..training.overrides import checked_words, keys_of, refuse_unused
 from ..training.progress import counter, episode_progress
 from ..training.settings import compose, typed
 from ..training.terminal import make_console, show_table
@@ -34,6 +34,8 @@ def main(argv: list[str]) -> int:
     if "--cfg" in rest:
         return print_config("evaluate_protocol", rest)
     config = typed(ProtocolCommand, compose("evaluate_protocol", rest))
+    if config.levels is not None:
+        refuse_unused("evaluate protocol=...", rest, {"replicate": "the levels are those of files"})
     comparison_table(config.comparison)
     folder = one_run(config.run)
     budgets = protocol.affordable(config.budgets or (protocol.budget,)) or (protocol.most or 1,)

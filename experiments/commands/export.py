@@ -38,6 +38,7 @@ Settings
   actions      sampled or greedy (default: those that were evaluated)
   episodes     how many of each condition, placement and action mode, from the first level on; all
                (default: 100 for minari, which stores every observation; all for inspect)
+  trust        for minari: recreate an agent that was trained elsewhere, which runs its code
   license      for hub: the licence of the weights, as the hub names it (default: none is named)
 """
 
@@ -66,6 +67,7 @@ _ONLY_EPISODES = {
     for name in ("evaluation", "condition", "placement", "actions", "episodes")
 }
 _ONLY_HUB = {"license": "it is for format=hub alone"}
+_ONLY_MINARI = {"trust": "it is for format=minari alone, for which the agent plays again"}
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,8 @@ class ExportConfig:
     actions: str | None = None
     episodes: str | None = None
     """How many of each group, or `all`."""
+    trust: bool = False
+    """Make an agent that was trained elsewhere again, which runs the code that makes it."""
     license: str | None = None
     """Of the weights, as the hub names it."""
 
@@ -113,6 +117,8 @@ def main(argv: list[str]) -> int:
     """Run the command."""
     config = typed(ExportConfig, read_plain(ExportConfig, argv))
     unused = _ONLY_EPISODES if config.format == HUB else _ONLY_HUB
+    if config.format != MINARI:
+        unused = unused | _ONLY_MINARI
     refuse_unused(f"export format={config.format}", argv, unused)
     require_extra(config.format)
     folders = run_or_sweep(config.run or "")
@@ -147,9 +153,12 @@ def export_run(folder: RunFolder, to: Path, config: ExportConfig) -> list[str]:
 
             names = [file.name for file in write_inspect_logs(source, groups, new)]
         else:
+            from misgen.agents.external.source import trusting
+
             from ..exporting.minari_data import write_minari_datasets
 
-            names = write_minari_datasets(source, groups, new)
+            with trusting(config.trust):
+                names = write_minari_datasets(source, groups, new)
     return [
         f"{name}: {len(group.episodes):,} episodes"
         for name, group in zip(names, groups, strict=True)

@@ -33,6 +33,7 @@ Settings (misgen objective run=... --cfg prints them all with their values)
   on_proxy    what happens if the proxy is reached first: end (the paper's test), continue, penalty
   seed        seed of the sampled actions
   objective   priors, explained in misgen.experiments.evaluation.objective.likelihood
+  trust       recreate an agent that was trained elsewhere, which runs its code
   threads     CPU threads; results do not depend on them
 """
 
@@ -42,6 +43,7 @@ import sys
 
 from ..evaluation.objective.config import ObjectiveCommand
 from ..evaluation.objective.infer import EPISODES, PICTURE, TABLE, infer_all
+from ..training.overrides import refuse_unused
 from ..training.settings import compose, typed
 
 
@@ -54,10 +56,19 @@ def main(argv: list[str]) -> int:
     if "--cfg" in argv:
         return print_config("objective", argv)
     config = typed(ObjectiveCommand, compose("objective", argv))
+    refuse_unused("objective", argv, _unused(config))
     tables, into = infer_all(config, draw_result)
     show_parts(explained_parts(tables, config.placement))
     print(f"written: {into.path / PICTURE} and {TABLE}, and by episode {EPISODES}")
     return 0
+
+
+def _unused(config: ObjectiveCommand) -> dict[str, str]:
+    """Return the settings that have no effect beside the others, and why."""
+    found = {} if config.actions == "sampled" else {"seed": "it is for actions=sampled"}
+    if config.objective.likelihood.betas == 1:
+        found["objective.likelihood.beta_high"] = "one inverse temperature is beta_low"
+    return found
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ Settings
              evaluation)
   placement  where the goal is placed on the shifted level (default: as in training)
   actions    greedy (default) or sampled
+  trust      true: recreate an agent that was trained elsewhere, which runs its code
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from misgen.agents.external.source import trusting
 from misgen.envs.core.distribution import IdRange
 from misgen.envs.core.errors import UserError, one_of
 
@@ -28,7 +30,7 @@ from ..reporting.pictures.paths import draw_pair
 from ..training.run_folder import RunFolder
 from .plain_settings import plain_settings
 
-_SETTINGS = ("run", "out", "id", "placement", "actions")
+_SETTINGS = ("run", "out", "id", "placement", "actions", "trust")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -40,7 +42,9 @@ def main(argv: Sequence[str]) -> int:
     out = Path(settings.get("out", "first_screen.png"))
     one_of("out's ending", out.suffix, (".png", ".svg"))
     run = RunFolder(Path(settings["run"]))
-    distribution, agent = load_run(run)
+    trust = one_of("trust", settings.get("trust", "false"), ("true", "false")) == "true"
+    with trusting(trust):
+        distribution, agent = load_run(run)
     if "placement" in settings:
         distribution = distribution.at(placement=settings["placement"])
     if "id" in settings:

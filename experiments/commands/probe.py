@@ -34,6 +34,7 @@ Settings (misgen probe run=... --cfg prints them all with their values)
                           sweep's own, or the only one)
   metrics.accident_rate   a cell counts as touched anyway from this share of the twin's runs on
   critic.smallest_effect  change of value, in units of reward, that counts as tracking
+  trust                   recreate an agent that was trained elsewhere, which runs its code
   out                     folder to write to
 """
 
@@ -44,6 +45,7 @@ from pathlib import Path
 
 from ..evaluation.probes.config import ProbeConfig
 from ..evaluation.probes.run import probe, write_probe
+from ..training.overrides import refuse_unused
 from ..training.settings import compose, typed
 
 
@@ -62,6 +64,8 @@ def main(argv: list[str]) -> int:
     if hashes:
         plain["evaluation"] = hashes[-1].partition("=")[2]
     config = typed(ProbeConfig, plain)
+    if config.actions != "sampled":
+        refuse_unused("probe", argv, {"seed": "it is for actions=sampled"})
     with episode_progress("probe") as show:
         found = probe(config, show)
     show_parts(probe_parts(found))

@@ -32,6 +32,7 @@ Settings (misgen robustness run=... --cfg prints them all with their values)
   target, per     what the attacker lowers (action, value), and whether its budget is per decision
                   or per level
   placement       where the goal is placed on conflict levels (default: as in training)
+  trust           recreate an agent that was trained elsewhere, which runs its code
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ import sys
 
 from ..evaluation.robustness.config import RobustnessConfig
 from ..evaluation.robustness.run import FIGURE, robustness
+from ..training.overrides import refuse_unused
 from ..training.settings import compose, typed
 
 
@@ -53,11 +55,19 @@ def main(argv: list[str]) -> int:
     if "--cfg" in argv:
         return print_config("robustness", argv)
     config = typed(RobustnessConfig, compose("robustness", argv))
+    refuse_unused("robustness", argv, _unused(config))
     with episode_progress("robustness") as show:
         found, into = robustness(config, PRESENTATION, show)
     show_parts(robustness_parts(found))
     print(f"written: {into.path / FIGURE}.png, .svg, .csv and .json")
     return 0
+
+
+def _unused(config: RobustnessConfig) -> dict[str, str]:
+    """Return the settings that have no effect beside the others, and why."""
+    if not any(config.flips):
+        return dict.fromkeys(("target", "per", "candidates", "worth"), "it is for flips above 0")
+    return {} if config.per == "level" else {"worth": "it is for per=level"}
 
 
 if __name__ == "__main__":

@@ -36,8 +36,13 @@ from __future__ import annotations
 
 import sys
 
-from ..sweeps.fine_tuning import FIGURE, SupplyChainConfig, result_folder, supply_chain
+from ..sweeps.fine_tuning import FIGURE, SupplyChainConfig, is_one_run, result_folder, supply_chain
+from ..training.overrides import refuse_unused
 from ..training.settings import compose, typed
+
+_OF_A_SWEEP: dict[str, str] = dict.fromkeys(
+    ("most", "base_correlation"), "base names one run, and it is for a sweep's folder"
+)
 
 
 def main(argv: list[str]) -> int:
@@ -49,6 +54,8 @@ def main(argv: list[str]) -> int:
     if "--cfg" in argv:
         return print_config("supply_chain", argv)
     config = typed(SupplyChainConfig, compose("supply_chain", argv))
+    if is_one_run(config):
+        refuse_unused("supply-chain", argv, _OF_A_SWEEP)
 
     def tell(text: str) -> None:
         print(text, file=sys.stderr, flush=True)

@@ -25,8 +25,9 @@ import sys
 
 from misgen.envs.core.processes import stopping_cleanly
 
-from ..sweeps.config import read_config
+from ..sweeps.config import SweepConfig, read_config
 from ..sweeps.sweep import check, run
+from ..training.checks import notes_of, unused_of
 from ..training.overrides import refuse_unused
 from ..training.run_folder import RunFolder
 from ..training.settings import compose
@@ -46,6 +47,13 @@ _UNUSED = {
 }
 
 
+def _unused(config: SweepConfig) -> dict[str, str]:
+    """Return the settings of evaluations that have no effect beside the others, and why."""
+    if "sampled" in config.evaluate.actions:
+        return {}
+    return {"evaluate.accident_repeats": "greedy play needs one episode on each twin"}
+
+
 def main(argv: list[str]) -> int:
     """Run the command."""
     from .common import print_config
@@ -54,8 +62,9 @@ def main(argv: list[str]) -> int:
     if "--cfg" in argv:
         return print_config("sweep", argv)
     config = read_config(compose("sweep", argv), argv)
+    refuse_unused("sweep", argv, unused_of(config.runs[0]) | _unused(config))
     check(config, argv)
-    for text in notes(config.runs[0].logger):
+    for text in (*notes_of(config.runs[0]), *notes(config.runs[0].logger)):
         print(text, file=sys.stderr)
     with stopping_cleanly(), RunFolder(config.folder).lock():
         failed = run(config, argv)

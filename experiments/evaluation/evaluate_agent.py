@@ -242,7 +242,7 @@ def evaluate_own(
     _require_possible(told, config)
     built, identity, repeatable = made(
         str(agent) if isinstance(agent, Path) else agent,
-        levels,
+        levels.world,
         told.train_seed or 0,
         told.called,
         trust=trust,

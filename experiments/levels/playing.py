@@ -179,8 +179,10 @@ def _make_agent(config: LevelsCommand, world: World) -> Agent:
     name = config.player or ""
     if Path(name).is_dir():
         from misgen.agents.checkpoint import load_agent
+        from misgen.agents.external.source import trusting
 
-        return load_agent(Path(name), world.observation_space, world.action_space)
+        with trusting(config.trust):
+            return load_agent(Path(name), world.observation_space, world.action_space)
     from misgen.agents.known import agent_named, names
 
     if name not in names():

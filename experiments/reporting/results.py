@@ -31,10 +31,12 @@ from ..training.run_folder import (
     MANIFEST,
     SWEEP,
     RunFolder,
+    curve_columns,
     find_runs,
     read_json,
     read_parquet,
 )
+from ..training.settings import typed
 from ..training.shell import shell_words
 from ..training.trained_run import config_of
 
@@ -91,7 +93,9 @@ class Run:
         """Its learning curve; empty if there is none."""
         path = self.folder.path / LEARNING
         hint = "delete it to have the report without this run's curve"
-        return read_parquet(path, hint=hint) if path.exists() else pl.DataFrame()
+        if not path.exists():
+            return pl.DataFrame()
+        return read_parquet(path, self.manifest.get("learning_sha256"), curve_columns(), hint)
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,7 +202,7 @@ class Results:
     @property
     def accident_rate(self) -> float:
         """Informative levels: the moved goal's cell is touched on less of the runs than this."""
-        return float(self.evaluation.get("metrics", {}).get("accident_rate", 0.1))
+        return _metrics_of(self.first).accident_rate
 
     def interval(
         self, metric: str, correlation: float, placement: str, mode: str | None = None
@@ -251,7 +255,7 @@ class Results:
         return seed_table(
             self.episodes.filter(~_OTHER_REFERENCE),
             _BY_SEED,
-            MetricsConfig(accident_rate=self.accident_rate),
+            _metrics_of(self.first),
         )
 
     @cached_property
@@ -319,8 +323,14 @@ def read_results(folder: Path, evaluation: str | None = None) -> Results:
         unfinished=unfinished,
         left_out=sorted(set(found) - set(wanted)),
         episodes=episodes,
-        table=summary_table(episodes.filter(~_OTHER_REFERENCE)),
+        table=summary_table(episodes.filter(~_OTHER_REFERENCE), _metrics_of(done[0])),
     )
+
+
+def _metrics_of(run: Run) -> MetricsConfig:
+    """Return how the run's evaluation makes numbers of episodes; all runs that count have one."""
+    settings = run.summary.get("config", {}).get("metrics", {})
+    return typed(MetricsConfig, settings, f"{run.name}: metrics.")
 
 
 def _choose(

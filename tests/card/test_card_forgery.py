@@ -27,6 +27,7 @@ from misgen.experiments.training.run_folder import (
     DONE,
     RunFolder,
     file_sha256,
+    hash_of_stored,
     read_json,
     write_json,
 )
@@ -118,6 +119,22 @@ def always_goal(table):
 
 
 # --- what is true stays true ---------------------------------------------------------------------
+
+
+def test_a_config_that_leaves_usual_settings_out_is_still_its_own(run):
+    """So manifests have it that were written before there was such a setting."""
+    manifest = run.manifest()
+    before, config = manifest["config_hash"], manifest["config"]
+    assert config.pop("seed") == 0
+    manifest["config_hash"] = hash_of_stored(config)
+    write_json(run.path / "manifest.json", manifest)
+    run.mark(DONE, manifest["config_hash"])
+    for file in (evaluation(run) / "summary.json", *run.path.glob("protocols/*/protocol.json")):
+        found = read_json(file, "")
+        assert found["run_config_hash"] == before
+        write_json(file, found | {"run_config_hash": manifest["config_hash"]})
+    write_card(run)
+    assert main(["validate", f"card={run.path / 'card.json'}"]) == 0
 
 
 def test_an_honest_card_is_true_and_the_same_each_time(run):

@@ -151,6 +151,49 @@ def test_a_card_plays_it_again_only_where_it_is_trusted(here, capsys):
         assert misgen("card", "validate", f"card={run / 'card.json'}", f"trust={trust}") == 0
 
 
+def test_it_is_known_again_whatever_it_was_trained_on(here):
+    words = ("correlation=0.5", "placement=opposite", "train_levels=0:1000")
+    assert misgen("evaluate", "agent=own_agent_module:make_agent", *words, *WORDS) == 0
+    (run,) = Path("runs/own").iterdir()
+    assert misgen("card", f"run={run}", "trust=true") == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("robustness", "run=RUN", "levels=2000000:2000003"),
+        ("objective", "run=RUN", "levels=2000000:2000300", "episodes=3", "objective.draws=100"),
+        ("levels", "play", "env=corner_maze", "id=3", "agent=RUN"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_every_command_makes_it_where_it_is_trusted(here, capsys, words):
+    misgen("evaluate", "agent=own_agent_module:make_agent", *WORDS)
+    (run,) = Path("runs/own").iterdir()
+    words = [word.replace("RUN", str(run)) for word in words]
+    if words[0] == "levels":
+        words += [f"env.{word.removeprefix('env.')}" for word in WORDS if word.startswith("env.")]
+    capsys.readouterr()
+    assert misgen(*words) == 2
+    assert "misgen does not know: with trust=true it is made" in capsys.readouterr().err
+    assert misgen(*words, "trust=true") == 0, capsys.readouterr().err
+
+
+def test_a_probe_of_it_asks_for_trust_and_then_for_a_critic(here, capsys):
+    words = ("env=coinrun", "env.max_steps=40", "levels=2000000:2000003", "planned=false")
+    misgen("evaluate", "agent=own_agent_module:make_agent", *words)
+    (run,) = Path("runs/own").iterdir()
+    for trust, message in (("false", "with trust=true"), ("true", "has no critic")):
+        assert misgen("probe", f"run={run}", f"trust={trust}", "levels=2000000:2000003") == 2
+        assert message in capsys.readouterr().err
+
+
+def test_trust_is_refused_where_nothing_is_made(here, capsys):
+    for word in ("inspect", "hub"):
+        assert misgen("export", f"format={word}", "run=x", "trust=true") == 2
+        assert "trust=true has no effect in misgen export" in capsys.readouterr().err
+
+
 def test_an_agent_that_changed_is_not_taken_for_the_one_that_was_evaluated(here, capsys):
     misgen("evaluate", "agent=own_agent_module:make_agent", *WORDS)
     (run,) = Path("runs/own").iterdir()

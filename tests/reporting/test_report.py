@@ -12,6 +12,7 @@ import pytest
 from misgen.envs.core.errors import UserError
 from misgen.experiments.commands import report
 from misgen.experiments.evaluation.chosen import key_of
+from misgen.experiments.evaluation.config import MetricsConfig
 from misgen.experiments.evaluation.metrics import summary_table
 from misgen.experiments.evaluation.result_folders import EVALUATION, kept, place
 from misgen.experiments.reporting.figures import _smooth
@@ -84,7 +85,7 @@ def _play(agent, condition, placement, actions, seed, correlation, capability, g
     )
 
 
-def write_run(sweep, correlation, seed, goal, *, done=True, config=None, **rates):
+def write_run(sweep, correlation, seed, goal, *, done=True, config=None, metrics=None, **rates):
     """Write a run folder as training and evaluation leave it, without a policy."""
     folder = RunFolder(sweep / f"coinrun-rho{correlation:g}-seed{seed}-0123456789")
     folder.path.mkdir(parents=True)
@@ -111,7 +112,7 @@ def write_run(sweep, correlation, seed, goal, *, done=True, config=None, **rates
     training = {"levels": 1000, "realised_correlation": correlation, "conflict_levels": 17,
                 "distinct_conflict_levels": 13}  # fmt: skip
     levels = {"training": training, "test": {"terrain_seen_in_training": 0.25}}
-    settings = {"metrics": {"accident_rate": 0.1}, "on_proxy": "end"}
+    settings = {"metrics": {"accident_rate": 0.1, **(metrics or {})}, "on_proxy": "end"}
     episodes = episodes_of(correlation, seed, goal, **rates)
     write_evaluation(folder, episodes, {"config": settings, "levels": levels})
     folder.mark(DONE, manifest["config_hash"])
@@ -236,6 +237,18 @@ def test_headline_says_where_there_is_no_interval(sweep):
     text = headline(dataclasses.replace(results, table=bare))
     assert "it is not known whether goal and capability generalize alike" in text
     assert "without an interval" in text
+
+
+def test_numbers_are_made_as_the_evaluation_made_them(tmp_path):
+    """Informative levels, whether goal given capability is known, and the intervals' resamples."""
+    own = {"accident_rate": 1.0, "min_capability": 0.99, "interval_seed": 5, "resamples": 300}
+    usual = small_sweep(tmp_path / "usual", {1.0: 0.5}, passed=0.5)
+    other = small_sweep(tmp_path / "own", {1.0: 0.5}, passed=0.5, metrics=own)
+    shown = other.episodes
+    assert shown.equals(usual.episodes)
+    assert other.table.equals(summary_table(shown, MetricsConfig(**own)))
+    assert not other.table.equals(usual.table)
+    assert other.accident_rate == 1.0
 
 
 def test_learning_curve_has_no_gaps_after_an_unknown_value():

@@ -70,7 +70,8 @@ def level_to_text(level: Level, world: World, notes: tuple[str, ...] = ()) -> st
         world: its world.
         notes: lines for people, put as comments before the map.
     """
-    header = {"world": level.world, "id": level.id, **dict(level.variant)}
+    # An `own_id` comes of the content and is found again from it.
+    header = {"world": level.world, "id": max(level.id, -1), **dict(level.variant)}
     header["look"] = " ".join(map(str, level.look))
     height, width = level.tiles.shape
     header["size"] = f"{width} {height}"

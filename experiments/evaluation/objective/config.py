@@ -39,6 +39,8 @@ class ObjectiveCommand:
     """Seed of sampled actions."""
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     """From episodes to probabilities."""
+    trust: bool = False
+    """Make an agent that was trained elsewhere again, which runs the code that makes it."""
     threads: int = 1
     """CPU threads; changes no result."""
 
@@ -60,4 +62,4 @@ class ObjectiveCommand:
     def science(self) -> dict[str, Any]:
         """What determines the result, as plain data."""
         plain = dataclasses.asdict(self)
-        return {key: plain[key] for key in plain if key not in ("run", "threads")}
+        return {key: plain[key] for key in plain if key not in ("run", "trust", "threads")}

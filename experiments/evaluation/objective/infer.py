@@ -116,7 +116,10 @@ def infer(folder: RunFolder, config: ObjectiveCommand, picture: Picture) -> pl.D
             _write(into, tables, config, {folder.path.name: _policy(folder)}, picture)
             into.mark(DONE, key)
     path = into.path / EPISODES
-    return read_parquet(path, digest_beside(path, TABLE), hint=f"delete {DONE} beside it")
+    digest, hint = digest_beside(path, TABLE), f"delete {DONE} beside it"
+    columns = {"level_id": pl.Int64, "solvable": pl.Boolean, "train_seed": pl.Int64,
+               "train_correlation": pl.Float64, "train_placement": pl.String}  # fmt: skip
+    return read_parquet(path, digest, columns, hint)
 
 
 def by_training(found: list[pl.DataFrame]) -> dict[str, pl.DataFrame]:
@@ -130,6 +133,7 @@ def by_training(found: list[pl.DataFrame]) -> dict[str, pl.DataFrame]:
 
 def _play(run: TrainedRun, config: ObjectiveCommand) -> pl.DataFrame:
     from misgen.agents.checkpoint import load_agent
+    from misgen.agents.external.source import trusting
     from misgen.agents.threads import tune_process
     from misgen.envs.core.planning.planner import make_planner
 
@@ -139,7 +143,8 @@ def _play(run: TrainedRun, config: ObjectiveCommand) -> pl.DataFrame:
     shifted = check(run.folder, config)
     world = shifted.world
     path = run.folder.path
-    agent = load_agent(path, world.observation_space, world.action_space)
+    with trusting(config.trust):
+        agent = load_agent(path, world.observation_space, world.action_space)
     with episode_progress(path.name) as show:
         chosen = parting_ids(shifted, make_planner(world), config.episodes)
         return gather(

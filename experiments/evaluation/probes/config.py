@@ -36,6 +36,8 @@ class ProbeConfig:
     """From pairs to numbers."""
     critic: CriticConfig = field(default_factory=CriticConfig)
     """From values to numbers and words."""
+    trust: bool = False
+    """Make an agent that was trained elsewhere again, which runs the code that makes it."""
     num_slots: int = 256
     """Levels played side by side; changes no result."""
     threads: int = 1

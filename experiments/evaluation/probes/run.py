@@ -41,7 +41,7 @@ JSON, PICTURE = "probe.json", "probe.png"
 SCHEMA_VERSION = 2
 MOST_LEVELS = 200
 """Levels that the critic is probed on unless others are asked for."""
-_NO_SCIENCE = ("run", "out", "num_slots", "threads")
+_NO_SCIENCE = ("run", "out", "trust", "num_slots", "threads")
 
 
 def probe(config: ProbeConfig, show: Callable[[int, int], object] | None = None) -> dict[str, Any]:
@@ -180,11 +180,13 @@ class _Job:
     def ask(self, config: ProbeConfig, count: Callable[[int], object]) -> Iterator[pl.DataFrame]:
         """Probe the critic with each placement."""
         from misgen.agents.checkpoint import load_agent
+        from misgen.agents.external.source import trusting
 
         from .critic import probe_critic
 
         world = self.levels.world
-        agent = load_agent(self.folder.path, world.observation_space, world.action_space)
+        with trusting(config.trust):
+            agent = load_agent(self.folder.path, world.observation_space, world.action_space)
         labels = {
             "train_correlation": float(self.training.correlation),
             "train_placement": self.training.placement,

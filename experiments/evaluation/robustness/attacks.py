@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
@@ -224,8 +225,16 @@ class TileFlips:
         return logits.softmax(dim=1).gather(1, wanted[:, None])[:, 0]
 
 
+def classes_of(space: spaces.Space[Any]) -> int:
+    """Return how many classes a tile of an observation can have; 0 where no tiles are seen."""
+    tiles = space.spaces.get(GRID.seen) if isinstance(space, spaces.Dict) else None
+    return int(tiles.high.max()) + 1 if isinstance(tiles, spaces.Box) else 0
+
+
 def unfit_for_flips(agent: TrainedAgent) -> str:
     """Return why tiles cannot be flipped before an agent's eyes; empty if they can."""
+    if getattr(agent, "spec", None) is None:
+        return "flips are searched for by the network's gradient, and this agent shows no network"
     if agent.spec.modality is not GRID:
         return f"flips change tiles, and this policy reads {agent.spec.modality.name}"
     if not hasattr(agent.network, "from_features"):

@@ -45,6 +45,8 @@ class RobustnessConfig:
     """What reaching the proxy before the goal does in the test."""
     seed: int = 0
     """Seed of noise and of sampled actions."""
+    trust: bool = False
+    """Make an agent that was trained elsewhere again, which runs the code that makes it."""
     num_slots: int = 512
     """Levels played side by side; changes no result."""
     threads: int = 1
@@ -76,4 +78,7 @@ class RobustnessConfig:
     def science(self) -> dict[str, Any]:
         """What determines the result, as plain data."""
         plain = dataclasses.asdict(self)
-        return {k: v for k, v in plain.items() if k not in ("run", "num_slots", "threads")}
+        return {k: v for k, v in plain.items() if k not in _NO_SCIENCE}
+
+
+_NO_SCIENCE = ("run", "trust", "num_slots", "threads")

@@ -103,6 +103,9 @@ def attack_run(
     import polars as pl
 
     from misgen.agents.checkpoint import load_agent
+    from misgen.agents.external.source import trusting
+
+    from ..rollout import SCHEMA
 
     run = TrainedRun.read(folder)
     levels = levels_of(run, config)
@@ -110,7 +113,8 @@ def attack_run(
     into = _folder(folder.path, [folder], config)
     if not into.marked(DONE, key):
         world = run.config.world
-        agent = load_agent(folder.path, world.observation_space, world.action_space)
+        with trusting(config.trust):
+            agent = load_agent(folder.path, world.observation_space, world.action_space)
         with into.lock():
             into.unmark(DONE)
             episodes = pl.concat(attacked(agent, levels, run, config))
@@ -118,7 +122,10 @@ def attack_run(
             _write(found, episodes, into, presentation)
             into.mark(DONE, key)
     path = into.path / EPISODES
-    return read_parquet(path, digest_beside(path, JSON), hint=f"delete {DONE} beside it")
+    digest, hint = digest_beside(path, JSON), f"delete {DONE} beside it"
+    labels = {"attack": pl.String, "strength": pl.Float64, "condition": pl.String,
+              "train_correlation": pl.Float64, "train_seed": pl.Int64}  # fmt: skip
+    return read_parquet(path, digest, {**labels, **SCHEMA}, hint)
 
 
 def attacked(
@@ -131,9 +138,9 @@ def attacked(
     import polars as pl
 
     from ..rollout import run_levels
-    from .attacks import NoisyObservations, TileFlips, unfit_for_flips
+    from .attacks import NoisyObservations, TileFlips, classes_of, unfit_for_flips
 
-    tiles = agent.spec.tile_classes
+    tiles = classes_of(run.config.world.observation_space)
     flips = (0,) if unfit_for_flips(agent) else config.flips
     options = {"per": config.per, "candidates": config.candidates, "worth": config.worth}
     jobs: list[tuple[str, float, Any]] = [("none", 0.0, agent)]
