@@ -457,6 +457,7 @@ def test_it_is_chosen_for_tiles_on_a_cpu_and_named_where_it_matters():
     assert PPOConfig().science["fast"] is True
     assert PPOConfig(fast=False).science["fast"] is False
     assert "fast" not in PPOConfig(encoder="impala").science
+    assert "fast" not in PPOConfig(device="cuda:1").science
 
 
 @pytest.mark.parametrize(
@@ -466,7 +467,8 @@ def test_it_is_chosen_for_tiles_on_a_cpu_and_named_where_it_matters():
         ({"encoder": "cnn", "activation": "relu"}, 126, ""),
         ({"fast": False}, 6, "fast=false"),
         ({"encoder": "cnn"}, 127, "encoder=cnn has them in closed form for 126 classes"),
-        ({"encoder": "impala"}, 6, "encoder=impala has none in closed form"),
+        ({"encoder": "impala"}, 6, "encoder=impala reads pixels"),
+        ({"device": "cuda"}, 6, "device=cuda is a GPU"),
     ],
 )
 def test_a_reason_is_given_for_gradients_of_autograd(settings, classes, reason):
@@ -479,7 +481,7 @@ def test_a_reason_is_given_for_gradients_of_autograd(settings, classes, reason):
 def test_a_gpu_is_left_to_autograd(monkeypatch):
     monkeypatch.setattr("misgen.agents.ppo.get_device", lambda device: torch.device("cuda"))
     found = why_autograd(Wander().observation_space, config())
-    assert found == "device=auto is cuda, and only a CPU has them in closed form"
+    assert found == "device=auto is cuda"
 
 
 def test_what_was_learned_says_how_its_gradients_were_found():
