@@ -248,7 +248,7 @@ class PPOConfig(ClippedConfig):
     algorithm: str = "ppo"
     """Name of the algorithm."""
     fast: bool = True
-    """Train a tile encoder on a CPU with gradients in closed form, two to four times as fast,
+    """Train a tile encoder on a CPU with gradients in closed form, about twice as fast,
     instead of torch's autograd.  The two are equal to float rounding, which after some updates
     leads to other actions: so this is part of a run's hash.  With pixels or on a GPU autograd is
     the only way; the run's manifest says under `gradients` how they were found, and why so."""
