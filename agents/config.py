@@ -248,16 +248,23 @@ class PPOConfig(ClippedConfig):
     algorithm: str = "ppo"
     """Name of the algorithm."""
     fast: bool = True
-    """Train a tile encoder on a CPU with gradients in closed form, two to four times as fast,
+    """Train a tile encoder on a CPU with gradients in closed form, about twice as fast,
     instead of torch's autograd.  The two are equal to float rounding, which after some updates
-    leads to other actions: so this is part of a run's hash.  With pixels or on a GPU it does
-    nothing; the run's manifest says under `gradients` how they were found, and why so."""
+    leads to other actions: so this is part of a run's hash.  With pixels or on a GPU autograd is
+    the only way; the run's manifest says under `gradients` how they were found, and why so."""
+
+    @property
+    def one_way(self) -> str:
+        """Why gradients are autograd's whatever `fast` says; empty if `fast` decides."""
+        if ENCODERS[self.encoder].reads is not GRID:
+            return f"encoder={self.encoder} reads pixels"
+        return f"device={self.device} is a GPU" if self.device.startswith("cuda") else ""
 
     @property
     def science(self) -> dict[str, Any]:
         """The settings as plain data, `fast` only where it can change a result."""
         plain = super().science
-        if ENCODERS[self.encoder].reads is not GRID:
+        if self.one_way:
             del plain["fast"]
         return plain
 

@@ -99,11 +99,13 @@ def why_autograd(space: spaces.Space[Any], config: PPOConfig) -> str:
         space: of the observations.
         config: the settings.
     """
+    if config.one_way:
+        return config.one_way
     if not config.fast:
         return "fast=false"
     device = get_device(config.device).type
     if device != "cpu":
-        return f"device={config.device} is {device}, and only a CPU has them in closed form"
+        return f"device={config.device} is {device}"
     return why_not(config.encoder, space)
 
 

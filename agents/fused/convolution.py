@@ -125,8 +125,11 @@ class PatchLayer:
 
     def forward(self, codes: NDArray[np.int32]) -> Tensor:
         """Return float32 [n, height, width, channels]."""
-        if len(self._features) < self.count:
-            self._features = self._activation.forward(self._of_patches())
+        known = len(self._features)
+        if known < self.count:
+            new = self._activation.forward(self._of_patches(known))
+            self._features = torch.cat([self._features, new]) if known else new
+            self._activation.take(self._features)
         self._codes = codes
         out = np.empty((codes.size, self._features.shape[1]), np.float32)
         _look_up(codes.reshape(-1), self._features.numpy(), out)
@@ -143,13 +146,17 @@ class PatchLayer:
         self._layer.weight.grad = weight.permute(3, 2, 0, 1).contiguous()
         self._layer.bias.grad = by_patch.sum(0)  # pyright: ignore[reportOptionalMemberAccess]
 
-    def _of_patches(self) -> Tensor:
-        """Return each patch's features before the nonlinearity, float32 [patches, channels]."""
+    def _of_patches(self, first: int) -> Tensor:
+        """Return patches' features before the nonlinearity, float32 [patches, channels].
+
+        Args:
+            first: number of the first of them; the others are those numbered since.
+        """
         weight = self._layer.weight.detach().permute(2, 3, 1, 0).flatten(0, 1)
         by_cell = functional.pad(weight, (0, 0, 0, 1)).contiguous()  # [9, classes + 1, channels]
         bias: Any = self._layer.bias
-        features = bias.detach().repeat(self.count, 1)
-        _add_cells(self.cells, by_cell.numpy(), features.numpy())
+        features = bias.detach().repeat(self.count - first, 1)
+        _add_cells(self.cells[first:], by_cell.numpy(), features.numpy())
         return features
 
     def _grow(self) -> None:

@@ -44,6 +44,8 @@ def unused_of(config: TrainConfig) -> dict[str, str]:
     agent, found = config.agent, dict[str, str]()
     if getattr(agent, "normalize_reward", False):
         found["agent.reward_scale"] = "agent.normalize_reward=true is in its place"
+    if one_way := getattr(agent, "one_way", ""):
+        found["agent.fast"] = f"gradients have one way, as agent.{one_way}; leave it out"
     if not agent.continues:
         found["save_every"] = f"a run of agent={agent.algorithm} cannot be resumed"
     return found

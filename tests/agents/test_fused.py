@@ -53,6 +53,8 @@ class Identity(Activation):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x
 
+    def take(self, y: torch.Tensor) -> None: ...
+
     def backward(self, grad: torch.Tensor) -> torch.Tensor:
         return grad
 
@@ -355,6 +357,25 @@ def test_patches_get_room_as_they_come():
     assert np.array_equal(codes, layer.encode(tiles))
 
 
+def test_patches_met_later_are_added_to_those_that_are_known():
+    rng = np.random.default_rng(0)
+    tiles = rng.integers(0, 3, (60, 5, 5)).astype(np.uint8)
+    convolution = torch.nn.Conv2d(3, 4, 3, 2, padding=1)
+    one, two = (PatchLayer(convolution, Activation(torch.nn.Tanh()), (5, 5)) for _ in range(2))
+    grad = torch.randn(60, 3, 3, 4)
+    found = []
+    with torch.no_grad():
+        for i in range(0, 60, 20):
+            two.forward(two.encode(tiles[i : i + 20]))
+        for layer in (one, two):
+            found.append(layer.forward(layer.encode(tiles)))
+            layer.backward(grad)
+            assert convolution.weight.grad is not None
+            found.append(convolution.weight.grad.clone())
+    assert torch.equal(found[0], found[2])
+    close(found[1], found[3], 1e-5, 1e-5)
+
+
 def test_classes_too_many_to_number_patches_are_left_to_torch():
     assert isinstance(model(config(encoder="cnn"), Wander(classes=126)), FusedPPO)
     assert not isinstance(model(config(encoder="cnn"), Wander(classes=127)), FusedPPO)
@@ -436,6 +457,7 @@ def test_it_is_chosen_for_tiles_on_a_cpu_and_named_where_it_matters():
     assert PPOConfig().science["fast"] is True
     assert PPOConfig(fast=False).science["fast"] is False
     assert "fast" not in PPOConfig(encoder="impala").science
+    assert "fast" not in PPOConfig(device="cuda:1").science
 
 
 @pytest.mark.parametrize(
@@ -445,7 +467,8 @@ def test_it_is_chosen_for_tiles_on_a_cpu_and_named_where_it_matters():
         ({"encoder": "cnn", "activation": "relu"}, 126, ""),
         ({"fast": False}, 6, "fast=false"),
         ({"encoder": "cnn"}, 127, "encoder=cnn has them in closed form for 126 classes"),
-        ({"encoder": "impala"}, 6, "encoder=impala has none in closed form"),
+        ({"encoder": "impala"}, 6, "encoder=impala reads pixels"),
+        ({"device": "cuda"}, 6, "device=cuda is a GPU"),
     ],
 )
 def test_a_reason_is_given_for_gradients_of_autograd(settings, classes, reason):
@@ -458,7 +481,7 @@ def test_a_reason_is_given_for_gradients_of_autograd(settings, classes, reason):
 def test_a_gpu_is_left_to_autograd(monkeypatch):
     monkeypatch.setattr("misgen.agents.ppo.get_device", lambda device: torch.device("cuda"))
     found = why_autograd(Wander().observation_space, config())
-    assert found == "device=auto is cuda, and only a CPU has them in closed form"
+    assert found == "device=auto is cuda"
 
 
 def test_what_was_learned_says_how_its_gradients_were_found():

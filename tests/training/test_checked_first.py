@@ -164,6 +164,8 @@ CASES = [
         "population.short_correlations=[0.5] has no effect",
     ),
     ("train agent.normalize_reward=true agent.reward_scale=0.5", "agent.reward_scale=0.5 has no"),
+    ("train env.observation=rgb agent.encoder=impala agent.fast=true", "agent.fast=true has no"),
+    ("sweep env.observation=rgb agent.encoder=nature agent.fast=false", "agent.fast=false has no"),
     ("train agent=dqn save_every=1", "save_every=1 has no effect in misgen train"),
     ("sweep agent.normalize_reward=true agent.reward_scale=0.5", "agent.reward_scale=0.5 has no"),
     ("sweep evaluate.actions=[greedy] evaluate.repeats=3", "evaluate.repeats=3 has no effect"),
