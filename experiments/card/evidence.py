@@ -235,7 +235,7 @@ class _Reader:
 
     def _supply_chain(self, one: Kept) -> Item:
         """Compute what a fine-tuning left anew from its episodes."""
-        from ..evaluation.inheritance import gone_table, inheritance_table
+        from ..evaluation.inheritance import gone_table, inheritance_seeds, inheritance_table
 
         file, stored = _rows(one, "supply_chain.parquet"), one.found
         episodes, config = read_parquet(file, hint=_HINT), stored["config"]
@@ -244,7 +244,8 @@ class _Reader:
             "config": config,
             "bases": stored["bases"],
             "is_base": self._policy in known,
-            "table": inheritance_table(episodes, seed=int(config["seed"])).to_dicts(),
+            "table": inheritance_table(episodes).to_dicts(),
+            "seeds": inheritance_seeds(episodes).to_dicts(),
             "gone": gone_table(episodes, float(config["gone"])).to_dicts(),
         }
         return Item(SUPPLY_CHAIN, (file, one.main), found, COMPUTED)
@@ -375,13 +376,16 @@ def _require_metrics(one: Kept, stored: Any, table: pl.DataFrame) -> None:
 
 def _surface(one: Kept) -> Item:
     """Compute the surface anew from its episodes."""
-    from ..evaluation.config import EvaluateConfig
-    from ..evaluation.surface import surface_table
+    from ..evaluation.surface import surface_seeds, surface_table
 
     file = _rows(one, "surface.parquet")
-    config = typed(EvaluateConfig, one.found["config"], "surface.")
-    cells = surface_table(read_parquet(file, hint=_HINT), config).to_dicts()
-    return Item(SURFACE, (file, one.main), {**one.found, "cells": cells}, COMPUTED)
+    episodes = read_parquet(file, hint=_HINT)
+    found = {
+        **one.found,
+        "cells": surface_table(episodes).to_dicts(),
+        "seeds": surface_seeds(episodes).to_dicts(),
+    }
+    return Item(SURFACE, (file, one.main), found, COMPUTED)
 
 
 def _probe(one: Kept) -> Item:
@@ -405,7 +409,7 @@ def _robustness(one: Kept) -> Item:
     from ..evaluation.robustness.drops import robustness_table
 
     file, config = _rows(one, "robustness.parquet"), one.found["config"]
-    table = robustness_table(read_parquet(file, hint=_HINT), seed=int(config["seed"])).to_dicts()
+    table = robustness_table(read_parquet(file, hint=_HINT)).to_dicts()
     return Item(ROBUSTNESS, (file, one.main), {"config": config, "table": table}, COMPUTED)
 
 

@@ -83,15 +83,16 @@ def _objective(found: Mapping[str, Any]) -> str:
 
 def _robustness(found: Mapping[str, Any]) -> str:
     from ..evaluation.robustness.drops import TABLE
-    from ..reporting.robustness import sentences
+    from ..reporting.robustness_curves import sentences
 
-    lines = sentences({"table": pl.DataFrame(found["table"], TABLE), "config": found["config"]})
+    told = {key: found[key] for key in ("config", "trained_at") if key in found}
+    lines = sentences({"table": pl.DataFrame(found["table"], TABLE), **told})
     return " ".join(lines)
 
 
 def _supply_chain(found: Mapping[str, Any]) -> str:
     from ..evaluation.inheritance import TUNED
-    from ..reporting.inheritance import sentences
+    from ..reporting.inheritance_curves import sentences
 
     rows = [row for row in found["gone"] if row["kind"] == TUNED]
     done = [row for row in rows if row["gone"] is not None]

@@ -1,7 +1,7 @@
 """Export a run for other tools: misgen export format=... run=... [key=value ...].
 
-Writes what is stored of a finished run in the format of another library, and never sends anything
-anywhere.  Each format needs that library, which an extra of misgen's installs.
+Writes the stored results of a finished run in the format of another library; nothing is uploaded.
+Each format needs that library, which an extra of misgen installs.
 
   format=inspect   eval logs of Inspect (pip install 'misgen[inspect]'): a log for each condition,
                    placement and action mode; a sample is a level, an epoch one of its repeats.
@@ -9,15 +9,15 @@ anywhere.  Each format needs that library, which an extra of misgen's installs.
                    Look at them with: inspect view --log-dir <folder>
   format=minari    datasets of Minari (pip install 'misgen[minari]'): the evaluation's episodes
                    with observations, actions, rewards, terminations and truncations, and for each
-                   episode the seed and the reset options that give it again.  The agent plays them
-                   again for this; a row that comes out otherwise than stored is refused.
+                   episode the seed and the reset options that reproduce it.  The agent replays them
+                   for this; an episode that differs from the stored one is refused.
                    Load them with MINARI_DATASETS_PATH=<folder> and minari.load_dataset(<name>)
   format=hub       a folder for the Hugging Face hub (pip install 'misgen[hub]'): README.md, the
-                   model card with the results in its front matter, made of the run's card.json
-                   (misgen card), and the weights.  It is checked first that the card is true.
+                   model card with the results in its front matter, made from the run's card.json
+                   (misgen card), and the weights.  The card is validated first.
 
-Everything is written into <run>/exports/<format>, whole or not at all; an earlier export there is
-replaced, anything else is not.
+Everything is written to <run>/exports/<format>, completely or not at all; it replaces an earlier
+export and nothing else.
 
 Examples:
   misgen export format=inspect run=runs/coinrun-lab/coinrun-rho1-seed0-0123456789
@@ -144,7 +144,8 @@ def export_run(folder: RunFolder, to: Path, config: ExportConfig) -> list[str]:
 
         with whole_folder(to) as new:
             card = write_hub_folder(TrainedRun.read(folder), new, config.license)
-            return [f"{folder.path.name}: {card.name}, weights and card.json"]
+            names = sorted(one.name for one in new.iterdir() if one != card)
+            return [f"{folder.path.name}: {card.name}, {', '.join(names)}"]
     source = read_source(folder, config.evaluation)
     groups = source.groups(config.choice)
     with whole_folder(to) as new:

@@ -54,8 +54,8 @@ from misgen.envs.core.errors import UserError, did_you_mean
 
 from ..levels import arrays, files
 from ..levels.catalogue import list_worlds
+from ..levels.level_settings import LevelsCommand
 from ..levels.sets import check_files, compared, configured, files_of
-from ..levels.settings import LevelsCommand
 from ..training.overrides import keys_of, refuse_unused
 from .level_terminal import edit, play
 

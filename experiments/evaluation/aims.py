@@ -20,12 +20,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from misgen.envs.core.planning.planner import NOTHING, make_planner
+from misgen.envs.core.planning.planner import make_planner
 
 from .conditions import AGENT, CONFLICT, REFERENCE, Condition
 from .config import EvaluateConfig
 from .level_means import LEAD
-from .recording import Recording, record_levels
+from .recording import record_levels, until_first
 
 if TYPE_CHECKING:
     from misgen.agents.base import Agent
@@ -111,7 +111,7 @@ def _explained(
         agent, distribution, ids, actions=mode, seed=config.seed, num_slots=config.num_slots
     )
     planner = make_planner(strict(distribution.world))
-    found = evidence(_until_first(played), distribution, planner, settings)
+    found = evidence(until_first(played), distribution, planner, settings)
     found = posteriors(found, settings)
     return found.select(
         pl.lit(AGENT).alias("role"),
@@ -123,11 +123,3 @@ def _explained(
         "repeat",
         pl.col("p_device").alias("device"),
     )
-
-
-def _until_first(played: Recording) -> Recording:
-    """Return a recording without what was done after goal or proxy was reached."""
-    first = played.episodes.select(pl.min_horizontal("goal_at", "proxy_at")).to_series()
-    last = first.fill_null(played.actions.shape[1]).to_numpy()
-    after = np.arange(played.actions.shape[1]) >= last[:, None]
-    return Recording(played.episodes, np.where(after, np.int8(NOTHING), played.actions))

@@ -1,6 +1,7 @@
 """What each metric of one agent is computed from.
 
-Public names: `quantities`, `Quantity`, `parts_of`, `Parts`, `BOUNDS`.
+Public names: `quantities`, `Quantity`, `parts_of`, `Parts`, `BOUNDS`; `goal_pull` and `Twins` for
+who has played twins elsewhere.
 """
 
 from __future__ import annotations
@@ -181,7 +182,7 @@ def quantities(parts: Parts, room: float) -> dict[str, Quantity]:
         "divergence_ceiling": Quantity(_paired(parts.proxy_seeker), divergence, no_plan),
         "goal_first": Quantity(conflict.goal_first),
         "proxy_first": Quantity(conflict.proxy_first),
-        **_pull(parts),
+        **goal_pull(parts.own, parts.goal_seeker.conflict.touched),
         **_choice(parts),
         "goal_in_reach": Quantity(parts.goal_seeker.conflict.goal, undefined=no_plan),
         **_floor(parts, room),
@@ -214,15 +215,20 @@ def _losses(own: Twins) -> dict[str, Quantity]:
     }
 
 
-def _pull(parts: Parts) -> dict[str, Quantity]:
-    """What the goal's place does to where the agent goes, before it reaches the proxy."""
-    aligned, conflict = parts.own.aligned, parts.own.conflict
+def goal_pull(own: Twins, reach: FloatArray) -> dict[str, Quantity]:
+    """Return what the goal's place does to where an agent goes, before it reaches the proxy.
+
+    Args:
+        own: the agent on the aligned and the conflict levels.
+        reach: how often a planned goal-seeker touches the goal's cell, float64 [levels]; NaN where
+            nobody planned.
+    """
+    aligned, conflict = own.aligned, own.conflict
     no_cell = "the goal is no cell that it could be drawn to"
     if np.isnan(conflict.touched).all():
         names = ("touched_conflict", "touched_aligned", "pull", "pull_in_reach", "pursuit")
         return {name: Quantity(conflict.touched, undefined=no_cell) for name in names}
     both = ~(np.isnan(aligned.touched) | np.isnan(conflict.touched))
-    reach = parts.goal_seeker.conflict.touched
     reach = np.where(np.isnan(reach).all(), 1.0, reach)  # nobody planned: all may be in reach
     data = {
         "there": np.where(both, conflict.touched, np.nan),

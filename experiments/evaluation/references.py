@@ -1,6 +1,6 @@
 """What planned seekers do on the levels of an evaluation: agents whose goal is known.
 
-Public names: `Reference`, `reference_jobs`, `reference_episodes`, `NOISES`.
+Public names: `Reference`, `reference_jobs`, `reference_episodes`, `goals_in_reach`, `NOISES`.
 
 A goal-seeker takes the shortest way to the goal that is clear of the proxy, a proxy-seeker the
 shortest way to the proxy as if there were no goal.  What they reach is what the levels allow: a
@@ -97,6 +97,19 @@ def reference_episodes(
         if progress:
             progress(len(chunk))
     return pl.concat(tables)
+
+
+def goals_in_reach(distribution: LevelDistribution, ids: NDArray[np.int64]) -> pl.DataFrame:
+    """Return whether a planned goal-seeker gets to the goal's cell before it reaches the proxy.
+
+    Returns:
+        `level_id` and `goal_in_reach`, one row a level; no row where nobody can plan, or the goal
+        is no cell.
+    """
+    if not (distribution.world.planner and distribution.world.goal_moves):
+        ids = ids[:0]
+    played = reference_episodes(distribution, Reference(next(iter(SEEKERS))), ids)
+    return played.select("level_id", pl.col("cell_first").alias("goal_in_reach"))
 
 
 def _played(

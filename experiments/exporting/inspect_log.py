@@ -110,11 +110,17 @@ def _spec(source: Source, group: Group) -> EvalSpec:
             "evaluation_settings": in_words(source.settings),
             "policy_sha256": found["policy"],
             "episodes_sha256": found["episodes_sha256"],
-            "train_correlation": source.run.config.correlation,
-            "train_seed": source.run.config.seed,
+            "train_correlation": _told(source, "correlation"),
+            "train_seed": _told(source, "seed"),
             "world_parameters": {k: v for k, v in source.run.config.env.items() if k != "name"},
         },
     )
+
+
+def _told(source: Source, name: str) -> Any:
+    """Return a setting of the training; of an agent trained elsewhere it may not be known."""
+    config = source.run.config
+    return None if name in config.agent.unknown else getattr(config, name)
 
 
 def _sample(source: Source, row: Mapping[str, Any]) -> EvalSample:

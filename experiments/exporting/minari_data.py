@@ -31,7 +31,6 @@ from numpy.typing import NDArray
 
 from misgen.agents.algorithms import algorithm_title
 from misgen.agents.checkpoint import load_agent
-from misgen.agents.spec import read_spec
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.registry import entries
 
@@ -115,7 +114,6 @@ def _write(source: Source, group: Group, job: Job, config: EvaluateConfig) -> st
     env = environment(source, group)
     space = stored_space(env.observation_space)
     name = f"misgen/{world.name}/{group.name}-v0"
-    spec, _ = read_spec(source.run.folder.path)
     buffers = _episodes(env, space, job, group, config)
     with warnings.catch_warnings():
         warnings.simplefilter(
@@ -127,7 +125,7 @@ def _write(source: Source, group: Group, job: Job, config: EvaluateConfig) -> st
             env=env.spec,
             observation_space=space,
             action_space=env.action_space,
-            algorithm_name=algorithm_title(spec.algorithm),
+            algorithm_name=algorithm_title(source.run.config.agent.algorithm),
             author="misgen",
             description=_description(source, group),
             data_format="hdf5",

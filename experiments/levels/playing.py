@@ -16,7 +16,7 @@ from misgen.envs.core.errors import UserError, did_you_mean
 from misgen.envs.core.level_text.hand_made import level_batch
 
 from .files import read_file
-from .settings import LevelsCommand
+from .level_settings import LevelsCommand
 
 if TYPE_CHECKING:
     from misgen.agents.base import Agent

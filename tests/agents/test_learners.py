@@ -526,6 +526,7 @@ def test_algorithms_differ_in_hash_and_name():
         (["agent=a2c", "agent.epochs=3"], r"agent\.epochs=3 is not a known setting"),
         (["agent.algorithm=dqn"], r"is a setting of .*ppo.* and not of dqn.*agent=dqn"),
         (["agent.algorithm=sac"], r"agent\.algorithm='sac' is not an algorithm: use one of ppo, "),
+        (["agent.algorithm=external"], r"is no algorithm: .* misgen evaluate agent=my_module:make"),
         (["agent=dqn", "agent.exploration_final=2"], r"exploration_final=2\.0 is not allowed"),
         (["agent=dqn", "agent.learning_starts=9000000"], r"learning_starts=9000000 is not below"),
         (["agent=dqn", "agent.buffer_size=10"], r"buffer_size=10 is less than batch_size=128"),
@@ -663,7 +664,7 @@ def only(folder: RunFolder, kind: Kind) -> Path:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_trained_evaluated_attacked_and_carded(name, tmp_path):
-    from misgen.experiments.card.validate import validate_card
+    from misgen.experiments.card.card_validation import validate_card
     from misgen.experiments.card.write import write_card
     from misgen.experiments.commands.evaluate import main as evaluate
     from misgen.experiments.commands.robustness import main as robustness

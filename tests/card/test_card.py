@@ -15,9 +15,9 @@ from misgen.agents.config import PPOConfig
 from misgen.agents.spec import PolicySpec, weights_checksum
 from misgen.envs.core.errors import UserError
 from misgen.experiments.card.build import NOT_MEASURED
+from misgen.experiments.card.card_validation import differences, schema, validate_card
 from misgen.experiments.card.compute import network_cost, training_flops
 from misgen.experiments.card.config import CardConfig
-from misgen.experiments.card.validate import differences, schema, validate_card
 from misgen.experiments.card.write import write_card
 from misgen.experiments.commands.card import main
 from misgen.experiments.evaluation.result_folders import EVALUATION, PROTOCOL, kept

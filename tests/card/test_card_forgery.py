@@ -10,9 +10,9 @@ import torch
 from misgen.agents.checkpoint import build_policy, save_policy
 from misgen.agents.spec import PolicySpec, weights_checksum
 from misgen.envs.core.errors import UserError
+from misgen.experiments.card.card_validation import validate_card
 from misgen.experiments.card.config import CardConfig
 from misgen.experiments.card.replay import ALL, parse_replay
-from misgen.experiments.card.validate import validate_card
 from misgen.experiments.card.write import write_card
 from misgen.experiments.commands import evaluate
 from misgen.experiments.commands.card import main

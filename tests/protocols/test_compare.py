@@ -13,6 +13,7 @@ import pytest
 from misgen.agents.scripted import IdleAgent
 from misgen.envs.core.distribution import IdRange
 from misgen.envs.core.errors import UserError
+from misgen.envs.core.registry import own_entries
 from misgen.envs.make import distribution
 from misgen.experiments.commands.comparison_table import print_comparison
 from misgen.experiments.evaluation.rollout import run_levels
@@ -158,6 +159,15 @@ def test_impossible_grids_are_refused():
 
 
 def test_the_default_population_has_many_trained_agents_too():
+@pytest.mark.parametrize("world", sorted(own_entries()))
+@pytest.mark.parametrize("size", ["smoke", "full"])
+def test_every_size_of_comparison_places_goals_in_every_world(size, world):
+    config = read_config(compose("compare", [f"size={size}", f"env={world}"]))
+    trained = sweep_of(config.population).runs[0].distribution
+    assert trained.world.shifts(config.truth.placements)
+
+
+def test_the_default_population_has_forty_agents():
     plain = read_config(compose("compare", [])).population
     sweep = sweep_of(plain)
     assert {run.correlation for run in sweep.runs} >= {1, 0.999, 0.99, 0.98, 0.95, 0.9, 0.7, 0.5}

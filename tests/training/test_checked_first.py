@@ -150,11 +150,11 @@ CASES = [
     ("supply-chain base=runs/s/seed0 most=2", "most=2 has no effect in misgen supply-chain"),
     ("supply-chain base=runs/s/seed0 base_correlation=0.5", "base_correlation=0.5 has no effect"),
     ("evaluate power sweep=runs/s seed_sd=0.3", "seed_sd=0.3 has no effect in misgen evaluate p"),
-    (f"evaluate {RUN} actions=[greedy] accident_repeats=3", "accident_repeats=3 has no effect"),
+    (f"evaluate {RUN} actions=[greedy] repeats=3", "repeats=3 has no effect"),
     (f"evaluate {RUN} shift=surface backend=procgen", "backend=procgen has no effect"),
-    (f"evaluate {RUN} shift=surface planned=false", "planned=false has no effect"),
-    (f"evaluate {RUN} shift=surface accident_repeats=3", "accident_repeats=3 has no effect"),
-    (f"evaluate {RUN} shift=surface metrics.min_capability=0.2", "metrics.min_capability=0.2 has"),
+    (f"evaluate {RUN} shift=surface references=false", "references=false has no effect"),
+    (f"evaluate {RUN} shift=surface repeats=3", "repeats=3 has no effect"),
+    (f"evaluate {RUN} shift=surface verdict.room=0.2", "verdict.room=0.2 has no effect"),
     (f"evaluate {RUN} shift=surface actions=[sampled,greedy]", "a surface plays one action mode"),
     (f"evaluate protocol=iid {RUN} levels=runs/file replicate=2", "replicate=2 has no effect"),
     ("levels play agent=random greedy=true seed=3", "seed=3 has no effect in misgen levels play"),
@@ -166,7 +166,7 @@ CASES = [
     ("train agent.normalize_reward=true agent.reward_scale=0.5", "agent.reward_scale=0.5 has no"),
     ("train agent=dqn save_every=1", "save_every=1 has no effect in misgen train"),
     ("sweep agent.normalize_reward=true agent.reward_scale=0.5", "agent.reward_scale=0.5 has no"),
-    ("sweep evaluate.actions=[greedy] evaluate.accident_repeats=3", "evaluate.accident_repeats=3"),
+    ("sweep evaluate.actions=[greedy] evaluate.repeats=3", "evaluate.repeats=3 has no effect"),
     ("validate runs=runs/file", "runs=runs/file cannot be written to"),
     ("validate first_level=2147483640", "is not a range of level ids"),
     ("validate placements=[nowhere]", "nowhere"),
@@ -384,3 +384,24 @@ def test_references_that_cannot_be_made_are_told():
     told = population.left_out(PopulationConfig(sweep, references=references))
     assert "left out: half, as no agent is trained at correlation 0.5 with seed 0" in told
     assert any(one.startswith("left out: held rho1, held rho0.9, held, as") for one in told)
+
+
+@pytest.mark.parametrize("command", ["sweep preset=smoke", "train -m launcher=joblib seed=0,1"])
+@pytest.mark.parametrize("others", [True, False])
+def test_jobs_side_by_side_need_a_package_and_say_so_first(
+    command, others, tmp_path, monkeypatch, capsys
+):
+    find_spec = importlib.util.find_spec
+
+    def without(name: str, package: str | None = None) -> object:
+        if not name.startswith("hydra_plugins."):
+            return find_spec(name, package)
+        if others:
+            return None
+        raise ModuleNotFoundError(f"No module named {name!r}")
+
+    monkeypatch.setattr(importlib.util, "find_spec", without)
+    monkeypatch.chdir(tmp_path)
+    assert main(command.split()) == 2
+    assert "hydra-joblib-launcher, which is not installed: pip install" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("sweep.json"))

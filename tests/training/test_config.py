@@ -15,7 +15,7 @@ from misgen.envs.core.errors import UserError
 from misgen.experiments import commands
 from misgen.experiments.commands import cli
 from misgen.experiments.evaluation.config import EvaluateConfig
-from misgen.experiments.levels.settings import LevelsCommand
+from misgen.experiments.levels.level_settings import LevelsCommand
 from misgen.experiments.protocols.comparison.config import read_config as read_comparison
 from misgen.experiments.sweeps.config import read_config
 from misgen.experiments.training.config import TrainConfig, config_hash, require_name
