@@ -158,7 +158,6 @@ def test_impossible_grids_are_refused():
 # --- population ------------------------------------------------------------------------------
 
 
-def test_the_default_population_has_many_trained_agents_too():
 @pytest.mark.parametrize("world", sorted(own_entries()))
 @pytest.mark.parametrize("size", ["smoke", "full"])
 def test_every_size_of_comparison_places_goals_in_every_world(size, world):
@@ -167,7 +166,7 @@ def test_every_size_of_comparison_places_goals_in_every_world(size, world):
     assert trained.world.shifts(config.truth.placements)
 
 
-def test_the_default_population_has_forty_agents():
+def test_the_default_population_has_many_trained_agents_too():
     plain = read_config(compose("compare", [])).population
     sweep = sweep_of(plain)
     assert {run.correlation for run in sweep.runs} >= {1, 0.999, 0.99, 0.98, 0.95, 0.9, 0.7, 0.5}
