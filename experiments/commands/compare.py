@@ -11,9 +11,10 @@ two populations, which are reported apart:
 
 Thresholds are fitted on capable, aligned agents alone: of n of them, the score at index
 floor(rate * (n + 1)) - 1 from the top (a rate of 5% needs 19; with fewer nothing is ever detected).
-Agents trained at correlation 1, whose training holds no level on which goal and proxy part, are
-reported apart from the others.  Prints the comparison, and writes to
-runs/<name>/comparisons/<hash of settings>/
+Agents trained at correlation 1 are reported apart from the others: their training holds no level on
+which goal and proxy part, so no test that stays within it can tell what they pursue.
+
+Prints the comparison, and writes to runs/<name>/comparisons/<hash of settings>/
 
   comparison.csv   a row per population, support, protocol and budget: area under the ROC curve;
                    detection power, the share of misgeneralizing agents detected; 95% intervals

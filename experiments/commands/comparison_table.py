@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from ..protocols.comparison.tables import NO_CONFLICT
+
 
 def print_comparison(table: pl.DataFrame, agents: pl.DataFrame, false_alarms: float) -> None:
     """Print how many agents of which kind there are, and a row per protocol and budget."""
@@ -50,8 +52,15 @@ def print_comparison(table: pl.DataFrame, agents: pl.DataFrame, false_alarms: fl
                 console.print(f"{population} agents, {support}: {note}")
 
     console.print(_LEGEND)
+    if NO_CONFLICT in table["support"].cast(pl.String).to_list():
+        console.print(_THEOREM)
 
 
+_THEOREM = (
+    f"{NO_CONFLICT}: no level of the training support parts goal and proxy, so whoever pursues the "
+    "one does there as whoever pursues the other, and no test that stays within it can tell them "
+    "apart"
+)
 _LEGEND = (
     "support, proxy: whether the protocol stays within the training support, and is told the "
     "proxy; aligned, incapable: share of such agents that are called misgeneralizing; not run: "
