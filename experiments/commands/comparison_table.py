@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from ..protocols.comparison.tables import NO_CONFLICT
+from ..protocols.comparison.power_tables import NO_CONFLICT
 
 
 def print_comparison(table: pl.DataFrame, agents: pl.DataFrame, false_alarms: float) -> None:

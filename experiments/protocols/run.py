@@ -322,7 +322,7 @@ def _measured_rows(
         return []
     import polars as pl
 
-    from .comparison.tables import support_of
+    from .comparison.power_tables import support_of
 
     try:
         overrides = {"note": pl.String, "protocol_hash": pl.String}

@@ -39,7 +39,7 @@ from misgen.experiments.protocols.comparison.kinds import (
     UNDETERMINED,
 )
 from misgen.experiments.protocols.comparison.population import PopulationConfig, distinct, members
-from misgen.experiments.protocols.comparison.tables import (
+from misgen.experiments.protocols.comparison.power_tables import (
     SCORES,
     comparison_table,
     curve_table,

@@ -16,7 +16,7 @@ from matplotlib.ticker import PercentFormatter
 
 from ...reporting.figures import INK, write_figure
 from .kinds import CONSTRUCTED
-from .tables import NO_CONFLICT, SUPPORT
+from .power_tables import NO_CONFLICT, SUPPORT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -33,7 +33,7 @@ from . import population, trained
 from .config import CompareConfig
 from .kinds import CONSTRUCTED, TRAINED
 from .population import Member
-from .tables import (
+from .power_tables import (
     SCORES,
     comparison_table,
     curve_table,
