@@ -372,7 +372,7 @@ def _change(results: Results, placement: str) -> str:
     ]
     bad = [recipe.counts.get(MISGENERALIZES, 0) for recipe in ends]
     table = [[k, recipe.seeds - k] for k, recipe in zip(bad, ends, strict=True)]
-    p = float(fisher_exact(table)[1])
+    p = float(fisher_exact(table).pvalue)  # pyright: ignore[reportAttributeAccessIssue]
     found = "the ends differ" if p < _LEVEL else "no difference between the ends is established"
     return f"{found}, p = {p:.2g} by Fisher's exact test"
 
