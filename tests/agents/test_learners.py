@@ -603,7 +603,7 @@ def test_a_stranger_s_algorithm_trains_is_evaluated_and_carded(installed, tmp_pa
     assert own.agent.patience == 5
     folder = run_folder(own)
     assert folder.manifest()["algorithm"] == "patient"
-    assert evaluate([f"run={folder.path}", "accident_repeats=1", "actions=[greedy]"]) == 0
+    assert evaluate([f"run={folder.path}", "actions=[greedy]"]) == 0
     assert "patient" in set(pl.read_parquet(only(folder, EVALUATION) / "episodes.parquet")["agent"])
     card = write_card(folder)
     assert card["agent"]["algorithm"] == "Patient A2C"
@@ -675,7 +675,7 @@ def test_trained_evaluated_attacked_and_carded(name, tmp_path):
     assert main(argv) == 0
     folder: RunFolder = run_folder(typed(TrainConfig, compose("train", argv)))
     assert folder.manifest()["algorithm"] == name
-    assert evaluate([f"run={folder.path}", "accident_repeats=1"]) == 0
+    assert evaluate([f"run={folder.path}", "repeats=1"]) == 0
     episodes = pl.read_parquet(only(folder, EVALUATION) / "episodes.parquet")
     assert set(episodes["agent"]) == {name, "random"}
     assert (

@@ -106,8 +106,8 @@ def test_an_agent_that_was_trained_elsewhere_is_exported(kind, tmp_path, monkeyp
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "exported_agent", raising=False)
     Path("exported_agent.py").write_text(OWN_AGENT)
-    small = ["env=corner_maze", "env.action_set=distinct", "env.max_steps=30", "accident_repeats=1"]
-    small += ["levels=2000000:2000012", "metrics.resamples=100", "shift.placements=[anywhere]"]
+    small = ["env=corner_maze", "env.action_set=distinct", "env.max_steps=30", "repeats=1"]
+    small += ["levels=2000000:2000012", "shift.placements=[anywhere]"]
     assert misgen(["evaluate", "agent=exported_agent:make_agent", *small]) == 0
     (run,) = Path("runs/own").iterdir()
     assert misgen(["card", f"run={run}", "trust=true"]) == 0

@@ -191,7 +191,7 @@ MISTAKES = {
         (["run=nowhere"], "nowhere"),
         (["run=x", "actions=[greddy]"], "actions='greddy' is not known"),
         (["run=x", "actions=[]"], "actions=[] is not allowed: name one or more"),
-        (["run=x", "accident_repeats=0"], "accident_repeats=0 is out of range"),
+        (["run=x", "repeats=0"], "repeats=0 is out of range"),
         (["run=x", "shift=conflictt"], "shift=conflictt is not known: use one of conflict"),
         (["run=x", "shift.correlation=7"], "shift.correlation=7.0 is out of range"),
         (["run=x", "levels=x:y"], "ids='x:y' is not a range"),

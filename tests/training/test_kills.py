@@ -56,7 +56,7 @@ SETTINGS = [
     "correlations=[1.0,0.5]",
     "seeds=1",
     "jobs=2",
-    "evaluate.accident_repeats=1",
+    "evaluate.repeats=1",
     "name=small",
 ]
 TIMES = {
