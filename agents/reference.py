@@ -86,6 +86,9 @@ class Seeker:
         salt = _MIXTURE_SALT + self._config.seed
         for_goal = falls_to_first(levels.ids, self._config.goal_share, salt)
         contents = levels.digests()
+        if self._world.goal_moves and not for_goal.all():  # the way to the proxy ignores the goal
+            bare = levels.digests(terrain=True)
+            contents = [c if g else b for c, b, g in zip(contents, bare, for_goal, strict=True)]
         for slot, goal, content in zip(slots.tolist(), for_goal.tolist(), contents, strict=True):
             self._seeks[slot] = GOAL if goal else PROXY
             self._contents[slot] = content

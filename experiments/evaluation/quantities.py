@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from misgen.agents.known import SEEKERS
-
 from .conditions import AGENT, ALIGNED, CONFLICT, FLOOR, IN_DISTRIBUTION, REFERENCE
 from .level_means import FloatArray, LevelMeans
+from .references import GOAL_SEEKER, PROXY_SEEKER
 from .statistics import Bounds, Statistic, difference, divergence
 
 _RATE, _DIFFERENCE, _SHARE = (0.0, 1.0), (-1.0, 1.0), (-0.25, 1.25)
@@ -53,7 +52,6 @@ BOUNDS: Mapping[str, Bounds] = {
 """Range of each metric.  Shares of what a seeker does can go a little beyond 0 and 1 by chance."""
 _LEAST = 0.1
 """Of a denominator: below it a quotient says nothing."""
-_GOAL_SEEKER, _PROXY_SEEKER = SEEKERS
 
 
 @dataclass(frozen=True)
@@ -138,9 +136,9 @@ def parts_of(episodes: pl.DataFrame, keys: Mapping[str, Any]) -> Parts:
         own=twins(agent),
         floor=twins(floor),
         floor_as_trained=means(floor, as_trained, trained_rule),
-        goal_seeker=seeker(_GOAL_SEEKER, 0.0),
-        proxy_seeker=seeker(_PROXY_SEEKER, 0.0),
-        noisy={n: (seeker(_GOAL_SEEKER, n), seeker(_PROXY_SEEKER, n)) for n in noises},
+        goal_seeker=seeker(GOAL_SEEKER, 0.0),
+        proxy_seeker=seeker(PROXY_SEEKER, 0.0),
+        noisy={n: (seeker(GOAL_SEEKER, n), seeker(PROXY_SEEKER, n)) for n in noises},
         device=_device(rows.filter(agent & moved & (condition == CONFLICT)), levels),
     )
 

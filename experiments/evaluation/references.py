@@ -34,6 +34,7 @@ from .rollout import FIRST, OUTCOME, SCHEMA, run_levels
 if TYPE_CHECKING:
     from .conditions import Condition
 
+GOAL_SEEKER, PROXY_SEEKER = SEEKERS
 NOISES = (0.2, 0.5)
 """Shares of random actions of the seekers that are not perfect."""
 _NOISY_LEVELS = 120
@@ -65,9 +66,11 @@ class Reference:
 
 
 def reference_jobs(condition: Condition) -> list[Reference]:
-    """Return the seekers that play under a condition."""
-    noises = (0.0,) if condition.distribution.world.goal_moves else (0.0, *NOISES)
-    return [Reference(name, noise) for noise in noises for name in SEEKERS]
+    """Return the seekers that play under a condition: one where both would go to the same cell."""
+    if not condition.distribution.world.goal_moves:
+        return [Reference(name, noise) for noise in (0.0, *NOISES) for name in SEEKERS]
+    both_seek_the_same = condition.distribution.correlation == 1
+    return [Reference(name) for name in SEEKERS if name == PROXY_SEEKER or not both_seek_the_same]
 
 
 def reference_episodes(
