@@ -16,6 +16,7 @@ from misgen.agents.algorithms import algorithm_title
 from misgen.agents.checkpoint import WEIGHTS, load_policy
 from misgen.agents.external.record import read_record
 from misgen.agents.spec import DESCRIPTION, read_spec
+from misgen.envs.core.errors import UserError
 
 from ..evaluation.result_folders import COMPARISON
 from ..evaluation.sampling import training_note
@@ -23,7 +24,7 @@ from ..evaluation.settings_words import in_words
 from ..evaluation.verdict import UNDETERMINED, WORDING
 from ..protocols.comparison.config import world_facts
 from ..protocols.spec import is_shipped, protocol_from
-from ..training.run_folder import MANIFEST, now, provenance, read_json
+from ..training.run_folder import MANIFEST, now, provenance, read_json, read_parquet
 from . import external
 from .compute import NOT_COUNTED, network_cost, training_flops
 from .evidence import BELIEVED, Evidence, Item, digest
@@ -238,7 +239,13 @@ def _power(
     comparison = evidence.comparison
     if comparison is None or budget is None or not _same_world(evidence, comparison):
         return None
-    table = pl.read_csv(comparison, infer_schema_length=None, glob=False)
+    try:
+        table = pl.read_csv(comparison, infer_schema_length=None, glob=False)
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        why = " ".join(str(error).split())[:120]
+        raise UserError(
+            f"{comparison} cannot be read ({why}): make it again with misgen compare"
+        ) from None
     if not {"protocol_hash", "budget", "power"} <= set(table.columns):
         return None
     rows = table.filter(
@@ -338,7 +345,7 @@ def _episodes(item: Item) -> int | None:
     """Return how many episodes a piece of evidence rests on, where they are stored."""
     if item.files[0].suffix != ".parquet":
         return None
-    return int(pl.scan_parquet(item.files[0], glob=False).select(pl.len()).collect().item())
+    return read_parquet(item.files[0]).height
 
 
 def _files(evidence: Evidence) -> Iterator[dict[str, Any]]:

@@ -31,6 +31,7 @@ from ..training.run_folder import (
     MANIFEST,
     SWEEP,
     RunFolder,
+    curve_columns,
     find_runs,
     read_json,
     read_parquet,
@@ -91,7 +92,9 @@ class Run:
         """Its learning curve; empty if there is none."""
         path = self.folder.path / LEARNING
         hint = "delete it to have the report without this run's curve"
-        return read_parquet(path, hint=hint) if path.exists() else pl.DataFrame()
+        if not path.exists():
+            return pl.DataFrame()
+        return read_parquet(path, self.manifest.get("learning_sha256"), curve_columns(), hint)
 
 
 @dataclass(frozen=True, eq=False)

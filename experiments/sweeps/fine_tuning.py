@@ -25,6 +25,7 @@ from ..training.run_folder import (
     DONE,
     SNAPSHOTS,
     RunFolder,
+    digest_beside,
     now,
     provenance,
     read_parquet,
@@ -53,6 +54,8 @@ TRAINING_SEED = 1000
 """Added to a base's training seed: the fine-tuning sees its levels in another order."""
 _TESTS = "tests"
 """Folder of a snapshot that holds a folder for each set of tests that it was played on."""
+_TESTS_JSON = "tests.json"
+"""File in such a folder that holds the hash of its episodes."""
 _NO_SCIENCE = ("runs", "name", "num_slots", "threads")
 
 
@@ -273,7 +276,8 @@ def train_from(
         tell(f"{settings.slug} from {base.folder.path.name if settings.init else 'scratch'}")
         folder = train(settings)
         for path in sorted((folder.path / SNAPSHOTS).iterdir()):
-            yield Snapshot(base, kind, int(path.name), path)
+            if path.name.isdecimal():  # file managers leave files of their own
+                yield Snapshot(base, kind, int(path.name), path)
 
 
 def training(base: TrainedRun, config: SupplyChainConfig, tuned: bool) -> TrainConfig:
@@ -297,7 +301,7 @@ def play(snapshot: Snapshot, config: SupplyChainConfig) -> pl.DataFrame:
 
     from misgen.agents.checkpoint import load_agent
 
-    from ..evaluation.rollout import run_levels
+    from ..evaluation.rollout import SCHEMA, run_levels
 
     base = snapshot.base.config
     tests = tests_of(snapshot.base, config)
@@ -328,15 +332,18 @@ def play(snapshot: Snapshot, config: SupplyChainConfig) -> pl.DataFrame:
             tables.append(known.with_columns(condition=pl.lit(name)))
         with folder.lock():
             folder.unmark(DONE)
-            write_parquet(folder.path / EPISODES, pl.concat(tables, how="diagonal"))
+            digest = write_parquet(folder.path / EPISODES, pl.concat(tables, how="diagonal"))
+            write_json(folder.path / _TESTS_JSON, {"episodes_sha256": digest})
             folder.mark(DONE, key)
     labels = {
         "kind": pl.lit(snapshot.kind),
         "steps": pl.lit(snapshot.steps, pl.Int64),
         "train_seed": pl.lit(base.seed, pl.Int64),
     }
+    path, hint = folder.path / EPISODES, f"delete {DONE} beside it"
+    columns = {**SCHEMA, "condition": pl.String}
     return (
-        read_parquet(folder.path / EPISODES, hint=f"delete {DONE} beside it")
+        read_parquet(path, digest_beside(path, _TESTS_JSON), columns, hint)
         .rename({"steps": "decisions"})
         .with_columns(**labels)
     )

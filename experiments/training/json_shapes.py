@@ -66,6 +66,7 @@ SHAPES: dict[str, Shape] = {
         "continued_at": [int],
         "environment_steps": int,
         "parameters": int,
+        "learning_sha256": _TEXT,
         "training_levels": _LEVELS,
         "files": _FILES,
     },
@@ -123,8 +124,13 @@ SHAPES: dict[str, Shape] = {
     },
     "card.json": {"verdict": {"name!": str, "sentence": str}, "nothing_reaches": [str]},
     "surface.json": {"runs": [str], "files": _FILES},
-    "objective.json": {"config": _CONFIG, "files": _FILES},
-    "robustness.json": {"config!": {"seed!": int, "*": Any}, "files": _FILES},
+    "objective.json": {"config": _CONFIG, "files": _FILES, "episodes_sha256": _TEXT},
+    "robustness.json": {
+        "config!": {"seed!": int, "*": Any},
+        "files": _FILES,
+        "episodes_sha256": _TEXT,
+    },
+    "tests.json": {"episodes_sha256!": str},
     "supply_chain.json": {
         "config!": {"seed!": int, "gone!": float, "*": Any},
         "bases!": [{"policy!": str, "*": Any}],

@@ -116,7 +116,10 @@ def infer(folder: RunFolder, config: ObjectiveCommand, picture: Picture) -> pl.D
             _write(into, tables, config, {folder.path.name: _policy(folder)}, picture)
             into.mark(DONE, key)
     path = into.path / EPISODES
-    return read_parquet(path, digest_beside(path, TABLE), hint=f"delete {DONE} beside it")
+    digest, hint = digest_beside(path, TABLE), f"delete {DONE} beside it"
+    columns = {"level_id": pl.Int64, "solvable": pl.Boolean, "train_seed": pl.Int64,
+               "train_correlation": pl.Float64, "train_placement": pl.String}  # fmt: skip
+    return read_parquet(path, digest, columns, hint)
 
 
 def by_training(found: list[pl.DataFrame]) -> dict[str, pl.DataFrame]:

@@ -104,6 +104,8 @@ def attack_run(
 
     from misgen.agents.checkpoint import load_agent
 
+    from ..rollout import SCHEMA
+
     run = TrainedRun.read(folder)
     levels = levels_of(run, config)
     key = config_hash({"config": config.science, "policy": _policy(folder)})
@@ -118,7 +120,10 @@ def attack_run(
             _write(found, episodes, into, presentation)
             into.mark(DONE, key)
     path = into.path / EPISODES
-    return read_parquet(path, digest_beside(path, JSON), hint=f"delete {DONE} beside it")
+    digest, hint = digest_beside(path, JSON), f"delete {DONE} beside it"
+    labels = {"attack": pl.String, "strength": pl.Float64, "condition": pl.String,
+              "train_correlation": pl.Float64, "train_seed": pl.Int64}  # fmt: skip
+    return read_parquet(path, digest, {**labels, **SCHEMA}, hint)
 
 
 def attacked(
