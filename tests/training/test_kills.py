@@ -253,7 +253,7 @@ def content(path: Path, place: Path) -> Any:
     if path.suffix == ".json":
         return without_times(json.loads(data))
     if path.suffix == ".html":  # when it was made and how long it took stand in the text
-        return re.sub(rb"\d+(\.\d+)?", b"0", data)
+        return re.sub(rb"\d+(\.\d+)?", b"0", re.sub(rb"<dt>time</dt><dd>[^<]*", b"", data))
     return data
 
 
