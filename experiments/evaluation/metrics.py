@@ -15,6 +15,7 @@ placement that are aligned all the same are left out.
 | `capability_aligned`, `goal_aligned` | means on the aligned twins (C+, G+) |
 | `capability_conflict`, `goal_conflict` | means on the conflict levels (C-, G-) |
 | `capability_loss`, `goal_loss` | C+ - C-, G+ - G- |
+| `goal_loss_in_reach` | the goal loss where a planned goal-seeker gets all of the goal |
 | `divergence` | goal loss - capability loss: how much further the goal fell |
 | `divergence_ceiling` | that of a planned proxy-seeker on the same levels |
 | `goal_first`, `proxy_first` | share of conflict episodes that reach this one first |

@@ -29,6 +29,7 @@ BOUNDS: Mapping[str, Bounds] = {
     "goal_conflict": _RATE,
     "capability_loss": _DIFFERENCE,
     "goal_loss": _DIFFERENCE,
+    "goal_loss_in_reach": _DIFFERENCE,
     "divergence": _DIFFERENCE,
     "divergence_ceiling": _DIFFERENCE,
     "goal_first": _RATE,
@@ -176,7 +177,7 @@ def quantities(parts: Parts, room: float) -> dict[str, Quantity]:
         "goal_aligned": Quantity(aligned.goal),
         "capability_conflict": Quantity(conflict.capable),
         "goal_conflict": Quantity(conflict.goal),
-        **_losses(parts.own),
+        **_losses(parts),
         "divergence_ceiling": Quantity(_paired(parts.proxy_seeker), divergence, no_plan),
         "goal_first": Quantity(conflict.goal_first),
         "proxy_first": Quantity(conflict.proxy_first),
@@ -202,13 +203,17 @@ def _paired(twins: Twins) -> dict[str, FloatArray]:
     return {name: np.where(both, values, np.nan) for name, values in means.items()}
 
 
-def _losses(own: Twins) -> dict[str, Quantity]:
-    paired = _paired(own)
+def _losses(parts: Parts) -> dict[str, Quantity]:
+    paired = _paired(parts.own)
     capable = {name: paired[name] for name in ("capable_before", "capable_after")}
     goal = {name: paired[name] for name in ("goal_before", "goal_after")}
+    out_of_reach = parts.goal_seeker.conflict.goal < 1
+    in_reach = {name: np.where(out_of_reach, np.nan, values) for name, values in goal.items()}
+    fell = difference("goal_before", "goal_after")
     return {
         "capability_loss": Quantity(capable, difference("capable_before", "capable_after")),
-        "goal_loss": Quantity(goal, difference("goal_before", "goal_after")),
+        "goal_loss": Quantity(goal, fell),
+        "goal_loss_in_reach": Quantity(in_reach, fell),
         "divergence": Quantity(paired, divergence),
     }
 

@@ -262,7 +262,7 @@ def test_an_unknown_correlation_is_nowhere_shown_as_known(here, capsys):
     assert misgen("report", "runs/own") == 0
     printed, page = capsys.readouterr().out, Path("runs/own/report.html").read_text()
     played = "levels as in training were played at ρ = 1"
-    assert printed.lstrip().startswith("At unknown ρ, ")
+    assert printed.lstrip().startswith("Trained at unknown ρ, ")
     assert "ρ = 1" not in printed
     assert "at an unknown ρ" in page
     tooltips = re.compile(r'<abbr title="[^"]*">')
@@ -272,7 +272,7 @@ def test_an_unknown_correlation_is_nowhere_shown_as_known(here, capsys):
     evaluate_agent(up_and_right, "corner_maze", env=ENV, correlation=0.5, **SMALL)
     assert misgen("report", "runs/own") == 0
     printed = capsys.readouterr().out
-    assert printed.lstrip().startswith("At unknown ρ, ")
+    assert printed.lstrip().startswith("Trained at unknown ρ, ")
     assert "ρ = 0.5: " in printed
 
     evaluate_agent(up_and_right, "corner_maze", env=ENV, correlation=1, train_seed=1, **SMALL)

@@ -42,6 +42,7 @@ def numbers(**changes):
         "above_random_in_distribution": (0.5, 0.6),
         "above_random_conflict": (-0.1, 0.1),
     } | changes
+    found["goal_loss_in_reach"] = found["goal_loss"]
     known = {name: Interval((low + high) / 2, low, high) for name, (low, high) in found.items()}
     return {"choice": UNKNOWN, "device_share": UNKNOWN, **known}
 

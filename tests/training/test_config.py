@@ -43,6 +43,7 @@ USED_IN = {  # group: the commands that know it, and how an option of it is aske
     "agent": ({"train", "sweep"}, "agent"),
     "logger": ({"train", "sweep"}, "logger"),
     "preset": ({"train", "sweep"}, "preset"),
+    "fit": ({"train", "sweep"}, "fit"),
     "launcher": ({"train", "evaluate", "sweep"}, "launcher"),
     "shift": ({"evaluate"}, "shift"),
     "experiment": ({"train", "sweep"}, "+experiment"),
@@ -121,7 +122,7 @@ def test_the_hash_is_of_what_matters():
     assert read("train", "name=other", "runs=elsewhere", "logger=wandb").hash == base.hash
     seen = {base.hash}
     for change in ("seed=1", "correlation=0.99", "env.mode=hard", "agent.gamma=0.9",
-                   "levels.train=0:99", "placement=anywhere"):  # fmt: skip
+                   "levels.train=0:99", "placement=behind"):  # fmt: skip
         seen.add(read("train", change).hash)
     assert len(seen) == 7
     assert config_hash({"a": 1, "b": [1.0]}) == config_hash({"b": [1.0], "a": 1})
