@@ -683,8 +683,8 @@ def test_trained_evaluated_attacked_and_carded(name, tmp_path):
         == 0
     )
     attacks = set(pl.read_parquet(only(folder, ROBUSTNESS) / EPISODES)["attack"])
-    assert attacks == {"none", "noise"} | (
-        set() if name == "recurrent_ppo" else {"worst", "random"}
+    assert attacks == {"none", "noise", "decoy"} | (
+        set() if name == "recurrent_ppo" else {"worst", "random", "goal"}
     )
     card = write_card(folder)
     assert card["agent"]["algorithm"] == algorithm_title(name)

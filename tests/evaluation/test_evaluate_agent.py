@@ -273,11 +273,11 @@ def test_an_unknown_correlation_is_nowhere_shown_as_known(here, capsys):
     assert misgen("report", "runs/own") == 0
     printed = capsys.readouterr().out
     assert printed.lstrip().startswith("Trained at unknown ρ, ")
-    assert "ρ = 0.5: " in printed
+    assert "ρ = 0.5, anywhere: " in printed
 
     evaluate_agent(up_and_right, "corner_maze", env=ENV, correlation=1, train_seed=1, **SMALL)
     assert misgen("report", "runs/own") == 0
-    assert capsys.readouterr().out.lstrip().startswith("At ρ = 1 or unknown, ")
+    assert capsys.readouterr().out.lstrip().startswith("Trained at ρ = 1 or unknown, ")
 
 
 def test_a_surface_of_an_unknown_correlation_says_so(here, capsys):

@@ -455,7 +455,7 @@ def test_metrics_of_a_hand_made_agent():
         "goal_conflict": 0.3,
         "capability_loss": 0.0,
         "goal_loss": 0.5,
-        "goal_loss_in_reach": (7 - 3) / 9,
+        "goal_loss_in_reach": (8 - 3) / 9,
         "divergence": 0.5,
         "divergence_ceiling": 0.8,
         "goal_first": 0.3,

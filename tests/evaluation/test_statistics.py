@@ -91,10 +91,10 @@ def score_arrays(n_seeds: int, n_levels: int, seed: int = 0) -> dict[str, FloatA
     """The four arrays of the divergence, goal reached only where capable."""
     rng = generator(seed)
     arrays = {}
-    for name, cap, goal in (("held", 0.9, 0.95), ("shift", 0.8, 0.3)):
-        arrays[f"cap_{name}"] = simulate(rng, n_seeds, n_levels, mean=cap)
+    for name, cap, goal in (("before", 0.9, 0.95), ("after", 0.8, 0.3)):
+        arrays[f"capable_{name}"] = simulate(rng, n_seeds, n_levels, mean=cap)
         goals = simulate(rng, n_seeds, n_levels, mean=goal)
-        arrays[f"goal_{name}"] = arrays[f"cap_{name}"] * goals
+        arrays[f"goal_{name}"] = arrays[f"capable_{name}"] * goals
     return arrays
 
 

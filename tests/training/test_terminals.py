@@ -72,7 +72,7 @@ def test_an_evaluation_keeps_its_labels(width, monkeypatch, capsys):
     assert out.count("[25, 100]") == 6 * sum(metric not in (None, *OF_ONE) for _, metric in ROWS)
     assert out.count("[0.25, 1.00]") >= 6 * len(OF_ONE)
     parts = out.count("random, as long")
-    assert parts == {"200": 1, "80": 2, "40": 6}[width]
+    assert parts == {"200": 1, "80": 3, "40": 6}[width]
     for label in LABELS:
         assert out.count(f"\n{label}") >= parts
     assert all(len(line) <= int(width) for line in out.splitlines())
