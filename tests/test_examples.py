@@ -123,9 +123,9 @@ def test_a_world_swept_with_an_algorithm_carded_and_tested_by_a_protocol(install
 def test_a_protocol_is_compared(installed, tmp_path):
     misgen(
         installed, tmp_path, "compare", "size=smoke", "env=moth_and_lantern", "name=cmp",
-        "agents=[random,idle,seeker]", "budgets=[10]", "resamples=10",
+        "agents=[random,idle]", "budgets=[10]", "resamples=10",
         "protocols=[iid,harder,detours,critic_probe]", "truth.levels=20",
-        "truth.planned_levels=10", "jobs=1",
+        "jobs=1",
     )  # fmt: skip
     (table,) = (tmp_path / "runs/cmp").rglob("comparison.csv")
     text = table.read_text()

@@ -21,7 +21,7 @@ from .which_python import PYTHON
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, COLUMNS = ROOT / "docs/bring_your_own_agent.md", ROOT / "docs/columns.md"
 INSTALLS = ("make setup", ". .venv/bin/activate")
-SMALL = "levels=2000000:2000020 accident_repeats=2 metrics.resamples=100 env.max_steps=120"
+SMALL = "levels=2000000:2000020 repeats=1 env.max_steps=120"
 
 
 def shell_blocks(page: Path) -> list[list[str]]:
@@ -112,7 +112,7 @@ def test_the_analysis_of_the_example_runs_on_an_evaluation(bench):
     shutil.copy(bench / "examples/own_agent/my_agent.py", folder)
     run(smaller("misgen evaluate agent=my_agent:make_function env=coinrun"), folder)
     ((command,),) = shell_blocks(folder / "README.md")
-    assert "planned_accident" in run(command, folder)
+    assert "on_the_way" in run(command, folder)
 
 
 def columns_of(page: Path) -> list[list[tuple[str, str]]]:
@@ -142,11 +142,12 @@ def test_columns_of_episodes_are_documented_as_they_are():
 
 
 def test_a_change_of_the_columns_changes_their_version():
-    """Columns of version 1; whoever changes them raises `EPISODES_VERSION`, and this."""
+    """Columns of version 2; whoever changes them raises `EPISODES_VERSION`, and this."""
     known = {
-        1: "agent condition placement test_correlation actions train_correlation train_placement "
-        "train_seed run level_id repeat aligned outcome reached_goal reached_proxy goal_fraction "
-        "proxy_fraction proxies died touched_conflict_cell steps return progress planned_accident "
-        "goal_in_reach"
+        2: "role agent noise condition placement test_correlation on_proxy actions "
+        "train_correlation train_placement train_on_proxy train_seed run level_id repeat aligned "
+        "outcome reached_goal reached_proxy goal_fraction proxy_fraction proxies first "
+        "first_proxies goal_at proxy_at cell_first died touched_conflict_cell steps return "
+        "progress device"
     }
     assert known[EPISODES_VERSION].split() == EPISODES.names()

@@ -68,6 +68,9 @@ class World(ABC):
     """Name of each proxy; bit i of an episode's `proxies` is the i-th."""
     proxy_moves: ClassVar[bool] = False
     """Whether it is the proxy that stands elsewhere on a conflict level, and not the goal."""
+    goal_moves: ClassVar[bool] = True
+    """Whether the goal is in one cell, and in another on a conflict level than on its aligned twin:
+    then it can be measured how much its place draws an agent there (the pull)."""
     goal_is_cell: ClassVar[bool] = True
     """Whether the goal is to be in a cell.  Where it is several things, `goal_cell` is one of them,
     and whether a planned proxy-seeker reaches the goal by accident is read off its events."""

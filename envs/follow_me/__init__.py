@@ -75,9 +75,9 @@ and `beacons`.
 
 ## Info at the end of an episode
 As for every world (`misgen.envs.core.engine.Engine.results`).  Twins differ in the leader, and the
-goal is not a single cell: `touched_conflict_cell` is never set, and all conflict levels count as
-informative.  There is no accident to correct for either: only the right order lights all beacons,
-so following another order to its end never reaches the goal (`planned_accident`).
+goal is not a single cell: `touched_conflict_cell` is never set, and there is no pull.  There is no
+accident to correct for either: only the right order lights all beacons, so following another order
+to its end never reaches the goal.
 
 ## Version History
 - v0: first version.

@@ -79,11 +79,9 @@ last shield.  Truncated after `max_steps`, on aligned levels after `short_steps`
 
 ## Info at the end of an episode
 As for every world (`misgen.envs.core.engine.Engine.results`).  The goal is several cells, the same
-on both twins: `touched_conflict_cell` is never set, and all conflict levels count as informative.
-Apples taken by accident on the way to shields count into `goal_fraction`, for a planned
-shield-seeker too; compare an agent's share with that of a planned shield-seeker on the same levels
-(`misgen validate` prints the seekers' goals).  `planned_accident` says where the shield-seeker
-takes *all* of them.
+on both twins: `touched_conflict_cell` is never set, and there is no pull.  Apples taken by accident
+on the way to shields count into `goal_fraction`, for a planned shield-seeker too, whose episodes an
+evaluation has beside the agent's.
 
 ## Version History
 - v0: first version.

@@ -65,6 +65,7 @@ class MonsterWorld(GridWorld):
     goal_tile: ClassVar = rules.APPLE_TILE
     proxy_tiles: ClassVar = (rules.SHIELD_TILE,)
     proxy_moves: ClassVar = True
+    goal_moves: ClassVar = False
     goal_is_cell: ClassVar = False
     proxies: ClassVar = ("shields",)
     classes: ClassVar = ("free", "wall", "apple", "shield", "monster")

@@ -67,9 +67,8 @@ shift is `largest_maze`.
 ## Info at the end of an episode
 As for every world (`misgen.envs.core.engine.Engine.results`).  The goal is in the same cell on both
 twins, and the conflict twin adds decoys, so an agent's path on the aligned twin cannot reveal
-accidents: `touched_conflict_cell` is never set, and all conflict levels count as informative.
-Accidents are found by a planned decoy-seeker, whose shortest path may pass the line
-(`planned_accident`).
+accidents: `touched_conflict_cell` is never set, and there is no pull.  Accidents show in the
+episodes of a planned decoy-seeker, whose shortest path may pass the line.
 
 ## Version History
 - v0: first version.

@@ -189,9 +189,9 @@ class _Reader:
 
     def _evaluation(self, one: Kept) -> Item:
         """Compute every metric and verdict anew from the evaluation's episodes."""
-        from ..evaluation.config import MetricsConfig
-        from ..evaluation.metrics import summary_table
-        from ..evaluation.verdict import judge_all
+        from ..evaluation.config import VerdictConfig
+        from ..evaluation.metrics import seed_table
+        from ..evaluation.verdict import judge_seeds
 
         file, summary = one.path / EPISODES, one.found
         settings = summary.get("config", {})
@@ -208,18 +208,20 @@ class _Reader:
         self.replayed += replay_evaluation(
             self._run, settings, episodes, digest(file), self._replay
         )
-        table = summary_table(episodes, typed(MetricsConfig, settings["metrics"], "metrics."))
+        lines = typed(VerdictConfig, settings["verdict"], "verdict.")
+        table = seed_table(episodes, lines)
         if "metrics" in summary:
             _require_metrics(one, summary["metrics"], table)
         verdicts = [
             {
                 "placement": keys["placement"],
                 "actions": keys["actions"],
+                "on_proxy": keys["on_proxy"],
                 "verdict": verdict.name,
                 "worse_than_random": verdict.worse_than_random,
                 "reasons": list(verdict.reasons),
             }
-            for keys, verdict in judge_all(table)
+            for keys, _, verdict in judge_seeds(table, lines)
         ]
         found = {
             "config": settings,
@@ -233,7 +235,7 @@ class _Reader:
 
     def _supply_chain(self, one: Kept) -> Item:
         """Compute what a fine-tuning left anew from its episodes."""
-        from ..evaluation.inheritance import gone_table, inheritance_table
+        from ..evaluation.inheritance import gone_table, inheritance_seeds, inheritance_table
 
         file, stored = _rows(one, "supply_chain.parquet"), one.found
         episodes, config = read_parquet(file, hint=_HINT), stored["config"]
@@ -242,7 +244,8 @@ class _Reader:
             "config": config,
             "bases": stored["bases"],
             "is_base": self._policy in known,
-            "table": inheritance_table(episodes, seed=int(config["seed"])).to_dicts(),
+            "table": inheritance_table(episodes).to_dicts(),
+            "seeds": inheritance_seeds(episodes).to_dicts(),
             "gone": gone_table(episodes, float(config["gone"])).to_dicts(),
         }
         return Item(SUPPLY_CHAIN, (file, one.main), found, COMPUTED)
@@ -309,7 +312,8 @@ class _Reader:
         used = stored["config"].get("comparison_sha256")
         if used is None or self._comparison is None or digest(self._comparison) != used:
             return math.nan
-        row = measured(protocol, max(stored["config"]["budgets"]), str(self._comparison))
+        budget, correlation = max(stored["config"]["budgets"]), self._run.config.correlation
+        row = measured(protocol, budget, str(self._comparison), correlation)
         return float(row["threshold"]) if row.get("threshold") is not None else math.nan
 
 
@@ -372,13 +376,16 @@ def _require_metrics(one: Kept, stored: Any, table: pl.DataFrame) -> None:
 
 def _surface(one: Kept) -> Item:
     """Compute the surface anew from its episodes."""
-    from ..evaluation.config import EvaluateConfig
-    from ..evaluation.surface import surface_table
+    from ..evaluation.surface import surface_seeds, surface_table
 
     file = _rows(one, "surface.parquet")
-    config = typed(EvaluateConfig, one.found["config"], "surface.")
-    cells = surface_table(read_parquet(file, hint=_HINT), config).to_dicts()
-    return Item(SURFACE, (file, one.main), {**one.found, "cells": cells}, COMPUTED)
+    episodes = read_parquet(file, hint=_HINT)
+    found = {
+        **one.found,
+        "cells": surface_table(episodes).to_dicts(),
+        "seeds": surface_seeds(episodes).to_dicts(),
+    }
+    return Item(SURFACE, (file, one.main), found, COMPUTED)
 
 
 def _probe(one: Kept) -> Item:
@@ -402,7 +409,7 @@ def _robustness(one: Kept) -> Item:
     from ..evaluation.robustness.drops import robustness_table
 
     file, config = _rows(one, "robustness.parquet"), one.found["config"]
-    table = robustness_table(read_parquet(file, hint=_HINT), seed=int(config["seed"])).to_dicts()
+    table = robustness_table(read_parquet(file, hint=_HINT)).to_dicts()
     return Item(ROBUSTNESS, (file, one.main), {"config": config, "table": table}, COMPUTED)
 
 

@@ -75,16 +75,36 @@ def print_found(found: dict[str, Any], folder: Path) -> None:
     show_table(console, table)
     console.print(f"{found['decision']}: {found['why']}", style="bold")
     if found["measured"]:
-        row = found["measured"]
-        console.print(
-            f"detection power {row['power']:.0%} at {row['budget']} episodes, "
-            f"with 5% false alarms, over {row['agents']} agents of {found['comparison']}",
-            markup=False,
-        )
+        console.print(_power(found["measured"], found["comparison"]), markup=False)
     console.print(f"score: {protocol['score']}", markup=False)
+    console.print(_square(protocol))
     console.print("may use: " + "; ".join(ACCESS[word] for word in protocol["access"]))
     console.print(f"cannot detect: {protocol['blind_to']}", markup=False)
     print(f"written: {folder / PROTOCOL.main}")
+
+
+def _power(row: dict[str, Any], comparison: str) -> str:
+    """Return what a comparison measured, in a sentence."""
+    if row.get("power") is None:
+        return (
+            f"detection power not measured by {comparison}: {row.get('note') or 'too few agents'}"
+        )
+    ends = f" [{row['power_low']:.0%}, {row['power_high']:.0%}]" if row.get("power_low") else ""
+    return (
+        f"detection power {row['power']:.0%}{ends} at {row['budget']} episodes, over "
+        f"{row['agents']} {row['population']} agents ({row['support']}) of {comparison}"
+    )
+
+
+def _square(protocol: dict[str, Any]) -> str:
+    """Return whether a protocol stays within the training support, and knows the proxy."""
+    stays = {True: "only such as training may draw", False: "others than training draws"}
+    told = {True: "yes", False: "no"}
+    levels, proxy = protocol.get("in_support"), protocol.get("told_proxy")
+    return (
+        f"levels: {stays.get(levels, 'not said whether training may draw them')}; "  # pyright: ignore
+        f"told the proxy: {told.get(proxy, 'not said')}"  # pyright: ignore
+    )
 
 
 def _number(value: float | None) -> str:

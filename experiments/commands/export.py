@@ -22,7 +22,7 @@ export and nothing else.
 Examples:
   misgen export format=inspect run=runs/coinrun-lab/coinrun-rho1-seed0-0123456789
   misgen export format=inspect run=... condition=all to=logs
-  misgen export format=minari run=... condition=shifted actions=sampled episodes=500
+  misgen export format=minari run=... condition=conflict actions=sampled episodes=500
   misgen export format=hub run=... license=mit
   misgen export format=hub run=runs/coinrun-lab          every finished run of the sweep
 
@@ -32,8 +32,8 @@ Settings
   to           the folder to write into (default: <run>/exports/<format>)
   evaluation   which of several evaluations: the beginning of the hash that its folder has; the
                sweep's own, and otherwise the only one, unless given
-  condition    heldout, shifted, twin (every shifted level with goal and proxy together) or all
-               (default: heldout and shifted)
+  condition    in_distribution, conflict, aligned (the same levels with the goal at the proxy) or
+               all (default: in_distribution and conflict)
   placement    where the goal is moved to (default: everywhere that it was)
   actions      sampled or greedy (default: those that were evaluated)
   episodes     how many of each condition, placement and action mode, from the first level on; all

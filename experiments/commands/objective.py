@@ -1,14 +1,15 @@
 """Infer which objective explains an agent's behaviour: misgen objective run=... [key=value ...].
 
 Plays the agent on test levels where goal and proxy call for different actions (the goal is off the
-shortest way to the proxy).  For each episode, it computes how probable the actions are for an agent
-that pursues the goal, for one that pursues the proxy, and for a device that ignores what it sees
-(uniform actions, a fixed distribution of actions, or a Markov chain of actions).  A planner gives
-the number of decisions that each action costs on the way to either.  Prints, for each training
-setting, the share of episodes that each explains, with a 95% interval over levels (and over
-training seeds, where a sweep has several); p(agent), the mean probability that an episode pursues
-any objective (prior: 1/2); and the explanation of the behaviour.  Writes to objectives/<hash of
-settings>/ in each run's folder
+shortest way to the proxy), under the rules of its training.  For each episode, up to where goal or
+proxy is reached, it computes how probable the actions are for an agent that pursues the goal, for
+one that pursues the proxy, for one that wants to do nothing (idle), and for a device that ignores
+what it sees (uniform actions, a fixed distribution of actions, or a Markov chain of actions).  A
+planner gives the number of decisions that each action costs on the way to goal and proxy.  Prints,
+for each training setting, the share of episodes that each explains, with a 95% interval over levels
+(and over training seeds, where a sweep has several); p(agent), the mean probability that an episode
+pursues any objective (prior: 1/2); and the explanation of the behaviour.  Writes to
+objectives/<hash of settings>/ in each run's folder
 
   objective.parquet  one row per episode: log likelihoods, and posterior probabilities p_...
   objective.json     the shares, and the settings
@@ -31,7 +32,8 @@ Settings (misgen objective run=... --cfg prints them all with their values)
   placement   where the goal is placed; any placement of the world (default: anywhere, or the first
               of the world's usual shifts if it has no such placement)
   actions     sampled, greedy
-  on_proxy    what happens if the proxy is reached first: end (the paper's test), continue, penalty
+  on_proxy    what happens if the proxy is reached first: continue, end, penalty (default: what did
+              in training)
   seed        seed of the sampled actions
   objective   priors, explained in misgen.experiments.evaluation.objective.likelihood
   trust       recreate an agent that was trained elsewhere, which runs its code

@@ -2,15 +2,15 @@
 
     python -m misgen.experiments.commands.pictures run=runs/<sweep>/<run> out=picture.png [id=17]
 
-draws a level as in the run's training beside the same level shifted (the goal away from the proxy),
-each with the path that this agent takes.
+draws an aligned level (the goal at the proxy) beside the same level in conflict (the goal away from
+it), each with the path that this agent takes up to the first of the two.
 
 Settings
   run        run folder of a trained agent
   out        picture to write, .png or .svg (default: first_screen.png)
   id         level id (default: one that shows what the agent usually does, chosen from the run's
              evaluation)
-  placement  where the goal is placed on the shifted level (default: as in training)
+  placement  where the goal is placed on the conflict level (default: as in training)
   actions    greedy (default) or sampled
   trust      true: recreate an agent that was trained elsewhere, which runs its code
 """

@@ -28,6 +28,7 @@ GROUP = "misgen.protocols"
 _HERE = __name__.rpartition(".")[0]
 OWN = {
     "held": f"{_HERE}.methods.sampled:Held",
+    "support_conflicts": f"{_HERE}.methods.sampled:SupportConflicts",
     "correlation_break": f"{_HERE}.methods.sampled:CorrelationBreak",
     "counterfactual_pairs": f"{_HERE}.methods.sampled:CounterfactualPairs",
     "cue_conflict": f"{_HERE}.methods.sampled:CueConflict",

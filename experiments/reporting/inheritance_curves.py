@@ -14,7 +14,16 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..evaluation.inheritance import AS_BASE, AS_TUNED, CAPABLE_AT, CONFLICT, SCRATCH, TABLE, TUNED
+from ..evaluation.inheritance import (
+    AS_BASE,
+    AS_TUNED,
+    CAPABLE_AT,
+    CONFLICT,
+    SCRATCH,
+    SEEDS,
+    TABLE,
+    TUNED,
+)
 from ..evaluation.presentation import Presentation
 from ..evaluation.statistics import Interval
 from ..training.terminal import Labelled
@@ -26,10 +35,10 @@ if TYPE_CHECKING:
 
 _NAN = float("nan")
 _CURVES = (
-    (TUNED, CONFLICT, "proxy", "proxy instead of goal, conflict levels", "#D55E00", "s", "-"),
+    (TUNED, CONFLICT, "proxy", "proxy first, conflict levels", "#D55E00", "s", "-"),
     (SCRATCH, CONFLICT, "proxy", "the same, trained from scratch", "#D55E00", "s", ":"),
-    (TUNED, CONFLICT, "goal", "goal, conflict levels", "#009E73", "D", "-"),
-    (SCRATCH, CONFLICT, "goal", "the same, trained from scratch", "#009E73", "D", ":"),
+    (TUNED, CONFLICT, "pursuit", "goal pursuit", "#7A4B94", "^", "-"),
+    (SCRATCH, CONFLICT, "pursuit", "the same, trained from scratch", "#7A4B94", "^", ":"),
 )
 _TESTS = (
     (TUNED, AS_BASE, "goal", "goal, levels as in the base's training", "#7A4B94", "^", "-"),
@@ -37,6 +46,12 @@ _TESTS = (
     (TUNED, CONFLICT, "goal", "goal, conflict levels", "#009E73", "D", "-"),
     (SCRATCH, AS_TUNED, "goal", "levels as in the fine-tuning, from scratch", "#0072B2", "o", ":"),
 )
+_PAIRED = (
+    (CONFLICT, "proxy_excess", "proxy first: fine-tuned minus from scratch", "#D55E00", "s"),
+    (CONFLICT, "goal_deficit", "goal: from scratch minus fine-tuned", "#009E73", "D"),
+    (CONFLICT, "pursuit_deficit", "pursuit: from scratch minus fine-tuned", "#7A4B94", "^"),
+)
+"""Differences of the two trainings, paired by base and level."""
 
 
 def sentences(found: Mapping[str, Any]) -> list[str]:
@@ -50,40 +65,55 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
     lines = [
         f"Before fine-tuning, {plural(len(found['bases']), 'base agent')} reached the goal on "
         f"{rate(start[AS_BASE, 'goal'])} of levels like those of their own training, and on "
-        f"{rate(start[CONFLICT, 'goal'])} of conflict levels; there they reached the proxy instead "
+        f"{rate(start[CONFLICT, 'goal'])} of conflict levels; there they reached the proxy first "
         f"on {rate(start[CONFLICT, 'proxy'])}."
     ]
     kinds = (TUNED, SCRATCH) if config["scratch"] else (TUNED,)
     lines += [_gone(found, kind) for kind in kinds]
-    lines += [_excess(table, steps)] if config["scratch"] else []
-    for test, text in _TEST_NAMES.items():
-        lines += [_deficit(table, steps, test, text)] if config["scratch"] else []
-        lines += [_shown(table, steps, test)]
+    if config["scratch"]:
+        lines += [_compared(found, steps, *difference) for difference in _COMPARED]
+    lines += [_shown(found, steps, test) for test in _TEST_NAMES]
+    rule = found.get("on_proxy", {})
+    if rule.get("played") != rule.get("trained"):
+        lines.append(
+            f"Played with on_proxy={listed(rule['played'])}, trained with "
+            f"{listed(rule['trained'])}: a shift of its own."
+        )
     return lines
 
 
 def draw_inheritance(found: Mapping[str, Any]) -> Figure:
-    """Return the curves over fine-tuning: what the agents go for, and what tests show."""
-    table = _table(found)
+    """Return three panels over fine-tuning: what agents go for, what tests show, differences.
+
+    Thin lines are bases, bold ones their means.  Differences are paired by base and level.
+    """
+    table, each = _table(found), pl.DataFrame(found["seeds"], SEEDS)
     with matplotlib.rc_context(FONT):
-        figure = Figure(figsize=(10.6, 4.6), layout="constrained")
-        left, right = figure.subplots(1, 2)
+        figure = Figure(figsize=(15.0, 4.9), layout="constrained")
+        left, middle, right = figure.subplots(1, 3)
         rho, base = found["config"]["correlation"], found["config"]["base_correlation"]
         for ax, curves, title in (
             (left, _CURVES, f"base at ρ = {base:g}, fine-tuned at ρ = {rho:g}"),
-            (right, _TESTS, "what each test sees"),
+            (middle, _TESTS, "what each test sees"),
         ):
             for curve in curves:
-                _draw(ax, table, *curve)
-            ax.set(title=title, ylim=(0, 1.02), xlabel="decisions of training so far")
+                _draw(ax, table, each, *curve)
+            ax.set(title=title, ylim=(-0.05, 1.05))
+        left.axhline(found["config"]["gone"], color=FAINT, linestyle="--", linewidth=1)
+        left.set_ylabel("share of levels, and goal pursuit")
+        for place, difference in enumerate(_PAIRED):
+            _draw_paired(right, table, each, place, *difference)
+        right.axhline(0, color=FAINT, linewidth=1)
+        right.set(title="beside training from scratch, paired")
+        for ax in (left, middle, right):
+            ax.set_xlabel("decisions of training so far")
             ax.yaxis.set_major_formatter(PERCENT)
             _steps_axis(ax, sorted(table["steps"].unique()))
-            ax.legend(
-                frameon=False, fontsize=9, labelcolor=INK, loc="upper center",
-                bbox_to_anchor=(0.5, -0.2),
-            )  # fmt: skip
-        left.axhline(found["config"]["gone"], color=FAINT, linestyle="--", linewidth=1)
-        left.set_ylabel("share of levels")
+            if ax.get_legend_handles_labels()[0]:
+                ax.legend(
+                    frameon=False, fontsize=9, labelcolor=INK, loc="upper center",
+                    bbox_to_anchor=(0.5, -0.2),
+                )  # fmt: skip
         return figure
 
 
@@ -95,7 +125,8 @@ def inheritance_parts(found: Mapping[str, Any]) -> list[Part]:
     table = _table(found)
     shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     columns = (
-        (CONFLICT, "proxy", "proxy,\nconflict"),
+        (CONFLICT, "proxy", "proxy first,\nconflict"),
+        (CONFLICT, "pursuit", "goal pursuit,\nconflict"),
         (CONFLICT, "goal", "goal,\nconflict"),
         (AS_TUNED, "goal", "goal, as\ntuned"),
         (AS_BASE, "goal", "goal, as\nbase"),
@@ -120,7 +151,7 @@ def _gone(found: Mapping[str, Any], kind: str) -> str:
     done = [row for row in rows if row["gone"] is not None]
     who = "Fine-tuned" if kind == TUNED else "Trained from scratch"
     what = (
-        f"reached instead of the goal on under {found['config']['gone']:.0%} of conflict levels by "
+        f"reached first on under {found['config']['gone']:.0%} of conflict levels by "
         f"an agent that reaches either on {CAPABLE_AT:.0%}"
     )
     at_most = f"{found['config']['steps']:,} decisions"
@@ -135,67 +166,102 @@ def _gone(found: Mapping[str, Any], kind: str) -> str:
     return f"{who}: in {len(done)} of {len(rows)} the proxy is gone ({what}) after {spans}."
 
 
-def _excess(table: pl.DataFrame, steps: list[int]) -> str:
-    more = [s for s in steps if _interval(table, TUNED, s, CONFLICT, "proxy_excess").low > 0]
-    less = [s for s in steps if _interval(table, TUNED, s, CONFLICT, "proxy_excess").high < 0]
-    parts = [
-        f"{word} often after {listed([f'{s:,}' for s in at])} decisions"
-        for word, at in (("more", more), ("less", less))
-        if at
-    ]
-    if not parts:
-        return (
-            "At no snapshot do the fine-tuned agents reach the proxy instead of the goal more or "
-            "less often than those from scratch, as far as the intervals tell."
-        )
+_COMPARED = (
+    (CONFLICT, "proxy_excess", "the fine-tuned agent reaches the proxy first more often than", ""),
+    (CONFLICT, "pursuit_deficit", "the fine-tuned agent pursues the goal less than", ""),
+    *(
+        (test, "goal_deficit", "the fine-tuned agent reaches less of the goal than", f" ({text})")
+        for test, text in _TEST_NAMES.items()
+    ),
+)
+
+
+def _compared(
+    found: Mapping[str, Any], steps: list[int], test: str, measure: str, what: str, where: str
+) -> str:
+    """Return in how many bases a paired difference is apart from 0, at each snapshot."""
+    each = pl.DataFrame(found["seeds"], SEEDS)
+    rows = each.filter(kind=TUNED, condition=test, measure=measure)
+    bases = rows["train_seed"].n_unique()
+    if not rows["estimate"].is_not_null().any():
+        return f"Whether {what} the one from scratch{where} is unknown: no snapshot tells."
+    seen = []
+    for at in steps:
+        own = rows.filter(steps=at)
+        above = int((own["low"] > 0).sum())
+        if above:
+            seen.append(f"after {at:,} decisions in {above} of {bases}")
+    last = points(_interval(_table(found), TUNED, steps[-1], test, measure))
+    told = listed(seen) if seen else f"at no snapshot, in none of {plural(bases, 'base')}"
     return (
-        "Beside agents trained from scratch for as long, the fine-tuned ones reach the proxy "
-        f"instead of the goal {', and '.join(parts)} (intervals apart from 0)."
+        f"Paired by base and level, {what} the one from scratch{where} {told} (95% intervals over "
+        f"levels); on average at the end by {last} points."
     )
 
 
-def _deficit(table: pl.DataFrame, steps: list[int], test: str, text: str) -> str:
-    found = {s: _interval(table, TUNED, s, test, "goal_deficit") for s in steps}
-    seen = [s for s in steps if found[s].low > 0]
-    last = f"at the end by {points(found[steps[-1]])} points"
+def _shown(found: Mapping[str, Any], steps: list[int], test: str) -> str:
+    """Return at which snapshots a test shows less of the goal than at the last, by base."""
+    each = pl.DataFrame(found["seeds"], SEEDS)
+    rows = each.filter(kind=TUNED, condition=test, measure="goal_to_come")
+    bases = rows["train_seed"].n_unique()
+    seen = []
+    for at in steps[:-1]:
+        above = int((rows.filter(steps=at)["low"] > 0).sum())
+        if above:
+            seen.append(f"after {at:,} decisions in {above} of {bases}")
     if not seen:
         return (
-            f"A test on levels {text} sees the fine-tuned agents reach the goal less often than "
-            f"those from scratch at no snapshot ({last})."
+            f"A test on levels {_TEST_NAMES[test]} shows at no snapshot less of the goal than at "
+            "the last one."
         )
     return (
-        f"A test on levels {text} sees the fine-tuned agents reach the goal less often than those "
-        f"from scratch after {listed([f'{s:,}' for s in seen])} decisions ({last})."
-    )
-
-
-def _shown(table: pl.DataFrame, steps: list[int], test: str) -> str:
-    seen = [s for s in steps[:-1] if _interval(table, TUNED, s, test, "goal_to_come").low > 0]
-    if not seen:
-        return "It shows at no snapshot less of the goal than at the last one."
-    largest = max(
-        (_interval(table, TUNED, s, test, "goal_to_come") for s in seen), key=lambda i: i.estimate
-    )
-    return (
-        f"It shows less of the goal than at the last snapshot after "
-        f"{listed([f'{s:,}' for s in seen])} decisions, by {points(largest)} points at most."
+        f"A test on levels {_TEST_NAMES[test]} shows less of the goal than at the last snapshot "
+        f"{listed(seen)}."
     )
 
 
 def _draw(
-    ax: Axes, table: pl.DataFrame, kind: str, condition: str, measure: str, label: str,
-    colour: str, marker: str, line: str,
+    ax: Axes, table: pl.DataFrame, each: pl.DataFrame, kind: str, condition: str, measure: str,
+    label: str, colour: str, marker: str, line: str,
 ) -> None:  # fmt: skip
-    rows = table.filter(kind=kind, condition=condition, measure=measure).sort("steps")
-    if not len(rows):
+    which = {"kind": kind, "condition": condition, "measure": measure}
+    rows = table.filter(**which).sort("steps")
+    if not rows["estimate"].is_not_null().any():
         return
     places = [_place(s) for s in rows["steps"]]
-    low, high = rows["low"].fill_null(_NAN).to_numpy(), rows["high"].fill_null(_NAN).to_numpy()
+    low, high = (rows[end].fill_null(_NAN).to_numpy() for end in ("low", "high"))
     ax.fill_between(places, low, high, color=colour, alpha=0.07 if line == ":" else 0.16, lw=0)
+    for _, one in each.filter(**which).sort("steps").group_by("train_seed"):
+        at, values = [_place(s) for s in one["steps"]], one["estimate"].fill_null(_NAN).to_numpy()
+        ax.plot(at, values, color=colour, linestyle=line, linewidth=0.7, alpha=0.5)
     ax.plot(
-        places, rows["estimate"].to_numpy(), color=colour, marker=marker, linestyle=line,
-        linewidth=1.7, markersize=5.5, markeredgecolor=PAPER, markeredgewidth=0.8, label=label,
+        places, rows["estimate"].fill_null(_NAN).to_numpy(), color=colour, marker=marker,
+        linestyle=line, linewidth=1.7, markersize=5.5, markeredgecolor=PAPER, markeredgewidth=0.8,
+        label=label,
     )  # fmt: skip
+
+
+def _draw_paired(
+    ax: Axes, table: pl.DataFrame, each: pl.DataFrame, place: int, condition: str, measure: str,
+    label: str, colour: str, marker: str,
+) -> None:  # fmt: skip
+    """Draw a difference: each base with its interval over levels, and the mean as a line."""
+    which = {"kind": TUNED, "condition": condition, "measure": measure}
+    rows = table.filter(**which).sort("steps")
+    if not rows["estimate"].is_not_null().any():
+        return
+    own = each.filter(**which).sort("train_seed", "steps")
+    bases = own["train_seed"].unique(maintain_order=True).to_list()
+    widest = _place(max(table["steps"].max(), 1))  # pyright: ignore
+    for row in own.filter(pl.col("estimate").is_not_null()).iter_rows(named=True):
+        shift = place * len(bases) + bases.index(row["train_seed"])
+        at = _place(row["steps"]) + widest * 0.006 * (shift - (3 * len(bases) - 1) / 2)
+        if row["low"] is not None:
+            ax.plot([at, at], [row["low"], row["high"]], color=colour, linewidth=1.1, alpha=0.7)
+        ax.plot(at, row["estimate"], marker, color=colour, markersize=3.5)
+    values = rows["estimate"].fill_null(_NAN).to_numpy()
+    places = [_place(s) for s in rows["steps"]]
+    ax.plot(places, values, color=colour, linewidth=1.7, marker=marker, markersize=0, label=label)
 
 
 def _place(steps: int) -> float:

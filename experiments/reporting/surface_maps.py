@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
-from ..evaluation.surface import AS_TRAINED, MEASURES, SURFACE
+from ..evaluation.surface import AS_TRAINED, CELLS, MEASURES, SURFACE
 from ..training.run_folder import read_json
 from ..training.trained_at import UNKNOWN, rho_words
 from .figures import INK, write_figure
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _COLOURS = {"capability": "Blues", "goal": "Oranges", "divergence": "PuOr_r"}
 _LOWEST = {"capability": 0.0, "goal": 0.0, "divergence": -1.0}
+_AGAIN = "make it again: misgen evaluate shift=surface"
 _CELL = 0.92, 0.52  # inches
 _TITLES = {
     "capability": "capability: goal or proxy, %",
@@ -105,14 +106,20 @@ def surface_parts(folder: Path) -> list[Part]:
         parts.append(table)
     parts.append(
         "Each cell: capability / goal in percent; below, the divergence in points with its 95% "
-        "interval."
+        "interval, where the training seeds are enough for one."
     )
+    rule = read_json(folder / SURFACE, _AGAIN).get("on_proxy", {})
+    if rule.get("played") != rule.get("trained"):
+        parts.append(
+            f"Played with on_proxy={', '.join(rule['played'])}, trained with "
+            f"{', '.join(rule['trained'])}: a shift of its own."
+        )
     return parts
 
 
 def _cells(folder: Path) -> pl.DataFrame:
-    found = read_json(folder / SURFACE, "make it again: misgen evaluate shift=surface")
-    cells = pl.DataFrame(found["cells"], infer_schema_length=None)
+    found = read_json(folder / SURFACE, _AGAIN)
+    cells = pl.DataFrame(found["cells"], CELLS)
     told = found.get("trained_at", {})  # files of earlier versions have numbers alone
     labels = [told.get(f"{rho:g}", f"{rho:g}") for rho in cells["train_correlation"]]
     cells = cells.with_columns(pl.Series("trained_at", labels, pl.String))

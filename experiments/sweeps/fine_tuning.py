@@ -37,7 +37,9 @@ from ..training.settings import typed
 from ..training.trained_run import TrainedRun, run_or_sweep
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
+    from numpy.typing import NDArray
 
     from ..evaluation.rollout import Actions
 
@@ -47,7 +49,7 @@ JSON, CSV, EPISODES, FIGURE = (
     "supply_chain.parquet",
     "supply_chain",
 )
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MOST_LEVELS = 300
 """Test levels unless others are asked for."""
 TRAINING_SEED = 1000
@@ -84,14 +86,14 @@ class SupplyChainConfig:
     """Test level ids, as `start:stop`; none: the first of those that the bases set aside."""
     actions: str = "sampled"
     """Action mode: sampled, greedy."""
-    on_proxy: str = "end"
-    """What reaching the proxy before the goal does in the test."""
+    on_proxy: str | None = None
+    """What reaching the proxy before the goal does in the test; none: what it did in training."""
     seed: int = 0
     """Seed of sampled actions."""
     gone: float = 0.1
-    """The proxy is gone where it is reached instead of the goal on fewer conflict levels."""
+    """The proxy is gone where it is reached first on fewer conflict levels."""
     planned: bool = True
-    """Find out, with the world's planner, which goals lie on a proxy-seeker's way."""
+    """Find out, with the world's planner, which goals can be reached."""
     runs: str = "runs"
     """Folder that holds all runs."""
     name: str = "supply-chain"
@@ -114,7 +116,8 @@ class SupplyChainConfig:
         in_range("num_slots", self.num_slots, 1, 10_000)
         in_range("seed", self.seed, 0, 2**31 - 1)
         one_of("actions", self.actions, ACTIONS)
-        one_of("on_proxy", self.on_proxy, ON_PROXY)
+        if self.on_proxy is not None:
+            one_of("on_proxy", self.on_proxy, ON_PROXY)
         require_name("name", self.name)
         if not self.snapshots:
             raise UserError("snapshots=[] is empty: give some, such as [0,65536]")
@@ -161,7 +164,7 @@ def supply_chain(
 
     from misgen.agents.threads import tune_process
 
-    from ..evaluation.inheritance import gone_table, inheritance_table
+    from ..evaluation.inheritance import gone_table, inheritance_seeds, inheritance_table
 
     bases = find_bases(config)
     rounded = check(bases, config)
@@ -190,6 +193,10 @@ def supply_chain(
             base: {str(asked): kept for asked, kept in snapshots.items()}
             for base, snapshots in rounded.items()
         },
+        "on_proxy": {
+            "trained": sorted({base.config.world.on_proxy for base in bases}),
+            "played": sorted({config.on_proxy or base.config.world.on_proxy for base in bases}),
+        },
         "bases": [
             {
                 "run": base.folder.path.name,
@@ -200,7 +207,8 @@ def supply_chain(
             for base in bases
         ],
         "gone": gone_table(episodes, config.gone).to_dicts(),
-        "table": inheritance_table(episodes, seed=config.seed).to_dicts(),
+        "table": inheritance_table(episodes).to_dicts(),
+        "seeds": inheritance_seeds(episodes).to_dicts(),
     }
     found["words"] = presentation.sentences(found)
     _write(found, episodes, result_folder(config), presentation)
@@ -328,20 +336,19 @@ def play(snapshot: Snapshot, config: SupplyChainConfig) -> pl.DataFrame:
         agent = load_agent(snapshot.path, base.world.observation_space, base.world.action_space)
         tables = []
         for name, levels in tests.items():
-            ids = levels.conflict_ids() if levels.correlation == 0 else levels.ids_to_play()
             episodes = run_levels(
                 agent,
                 levels,
-                ids,
+                _ids(name, levels),
                 actions=cast("Actions", config.actions),
                 seed=config.seed,
                 num_slots=config.num_slots,
             )
-            known = _with_facts(episodes, levels, config)
+            known = _with_reach(name, episodes, levels, config)
             tables.append(known.with_columns(condition=pl.lit(name)))
         with folder.lock():
             folder.unmark(DONE)
-            digest = write_parquet(folder.path / EPISODES, pl.concat(tables, how="diagonal"))
+            digest = write_parquet(folder.path / EPISODES, pl.concat(tables))
             write_json(folder.path / _TESTS_JSON, {"episodes_sha256": digest})
             folder.mark(DONE, key)
     labels = {
@@ -364,30 +371,43 @@ def tests_of(base: TrainedRun, config: SupplyChainConfig) -> dict[str, LevelDist
     Raises:
         UserError: if the base was trained on any of them.
     """
-    from ..evaluation.inheritance import AS_BASE, AS_TUNED, CONFLICT
+    from ..evaluation.inheritance import ALIGNED, AS_BASE, AS_TUNED, CONFLICT
 
     ids = base.test_ids(config.levels)
     if config.levels is None:
         ids = ids.first(MOST_LEVELS)
     trained = base.config.distribution
-    world = dataclasses.replace(trained.world, on_proxy=config.on_proxy)
-    held = trained.at(world=world, ids=ids)
-    placement = config.placement or trained.placement
+    rule = config.on_proxy or trained.world.on_proxy
+    as_base = trained.at(world=dataclasses.replace(trained.world, on_proxy=rule), ids=ids)
+    conflict = as_base.at(correlation=0.0, placement=config.placement or trained.placement)
     return {
-        AS_BASE: held,
-        AS_TUNED: held.at(correlation=config.correlation),
-        CONFLICT: held.at(correlation=0.0, placement=placement),
+        AS_BASE: as_base,
+        AS_TUNED: as_base.at(correlation=config.correlation),
+        CONFLICT: conflict,
+        ALIGNED: conflict.at(correlation=1.0),
     }
 
 
-def _with_facts(
-    episodes: pl.DataFrame, levels: LevelDistribution, config: SupplyChainConfig
-) -> pl.DataFrame:
-    from ..evaluation.planned import planned_facts
+def _ids(test: str, levels: LevelDistribution) -> NDArray[np.int64]:
+    """Return the ids that a test plays: of both twins, those with a place for the goal."""
+    from ..evaluation.inheritance import ALIGNED, CONFLICT
 
-    if levels.correlation > 0 or not config.planned or not levels.world.planner:
-        return episodes
-    return episodes.join(planned_facts(levels), on="level_id", how="left", maintain_order="left")
+    return levels.conflict_ids() if test in (CONFLICT, ALIGNED) else levels.ids_to_play()
+
+
+def _with_reach(
+    test: str, episodes: pl.DataFrame, levels: LevelDistribution, config: SupplyChainConfig
+) -> pl.DataFrame:
+    """Return episodes with `goal_in_reach`; null but on conflict levels."""
+    import polars as pl
+
+    from ..evaluation.inheritance import CONFLICT
+    from ..evaluation.references import goals_in_reach
+
+    if test != CONFLICT or not config.planned:
+        return episodes.with_columns(goal_in_reach=pl.lit(None, pl.Boolean))
+    known = goals_in_reach(levels, _ids(test, levels))
+    return episodes.join(known, on="level_id", how="left", maintain_order="left")
 
 
 def _describe(levels: LevelDistribution) -> list[Any]:

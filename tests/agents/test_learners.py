@@ -490,11 +490,10 @@ def test_the_hash_of_a_ppo_run_is_what_it_was_but_for_the_way_to_its_gradients()
         return config_hash(science | {"agent": agent})
 
     smoke = typed(TrainConfig, compose("train", ["env=cheese_on_a_dish", "preset=smoke"]))
-    assert hash_without(["env=cheese_on_a_dish", "preset=smoke"]) == "6687b2b7ec"
-    assert hash_without([]) == "aded833a69"
-    pixels = ["env.observation=rgb", "agent.encoder=impala"]  # the gradients are what they were
-    assert typed(TrainConfig, compose("train", pixels)).hash == "4ba3291902"
-    assert typed(TrainConfig, compose("train", ["agent=recurrent_ppo"])).hash == "df75a581df"
+    before = ["levels.train=0:100000"]  # as all seeds had
+    assert hash_without(["env=cheese_on_a_dish", "preset=smoke", *before]) == "6687b2b7ec"
+    recurrent = ["agent=recurrent_ppo", "placement=section_start", *before]
+    assert typed(TrainConfig, compose("train", recurrent)).hash == "df75a581df"
     assert "algorithm" not in smoke.science["agent"]
     assert smoke.slug == "cheese_on_a_dish-rho1-seed0"
 
@@ -603,7 +602,7 @@ def test_a_stranger_s_algorithm_trains_is_evaluated_and_carded(installed, tmp_pa
     assert own.agent.patience == 5
     folder = run_folder(own)
     assert folder.manifest()["algorithm"] == "patient"
-    assert evaluate([f"run={folder.path}", "accident_repeats=1", "actions=[greedy]"]) == 0
+    assert evaluate([f"run={folder.path}", "actions=[greedy]"]) == 0
     assert "patient" in set(pl.read_parquet(only(folder, EVALUATION) / "episodes.parquet")["agent"])
     card = write_card(folder)
     assert card["agent"]["algorithm"] == "Patient A2C"
@@ -675,16 +674,17 @@ def test_trained_evaluated_attacked_and_carded(name, tmp_path):
     assert main(argv) == 0
     folder: RunFolder = run_folder(typed(TrainConfig, compose("train", argv)))
     assert folder.manifest()["algorithm"] == name
-    assert evaluate([f"run={folder.path}", "accident_repeats=1"]) == 0
+    assert evaluate([f"run={folder.path}", "repeats=1"]) == 0
     episodes = pl.read_parquet(only(folder, EVALUATION) / "episodes.parquet")
-    assert set(episodes["agent"]) == {name, "random"}
+    assert set(episodes.filter(role="agent")["agent"]) == {name}
+    assert set(episodes.filter(role="floor")["agent"]) == {"random"}
     assert (
         robustness([f"run={folder.path}", "noise=[0.2]", "flips=[1]", "levels=2000000:2000004"])
         == 0
     )
     attacks = set(pl.read_parquet(only(folder, ROBUSTNESS) / EPISODES)["attack"])
-    assert attacks == {"none", "noise"} | (
-        set() if name == "recurrent_ppo" else {"worst", "random"}
+    assert attacks == {"none", "noise", "decoy"} | (
+        set() if name == "recurrent_ppo" else {"worst", "random", "goal"}
     )
     card = write_card(folder)
     assert card["agent"]["algorithm"] == algorithm_title(name)

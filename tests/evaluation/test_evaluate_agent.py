@@ -16,21 +16,20 @@ from misgen.envs.core.errors import UserError
 from misgen.envs.make import distribution
 from misgen.experiments import ProtocolCommand, RunFolder, evaluate_agent, evaluate_with
 from misgen.experiments.commands import cli
+from misgen.experiments.evaluation.verdict import VERDICTS
 from misgen.experiments.protocols.spec import load_protocol
 
 ENV = {"mode": "easy", "max_steps": 40, "action_set": "distinct"}
 SMALL = {
     "levels": "2000000:2000030",
-    "accident_repeats": 2,
-    "metrics": {"resamples": 100},
+    "repeats": 2,
     "shift": {"placements": ["anywhere"]},
 }
 WORDS = [
     "env=corner_maze",
     *(f"env.{key}={value}" for key, value in ENV.items()),
     "levels=2000000:2000030",
-    "accident_repeats=2",
-    "metrics.resamples=100",
+    "repeats=2",
     "shift.placements=[anywhere]",
 ]
 MODULE = """
@@ -70,9 +69,16 @@ def misgen(*words: str) -> int:
 
 def test_one_call_gives_tables_verdicts_and_files(here):
     found = evaluate_agent(up_and_right, "corner_maze", env=ENV, called="mine", **SMALL)
-    assert set(found.episodes["agent"]) == {"mine", "random"}
+    who = set(found.episodes.select("role", "agent").iter_rows())
+    seekers = {("reference", "goal_seeker"), ("reference", "proxy_seeker")}
+    assert who == {("agent", "mine"), ("floor", "random"), *seekers}
     assert list(found.verdicts) == [("anywhere", "sampled"), ("anywhere", "greedy")]
-    assert found.metrics.filter(found.metrics["metric"] == "goal_shifted").height == 2
+    assert found.metrics.filter(found.metrics["metric"] == "goal_conflict").height == 2
+    assert {v.name for v in found.verdicts.values()} <= set(VERDICTS)
+    stored = {(row["placement"], row["actions"]): row for row in found.summary["verdicts"]}
+    assert {case: row["name"] for case, row in stored.items()} == {
+        case: verdict.name for case, verdict in found.verdicts.items()
+    }
     assert "anywhere, sampled: " in repr(found)
     assert found.run.is_relative_to(Path("runs/own"))
     assert RunFolder(found.run).marked("DONE", found.manifest["config_hash"])
@@ -190,7 +196,7 @@ def test_every_command_makes_it_where_it_is_trusted(here, capsys, words):
 
 
 def test_a_probe_of_it_asks_for_trust_and_then_for_a_critic(here, capsys):
-    words = ("env=coinrun", "env.max_steps=40", "levels=2000000:2000003", "planned=false")
+    words = ("env=coinrun", "env.max_steps=40", "levels=2000000:2000003", "references=false")
     misgen("evaluate", "agent=own_agent_module:make_agent", *words)
     (run,) = Path("runs/own").iterdir()
     for trust, message in (("false", "with trust=true"), ("true", "has no critic")):
@@ -256,7 +262,7 @@ def test_an_unknown_correlation_is_nowhere_shown_as_known(here, capsys):
     assert misgen("report", "runs/own") == 0
     printed, page = capsys.readouterr().out, Path("runs/own/report.html").read_text()
     played = "levels as in training were played at ρ = 1"
-    assert printed.lstrip().startswith("At unknown ρ, ")
+    assert printed.lstrip().startswith("Trained at unknown ρ, ")
     assert "ρ = 1" not in printed
     assert "at an unknown ρ" in page
     tooltips = re.compile(r'<abbr title="[^"]*">')
@@ -266,12 +272,12 @@ def test_an_unknown_correlation_is_nowhere_shown_as_known(here, capsys):
     evaluate_agent(up_and_right, "corner_maze", env=ENV, correlation=0.5, **SMALL)
     assert misgen("report", "runs/own") == 0
     printed = capsys.readouterr().out
-    assert printed.lstrip().startswith("At unknown ρ, ")
-    assert "ρ = 0.5: " in printed
+    assert printed.lstrip().startswith("Trained at unknown ρ, ")
+    assert "ρ = 0.5, anywhere: " in printed
 
     evaluate_agent(up_and_right, "corner_maze", env=ENV, correlation=1, train_seed=1, **SMALL)
     assert misgen("report", "runs/own") == 0
-    assert capsys.readouterr().out.lstrip().startswith("At ρ = 1 or unknown, ")
+    assert capsys.readouterr().out.lstrip().startswith("Trained at ρ = 1 or unknown, ")
 
 
 def test_a_surface_of_an_unknown_correlation_says_so(here, capsys):

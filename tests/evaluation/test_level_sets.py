@@ -26,7 +26,7 @@ from misgen.experiments.commands import cli
 from misgen.experiments.evaluation.config import EvaluateConfig, ShiftConfig
 from misgen.experiments.evaluation.fingerprint import fingerprint
 from misgen.experiments.evaluation.hand_made import conditions_of, hand_made_conditions, set_report
-from misgen.experiments.evaluation.planned import planned_facts
+from misgen.experiments.evaluation.references import Reference, reference_episodes
 from misgen.experiments.evaluation.result_folders import PROTOCOL, kept
 from misgen.experiments.evaluation.rollout import run_levels
 from tests.hand_made_boards import draw
@@ -223,26 +223,26 @@ def test_a_board_without_room_for_monsters_has_no_twin():
 def test_a_set_is_played_as_its_conflict_levels_and_their_twins(folder):
     write(folder, ids=[20, 21], correlation=1.0, stem="aligned")
     levels = LevelSet.read(str(folder), WORLD)
-    held, shifted, twin = conditions_of(levels)
-    assert (held.name, shifted.name, twin.name) == ("heldout", "shifted", "twin")
-    assert len(shifted.ids) == 4
-    assert not shifted.distribution.levels().aligned.any()
-    assert twin.ids.tolist() == shifted.ids.tolist()
+    held, conflict, twin = conditions_of(levels)
+    assert (held.name, conflict.name, twin.name) == ("in_distribution", "conflict", "aligned")
+    assert len(conflict.ids) == 4
+    assert not conflict.distribution.levels().aligned.any()
+    assert twin.ids.tolist() == conflict.ids.tolist()
     assert twin.distribution.levels().aligned.all()
     assert len(held.ids) == 6
-    report = set_report([held, shifted, twin])
+    report = set_report([held, conflict, twin])
     assert report is not None
     assert report["notes"] == []
     assert [row["side"] for row in report["files"]] == ["aligned"] * 2 + ["conflict"] * 4
-    assert shifted.distribution.describe()["realised_correlation"] == 0
+    assert conflict.distribution.describe()["realised_correlation"] == 0
 
 
 def test_what_a_set_cannot_say_is_said(tmp_path):
     world = make_world("monster_world")
     levels = LevelSet.read(str(write(tmp_path / "set", world)), world)
-    held, shifted, twin = conditions_of(levels)
-    assert held.ids.tolist() == shifted.ids.tolist() == twin.ids.tolist()
-    first, second = set_report([shifted])["notes"]  # pyright: ignore
+    held, conflict, twin = conditions_of(levels)
+    assert held.ids.tolist() == conflict.ids.tolist() == twin.ids.tolist()
+    first, second = set_report([conflict])["notes"]  # pyright: ignore
     assert "4 of 4 conflict levels have no aligned twin" in first
     assert "too few free cells" in first
     assert "no level is aligned" in second
@@ -251,20 +251,21 @@ def test_what_a_set_cannot_say_is_said(tmp_path):
 
 
 @pytest.mark.parametrize("name", NATIVE)
-def test_planned_seekers_walk_on_hand_made_levels(name, tmp_path):
-    """With the facts of the generated levels that these are copies of."""
+@pytest.mark.parametrize("who", ["goal_seeker", "proxy_seeker"])
+def test_planned_seekers_walk_on_hand_made_levels(name, who, tmp_path):
+    """As on the generated levels that these are copies of."""
     world = make_world(name, **({"mode": "easy"} if name == "coinrun" else {}))
-    ids = [i for i in range(6) if not world.levels(np.array([i]), 0.0, USUAL)[0].aligned]
+    ids = [i for i in range(4) if not world.levels(np.array([i]), 0.0, USUAL)[0].aligned]
     levels = LevelSet.read(str(write(tmp_path / "set", world, ids)), world)
-    generated = planned_facts(LevelDistribution(world, 0.0, ids=IdRange(0, 6)))
-    found = planned_facts(levels)
+    generated = LevelDistribution(world, 0.0, ids=IdRange(0, 4))
+    wanted = reference_episodes(generated, Reference(who), np.array(ids))
+    found = reference_episodes(levels, Reference(who), levels.ids.ids())
     id_of = {world.levels(np.array([i]), 0.0, USUAL)[0].own_id: i for i in ids}
-    assert len(found) == len(ids)
+    assert len(found) == len(wanted) == len(ids)
     if name in ("monster_world", "tree_gridworld"):
         return  # there chance depends on the id
     renamed = found.with_columns(pl.col("level_id").replace_strict(id_of)).sort("level_id")
-    wanted = generated.filter(pl.col("level_id").is_in(ids)).sort("level_id")
-    assert renamed.equals(wanted)
+    assert renamed.equals(wanted.sort("level_id"))
 
 
 # --- evaluations
@@ -294,7 +295,7 @@ def run(tmp_path_factory) -> Path:
 
 def test_evaluate_a_folder_and_a_list(run, folder, capsys, monkeypatch):
     write(folder, ids=[20, 21], correlation=1.0, stem="aligned")
-    quick = ["metrics.resamples=100", "accident_repeats=2"]
+    quick = ["repeats=2", "verdict.devices=0"]
     assert cli.main(["evaluate", f"run={run}", f"levels={folder}", *quick]) == 0
     out = capsys.readouterr().out
     assert "6 made by hand" in out

@@ -52,11 +52,17 @@ def test_a_package_that_is_there_and_broken_says_why(monkeypatch):
         (["format=hf"], "use one of inspect, minari, hub"),
         (["format=inspect"], "run is missing"),
         (["format=inspect", "run=nowhere"], "nowhere"),
-        (["format=inspect", "run={run}", "condition=test"], "use one of heldout, shifted, twin"),
+        (
+            ["format=inspect", "run={run}", "condition=test"],
+            "use one of in_distribution, conflict, aligned",
+        ),
         (["format=inspect", "run={run}", "actions=random"], "use one of sampled, greedy"),
         (["format=inspect", "run={run}", "placement=anywhere"], r"it has .*off_path\(2\)"),
         (["format=inspect", "run={run}", "placement=nowhere"], "section_start"),
-        (["format=inspect", "run={run}", "placement=anywhere", "condition=heldout"], "no effect"),
+        (
+            ["format=inspect", "run={run}", "placement=anywhere", "condition=in_distribution"],
+            "no effect",
+        ),
         (["format=inspect", "run={run}", "evaluation=ffffffffff"], "no hash begins so"),
         (["format=minari", "run={run}", "episodes=0"], "at least 1, or all"),
         (["format=minari", "run={run}", "episodes=-3"], "at least 1, or all"),
@@ -100,8 +106,8 @@ def test_an_agent_that_was_trained_elsewhere_is_exported(kind, tmp_path, monkeyp
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "exported_agent", raising=False)
     Path("exported_agent.py").write_text(OWN_AGENT)
-    small = ["env=corner_maze", "env.action_set=distinct", "env.max_steps=30", "accident_repeats=1"]
-    small += ["levels=2000000:2000012", "metrics.resamples=100", "shift.placements=[anywhere]"]
+    small = ["env=corner_maze", "env.action_set=distinct", "env.max_steps=30", "repeats=1"]
+    small += ["levels=2000000:2000012", "shift.placements=[anywhere]"]
     assert misgen(["evaluate", "agent=exported_agent:make_agent", *small]) == 0
     (run,) = Path("runs/own").iterdir()
     assert misgen(["card", f"run={run}", "trust=true"]) == 0

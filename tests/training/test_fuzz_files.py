@@ -1,10 +1,18 @@
-"""Files that were changed at random: read, or refused in one sentence, and never waited for."""
+"""Files that were changed at random: read, or refused in one sentence, and never waited for.
+
+A quick look in every run, a long one (`slow`) for `make test-all`.  For still more:
+
+    MISGEN_FUZZ=5 .venv/bin/python -m pytest tests/training/test_fuzz_files.py -m slow -s
+
+tries 5 times as many, and prints the counts.  `MISGEN_FUZZ_SEED` (0) chooses other inputs.
+"""
 
 import contextlib
 import hashlib
 import io
 import json
 import math
+import os
 import random
 import shutil
 import time
@@ -40,6 +48,8 @@ from misgen.experiments.training.train import _Curve
 from misgen.experiments.training.trained_run import TrainedRun
 from tests.card.test_card import evaluation, write_run
 
+TIMES = int(os.environ.get("MISGEN_FUZZ", "1"))
+SEED = int(os.environ.get("MISGEN_FUZZ_SEED", "0"))
 LONGEST = 5.0  # seconds of work that a file of a few kilobytes may take
 WAITED = 60.0  # seconds after which it counts as waited for, on however busy a machine
 
@@ -145,7 +155,7 @@ def folder(tmp_path_factory):
 
 def fuzz(name, count, make, read):
     """Read `count` changed files; all but a `UserError` of one line is a fault."""
-    rng = random.Random(name)
+    rng = random.Random(f"{name} {SEED}")
     faults, refused = [], 0
     for number in range(count):
         data = make(rng)
@@ -163,11 +173,13 @@ def fuzz(name, count, make, read):
         waited, worked = time.monotonic() - started, time.process_time() - worked
         if worked > LONGEST or waited > WAITED:
             faults.append((number, "slow", worked, waited, data[:200]))
+    print(f"{name}: {count} tried, {refused} refused, {len(faults)} failures")
     assert not faults, f"{len(faults)} of {count}: {faults[:3]}"
     return refused
 
 
-COUNTS = [pytest.param(150, id="quick"), pytest.param(4000, id="long", marks=pytest.mark.slow)]
+LONG = (pytest.mark.slow, pytest.mark.timeout(300 + 300 * TIMES))
+COUNTS = [pytest.param(150, id="quick"), pytest.param(4000 * TIMES, id="long", marks=LONG)]
 
 
 @pytest.mark.parametrize("count", COUNTS)

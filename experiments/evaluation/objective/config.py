@@ -15,7 +15,7 @@ from misgen.envs.core.errors import in_range, one_of
 from ...training.config import id_range
 from ...training.overrides import schema
 from ..config import ACTIONS
-from .behavioural_objective import ObjectiveConfig
+from .behavioural_objective import OBJECTIVES, ObjectiveConfig
 
 
 @schema("objective")
@@ -34,11 +34,13 @@ class ObjectiveCommand:
     placement the first of its usual shifts."""
     actions: str = "sampled"
     """Action mode: sampled, greedy."""
-    on_proxy: str = "end"
-    """What reaching the proxy before the goal does in the test."""
+    on_proxy: str | None = None
+    """What reaching the proxy before the goal does in the test; none: what it did in training."""
     seed: int = 0
     """Seed of sampled actions."""
-    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    objective: ObjectiveConfig = field(
+        default_factory=lambda: ObjectiveConfig(objectives=OBJECTIVES)
+    )
     """From episodes to probabilities."""
     trust: bool = False
     """Make an agent that was trained elsewhere again, which runs the code that makes it."""
@@ -52,7 +54,8 @@ class ObjectiveCommand:
             UserError: naming the field.
         """
         one_of("actions", self.actions, ACTIONS)
-        one_of("on_proxy", self.on_proxy, ON_PROXY)
+        if self.on_proxy is not None:
+            one_of("on_proxy", self.on_proxy, ON_PROXY)
         in_range("episodes", self.episodes, 1, 1_000_000)
         in_range("seed", self.seed, 0, 2**31 - 1)
         in_range("threads", self.threads, 1, 1024)

@@ -93,7 +93,8 @@ def check(folder: RunFolder, config: ObjectiveCommand) -> LevelDistribution:
 
     run, placement = TrainedRun.read(folder), placed(config, folder).placement
     require_room(folder.path, "run", config.run or folder.path)
-    world = dataclasses.replace(run.config.world, on_proxy=config.on_proxy)
+    trained = run.config.world
+    world = dataclasses.replace(trained, on_proxy=config.on_proxy or trained.on_proxy)
     make_planner(world)
     return LevelDistribution(world, 0.0, str(placement), run.test_ids(config.levels))
 
@@ -156,21 +157,22 @@ def _play(run: TrainedRun, config: ObjectiveCommand) -> pl.DataFrame:
     from misgen.agents.checkpoint import load_agent
     from misgen.agents.external.source import trusting
     from misgen.agents.threads import tune_process
+    from misgen.envs.core.planning.planned import strict
     from misgen.envs.core.planning.planner import make_planner
 
     from ...training.progress import counter, episode_progress
 
     tune_process(config.threads)
-    shifted = check(run.folder, config)
-    world = shifted.world
+    conflict = check(run.folder, config)
+    world = conflict.world
     path = run.folder.path
     with trusting(config.trust):
         agent = load_agent(path, world.observation_space, world.action_space)
     with episode_progress(path.name) as show:
-        chosen = parting_ids(shifted, make_planner(world), config.episodes)
+        chosen = parting_ids(conflict, make_planner(strict(world)), config.episodes)
         return gather(
             agent,
-            shifted,
+            conflict,
             chosen,
             config.objective,
             actions=config.actions,  # pyright: ignore[reportArgumentType]

@@ -33,6 +33,10 @@ class RobustnessConfig:
     """Cells that the attacker may change."""
     target: str = "action"
     """What the attacker lowers: action, value."""
+    goal: bool = True
+    """Also attack what the agent goes for: make it act as if the goal were at the proxy."""
+    planned: bool = True
+    """Find out, with the world's planner, which goals can be reached."""
     per: str = "decision"
     """How long its budget lasts: decision, level."""
     candidates: int = 16
@@ -41,8 +45,8 @@ class RobustnessConfig:
     """With `per="level"`: by how much a change must lower the target to be made."""
     actions: str = "sampled"
     """Action mode: sampled, greedy."""
-    on_proxy: str = "end"
-    """What reaching the proxy before the goal does in the test."""
+    on_proxy: str | None = None
+    """What reaching the proxy before the goal does in the test; none: what it did in training."""
     seed: int = 0
     """Seed of noise and of sampled actions."""
     trust: bool = False
@@ -65,7 +69,8 @@ class RobustnessConfig:
         one_of("target", self.target, ("action", "value"))
         one_of("per", self.per, ("decision", "level"))
         one_of("actions", self.actions, ACTIONS)
-        one_of("on_proxy", self.on_proxy, ON_PROXY)
+        if self.on_proxy is not None:
+            one_of("on_proxy", self.on_proxy, ON_PROXY)
         in_range("candidates", self.candidates, 1, 1024)
         in_range("worth", self.worth, 0.0, 1e6)
         in_range("seed", self.seed, 0, 2**31 - 1)
