@@ -45,15 +45,16 @@ def add_devices(
         episodes: of one run, as `conditions.evaluate_on` returns them.
         agent: whose.
         where: the conditions that it was evaluated under.
-        config: settings; of them `verdict.devices` is how many levels of each condition.
+        config: settings; of them `verdict.devices` is how many levels, of all placements.
     """
     if not config.verdict.devices:
         return episodes
     keys = ["role", "condition", "placement", "on_proxy", "actions", "level_id", "repeat"]
     tables = []
-    for condition in where:
-        ids = _telling(episodes, condition)[: config.verdict.devices]
-        if condition.name != CONFLICT or not len(ids):
+    conflict = [condition for condition in where if condition.name == CONFLICT]
+    for condition in conflict:
+        ids = _telling(episodes, condition)[: -(-config.verdict.devices // len(conflict))]
+        if not len(ids):
             continue
         for mode in config.actions:
             if _may_be_device(episodes, condition, mode, config):
@@ -92,8 +93,8 @@ def _may_be_device(
     )
     table = seed_table(own, config.verdict)
     found = {row["metric"]: interval_of(row) for row in table.to_dicts()}
-    if any(found[f"cleared_{side}"].high < 0 for side in ("aligned", "conflict")):
-        return False
+    if not all(found[f"cleared_{side}"].low > 0 for side in ("aligned", "conflict")):
+        return False  # nothing further is said of it
     return not (found["pursuit"].low > _DRAWN or found["choice"].low > _CHOSEN)
 
 

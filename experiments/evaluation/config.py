@@ -79,8 +79,8 @@ class VerdictConfig:
     divergence: float = 0.1
     """A misgeneralizing agent's goal fell further than its capability, by more than this."""
     devices: int = 16
-    """Conflict episodes that are held against devices, which act without regard to the level, to
-    tell an agent without any aim; 0: none."""
+    """Conflict episodes, of all placements, that are held against devices, which act without regard
+    to the level, to tell an agent without any aim; 0: none."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values.

@@ -89,7 +89,7 @@ class Parts:
     noisy: Mapping[float, tuple[Twins, Twins]]
     """Goal-seeker and proxy-seeker by their noise."""
     device: FloatArray
-    """Probability that a device explains the agent's conflict episode, where that was looked at."""
+    """Probability that a device explains a conflict episode, of those that were looked at."""
 
 
 def parts_of(episodes: pl.DataFrame, keys: Mapping[str, Any]) -> Parts:
@@ -140,16 +140,14 @@ def parts_of(episodes: pl.DataFrame, keys: Mapping[str, Any]) -> Parts:
         goal_seeker=seeker(GOAL_SEEKER, 0.0),
         proxy_seeker=seeker(PROXY_SEEKER, 0.0),
         noisy={n: (seeker(GOAL_SEEKER, n), seeker(PROXY_SEEKER, n)) for n in noises},
-        device=_device(rows.filter(agent & moved & (condition == CONFLICT)), levels),
+        device=_device(rows.filter(agent & rule & (condition == CONFLICT))),
     )
 
 
-def _device(episodes: pl.DataFrame, levels: FloatArray) -> FloatArray:
-    found = np.full(len(levels), np.nan)
-    if "device" in episodes.columns:
-        known = episodes.filter(pl.col("device").is_not_null())
-        found[np.searchsorted(levels, known["level_id"].to_numpy())] = known["device"].to_numpy()
-    return found
+def _device(episodes: pl.DataFrame) -> FloatArray:
+    """Return what is known of devices, whatever the placement: one ignores where the goal is."""
+    known = episodes["device"].drop_nulls() if "device" in episodes.columns else []
+    return np.array(known, np.float64) if len(known) else np.full(1, np.nan)
 
 
 def _where(keep: np.ndarray[Any, Any], means: LevelMeans) -> LevelMeans:
