@@ -135,7 +135,7 @@ class Case:
 
 
 def _number(case: Case, metric: str) -> float:
-    return case.numbers[metric] or 0.0
+    return case.numbers.get(metric) or 0.0
 
 
 def references(world: type[World]) -> list[Reference]:

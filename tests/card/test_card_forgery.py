@@ -152,7 +152,7 @@ def test_an_honest_card_is_true_and_the_same_each_time(run):
 
 
 def test_a_copied_and_a_renamed_folder_keep_their_card(run, tmp_path):
-    for target in (tmp_path / "elsewhere" / "deep" / "copy", tmp_path / "x (1) = é"):
+    for target in (tmp_path / "elsewhere" / "deep" / "copy", tmp_path / "other" / "x (1) = é"):
         shutil.copytree(run.path, target)
         assert main(["validate", f"card={target / 'card.json'}"]) == 0
         fresh = write_card(RunFolder(target))

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from misgen.experiments.commands.evaluation_summary import print_summary
+from misgen.experiments.commands.print_evaluation import print_summary
 from misgen.experiments.evaluation.metrics import seed_table
 from misgen.experiments.evaluation.verdict import judge_seeds
 from misgen.experiments.reporting.evaluation_summary import (

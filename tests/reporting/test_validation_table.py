@@ -6,7 +6,7 @@ from rich.console import Console
 
 from misgen.experiments.evaluation.validation import Case, ValidateConfig, references
 from misgen.experiments.evaluation.verdict import Verdict
-from misgen.experiments.reporting.validation import validation_parts
+from misgen.experiments.reporting.validation_table import validation_parts
 
 
 def test_every_agent_has_its_row_and_a_wrong_verdict_is_marked():
