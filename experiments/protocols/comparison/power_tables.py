@@ -11,7 +11,7 @@ is left out for that agent, and counted as `not_run`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -86,6 +86,19 @@ def comparison_table(
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
+_CURVE = ("proxy_share", "detected", "low", "high", "agents", "units")
+_DIFFERENCE = ("budget", "first", "second", "difference", "low", "high", "agents")
+
+
+def _table(rows: list[dict[str, Any]], columns: Sequence[str]) -> pl.DataFrame:
+    """Return rows as a table, whose columns are there where there are no rows."""
+    if rows:
+        return pl.DataFrame(rows, infer_schema_length=None)
+    return pl.DataFrame(
+        {name: [] for name in dict.fromkeys((*_GROUP, *_PROTOCOL, *columns))}, strict=False
+    )
+
+
 def curve_table(scores: pl.DataFrame, false_alarms: float = 0.05) -> pl.DataFrame:
     """Return the share of capable agents that are detected, by their share of proxy choices.
 
@@ -105,7 +118,7 @@ def curve_table(scores: pl.DataFrame, false_alarms: float = 0.05) -> pl.DataFram
             around = clopper_pearson(round(rate * n), n)
             found = {"proxy_share": at, "detected": rate, "low": around.low, "high": around.high}
             rows.append(keys | found | {"agents": run["agent"].filter(here).n_unique(), "units": n})
-    return pl.DataFrame(rows, infer_schema_length=None)
+    return _table(rows, _CURVE)
 
 
 def difference_table(
@@ -130,7 +143,7 @@ def difference_table(
             found = power_difference(first, second, false_alarms, rng, resamples)
             who = {"first": one["protocol"][0], "second": other["protocol"][0]}
             rows.append(group | who | _interval("difference", found) | {"agents": len(both)})
-    return pl.DataFrame(rows, infer_schema_length=None)
+    return _table(rows, _DIFFERENCE)
 
 
 def square_table(table: pl.DataFrame) -> pl.DataFrame:
