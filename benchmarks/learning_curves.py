@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import os
 import sys
 import time
@@ -40,6 +39,7 @@ from misgen.envs.core.errors import UserError
 from misgen.envs.core.views.sb3 import MisgenVecEnv
 from misgen.experiments.evaluation.statistics.intervals import t_quantile
 from misgen.experiments.training.config import TrainConfig
+from misgen.experiments.training.run_folder import write_json
 from misgen.experiments.training.settings import compose, typed
 
 from .__main__ import describe_machine, machine
@@ -163,10 +163,9 @@ def main(argv: list[str]) -> None:
     seconds = {fast: float(np.median([one["cpu_seconds"] for one in ways[fast]])) for fast in ways}
     Console().print(describe_machine(about))
     print_table(runs[0]["steps"], found, seconds)
-    command = " ".join(["python -m benchmarks.learning_curves", *argv])
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    report = {"command": command, **about, "comparison": found, "runs": runs}
-    OUTPUT.write_text(json.dumps(report, indent=2) + "\n")
+    command = " ".join(["python -m benchmarks.learning_curves", *argv])
+    write_json(OUTPUT, {"command": command, **about, "comparison": found, "runs": runs})
     print(f"written to {OUTPUT}")
 
 

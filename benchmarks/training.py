@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import os
 import sys
 import time
@@ -40,6 +39,7 @@ from misgen.agents.threads import tune_process
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.views.sb3 import MisgenVecEnv
 from misgen.experiments.training.config import TrainConfig
+from misgen.experiments.training.run_folder import write_json
 from misgen.experiments.training.settings import compose, typed
 
 from .__main__ import describe_machine, machine
@@ -161,9 +161,9 @@ def main(argv: list[str]) -> None:
     rows = [row for encoder in args.encoders for row in measure(encoder, args.turns, args.settings)]
     Console().print(describe_machine(found))
     print_table(rows)
-    command = " ".join(["python -m benchmarks.training", *argv])
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps({"command": command, **found, "results": rows}, indent=2) + "\n")
+    command = " ".join(["python -m benchmarks.training", *argv])
+    write_json(OUTPUT, {"command": command, **found, "results": rows})
     print(f"written to {OUTPUT}")
 
 

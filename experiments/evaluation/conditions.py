@@ -1,7 +1,7 @@
 """The conditions under which an agent is evaluated, and their episodes.
 
 Public names: `Condition`, `Job`, `conditions`, `agent_jobs`, `evaluate_on`, `run_jobs`,
-`level_report`, `training_terrains`, `EPISODES`, `EPISODES_VERSION`.
+`level_report`, `terrains_of`, `training_terrains`, `EPISODES`, `EPISODES_VERSION`.
 
 All conditions of an evaluation use the same level ids, which training never saw (where a placement
 finds no place for the goal, the level is left out of its twins, and counted):
@@ -127,11 +127,11 @@ def conditions(
         from misgen.envs.procgen.lockstep import on_procgen
 
         world = on_procgen(world)
-    rule = config.on_proxy or world.on_proxy
     as_trained = training.at(world=world, ids=test)
     found = [Condition(IN_DISTRIBUTION, as_trained)]
-    if rule != world.on_proxy:
-        as_trained = as_trained.at(world=dataclasses.replace(world, on_proxy=rule))
+    ruled = world.under(config.on_proxy)
+    if ruled != world:
+        as_trained = as_trained.at(world=ruled)
         found.append(Condition(IN_DISTRIBUTION, as_trained))
     for placement in world.shifts(config.shift.placements):
         conflict = as_trained.at(correlation=config.shift.correlation, placement=placement)
@@ -334,9 +334,7 @@ def level_report(
     test = where[0].distribution
     unknown = bool(trained_on.get("unknown"))
     seen = None if unknown else training_terrains(training.at(correlation=1.0))
-    bare = test if isinstance(test, LevelSet) else test.at(correlation=1.0)
-    batches = bare.chunks(test.ids_to_play())
-    terrains = [digest for batch in batches for digest in batch.digests(terrain=True)]
+    terrains = list(terrains_of(test).values())
     played = {"sampled": True, "levels": len(test.ids), "levels_played": len(terrains)}
     return {
         "training": {"ids": "unknown" if unknown else str(training.ids), **trained_on},
@@ -367,6 +365,17 @@ def level_report(
 @lru_cache(maxsize=32)
 def _conflict_ids(distribution: LevelDistribution) -> NDArray[np.int64]:
     return distribution.conflict_ids()
+
+
+@lru_cache(maxsize=1)
+def terrains_of(test: LevelDistribution) -> dict[int, bytes]:
+    """Return the terrain of each test level that is played, as a digest, by its id."""
+    bare = test if isinstance(test, LevelSet) else test.at(correlation=1.0)
+    return {
+        level: digest
+        for batch in bare.chunks(test.ids_to_play())
+        for level, digest in zip(batch.ids.tolist(), batch.digests(terrain=True), strict=True)
+    }
 
 
 @lru_cache(maxsize=1)

@@ -176,13 +176,12 @@ def agent_of(run: TrainedRun, where: Sequence[Condition], config: EvaluateConfig
     Sets the number of CPU threads of numba and torch in this process.
     """
     from misgen.agents.checkpoint import load_agent
-    from misgen.agents.external.source import trusting
     from misgen.agents.threads import tune_process
 
     tune_process(config.threads)
     world = where[0].distribution.world
-    with trusting(config.trust):
-        return load_agent(run.folder.path, world.observation_space, world.action_space)
+    spaces = world.observation_space, world.action_space
+    return load_agent(run.folder.path, *spaces, trust=config.trust)
 
 
 def _folder(folder: RunFolder, settings: dict[str, Any]) -> RunFolder:

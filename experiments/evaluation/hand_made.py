@@ -10,7 +10,6 @@ their ids pairs these.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,9 +40,7 @@ def hand_made_conditions(
             "shift says where the goal of generated levels goes, and levels made by hand say that "
             "themselves: leave shift out"
         )
-    rule = config.on_proxy or training.world.on_proxy
-    world = dataclasses.replace(training.world, on_proxy=rule)
-    return conditions_of(LevelSet.read(source, world))
+    return conditions_of(LevelSet.read(source, training.world.under(config.on_proxy)))
 
 
 def conditions_of(levels: LevelSet) -> list[Condition]:

@@ -1,7 +1,7 @@
 """From episodes to numbers: what each agent reaches, how far it fell, what it goes for.
 
 Public names: `summary_table`, `seed_table`, `seed_values`, `outcome_table`, `two_by_two`,
-`proxy_table`, `METRICS`, `BOUNDS`.
+`proxy_table`, `require_one_run_a_seed`, `METRICS`, `BOUNDS`.
 
 An episode's *goal* g is how much of the intended goal it reached before it ended (0 or 1 where the
 goal is one thing), p the same of the proxy, and its *capability* max(g, p).  Everything compares
@@ -53,7 +53,8 @@ from .conditions import AGENT, CONFLICT
 from .config import VerdictConfig
 from .level_means import CAPABLE, GOAL
 from .quantities import BOUNDS, Parts, parts_of, quantities
-from .statistics import Interval, over_levels, over_seeds
+from .seed_tables import nan_to_null
+from .statistics import Interval, over_seeds
 
 METRICS = tuple(BOUNDS)
 """All metrics, in the order of the table above."""
@@ -102,7 +103,7 @@ def summary_table(seeds: pl.DataFrame) -> pl.DataFrame:
         keys = dict(zip([*KEYS, "metric"], values, strict=True))
         found = over_seeds([interval_of(row) for row in own.to_dicts()], BOUNDS[keys["metric"]])
         rows.append({**keys, **_plain(found)})
-    return _nan_to_null(pl.DataFrame(rows, SUMMARY))
+    return nan_to_null(pl.DataFrame(rows, SUMMARY))
 
 
 def seed_table(episodes: pl.DataFrame, config: VerdictConfig | None = None) -> pl.DataFrame:
@@ -122,11 +123,9 @@ def seed_table(episodes: pl.DataFrame, config: VerdictConfig | None = None) -> p
     rows: list[dict[str, Any]] = []
     for keys, seed, parts in _groups(episodes):
         for metric, one in quantities(parts, config.room).items():
-            found = over_levels(one.data, one.statistic, bounds=BOUNDS[metric])
-            if found.estimate != found.estimate and one.undefined:
-                found = dataclasses.replace(found, note=one.undefined)
+            found = one.interval(BOUNDS[metric])
             rows.append({**keys, "train_seed": seed, "metric": metric, **_plain(found)})
-    return _nan_to_null(pl.DataFrame(rows, SEEDS))
+    return nan_to_null(pl.DataFrame(rows, SEEDS))
 
 
 def seed_values(seeds: pl.DataFrame, metrics: Sequence[str]) -> pl.DataFrame:
@@ -217,7 +216,7 @@ def proxy_table(episodes: pl.DataFrame, proxies: Sequence[str]) -> pl.DataFrame:
 def _groups(episodes: pl.DataFrame) -> Iterator[tuple[dict[str, Any], int, Parts]]:
     """Yield the keys, training seed and parts of each agent and shift."""
     agents = episodes.filter(pl.col("role") == AGENT)
-    _require_one_run_a_seed(agents)
+    require_one_run_a_seed(agents, [*(key for key in KEYS if key.startswith("train_")), "agent"])
     wanted = agents.filter(pl.col("condition") == CONFLICT).select(KEYS.names())
     for keys in wanted.unique(maintain_order=True).iter_rows(named=True):
         trained = [pl.col(k) == keys[k] for k in KEYS if k.startswith("train_")]
@@ -229,27 +228,26 @@ def _groups(episodes: pl.DataFrame) -> Iterator[tuple[dict[str, Any], int, Parts
             yield keys, seed, parts_of(beside, keys)
 
 
-def _require_one_run_a_seed(agents: pl.DataFrame) -> None:
+def require_one_run_a_seed(rows: pl.DataFrame, recipe: Sequence[str]) -> None:
     """Refuse two runs with the same training settings and seed: their levels would be mixed.
+
+    Args:
+        rows: episodes, or others with `run` and `train_seed`.
+        recipe: columns that tell training settings apart.
 
     Raises:
         ValueError: naming the runs.
     """
-    training = [*(key for key in KEYS if key.startswith("train_")), "agent", "train_seed"]
-    runs = agents.group_by(training, maintain_order=True).agg(pl.col("run").unique())
-    twice = runs.filter(pl.col("run").list.len() > 1)
+    groups = rows.group_by([*recipe, "train_seed"], maintain_order=True)
+    twice = groups.agg(pl.col("run").unique()).filter(pl.col("run").list.len() > 1)
     if len(twice):
         names = " and ".join(sorted(twice["run"][0]))
         raise ValueError(
             f"runs {names} have the same training settings and seed {twice['train_seed'][0]}: "
-            "summarise them apart"
+            "give them apart"
         )
 
 
 def _plain(found: Interval) -> dict[str, Any]:
     plain = dataclasses.asdict(found)
     return {name: plain[name] for name in _FOUND if name in plain}
-
-
-def _nan_to_null(table: pl.DataFrame) -> pl.DataFrame:
-    return table.with_columns(pl.col("estimate", "low", "high").fill_nan(None))

@@ -7,7 +7,7 @@ who has played twins elsewhere.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import polars as pl
 from .conditions import AGENT, ALIGNED, CONFLICT, FLOOR, IN_DISTRIBUTION, REFERENCE
 from .level_means import FloatArray, LevelMeans
 from .references import GOAL_SEEKER, PROXY_SEEKER
-from .statistics import Bounds, Statistic, difference, divergence
+from .statistics import Bounds, Interval, Statistic, difference, divergence, over_levels
 
 _RATE, _DIFFERENCE, _SHARE = (0.0, 1.0), (-1.0, 1.0), (-0.25, 1.25)
 BOUNDS: Mapping[str, Bounds] = {
@@ -64,6 +64,13 @@ class Quantity:
     statistic: Statistic | None = None
     undefined: str = ""
     """What to say where there is no estimate."""
+
+    def interval(self, bounds: Bounds) -> Interval:
+        """Return one agent's estimate, with its interval over levels."""
+        found = over_levels(self.data, self.statistic, bounds=bounds)
+        if found.estimate != found.estimate and self.undefined:
+            return replace(found, note=self.undefined)
+        return found
 
 
 @dataclass(frozen=True)

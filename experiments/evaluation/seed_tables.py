@@ -1,6 +1,6 @@
 """Numbers of each training seed over levels, and of a recipe over its training seeds, as rows.
 
-Public names: `Numbers`, `minus`, `reach_of`, `tables_of`, `NUMBERS`.
+Public names: `Numbers`, `minus`, `reach_of`, `tables_of`, `nan_to_null`, `NUMBERS`.
 
 The unit of evidence is the training seed: each has an interval over levels
 (`statistics.over_levels`).  A recipe's mean over its seeds has one that holds whatever distribution
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from .level_means import FloatArray
 from .quantities import Quantity
-from .statistics import Bounds, Interval, over_levels, over_seeds
+from .statistics import Bounds, Interval, over_seeds
 
 NUMBERS = pl.Schema(
     {
@@ -96,7 +96,7 @@ def tables_of(
     for one in found:
         for measure, quantity in one.quantities.items():
             at = (*(one.keys[name] for name in keys), measure)
-            each.setdefault(at, {})[one.train_seed] = _interval(quantity, bounds[measure])
+            each.setdefault(at, {})[one.train_seed] = quantity.interval(bounds[measure])
     recipes, seeds = [], []
     for at, intervals in each.items():
         named = dict(zip(keys, at, strict=False))
@@ -108,8 +108,8 @@ def tables_of(
         ]
     schema = pl.Schema({**keys, "train_seed": pl.Int64, **NUMBERS})
     return (
-        _nan_to_null(pl.DataFrame(recipes, pl.Schema({**keys, **NUMBERS}))),
-        _nan_to_null(pl.DataFrame(seeds, schema)),
+        nan_to_null(pl.DataFrame(recipes, pl.Schema({**keys, **NUMBERS}))),
+        nan_to_null(pl.DataFrame(seeds, schema)),
     )
 
 
@@ -123,17 +123,11 @@ def _of(quantity: Quantity, mean: Mapping[str, FloatArray], prefix: str) -> Floa
     return own[_ONLY] if quantity.statistic is None else quantity.statistic(own)
 
 
-def _interval(quantity: Quantity, bounds: Bounds) -> Interval:
-    found = over_levels(quantity.data, quantity.statistic, bounds=bounds)
-    if found.estimate != found.estimate and quantity.undefined:
-        return dataclasses.replace(found, note=quantity.undefined)
-    return found
-
-
 def _row(measure: str, found: Interval) -> dict[str, Any]:
     plain = dataclasses.asdict(found)
     return {"measure": measure, **{name: plain[name] for name in NUMBERS if name in plain}}
 
 
-def _nan_to_null(table: pl.DataFrame) -> pl.DataFrame:
+def nan_to_null(table: pl.DataFrame) -> pl.DataFrame:
+    """Return a table of estimates with what is not known as null."""
     return table.with_columns(pl.col("estimate", "low", "high").fill_nan(None))

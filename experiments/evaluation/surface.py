@@ -19,7 +19,7 @@ Public names: `run_surface`, `surface_table`, `surface_seeds`, `crossings`, `Cro
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +35,7 @@ from misgen.envs.core.placement import ALL
 from ..training.checks import require_room
 from ..training.config import config_hash
 from ..training.run_folder import DONE, provenance, write_json, write_parquet
-from ..training.trained_at import rho_labels
+from ..training.trained_at import rho_table
 from ..training.trained_run import TrainedRun, run_or_sweep
 from . import result_folders
 from .config import EvaluateConfig, ShiftConfig
@@ -102,7 +102,6 @@ def run_surface(config: EvaluateConfig, show: Callable[[int, int], object]) -> P
     Raises:
         UserError: if no run is finished, or a parameter or value is impossible.
     """
-    from misgen.agents.external.source import trusting
     from misgen.agents.spec import weights_checksum
     from misgen.agents.threads import tune_process
 
@@ -111,9 +110,8 @@ def run_surface(config: EvaluateConfig, show: Callable[[int, int], object]) -> P
     for player in players:
         require_room(player.run.folder.path, "run", config.run)
     require_room(Path(config.run), "run", config.run)
-    with trusting(config.trust):
-        for player in players:
-            player.agent  # noqa: B018  loaded now, or refused
+    for player in players:
+        player.agent  # noqa: B018  loaded now, or refused
     todo = [(one, crossing) for one in players for crossing in crossings(one.levels, config.shift)]
     tables = []
     for player, crossing in todo:
@@ -141,7 +139,7 @@ def run_surface(config: EvaluateConfig, show: Callable[[int, int], object]) -> P
                     "trained": sorted({one.run.config.world.on_proxy for one in players}),
                     "played": sorted({one.levels.world.on_proxy for one in players}),
                 },
-                "trained_at": _trained_at(players),
+                "trained_at": rho_table(one.run.config for one in players),
                 "cells": surface_table(episodes).to_dicts(),
                 "seeds": surface_seeds(episodes).to_dicts(),
             },
@@ -265,17 +263,15 @@ class _Player:
         if config.shift.levels:
             test = test.first(config.shift.levels)
         trained = run.config.distribution
-        rule = config.on_proxy or trained.world.on_proxy
-        world = dataclasses.replace(trained.world, on_proxy=rule)
-        return cls(run, trained.at(world=world, ids=test), config)
+        return cls(run, trained.at(world=trained.world.under(config.on_proxy), ids=test), config)
 
     @cached_property
     def agent(self) -> Agent:
         """The run's agent, for observations and actions as in training."""
         from misgen.agents.checkpoint import load_agent
 
-        world = self.levels.world
-        return load_agent(self.run.folder.path, world.observation_space, world.action_space)
+        spaces = self.levels.world.observation_space, self.levels.world.action_space
+        return load_agent(self.run.folder.path, *spaces, trust=self.config.trust)
 
     def play(self, crossing: Crossing) -> pl.DataFrame:
         """Return an episode on each level of a crossing that has a place for the goal."""
@@ -300,12 +296,6 @@ class _Player:
         }
         columns = [pl.lit(v, LABELS[k]).alias(k) for k, v in labels.items()]
         return played.select(*columns, pl.all())
-
-
-def _trained_at(players: Sequence[_Player]) -> dict[str, str]:
-    """Return what is told of each `train_correlation`: itself, or that it is unknown."""
-    configs = (dataclasses.asdict(one.run.config) for one in players)
-    return {f"{rho:g}": label for rho, label in rho_labels(configs).items()}
 
 
 def _trained_value(world: World, parameter: str) -> float:

@@ -15,9 +15,8 @@ from typing import Any
 import polars as pl
 
 from misgen.envs.core.distribution import LevelDistribution
-from misgen.envs.core.level_text.level_set import LevelSet
 
-from .conditions import Condition, training_terrains
+from .conditions import Condition, terrains_of, training_terrains
 from .config import VerdictConfig
 from .metrics import seed_table
 
@@ -50,15 +49,9 @@ def unseen_terrain(
     Returns:
         Nothing where all terrain is unseen (then the metrics say it), or all was seen.
     """
-    test = where[0].distribution
     seen = training_terrains(training.at(correlation=1.0))
-    bare = test if isinstance(test, LevelSet) else test.at(correlation=1.0)
-    new = [
-        level
-        for batch in bare.chunks(test.ids_to_play())
-        for level, digest in zip(batch.ids.tolist(), batch.digests(terrain=True), strict=True)
-        if digest not in seen
-    ]
+    terrains = terrains_of(where[0].distribution)
+    new = [level for level, terrain in terrains.items() if terrain not in seen]
     own = episodes.filter(pl.col("level_id").is_in(new))
     if own.is_empty() or own["level_id"].n_unique() == episodes["level_id"].n_unique():
         return []

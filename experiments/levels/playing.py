@@ -179,10 +179,9 @@ def _make_agent(config: LevelsCommand, world: World) -> Agent:
     name = config.player or ""
     if Path(name).is_dir():
         from misgen.agents.checkpoint import load_agent
-        from misgen.agents.external.source import trusting
 
-        with trusting(config.trust):
-            return load_agent(Path(name), world.observation_space, world.action_space)
+        spaces = world.observation_space, world.action_space
+        return load_agent(Path(name), *spaces, trust=config.trust)
     from misgen.agents.known import agent_named, names
 
     if name not in names():

@@ -222,13 +222,12 @@ def play(
         trust: import a method that misgen does not ship, make an agent trained elsewhere.
     """
     from misgen.agents.checkpoint import load_agent
-    from misgen.agents.external.source import trusting
 
     from .base import Subject, make_method
 
     world = run.config.world
-    with trusting(trust):
-        agent = load_agent(run.folder.path, world.observation_space, world.action_space)
+    spaces = world.observation_space, world.action_space
+    agent = load_agent(run.folder.path, *spaces, trust=trust)
     name, distribution = run.folder.path.name, run.config.distribution
     subject = Subject(name, distribution, agent, settings["actions"], by_hand)
     return make_method(protocol, trust).run(

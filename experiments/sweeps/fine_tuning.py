@@ -195,7 +195,7 @@ def supply_chain(
         },
         "on_proxy": {
             "trained": sorted({base.config.world.on_proxy for base in bases}),
-            "played": sorted({config.on_proxy or base.config.world.on_proxy for base in bases}),
+            "played": sorted({base.config.world.under(config.on_proxy).on_proxy for base in bases}),
         },
         "bases": [
             {
@@ -377,8 +377,7 @@ def tests_of(base: TrainedRun, config: SupplyChainConfig) -> dict[str, LevelDist
     if config.levels is None:
         ids = ids.first(MOST_LEVELS)
     trained = base.config.distribution
-    rule = config.on_proxy or trained.world.on_proxy
-    as_base = trained.at(world=dataclasses.replace(trained.world, on_proxy=rule), ids=ids)
+    as_base = trained.at(world=trained.world.under(config.on_proxy), ids=ids)
     conflict = as_base.at(correlation=0.0, placement=config.placement or trained.placement)
     return {
         AS_BASE: as_base,

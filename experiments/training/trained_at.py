@@ -3,13 +3,18 @@
 An agent that was trained elsewhere may be evaluated without its correlation being told. Its config
 then holds 1, at which levels as in training are played, and says that this is unknown.
 
-Public names: `UNKNOWN`, `rho_of`, `rho_words`, `rho_labels`.
+Public names: `UNKNOWN`, `rho_of`, `rho_words`, `rho_labels`,
+`rho_table`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .config import TrainConfig
 
 UNKNOWN = "unknown"
 
@@ -38,3 +43,9 @@ def rho_labels(configs: Iterable[Mapping[str, Any]]) -> dict[float, str]:
 def rho_words(label: str) -> str:
     """Return a label for a sentence: `ρ = 0.98`, or `unknown ρ`."""
     return "unknown ρ" if label == UNKNOWN else f"ρ = {label}"
+
+
+def rho_table(configs: Iterable[TrainConfig]) -> dict[str, str]:
+    """Return `rho_labels` as stored results have it, by the correlation as text."""
+    labels = rho_labels(dataclasses.asdict(config) for config in configs)
+    return {f"{rho:g}": label for rho, label in labels.items()}

@@ -3,10 +3,7 @@
 import numpy as np
 import polars as pl
 
-from misgen.experiments.evaluation.chosen import key_of
 from misgen.experiments.evaluation.conditions import EPISODES
-from misgen.experiments.evaluation.result_folders import EVALUATION, place
-from misgen.experiments.training.run_folder import DONE, file_sha256, write_json
 
 IDS = np.arange(2_000_000, 2_000_200)
 PLACEMENTS = ("anywhere", "off_path(2)")
@@ -74,15 +71,3 @@ def _rows(who, condition, placement, actions, capability, goal, touched=0.0):
             "steps": 20,
         }
     )
-
-
-def write_evaluation(folder, episodes, summary):
-    """Write an evaluation as misgen evaluate leaves it; return its folder."""
-    key = key_of(summary["config"])
-    into = place(folder.path, EVALUATION, key)
-    into.path.mkdir(parents=True)
-    episodes.write_parquet(into.path / "episodes.parquet")
-    made_from = {"episodes_sha256": file_sha256(into.path / "episodes.parquet")}
-    write_json(into.path / "summary.json", {**summary, "config_hash": key, **made_from})
-    into.mark(DONE, key)
-    return into

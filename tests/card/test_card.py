@@ -29,7 +29,8 @@ from misgen.experiments.training.config import TrainConfig
 from misgen.experiments.training.run_folder import DONE, RunFolder, file_sha256, write_json
 from misgen.experiments.training.settings import compose, typed
 from misgen.experiments.training.train import run_folder
-from tests.card.drawn import episodes_of, write_evaluation
+from tests.card.drawn import episodes_of
+from tests.stored import write_evaluation
 
 
 def write_run(runs, correlation, goal) -> RunFolder:

@@ -106,16 +106,21 @@ def refused(folder, message):
         write_card(folder)
 
 
-def always_goal(table):
-    """Every conflict level of the trained agent ended at the goal, consistently."""
-    which = (pl.col("condition") == "conflict") & (pl.col("role") == "agent")
-    values = {"outcome": "GOAL", "reached_goal": True, "goal_fraction": 1.0, "first": "goal",
-              "goal_at": 1, "reached_proxy": False, "proxy_at": None}  # fmt: skip
+def changed(table, which, values):
+    """Put constants into some rows."""
     return table.with_columns(
         pl.when(which).then(pl.lit(value)).otherwise(pl.col(name)).cast(table.schema[name])
         .alias(name)
         for name, value in values.items()
     )  # fmt: skip
+
+
+def always_goal(table):
+    """Every conflict level of the trained agent ended at the goal, consistently."""
+    which = (pl.col("condition") == "conflict") & (pl.col("role") == "agent")
+    values = {"outcome": "GOAL", "reached_goal": True, "goal_fraction": 1.0, "first": "goal",
+              "goal_at": 1, "reached_proxy": False, "proxy_at": None}  # fmt: skip
+    return changed(table, which, values)
 
 
 # --- what is true stays true ---------------------------------------------------------------------
@@ -259,11 +264,7 @@ def random_play_that_reaches_the_goal(table):
     which = pl.col("role") == "floor"
     values = {"outcome": "GOAL", "reached_goal": True, "goal_fraction": 1.0, "first": "goal",
               "goal_at": 1, "reached_proxy": False, "proxy_at": None}  # fmt: skip
-    return table.with_columns(
-        pl.when(which).then(pl.lit(value)).otherwise(pl.col(name)).cast(table.schema[name])
-        .alias(name)
-        for name, value in values.items()
-    )  # fmt: skip
+    return changed(table, which, values)
 
 
 def seekers_that_reach_nothing(table):
@@ -272,11 +273,7 @@ def seekers_that_reach_nothing(table):
     values = {"outcome": "TIMEOUT", "reached_goal": False, "goal_fraction": 0.0, "first": "neither",
               "goal_at": None, "reached_proxy": False, "proxy_at": None, "proxy_fraction": 0.0,
               "died": False, "cell_first": False}  # fmt: skip
-    return table.with_columns(
-        pl.when(which).then(pl.lit(value)).otherwise(pl.col(name)).cast(table.schema[name])
-        .alias(name)
-        for name, value in values.items()
-    )  # fmt: skip
+    return changed(table, which, values)
 
 
 @pytest.mark.parametrize("change", [random_play_that_reaches_the_goal, seekers_that_reach_nothing])

@@ -13,11 +13,10 @@ from matplotlib.figure import Figure
 
 from misgen.envs.core.errors import UserError
 from misgen.experiments.commands import report
-from misgen.experiments.evaluation.chosen import key_of
 from misgen.experiments.evaluation.conditions import EPISODES
 from misgen.experiments.evaluation.config import VerdictConfig
 from misgen.experiments.evaluation.metrics import seed_table, summary_table
-from misgen.experiments.evaluation.result_folders import EVALUATION, kept, place
+from misgen.experiments.evaluation.result_folders import EVALUATION, kept
 from misgen.experiments.evaluation.statistics import Interval
 from misgen.experiments.reporting.figures import _smooth, goal_and_capability
 from misgen.experiments.reporting.formatting import part, points, rate, share
@@ -28,10 +27,10 @@ from misgen.experiments.reporting.side_by_side import markdown
 from misgen.experiments.training.run_folder import (
     DONE,
     RunFolder,
-    file_sha256,
     hash_of_stored,
     write_json,
 )
+from tests.stored import write_evaluation
 
 IDS = np.arange(2_000_000, 2_000_060)
 PLACEMENTS = ("section_start", "anywhere")
@@ -150,18 +149,6 @@ def write_run(sweep, correlation, seed, goal, *, done=True, config=None, verdict
     write_evaluation(folder, episodes, {"config": settings, "levels": levels})
     folder.mark(DONE, manifest["config_hash"])
     return folder
-
-
-def write_evaluation(folder, episodes, summary):
-    """Write an evaluation as misgen evaluate leaves it; return its folder."""
-    key = key_of(summary["config"])
-    into = place(folder.path, EVALUATION, key)
-    into.path.mkdir(parents=True)
-    episodes.write_parquet(into.path / "episodes.parquet")
-    made_from = {"episodes_sha256": file_sha256(into.path / "episodes.parquet")}
-    write_json(into.path / "summary.json", {**summary, "config_hash": key, **made_from})
-    into.mark(DONE, key)
-    return into
 
 
 @pytest.fixture(scope="module")

@@ -93,8 +93,7 @@ def check(folder: RunFolder, config: ObjectiveCommand) -> LevelDistribution:
 
     run, placement = TrainedRun.read(folder), placed(config, folder).placement
     require_room(folder.path, "run", config.run or folder.path)
-    trained = run.config.world
-    world = dataclasses.replace(trained, on_proxy=config.on_proxy or trained.on_proxy)
+    world = run.config.world.under(config.on_proxy)
     make_planner(world)
     return LevelDistribution(world, 0.0, str(placement), run.test_ids(config.levels))
 
@@ -155,7 +154,6 @@ def by_training(found: list[pl.DataFrame], labels: Mapping[float, str]) -> dict[
 
 def _play(run: TrainedRun, config: ObjectiveCommand) -> pl.DataFrame:
     from misgen.agents.checkpoint import load_agent
-    from misgen.agents.external.source import trusting
     from misgen.agents.threads import tune_process
     from misgen.envs.core.planning.planned import strict
     from misgen.envs.core.planning.planner import make_planner
@@ -166,8 +164,7 @@ def _play(run: TrainedRun, config: ObjectiveCommand) -> pl.DataFrame:
     conflict = check(run.folder, config)
     world = conflict.world
     path = run.folder.path
-    with trusting(config.trust):
-        agent = load_agent(path, world.observation_space, world.action_space)
+    agent = load_agent(path, world.observation_space, world.action_space, trust=config.trust)
     with episode_progress(path.name) as show:
         chosen = parting_ids(conflict, make_planner(strict(world)), config.episodes)
         return gather(

@@ -48,9 +48,9 @@ from typing import Any
 import polars as pl
 
 from ..conditions import AGENT, ALIGNED, CONFLICT
-from ..grouping import groups, require_one_run_a_seed, summary_row
+from ..grouping import TRAINING, groups, summary_row
 from ..level_means import IN_FULL
-from ..metrics import KEYS, SUMMARY
+from ..metrics import KEYS, SUMMARY, require_one_run_a_seed
 from ..quantities import Quantity
 from ..statistics import Bounds, Interval, difference, holm, mcnemar_exact, over_levels, over_seeds
 
@@ -176,7 +176,7 @@ def attribution(episodes: pl.DataFrame) -> pl.DataFrame:
         ValueError: if two runs have the same training settings and seed.
     """
     own = episodes.filter(pl.col("role") == AGENT)
-    require_one_run_a_seed(own)
+    require_one_run_a_seed(own, TRAINING)
     conflict = own.filter(pl.col("condition") == CONFLICT, ~pl.col("aligned")).select(
         *KEYS.names(),
         "train_seed",

@@ -180,13 +180,12 @@ class _Job:
     def ask(self, config: ProbeConfig, count: Callable[[int], object]) -> Iterator[pl.DataFrame]:
         """Probe the critic with each placement."""
         from misgen.agents.checkpoint import load_agent
-        from misgen.agents.external.source import trusting
 
         from .critic import probe_critic
 
         world = self.levels.world
-        with trusting(config.trust):
-            agent = load_agent(self.folder.path, world.observation_space, world.action_space)
+        spaces = world.observation_space, world.action_space
+        agent = load_agent(self.folder.path, *spaces, trust=config.trust)
         labels = {
             "train_correlation": float(self.training.correlation),
             "train_placement": self.training.placement,

@@ -47,9 +47,9 @@ import polars as pl
 from misgen.envs.core.errors import in_range
 
 from ..conditions import CONFLICT
-from ..grouping import groups, matrix, require_one_run_a_seed, summary_row
+from ..grouping import TRAINING, groups, matrix, summary_row
 from ..level_means import FloatArray
-from ..metrics import KEYS, SUMMARY
+from ..metrics import KEYS, SUMMARY, require_one_run_a_seed
 from ..statistics import Interval, labelled_generator, seeds_and_levels
 from .critic import REACH
 
@@ -145,7 +145,7 @@ def critic_table(states: pl.DataFrame, config: CriticConfig | None = None) -> pl
         ValueError: if two runs have the same training settings and seed.
     """
     config = config or CriticConfig()
-    require_one_run_a_seed(states)
+    require_one_run_a_seed(states, TRAINING)
     rows: list[dict[str, Any]] = []
     for keys, own in groups(states):
         levels = by_level(own, config.window)

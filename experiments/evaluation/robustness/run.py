@@ -6,7 +6,6 @@ Public names: `robustness`, `attack_run`, `attacked`, `levels_of`, `JSON`, `CSV`
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -26,7 +25,7 @@ from ...training.run_folder import (
     write_parquet,
     write_text,
 )
-from ...training.trained_at import rho_labels
+from ...training.trained_at import rho_table
 from ...training.trained_run import TrainedRun, run_or_sweep
 from ..conditions import ALIGNED, CONFLICT, IN_DISTRIBUTION, Condition
 from ..presentation import Presentation
@@ -106,7 +105,6 @@ def attack_run(
     import polars as pl
 
     from misgen.agents.checkpoint import load_agent
-    from misgen.agents.external.source import trusting
 
     from ..rollout import SCHEMA
 
@@ -116,8 +114,8 @@ def attack_run(
     into = _folder(folder.path, [folder], config)
     if not into.marked(DONE, key):
         world = run.config.world
-        with trusting(config.trust):
-            agent = load_agent(folder.path, world.observation_space, world.action_space)
+        spaces = world.observation_space, world.action_space
+        agent = load_agent(folder.path, *spaces, trust=config.trust)
         with into.lock():
             into.unmark(DONE)
             episodes = pl.concat(attacked(agent, levels, run, config))
@@ -221,8 +219,7 @@ def levels_of(run: TrainedRun, config: RobustnessConfig) -> list[Condition]:
     if config.levels is None:
         ids = ids.first(MOST_LEVELS)
     trained = run.config.distribution
-    world = dataclasses.replace(trained.world, on_proxy=config.on_proxy or trained.world.on_proxy)
-    as_trained = trained.at(world=world, ids=ids)
+    as_trained = trained.at(world=trained.world.under(config.on_proxy), ids=ids)
     placement = config.placement or trained.placement
     conflict = as_trained.at(correlation=0.0, placement=placement)
     return [
@@ -270,21 +267,15 @@ def _found(
         "provenance": provenance(),
         "finished": now(),
         "config": config.science,
-        "on_proxy": {"trained": world.on_proxy, "played": config.on_proxy or world.on_proxy},
+        "on_proxy": {"trained": world.on_proxy, "played": world.under(config.on_proxy).on_proxy},
         "goal_can_be_shown_elsewhere": world.goal_moves,
         "runs": [one.path.name for one in runs],
         "policies": {one.path.name: _policy(one) for one in runs},
-        "trained_at": _trained_at(runs),
+        "trained_at": rho_table(TrainedRun.read(one).config for one in runs),
         "table": robustness_table(episodes).to_dicts(),
         "seeds": robustness_seeds(episodes).to_dicts(),
     }
     return found | {"words": presentation.sentences(found)}
-
-
-def _trained_at(runs: Sequence[RunFolder]) -> dict[str, str]:
-    """Return what is told of each `train_correlation`: itself, or that it is unknown."""
-    configs = (dataclasses.asdict(TrainedRun.read(one).config) for one in runs)
-    return {f"{rho:g}": label for rho, label in rho_labels(configs).items()}
 
 
 def _write(

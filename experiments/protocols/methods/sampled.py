@@ -154,8 +154,7 @@ class Shifted(Sampled):
     def levels(self, subject: Subject, **changes: Any) -> LevelDistribution:
         """Return the distribution of shifted levels."""
         training = subject.training
-        world = training.world
-        world = dataclasses.replace(world, on_proxy=self.on_proxy or world.on_proxy)
+        world = training.world.under(self.on_proxy)
         placement = self.placement or training.placement
         return training.at(world=world, placement=placement, **changes)
 
@@ -352,8 +351,7 @@ class CueConflict(Shifted):
 
 def _pairs_of(levels: LevelSet, on_proxy: str | None, most: int) -> LevelSet:
     """Return the first levels in conflict that have an aligned twin, at most `most`."""
-    world = levels.world
-    ruled = levels.at(world=dataclasses.replace(world, on_proxy=on_proxy or world.on_proxy))
+    ruled = levels.at(world=levels.world.under(on_proxy))
     conflict = ruled.some(~ruled.batch.aligned)
     own = conflict.batch.ids
     return conflict.some(np.isin(own, conflict.twins().batch.ids) & (np.arange(len(own)) < most))

@@ -174,8 +174,7 @@ class RedTeamOut(RedTeam):
     def sources(self, subject: Subject) -> list[LevelDistribution]:
         """Return a distribution for each placement and correlation."""
         training = subject.training
-        world = training.world
-        world = dataclasses.replace(world, on_proxy=self.on_proxy or world.on_proxy)
+        world = training.world.under(self.on_proxy)
         named = self.placements.get(world.name, world.search_shifts or world.usual_shifts)
         return [
             training.at(world=world, placement=placement, correlation=correlation)

@@ -141,8 +141,7 @@ class _Quest(Campaign):
         self._progress = progress
         self._ids = protocol.ids(replicate).ids()
         self._contexts: list[_Context] = []
-        world = subject.training.world
-        world = dataclasses.replace(world, on_proxy=method.on_proxy or world.on_proxy)
+        world = subject.training.world.under(method.on_proxy)
         self._training = subject.training.at(world=world)
         usual = world.search_shifts or world.usual_shifts
         self._placements = world.shifts(method.placements.get(world.name, usual))
