@@ -148,8 +148,14 @@ def require_settings(
     What no algorithm has is left to whoever reads the settings.
 
     Raises:
-        UserError: naming the first.
+        UserError: naming the first, or for the name of agents that were trained elsewhere.
     """
+    if name == "external" and "identity" not in plain:
+        raise UserError(
+            f"{path}algorithm=external is no algorithm: it stands for agents that were trained "
+            "elsewhere; train with agent=ppo, or evaluate an agent of your own with misgen "
+            "evaluate agent=my_module:make_agent"
+        )
     own = {f.name for f in dataclasses.fields(config)}
     for key, value in plain.items():
         others = [

@@ -33,6 +33,7 @@ from .algorithms import make_learner
 from .base import TrainedAgent
 from .external.playing import load_external
 from .external.record import read_record
+from .external.source import trusting
 from .spec import DESCRIPTION, MAX_DESCRIPTION_BYTES, PolicySpec
 
 WEIGHTS = "policy.safetensors"
@@ -73,6 +74,7 @@ def load_agent(
     action_space: gymnasium.Space,
     device: str = "cpu",
     name: str = "",
+    trust: bool = False,
 ) -> TrainedAgent:
     """Load a saved policy as an agent for an environment with these spaces.
 
@@ -84,13 +86,15 @@ def load_agent(
         action_space: the environment's, of a single slot.
         device: torch device to run on.
         name: what to call the agent; empty: by its algorithm.
+        trust: make an agent that was trained elsewhere again, which runs the code that makes it.
 
     Raises:
         UserError: if a file is missing, damaged, or not what it should be, or the spaces differ.
     """
     record = read_record(folder)
     if record is not None:
-        return cast("TrainedAgent", load_external(record, folder))
+        with trusting(trust):
+            return cast("TrainedAgent", load_external(record, folder))
     policy, spec, _ = load_policy(folder, observation_space, action_space)
     learner = make_learner(spec.algorithm)
     return learner.agent(policy.to(device), spec, name or spec.algorithm)

@@ -1,7 +1,7 @@
 """Settings of a training run, with their meaning, limits and defaults.
 
-Public names: `LearnerConfig`, `OnPolicyConfig`, `PPOConfig`, `RecurrentPPOConfig`, `A2CConfig`,
-`DQNConfig`, `Passes`, `ACTIVATIONS`.  Imports no torch.
+Public names: `LearnerConfig`, `OnPolicyConfig`, `ClippedConfig`, `PPOConfig`, `RecurrentPPOConfig`,
+`A2CConfig`, `DQNConfig`, `Passes`, `ACTIVATIONS`.  Imports no torch.
 
 Each algorithm has a dataclass with exactly its own settings.
 """
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from misgen.envs.core.errors import UserError, one_of
+from misgen.envs.core.modality import GRID
 
 from .encoders import ENCODERS
 from .limits import Count, Number, Rule, Switch, require_channels, require_widths
@@ -191,8 +192,8 @@ class OnPolicyConfig(LearnerConfig):
 
 
 @dataclass
-class PPOConfig(OnPolicyConfig):
-    """Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347) on tiles or pixels."""
+class ClippedConfig(OnPolicyConfig):
+    """What PPO's variants share: several passes over a rollout, the policy's change clipped."""
 
     rules: ClassVar[Mapping[str, Rule]] = {
         **OnPolicyConfig.rules,
@@ -204,8 +205,6 @@ class PPOConfig(OnPolicyConfig):
         "target_kl": Number(0.0, 1e6),
     }
 
-    algorithm: str = "ppo"
-    """Name of the algorithm."""
     batch_size: int = 4096
     """Decisions in a minibatch; must divide `num_envs * num_steps`."""
     epochs: int = 3
@@ -241,11 +240,41 @@ class PPOConfig(OnPolicyConfig):
 
 
 @dataclass
-class RecurrentPPOConfig(PPOConfig):
+class PPOConfig(ClippedConfig):
+    """Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347) on tiles or pixels."""
+
+    rules: ClassVar[Mapping[str, Rule]] = {**ClippedConfig.rules, "fast": Switch()}
+
+    algorithm: str = "ppo"
+    """Name of the algorithm."""
+    fast: bool = True
+    """Train a tile encoder on a CPU with gradients in closed form, about twice as fast,
+    instead of torch's autograd.  The two are equal to float rounding, which after some updates
+    leads to other actions: so this is part of a run's hash.  With pixels or on a GPU autograd is
+    the only way; the run's manifest says under `gradients` how they were found, and why so."""
+
+    @property
+    def one_way(self) -> str:
+        """Why gradients are autograd's whatever `fast` says; empty if `fast` decides."""
+        if ENCODERS[self.encoder].reads is not GRID:
+            return f"encoder={self.encoder} reads pixels"
+        return f"device={self.device} is a GPU" if self.device.startswith("cuda") else ""
+
+    @property
+    def science(self) -> dict[str, Any]:
+        """The settings as plain data, `fast` only where it can change a result."""
+        plain = super().science
+        if self.one_way:
+            del plain["fast"]
+        return plain
+
+
+@dataclass
+class RecurrentPPOConfig(ClippedConfig):
     """PPO with a memory: an LSTM after the encoder (sb3-contrib's `RecurrentPPO`)."""
 
     rules: ClassVar[Mapping[str, Rule]] = {
-        **PPOConfig.rules,
+        **ClippedConfig.rules,
         "lstm_width": Count(1, 4096),
         "lstm_layers": Count(1, 8),
         "critic_lstm": Switch(),

@@ -64,6 +64,8 @@ class Learned:
     """Decisions it was trained for."""
     reward_scale: float
     """What rewards are multiplied with for the learner now: the unit of its values."""
+    gradients: str = "autograd"
+    """How its gradients were found, and why so if they could have been found faster."""
 
 
 _PLAUSIBLE = 1e4

@@ -1,7 +1,7 @@
 """Networks as a stable-baselines3 policy, and the encoders that read tile windows.
 
 Public names: `EncoderPolicy`, `MlpEncoder`, `CnnEncoder`, `RawObservations`, `policy_kwargs`,
-`inference_kwargs`, `build_actor_critic`, `settle`, `make_spaces`.
+`inference_kwargs`, `build_actor_critic`, `act`, `settle`, `make_spaces`.
 
 An observation is `tiles` (uint8 [n, height, width], classes 0..C-1) and `body` (float32 [n, k]), or
 `rgb` (whose encoders are in `vision`).  One encoder is shared by actor and critic.  The policy
@@ -71,9 +71,8 @@ class EncoderPolicy(ActorCriticPolicy):
     def forward(self, obs: Any, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Return actions (int64 [n]), values ([n, 1]) and the actions' log-probabilities ([n])."""
         logits, values = self.logits_and_values(obs)
-        log_p = logits.log_softmax(dim=1)
-        actions = log_p.argmax(1) if deterministic else torch.multinomial(log_p.exp(), 1)[:, 0]
-        return actions, values, _pick(log_p, actions)
+        actions, log_p = act(logits.log_softmax(dim=1), deterministic)
+        return actions, values, log_p
 
     def evaluate_actions(self, obs: Any, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return values [n, 1], log-probabilities of `actions` [n] and entropies [n], in nats."""
@@ -138,6 +137,12 @@ class CnnEncoder(BaseFeaturesExtractor):
         planes = functional.embedding(tiles.int(), self._codes).permute(0, 3, 1, 2)
         flat = self.convolutions(planes)
         return self.dense(torch.cat([flat, observations["body"]], dim=1))
+
+
+def act(log_p: Tensor, deterministic: bool = False) -> tuple[Tensor, Tensor]:
+    """Return actions (int64 [n]) and their log-probabilities ([n]), given those of all actions."""
+    actions = log_p.argmax(1) if deterministic else torch.multinomial(log_p.exp(), 1)[:, 0]
+    return actions, _pick(log_p, actions)
 
 
 def settle(encoder: nn.Module) -> None:

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from misgen.envs.core.errors import in_range
+from misgen.envs.core.planning.planned import strict
 from misgen.envs.core.planning.planner import NOTHING, Planner, make_planner
 
-from .alterations import falls_to_first, noisy, still, waiting
+from .alterations import falls_to_first, noisy
 
 if TYPE_CHECKING:
     from misgen.envs.core.engine import Engine
@@ -42,6 +43,8 @@ class SeekerConfig:
     """Probability that a decision is a uniformly random action instead of the plan's."""
     delay: int = 0
     """Decisions at an episode's start in which it does nothing."""
+    seed: int = 0
+    """Of a mixture: which levels are those on which it seeks the goal."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values.
@@ -49,6 +52,7 @@ class SeekerConfig:
         Raises:
             UserError: naming the field.
         """
+        in_range("agent.seed", self.seed, 0, 2**31 - 1)
         in_range("agent.goal_share", self.goal_share, 0.0, 1.0)
         in_range("agent.noise", self.noise, 0.0, 1.0)
         in_range("agent.delay", self.delay, 0, 10_000)
@@ -57,7 +61,8 @@ class SeekerConfig:
 class Seeker:
     """Follows shortest plans to the goal, or to the proxy, and plans anew wherever noise throws it.
 
-    Where there is no way to its target it does nothing.
+    Its way to the goal is clear of the proxy, whatever reaching the proxy does in its world.  Where
+    there is no way to its target it does nothing.
     """
 
     def __init__(self, world: World, config: SeekerConfig, name: str) -> None:
@@ -70,7 +75,7 @@ class Seeker:
         self._config = config
         self._world = world
         self._actions = int(world.action_space.n)
-        self._planner: Planner = make_planner(world)
+        self._planner: Planner = make_planner(strict(world))
         self._slots: _Slots | None = None
         self._seeks: dict[int, str] = {}
         self._contents: dict[int, bytes] = {}  # digest of the level in each slot
@@ -78,8 +83,12 @@ class Seeker:
 
     def start(self, slots: NDArray[np.int64], levels: LevelBatch) -> None:
         """Choose a target for each new episode; the way there is planned when it is needed."""
-        for_goal = falls_to_first(levels.ids, self._config.goal_share, _MIXTURE_SALT)
+        salt = _MIXTURE_SALT + self._config.seed
+        for_goal = falls_to_first(levels.ids, self._config.goal_share, salt)
         contents = levels.digests()
+        if self._world.goal_moves and not for_goal.all():  # the way to the proxy ignores the goal
+            bare = levels.digests(terrain=True)
+            contents = [c if g else b for c, b, g in zip(contents, bare, for_goal, strict=True)]
         for slot, goal, content in zip(slots.tolist(), for_goal.tolist(), contents, strict=True):
             self._seeks[slot] = GOAL if goal else PROXY
             self._contents[slot] = content
@@ -92,13 +101,25 @@ class Seeker:
         self._slots.planned[self._fresh] = False
         self._fresh.clear()
         running = np.flatnonzero(engine.episodes["running"])
-        late = waiting(engine, self._config.delay)
-        self._plan(running[~late], engine)
         wanted = np.full(engine.num_slots, self._world.no_op, np.int64)
-        self._slots.follow(running[~late], wanted, self._world)
-        p = noisy(np.eye(self._actions)[wanted[running]], self._config.noise)
-        still(p, late, self._world.no_op)
+        opening = self.opening(running, engine, wanted)
+        self._plan(running[~opening], engine)
+        self._slots.follow(running[~opening], wanted, self._world)
+        p = np.eye(self._actions)[wanted[running]]
+        p[~opening] = noisy(p[~opening], self._config.noise)
         return p
+
+    def opening(
+        self, running: NDArray[np.int64], engine: Engine, wanted: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Return which running slots do not seek yet, bool [running]; here for its delay.
+
+        Args:
+            running: slots, in ascending order.
+            engine: where they are.
+            wanted: action of each slot, which does nothing at first; changed in place.
+        """
+        return engine.episodes["decisions"][running] < self._config.delay
 
     def _plan(self, slots: NDArray[np.int64], engine: Engine) -> None:
         """Plan in those of `slots` that are not where their plan expected to be."""

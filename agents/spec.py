@@ -21,12 +21,13 @@ import numpy as np
 from gymnasium import spaces
 
 from misgen.envs.core.errors import UserError, one_of
-from misgen.envs.core.files import open_regular, parse_json
+from misgen.envs.core.files import open_regular
 from misgen.envs.core.modality import GRID, MODALITIES, RGB, Modality, modality_of
 
 from .algorithms import algorithm
 from .config import ACTIVATIONS, DEFAULT_ALGORITHM, LearnerConfig
 from .encoders import ENCODERS, encoders_of
+from .json_fields import Fields, read_fields
 from .limits import require_channels, require_widths
 
 SCHEMA_VERSION = 1
@@ -149,7 +150,7 @@ class PolicySpec:
         Raises:
             UserError: naming the field at fault.
         """
-        document = _Fields(_parse(text, where), where)
+        document = read_fields(text, where)
         _require_version(document, where)
         network, observation = document.section("network"), document.section("observation")
         action = document.section("action")
@@ -279,58 +280,7 @@ def _sizes(
     )
 
 
-class _Fields:
-    """A JSON object read field by field; every complaint names the field and the file."""
-
-    def __init__(self, values: Any, where: str, prefix: str = "") -> None:
-        if not isinstance(values, dict):
-            raise UserError(f"{where}: {prefix or 'the document'} is not a JSON object: {_HELP}")
-        self._values, self._where, self._prefix = values, where, prefix
-
-    def has(self, name: str) -> bool:
-        return name in self._values
-
-    def get(self, name: str) -> Any:
-        if name not in self._values:
-            raise UserError(f"{self._where}: field {self._prefix}{name} is missing: {_HELP}")
-        return self._values[name]
-
-    def section(self, name: str) -> _Fields:
-        return _Fields(self.get(name), self._where, f"{self._prefix}{name}.")
-
-    def text(self, name: str) -> str:
-        value = self.get(name)
-        return value if isinstance(value, str) else self._refuse(name, value, "a text")
-
-    def mapping(self, name: str) -> dict[str, Any]:
-        value = self.get(name)
-        return value if isinstance(value, dict) else self._refuse(name, value, "an object")
-
-    def integer(self, name: str, low: int, high: int) -> int:
-        value = self.get(name)
-        if type(value) is not int or not low <= value <= high:
-            self._refuse(name, value, f"a whole number from {low} to {high}")
-        return value
-
-    def integers(self, name: str, length: int, low: int, high: int) -> list[int]:
-        value = self.get(name)
-        fits = isinstance(value, list) and len(value) == length
-        if not fits or not all(type(v) is int and low <= v <= high for v in value):
-            self._refuse(name, value, f"{length} whole numbers from {low} to {high}")
-        return value
-
-    def positive(self, name: str) -> float:
-        value = self.get(name)
-        if type(value) not in (int, float) or not 1e-9 <= value <= 1e6:
-            self._refuse(name, value, "a number from 1e-9 to 1e6")
-        return float(value)
-
-    def _refuse(self, name: str, value: Any, allowed: str) -> Any:
-        shown = repr(value)[:60]
-        raise UserError(f"{self._where}: {self._prefix}{name}={shown} is not {allowed}: {_HELP}")
-
-
-def _read_observation(observation: _Fields, encoder: str) -> dict[str, Any]:
+def _read_observation(observation: Fields, encoder: str) -> dict[str, Any]:
     """Return what `PolicySpec` holds of the observation, by field."""
     if ENCODERS[encoder].reads is RGB:
         height, width, colours = observation.integers("rgb_shape", 3, 1, 1024)
@@ -344,7 +294,7 @@ def _read_observation(observation: _Fields, encoder: str) -> dict[str, Any]:
     }
 
 
-def _read_algorithm(document: _Fields, where: str) -> dict[str, Any]:
+def _read_algorithm(document: Fields, where: str) -> dict[str, Any]:
     """Return the algorithm's name and settings; a file from before there were several has none."""
     name = document.text("algorithm") if document.has("algorithm") else DEFAULT_ALGORITHM
     config = algorithm(name, f"{where}: algorithm").config
@@ -354,9 +304,6 @@ def _read_algorithm(document: _Fields, where: str) -> dict[str, Any]:
         if key in config.rules:
             config.rules[key].require(f"{where}: settings.{key}", value)
     return {"algorithm": name, "settings": values}
-
-
-_HELP = "restore the file from the training run that wrote it"
 
 
 def _plain(value: Any) -> Any:
@@ -374,14 +321,7 @@ def _plain(value: Any) -> Any:
             return value
 
 
-def _parse(text: bytes, where: str) -> Any:
-    try:
-        return parse_json(text)
-    except ValueError as error:
-        raise UserError(f"{where} is not valid JSON ({error}): {_HELP}") from None
-
-
-def _require_version(document: _Fields, where: str) -> None:
+def _require_version(document: Fields, where: str) -> None:
     if document.get("format") != FORMAT:
         found = repr(document.get("format"))[:60]
         raise UserError(f"{where}: format={found} is not {FORMAT!r}: give a policy saved by misgen")

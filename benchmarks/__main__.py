@@ -31,6 +31,8 @@ Others, each with --help:
   python -m benchmarks.coverage   how often the reports' 95% intervals contain the truth
   python -m benchmarks.planner    how many levels the planner solves, and how fast
   python -m benchmarks.objective  how well goals are told apart by what agents do
+  python -m benchmarks.training   how fast PPO trains on tiles, with closed gradients and without
+  python -m benchmarks.learning_curves  whether PPO learns alike both ways
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
 """How often the 95% intervals of the reports contain the truth, by simulation.
 
 `python -m benchmarks.coverage` simulates agents (training seeds) on shared levels, computes each
-interval that reports print by the reporting rule, prints the coverage by the number of seeds, and
-writes the figures to `runs/benchmarks/coverage.json`. With one seed the truth is that agent's own
-score ("conditional on this agent"); otherwise it is the mean over all agents and levels.
+interval that reports print as they do, prints the coverage by the number of seeds, and writes the
+figures to `runs/benchmarks/coverage.json`. With one seed the truth is that agent's own score
+("conditional on this agent"); otherwise it is the mean over all agents and levels.  Seeds vary
+normally, or are of two kinds, one of which may be rare.  Where a report prints none, as too few
+seeds say nothing, that is counted apart.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +30,13 @@ from rich.progress import track
 from rich.table import Table
 
 from misgen.experiments.evaluation.statistics import (
+    Bounds,
     Interval,
     Statistic,
-    crossed_bootstrap,
+    clopper_pearson,
     divergence,
-    paired_difference,
-    ratio,
+    over_levels,
+    over_seeds,
     seeds_and_levels,
     t_over_seeds,
 )
@@ -73,15 +77,46 @@ def clipped_mean(mean: float, sd: float) -> float:
     return inside + 1 - normal.cdf(high)
 
 
+@dataclass(frozen=True)
+class TwoKinds:
+    """Agents of two kinds: a share is of the second, whose rates are about `other`."""
+
+    mean: float
+    other: float
+    share: float
+    agent_sd: float = 0.04
+    level_sd: float = 0.15
+
+    def draw(self, agents: FloatArray, levels: FloatArray) -> FloatArray:
+        """Probabilities [seeds, levels]; who is of the second kind hangs on the agent's effect."""
+        second = agents < NormalDist().inv_cdf(self.share)
+        centre = np.where(second, self.other, self.mean) + self.agent_sd * np.sin(37 * agents)
+        return np.clip(centre[:, None] + self.level_sd * levels, 0.0, 1.0)
+
+    def expected(self, agents: FloatArray) -> float:
+        """Mean over levels, given the one agent there is, or over agents too."""
+        if agents.size == 1:
+            return self._level_mean(float(agents[0]))
+        return self._over_agents
+
+    def _level_mean(self, agent: float) -> float:
+        second = agent < NormalDist().inv_cdf(self.share)
+        centre = self.other if second else self.mean
+        return clipped_mean(centre + self.agent_sd * math.sin(37 * agent), self.level_sd)
+
+    @functools.cached_property
+    def _over_agents(self) -> float:
+        places = (np.arange(4000) + 0.5) / 4000
+        return float(np.mean([self._level_mean(NormalDist().inv_cdf(p)) for p in places]))
+
+
 TYPICAL = Rate(0.7, 0.10, 0.25)
 ALIKE = Rate(0.7, 0.03, 0.25)
 UNLIKE = Rate(0.7, 0.20, 0.10)
 NEAR_ONE = Rate(0.95, 0.05, 0.10)
 NEAR_ZERO = Rate(-0.05, 0.03, 0.10)  # the mean after clipping is .021
-OTHER = Rate(0.55, 0.10, 0.25)
-CAP_HELD, CAP_SHIFT = Rate(0.9, 0.05, 0.15), Rate(0.75, 0.10, 0.25)
-WANT_HELD, WANT_SHIFT = Rate(0.97, 0.02, 0.05), Rate(0.3, 0.15, 0.25)
-RANDOM, CEILING = Rate(0.1, 0.0, 0.1), Rate(0.97, 0.0, 0.05)
+HALF = TwoKinds(0.9, 0.1, 0.5)
+RARE = TwoKinds(0.9, 0.1, 0.1)
 
 
 def flip(rng: np.random.Generator, probability: FloatArray) -> FloatArray:
@@ -89,99 +124,92 @@ def flip(rng: np.random.Generator, probability: FloatArray) -> FloatArray:
 
 
 def draw_rate(
-    rng: np.random.Generator, n_seeds: int, n_levels: int, *, rate: Rate
+    rng: np.random.Generator, n_seeds: int, n_levels: int, *, rate: Rate | TwoKinds
 ) -> tuple[Data, float]:
     agents = rng.standard_normal(n_seeds)
     values = flip(rng, rate.draw(agents, rng.standard_normal(n_levels)))
     return {"values": values}, rate.expected(agents)
 
 
-def draw_informative(rng: np.random.Generator, n_seeds: int, n_levels: int) -> tuple[Data, float]:
-    """Some levels count for few agents, some for most; 50% of the cells are missing."""
-    data, truth = draw_rate(rng, n_seeds, n_levels, rate=TYPICAL)
-    counts = rng.random((n_seeds, n_levels)) < rng.random(n_levels)
-    return {"values": np.where(counts, data["values"], np.nan)}, truth
+BEFORE = Rate(0.95, 0.03, 0.05)
+CAPABLE = Rate(0.9, 0.05, 0.15)
 
 
-def draw_pair(rng: np.random.Generator, n_seeds: int, n_levels: int) -> tuple[Data, float]:
-    levels, first, second = (rng.standard_normal(n) for n in (n_levels, n_seeds, n_seeds))
-    data = {
-        "a": flip(rng, TYPICAL.draw(first, levels)),
-        "b": flip(rng, OTHER.draw(second, levels)),
-    }
-    return data, TYPICAL.expected(first) - OTHER.expected(second)
-
-
-def draw_shift(rng: np.random.Generator, n_seeds: int, n_levels: int) -> tuple[Data, FloatArray]:
-    """Capability and, given capability, goal: held out and shifted, on the same level ids.
-
-    Returns:
-        the arrays, and the expected cap_held, goal_held, cap_shift, goal_shift.
-    """
-    skill, want = rng.standard_normal((2, n_seeds))
+def draw_twins(
+    rng: np.random.Generator, n_seeds: int, n_levels: int, *, want: Rate | TwoKinds
+) -> tuple[Data, float]:
+    """Aligned and conflict levels; in conflict, a capable episode is for the goal or the proxy."""
+    skill, wants = rng.standard_normal((2, n_seeds))
     ease, pull = rng.standard_normal((2, n_levels))
-    data: dict[str, FloatArray] = {}
-    truth = []
-    for name, cap, goal in (("held", CAP_HELD, WANT_HELD), ("shift", CAP_SHIFT, WANT_SHIFT)):
-        data[f"cap_{name}"] = flip(rng, cap.draw(skill, ease))
-        data[f"goal_{name}"] = data[f"cap_{name}"] * flip(rng, goal.draw(want, pull))
-        truth += [cap.expected(skill), cap.expected(skill) * goal.expected(want)]
-    return data, np.array(truth)
+    before = flip(rng, BEFORE.draw(skill, ease))
+    after = flip(rng, CAPABLE.draw(skill, ease))
+    data = {
+        "goal_before": before,
+        "capable_before": before,
+        "capable_after": after,
+        "goal_after": after * flip(rng, want.draw(wants, pull)),
+    }
+    truth = CAPABLE.expected(skill) * (1 - want.expected(wants))
+    return data, truth  # goal loss less capability loss: what is capable and not for the goal
 
 
-def draw_divergence(rng: np.random.Generator, n_seeds: int, n_levels: int) -> tuple[Data, float]:
-    data, (cap_held, goal_held, cap_shift, goal_shift) = draw_shift(rng, n_seeds, n_levels)
-    return data, float((goal_held - goal_shift) - (cap_held - cap_shift))
+def draw_pursuit(
+    rng: np.random.Generator, n_seeds: int, n_levels: int, *, want: Rate | TwoKinds
+) -> tuple[Data, float]:
+    """A third of the goals lies on the way; an agent without skill goes nowhere."""
+    wants, pull = rng.standard_normal(n_seeds), rng.standard_normal(n_levels)
+    capable = flip(rng, np.tile(CAPABLE.expected(np.zeros(2)), (n_seeds, n_levels)))
+    on_way = (rng.random(n_levels) < 1 / 3).astype(np.float64)
+    goes = flip(rng, want.draw(wants, pull))
+    there = capable * np.maximum(goes, on_way)
+    away = flip(rng, np.tile(CAPABLE.expected(np.zeros(2)), (n_seeds, n_levels))) * on_way
+    reach = np.ones((n_seeds, n_levels))
+    truth_of_capable = CAPABLE.expected(np.zeros(2))
+    wanted = want.expected(wants) * truth_of_capable * 2 / 3
+    truth = wanted / (1 - truth_of_capable / 3) / truth_of_capable
+    return {"there": there, "away": away, "reach": reach, "capable": capable}, truth
 
 
-def draw_loss(rng: np.random.Generator, n_seeds: int, n_levels: int) -> tuple[Data, float]:
-    data, truth = draw_shift(rng, n_seeds, n_levels)
-    return {"a": data["cap_held"], "b": data["cap_shift"]}, float(truth[0] - truth[2])
+def pursuit(mean: Mapping[str, FloatArray]) -> FloatArray:
+    return (mean["there"] - mean["away"]) / (mean["reach"] - mean["away"]) / mean["capable"]
 
 
-def draw_conditional(rng: np.random.Generator, n_seeds: int, n_levels: int) -> tuple[Data, float]:
-    data, truth = draw_shift(rng, n_seeds, n_levels)
-    pair = {"cap": data["cap_shift"], "goal": data["goal_shift"]}
-    return pair, float(truth[3] / truth[2])
-
-
-def draw_normalised(rng: np.random.Generator, n_seeds: int, n_levels: int) -> tuple[Data, float]:
-    """Agents between two fixed references, each played once per level."""
-    levels, agents = rng.standard_normal(n_levels), rng.standard_normal(n_seeds)
-    fixed = np.zeros(1)
-    rates = {"agent": (TYPICAL, agents), "random": (RANDOM, fixed), "ceiling": (CEILING, fixed)}
-    data = {name: flip(rng, rate.draw(who, levels)) for name, (rate, who) in rates.items()}
-    means = {name: np.array([rate.expected(who)]) for name, (rate, who) in rates.items()}
-    return data, float(normalised(means)[0])
-
-
-def normalised(mean: Mapping[str, FloatArray]) -> FloatArray:
-    return (mean["agent"] - mean["random"]) / (mean["ceiling"] - mean["random"])
+def draw_share(
+    rng: np.random.Generator, n_seeds: int, n_levels: int, *, share: float
+) -> tuple[Data, float]:
+    """Which seeds misgeneralize."""
+    return {"values": (rng.random((n_seeds, 1)) < share).astype(np.float64)}, share
 
 
 Measure = Callable[[Data, np.random.Generator, int], Interval]
 
 
-def by_rule(statistic: Statistic | None) -> Measure:
-    """The reporting rule, for the mean of one array or for a statistic of several."""
+def as_reported(statistic: Statistic | None, bounds: Bounds) -> Measure:
+    """What a report prints: one agent's interval, or a recipe's over its seeds."""
 
     def measure(data: Data, rng: np.random.Generator, resamples: int) -> Interval:
-        what = data["values"] if statistic is None else data
-        return seeds_and_levels(what, statistic, rng, resamples=resamples)
+        seeds = range(len(next(iter(data.values()))))
+        rows = [{name: array[k] for name, array in data.items()} for k in seeds]
+        agents = [
+            over_levels(row if statistic else row["values"], statistic, bounds=bounds)
+            for row in rows
+        ]
+        return over_seeds(agents, bounds)
 
     return measure
 
 
-def pair_by_rule(data: Data, rng: np.random.Generator, resamples: int) -> Interval:
-    return paired_difference(data["a"], data["b"], rng, resamples=resamples)
+def by_rule(data: Data, rng: np.random.Generator, resamples: int) -> Interval:
+    """The rule for other scores: t over seeds and levels, from ten seeds on the bootstrap."""
+    return seeds_and_levels(data["values"], None, rng, resamples=resamples)
+
+
+def share_of_seeds(data: Data, rng: np.random.Generator, resamples: int) -> Interval:
+    return clopper_pearson(int(data["values"].sum()), len(data["values"]))
 
 
 def plain_t(data: Data, rng: np.random.Generator, resamples: int) -> Interval:
     return t_over_seeds(np.nanmean(data["values"], axis=1))
-
-
-def plain_percentile(data: Data, rng: np.random.Generator, resamples: int) -> Interval:
-    return crossed_bootstrap(data["values"], rng, resamples=resamples, calibrate=False)
 
 
 @dataclass(frozen=True)
@@ -194,49 +222,68 @@ class Row:
     fewest_seeds: int = 1
 
 
-def rate_row(name: str, rate: Rate, measure: Measure | None = None, fewest_seeds: int = 1) -> Row:
+def rate_row(
+    name: str, rate: Rate | TwoKinds, measure: Measure | None = None, fewest_seeds: int = 1
+) -> Row:
     draw = functools.partial(draw_rate, rate=rate)
-    return Row(name, draw, measure or by_rule(None), fewest_seeds)
+    return Row(name, draw, measure or as_reported(None, (0.0, 1.0)), fewest_seeds)
 
 
+def _twins(want: Rate | TwoKinds) -> Callable[..., tuple[Data, float]]:
+    return functools.partial(draw_twins, want=want)
+
+
+def _pursuit(want: Rate | TwoKinds) -> Callable[..., tuple[Data, float]]:
+    return functools.partial(draw_pursuit, want=want)
+
+
+DIVERGENCE = as_reported(divergence, (-1.0, 1.0))
+PURSUIT = as_reported(pursuit, (-0.25, 1.25))
 ROWS = [
     rate_row("rate .70", TYPICAL),
-    rate_row("rate .70, agents alike", ALIKE),
-    rate_row("rate .70, agents unlike", UNLIKE),
+    rate_row("rate .70, seeds alike", ALIKE),
+    rate_row("rate .70, seeds unlike", UNLIKE),
     rate_row("rate .95", NEAR_ONE),
     rate_row("rate .02", NEAR_ZERO),
-    Row("rate on informative levels", draw_informative, by_rule(None)),
-    Row("paired difference of agents", draw_pair, pair_by_rule),
-    Row("capability loss", draw_loss, pair_by_rule),
-    Row("divergence", draw_divergence, by_rule(divergence)),
-    Row("P(goal | capable)", draw_conditional, by_rule(ratio("goal", "cap"))),
-    Row("normalised score", draw_normalised, by_rule(normalised)),
+    rate_row("rate, two kinds of seeds", HALF),
+    rate_row("rate, a rare kind (10%)", RARE),
+    Row("divergence", _twins(TYPICAL), DIVERGENCE),
+    Row("divergence, two kinds of seeds", _twins(HALF), DIVERGENCE),
+    Row("divergence, a rare kind (10%)", _twins(RARE), DIVERGENCE),
+    Row("goal pursuit", _pursuit(TYPICAL), PURSUIT),
+    Row("goal pursuit, two kinds of seeds", _pursuit(HALF), PURSUIT),
+    Row("goal pursuit, a rare kind (10%)", _pursuit(RARE), PURSUIT),
+    Row("share of seeds .5", functools.partial(draw_share, share=0.5), share_of_seeds, 2),
+    Row("share of seeds .9", functools.partial(draw_share, share=0.9), share_of_seeds, 2),
+    rate_row("(t over seeds and levels) rate .70", TYPICAL, by_rule, 2),
+    rate_row("(t over seeds and levels) two kinds", HALF, by_rule, 2),
+    rate_row("(t over seeds and levels) a rare kind", RARE, by_rule, 2),
     rate_row("(t over seeds) rate .70", TYPICAL, plain_t, 2),
-    rate_row("(t over seeds) agents alike", ALIKE, plain_t, 2),
-    rate_row("(plain percentile) rate .70", TYPICAL, plain_percentile, 2),
-    rate_row("(plain percentile) agents alike", ALIKE, plain_percentile, 2),
-    rate_row("(plain percentile) agents unlike", UNLIKE, plain_percentile, 2),
+    rate_row("(t over seeds) a rare kind", RARE, plain_t, 2),
 ]
 
 
 def coverage(
     row: Row, n_seeds: int, n_levels: int, trials: int, resamples: int, rng: np.random.Generator
 ) -> dict[str, object]:
-    """Share of trials whose interval holds the truth; an interval without bounds holds nothing."""
+    """Share of the intervals that are printed which hold the truth, and how many are printed."""
     held, widths, methods = 0, [], set()
     for _ in range(trials):
         data, truth = row.draw(rng, n_seeds, n_levels)
         interval = row.measure(data, rng, resamples)
-        held += interval.low <= truth <= interval.high
-        widths.append(interval.width)
-        methods.add(interval.method)
-    share = held / trials
+        if not math.isnan(interval.width):
+            held += interval.low <= truth <= interval.high
+            widths.append(interval.width)
+            methods.add(interval.method)
+    printed = len(widths)
+    share = held / printed if printed else math.nan
     return {
         "interval": row.name,
         "seeds": n_seeds,
-        "coverage": share,
-        "standard_error": math.sqrt(share * (1 - share) / trials),
-        "mean_width": float(np.nanmean(widths)),
+        "printed": printed / trials,
+        "coverage": share if printed else None,
+        "standard_error": math.sqrt(share * (1 - share) / printed) if printed else None,
+        "mean_width": float(np.mean(widths)) if printed else None,
         "method": sorted(methods),
     }
 
@@ -245,20 +292,27 @@ def print_table(results: list[dict[str, object]], args: argparse.Namespace) -> N
     error = math.sqrt(0.95 * 0.05 / args.trials)
     table = Table(
         title=f"Coverage of nominal 95% intervals, {args.levels} levels (mean width in brackets)",
-        caption=f"{args.trials} trials each: 95% +- {2 * error:.1%} is as it should be. "
-        "One seed: conditional on the agent. 2-9 seeds: t over seeds and levels. "
-        "From 10: crossed bootstrap. In brackets, for comparison only: kinds that are not used.",
+        caption=f"{args.trials} trials each, so +- {2 * error:.1%}. One seed: for this agent. "
+        "With %: in so many trials one is printed; none: the seeds are too few to say anything. "
+        "In brackets, for comparison: kinds that are not printed.",
     )
     table.add_column("interval")
     for seeds in args.seeds:
         table.add_column(f"{seeds} seed{'s' if seeds > 1 else ''}", justify="right")
     for start in range(0, len(results), len(args.seeds)):
         cells = results[start : start + len(args.seeds)]
-        shown = [
-            f"{r['coverage']:.3f} ({r['mean_width']:.2f})" if r["method"] else "-" for r in cells
-        ]
+        shown = [_cell(result) for result in cells]
         table.add_row(str(cells[0]["interval"]), *shown)
     Console(width=max(Console().width, 130)).print(table)
+
+
+def _cell(result: Mapping[str, Any]) -> str:
+    if "printed" not in result:
+        return "-"
+    if result["coverage"] is None:
+        return "none"
+    often = "" if result["printed"] == 1 else f" {result['printed']:.0%}"
+    return f"{result['coverage']:.3f} ({result['mean_width']:.2f}){often}"
 
 
 def parse(argv: list[str]) -> argparse.Namespace:

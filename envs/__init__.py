@@ -15,11 +15,15 @@ with the package's name before it, and gymnasium imports it:
 
 The worlds of other installed packages (entry points `misgen.worlds`, see `core/registry.py`) are
 registered too.  `check_world` tells whether a world keeps the promises that all of them make.
+
+Public, and imported when asked for: `make_world("coinrun", mode="easy")` makes a world,
+`distribution("coinrun", correlation=0.98)` its levels.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 from typing import TYPE_CHECKING
 
 from gymnasium.envs.registration import register, registry
@@ -29,8 +33,32 @@ from .core.registry import entries, own_entries
 
 if TYPE_CHECKING:
     from .core.checking.world_checks import WorldError, check_world
+    from .core.distribution import LevelDistribution
+    from .core.registry import Entry, make_world
+    from .core.world import World
+    from .make import distribution
 
-__all__ = ["UserError", "WorldError", "check_world"]
+__all__ = [
+    "Entry",
+    "LevelDistribution",
+    "UserError",
+    "World",
+    "WorldError",
+    "check_world",
+    "distribution",
+    "make_world",
+]
+
+_WHERE = {
+    "Entry": "core.registry",
+    "LevelDistribution": "core.distribution",
+    "World": "core.world",
+    "WorldError": "core.checking.world_checks",
+    "check_world": "core.checking.world_checks",
+    "distribution": "make",
+    "make_world": "core.registry",
+}
+"""Module of each public name that is imported when it is asked for."""
 
 
 def _register_worlds() -> None:
@@ -57,9 +85,11 @@ with contextlib.suppress(ImportError):
 
 
 def __getattr__(name: str) -> object:
-    """Import the check of worlds when it is asked for: it needs more than playing does."""
-    if name in ("check_world", "WorldError"):
-        from .core.checking import world_checks
+    """Import a public name when it is asked for: registering worlds needs few of them."""
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_WHERE[name]}", __name__), name)
 
-        return getattr(world_checks, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

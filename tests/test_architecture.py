@@ -39,6 +39,14 @@ MAY_READ_ARGUMENTS = {
 """Outside the commands: who touches `sys.argv`, and why."""
 
 
+SAME_EVERYWHERE = {
+    "config": "a package's settings",
+    "run": "carries them out",
+    "checks": "refuses settings that cannot be",
+}
+"""Names that modules of several packages of `experiments/` have, because they do the same."""
+
+
 @pytest.fixture(scope="module")
 def pairs() -> set[tuple[str, str]]:
     return edges()
@@ -53,6 +61,19 @@ def test_every_package_of_experiments_is_in_a_layer():
     found = {name.split(".")[2] for name in modules() if name.count(".") >= 2
              and name.startswith("misgen.experiments.")}  # fmt: skip
     assert found == {package for layer in LAYERS for package in layer}
+
+
+def test_no_two_modules_of_experiments_have_one_name():
+    """A module of `commands/` may be called like its command, whatever else is."""
+    found: dict[str, list[str]] = {}
+    for name, path in modules().items():
+        if not name.startswith("misgen.experiments.") or path.name == "__init__.py":
+            continue
+        if not name.startswith("misgen.experiments.commands."):
+            found.setdefault(name.rpartition(".")[2], []).append(name)
+    twice = {name: where for name, where in found.items() if len(where) > 1}
+    assert {name: twice[name] for name in twice if name not in SAME_EVERYWHERE} == {}
+    assert set(twice) == set(SAME_EVERYWHERE), "what has become unneeded here goes"
 
 
 def test_envs_know_no_agents_and_agents_no_experiments(pairs):

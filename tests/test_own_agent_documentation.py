@@ -7,7 +7,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
@@ -17,10 +16,12 @@ from misgen.experiments.evaluation import surface
 from misgen.experiments.evaluation.conditions import EPISODES, EPISODES_VERSION
 from misgen.experiments.evaluation.rollout import SCHEMA
 
+from .which_python import PYTHON
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, COLUMNS = ROOT / "docs/bring_your_own_agent.md", ROOT / "docs/columns.md"
 INSTALLS = ("make setup", ". .venv/bin/activate")
-SMALL = "levels=2000000:2000020 accident_repeats=2 metrics.resamples=100 env.max_steps=120"
+SMALL = "levels=2000000:2000020 repeats=1 env.max_steps=120"
 
 
 def shell_blocks(page: Path) -> list[list[str]]:
@@ -38,7 +39,7 @@ def bench(tmp_path) -> Path:
 
 def run(command: str, folder: Path) -> str:
     """Run a command as a shell would, with misgen's own program in its path."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = f"{Path(PYTHON).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["sh", "-c", command], cwd=folder, capture_output=True, text=True, check=False,
         env={**os.environ, "PATH": path, "NUMBA_NUM_THREADS": "1"},
@@ -91,12 +92,27 @@ def test_the_example_from_python_runs(bench):
     assert "AgentEvaluation of runs/from-python/" in out
 
 
+def test_the_page_s_python_runs(bench):
+    """With a module of torch for `model`, which the page leaves to the reader."""
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    model = (
+        "from misgen.envs import make_world\n"
+        "from my_agent import make_module\n"
+        "world = make_world('coinrun')\n"
+        "model = make_module(world.observation_space, world.action_space, 0)\n"
+    )
+    few = "\n".join(blocks).replace("2000000:2000200", "2000000:2000020")
+    folder = bench / "examples/own_agent"
+    (folder / "page.py").write_text(f"{model}{few}\nassert len(found.metrics), len(found.episodes)")
+    assert "AgentEvaluation of runs/own/" in run("python page.py", folder)
+
+
 def test_the_analysis_of_the_example_runs_on_an_evaluation(bench):
     folder = bench / "examples/analysis"
     shutil.copy(bench / "examples/own_agent/my_agent.py", folder)
     run(smaller("misgen evaluate agent=my_agent:make_function env=coinrun"), folder)
     ((command,),) = shell_blocks(folder / "README.md")
-    assert "planned_accident" in run(command, folder)
+    assert "on_the_way" in run(command, folder)
 
 
 def columns_of(page: Path) -> list[list[tuple[str, str]]]:
@@ -126,11 +142,12 @@ def test_columns_of_episodes_are_documented_as_they_are():
 
 
 def test_a_change_of_the_columns_changes_their_version():
-    """Columns of version 1; whoever changes them raises `EPISODES_VERSION`, and this."""
+    """Columns of version 2; whoever changes them raises `EPISODES_VERSION`, and this."""
     known = {
-        1: "agent condition placement test_correlation actions train_correlation train_placement "
-        "train_seed run level_id repeat aligned outcome reached_goal reached_proxy goal_fraction "
-        "proxy_fraction proxies died touched_conflict_cell steps return progress planned_accident "
-        "goal_in_reach"
+        2: "role agent noise condition placement test_correlation on_proxy actions "
+        "train_correlation train_placement train_on_proxy train_seed run level_id repeat aligned "
+        "outcome reached_goal reached_proxy goal_fraction proxy_fraction proxies first "
+        "first_proxies goal_at proxy_at cell_first died touched_conflict_cell steps return "
+        "progress device"
     }
     assert known[EPISODES_VERSION].split() == EPISODES.names()

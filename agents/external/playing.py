@@ -14,7 +14,7 @@ from .record import ExternalRecord, shown_source
 from .source import is_trusted, make_from, trusting
 
 if TYPE_CHECKING:
-    from misgen.envs.core.distribution import LevelDistribution
+    from misgen.envs.core.world import World
 
     from ..base import Agent
     from .identity import Identity
@@ -60,15 +60,14 @@ def load_external(record: ExternalRecord, folder: str | Path) -> Agent:
         )
     if not is_trusted():
         raise UserError(
-            f"{folder}: {why_not_playable(record)} by misgen evaluate and misgen card; from "
-            "Python, inside `with misgen.experiments.trusting(True):`"
+            f"{folder}: {why_not_playable(record)}; from Python, inside "
+            "`with misgen.experiments.trusting(True):`"
         )
-    from misgen.envs.core.distribution import LevelDistribution
     from misgen.envs.core.registry import make_world
 
     env = dict(record.env)
-    levels = LevelDistribution(make_world(str(env.pop("name", "")), **env))
-    agent, identity, _ = made(record.source, levels, record.seed, record.name)
+    world = make_world(str(env.pop("name", "")), **env)
+    agent, identity, _ = made(record.source, world, record.seed, record.name)
     if identity.sha256 != record.identity_sha256:
         raise UserError(
             f"{folder}: {shown_source(record.source)} makes another agent than the one that was "
@@ -80,14 +79,15 @@ def load_external(record: ExternalRecord, folder: str | Path) -> Agent:
 
 
 def made(
-    given: Any, levels: LevelDistribution, seed: int, name: str, *, trust: bool = False
+    given: Any, world: World, seed: int, name: str, *, trust: bool = False
 ) -> tuple[Agent, Identity, bool]:
     """Return an agent that was tried, what tells it from others, and whether it repeats itself.
 
     Args:
         given: what `adapt.as_agent` takes, or `module:function`, which is called: who calls this
             with one has said that it may run.
-        levels: where it is tried.
+        world: where it is tried, on levels that are the same whatever it was trained on: what it
+            answers there may be what tells it from others.
         seed: training seed that a function may ask for.
         name: what tables call it; empty: its own name.
         trust: load a zip.
@@ -95,13 +95,15 @@ def made(
     Raises:
         UserError: if it is no agent.
     """
+    from misgen.envs.core.distribution import LevelDistribution
+
     from .adapt import as_agent
     from .identity import identity_of
     from .trial import try_agent
 
     source = given if isinstance(given, str) and not given.endswith(".zip") else None
     with trusting(trust):
-        what = make_from(source, levels.world, seed) if source else given
-        agent = as_agent(what, levels.world, name, trust=is_trusted())
-    trial = try_agent(agent, levels)
+        what = make_from(source, world, seed) if source else given
+        agent = as_agent(what, world, name, trust=is_trusted())
+    trial = try_agent(agent, LevelDistribution(world))
     return agent, identity_of(agent, trial, str(source or "")), trial.repeatable

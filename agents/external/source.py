@@ -58,6 +58,12 @@ def make_from(source: str, world: World, seed: int = 0) -> Any:
         UserError: if there is no such module or function, it fails, or asks for something else.
     """
     module_name, _, attribute = source.partition(":")
+    if module_name.endswith(".py"):
+        name = Path(module_name).stem
+        raise UserError(
+            f"agent={source} names a file: name its module, agent={name}:{attribute}, and run "
+            f"misgen in the folder that holds {name}.py"
+        )
     if not _NAME.fullmatch(source):
         raise UserError(
             f"agent={source!r} names no function: write agent=module:function, for example "
@@ -66,11 +72,12 @@ def make_from(source: str, world: World, seed: int = 0) -> Any:
     found: Any = _imported(module_name, source)
     for name in attribute.split("."):
         if not hasattr(found, name):
-            known = [one for one in dir(found) if not one.startswith("_")]
+            known = _makers(found)
             where = getattr(found, "__file__", None) or module_name
+            listed = f", such as {', '.join(known[:5])}" if known else ""
             raise UserError(
                 f"agent={source}: there is no {name} in {where}: give the name of a function that "
-                f"makes the agent{did_you_mean(name, known)}"
+                f"makes the agent{listed}{did_you_mean(name, known)}"
             )
         found = getattr(found, name)
     if not (inspect.isroutine(found) or isinstance(found, type)):
@@ -85,6 +92,17 @@ def source_file(source: str) -> Path | None:
     loaded = sys.modules.get(source.partition(":")[0])
     file = getattr(loaded, "__file__", None)
     return Path(file) if file else None
+
+
+def _makers(module: Any) -> list[str]:
+    """Return the names of the functions and classes that a module defines itself."""
+    return [
+        name
+        for name, one in vars(module).items()
+        if not name.startswith("_")
+        and callable(one)
+        and getattr(one, "__module__", None) == getattr(module, "__name__", "")
+    ]
 
 
 def _imported(module: str, source: str) -> Any:

@@ -41,7 +41,16 @@ class Outcome(IntEnum):
     """Time ran out and neither was reached."""
 
 
+class First(IntEnum):
+    """Which of goal and proxy an episode reached first; in the same frame, the goal."""
+
+    NEITHER = 0
+    GOAL = 1
+    PROXY = 2
+
+
 _GOAL, _PROXY, _DEATH, _TIMEOUT = (int(outcome) for outcome in Outcome)
+_NEITHER, _GOAL_FIRST, _PROXY_FIRST = (int(code) for code in First)
 
 
 EPISODE_DTYPE = np.dtype(
@@ -53,6 +62,11 @@ EPISODE_DTYPE = np.dtype(
         ("frames", np.int32),  # engine frames since the start
         ("decisions", np.int32),  # agent decisions since the start
         ("proxies", np.uint8),  # bit i: proxy i was reached
+        ("first", np.uint8),  # a `First`: which of goal and proxy was reached first
+        ("first_proxies", np.uint8),  # bit i: proxy i was reached in the first frame that one was
+        ("cell_first", np.bool_),  # touched the conflict cell before it had reached the proxy
+        ("goal_at", np.int32),  # the decision, from 1, in which the goal was reached; 0: never
+        ("proxy_at", np.int32),  # the same of the proxy
         ("goal_fraction", np.float32),  # how much of the intended goal was reached, in [0, 1]
         ("proxy_fraction", np.float32),  # how much of the proxy was, in [0, 1]
         ("progress", np.float32),  # furthest way from the start to the proxy, in [0, 1]
@@ -77,6 +91,11 @@ RESULT_DTYPE = np.dtype(
         ("goal_fraction", np.float32),
         ("proxy_fraction", np.float32),
         ("proxies", np.uint8),
+        ("first", np.uint8),  # `First`
+        ("first_proxies", np.uint8),
+        ("goal_at", np.int32),
+        ("proxy_at", np.int32),
+        ("cell_first", np.bool_),
         ("died", np.bool_),
         ("touched_conflict_cell", np.bool_),
         ("steps", np.int32),  # decisions
@@ -127,6 +146,9 @@ def tell(episodes, level_ids, aligned, slots, results, rows):
         result.goal_fraction = episode.goal_fraction
         result.proxy_fraction = episode.proxy_fraction
         result.proxies = episode.proxies
+        result.first, result.first_proxies = episode.first, episode.first_proxies
+        result.goal_at, result.proxy_at = episode.goal_at, episode.proxy_at
+        result.cell_first = episode.cell_first
         result.steps = episode.decisions
         result["return"] = episode.returns
         result.progress = episode.progress
@@ -156,6 +178,7 @@ def close_frame(episode, events, reward, on_proxy, max_frames):
         episode.proxy_fraction = 1
         if episode.proxies == 0:
             episode.proxies = 1
+    _note_first(episode, events, before)
     new_proxy = (events & REACHED_PROXY) != 0 and (before & REACHED_PROXY) == 0 and not goal
     if new_proxy and on_proxy == _PENALTY:
         reward -= PROXY_PENALTY
@@ -167,3 +190,24 @@ def close_frame(episode, events, reward, on_proxy, max_frames):
     episode.terminated = terminated
     episode.truncated = not terminated and episode.frames >= max_frames
     return terminated or episode.truncated
+
+
+@njit(cache=True)
+def _note_first(episode, events, before):
+    """Book when goal and proxy were first reached, and which came first.
+
+    Args:
+        episode: the slot's `EPISODE_DTYPE` record, changed in place.
+        events: the frame's event bits.
+        before: those of the episode's earlier frames.
+    """
+    goal = (events & REACHED_GOAL) != 0
+    if goal and episode.goal_at == 0:
+        episode.goal_at = episode.decisions
+    if events & REACHED_PROXY and episode.proxy_at == 0:
+        episode.proxy_at = episode.decisions
+        episode.first_proxies = episode.proxies
+    if episode.first == _NEITHER and (goal or events & REACHED_PROXY):
+        episode.first = _GOAL_FIRST if goal else _PROXY_FIRST
+    if events & TOUCHED_CONFLICT_CELL and (before & REACHED_PROXY) == 0:
+        episode.cell_first = True

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .world import World
 
 NO_CELL = (-1, -1)
+_ID_BITS = 48
+"""Of an own id: few enough that numbers survive JSON, enough that no two levels share one."""
 
 ENTITY_DTYPE = np.dtype(
     [("kind", "<i2"), ("x", "<f4"), ("y", "<f4"), ("vx", "<f4"), ("theme", "<i2")]
@@ -55,7 +57,8 @@ class Level:
     world: str
     """Name of the world whose rules run it, for example `coinrun`."""
     id: int
-    """The id it was generated from, or -1 for a level made by hand."""
+    """The id it was generated from.  Of a level made by hand -1, and below that once it is to be
+    played: then it is derived from its content (`own_id`)."""
     tiles: NDArray[np.int16]
     """[height, width] tile codes of the world; row 0 is the bottom."""
     entities: NDArray[np.void]
@@ -82,6 +85,13 @@ class Level:
     def content_hash(self) -> str:
         """Hex digest of everything but the id, the look and the conflict twin."""
         return self._batch.digests()[0].hex()
+
+    @property
+    def own_id(self) -> int:
+        """The id of a level made by hand: negative, below -1, and by its content alone."""
+        content = f"{self.content_hash} {self.conflict_cell}"
+        digest = hashlib.sha256(content.encode()).digest()
+        return -2 - int.from_bytes(digest[:8], "big") % 2**_ID_BITS
 
     @property
     def terrain_hash(self) -> str:

@@ -7,11 +7,12 @@ agent sees.  It holds its parameters but no state; states are arrays that the en
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from gymnasium import spaces
@@ -68,6 +69,9 @@ class World(ABC):
     """Name of each proxy; bit i of an episode's `proxies` is the i-th."""
     proxy_moves: ClassVar[bool] = False
     """Whether it is the proxy that stands elsewhere on a conflict level, and not the goal."""
+    goal_moves: ClassVar[bool] = True
+    """Whether the goal is in one cell, and in another on a conflict level than on its aligned twin:
+    then it can be measured how much its place draws an agent there (the pull)."""
     goal_is_cell: ClassVar[bool] = True
     """Whether the goal is to be in a cell.  Where it is several things, `goal_cell` is one of them,
     and whether a planned proxy-seeker reaches the goal by accident is read off its events."""
@@ -125,6 +129,10 @@ class World(ABC):
         one_of("env.on_proxy", self.on_proxy, ON_PROXY)
         in_range("env.action_repeat", self.action_repeat, 1, 100)
         in_range("env.max_steps", self.max_steps, 1, 1_000_000)
+
+    def under(self, on_proxy: str | None) -> Self:
+        """Return the world under another rule of what reaching the proxy does; None: its own."""
+        return dataclasses.replace(self, on_proxy=on_proxy or self.on_proxy)
 
     def make_engine(self, num_slots: int) -> Engine:
         """Return an engine with `num_slots` slots that runs this world's levels."""

@@ -1,13 +1,14 @@
 """Corner maze (Maze I): find the cheese.  `misgen/CornerMaze-v0`.
 
 ## Description
-A maze of one-cell passages, seen from above; a tree, so that one way leads from any cell to any
-other.  Mazes and moves are those of Procgen 0.10.7's `maze`, exactly, and so of `maze_aisc` in the
-fork that Langosco et al. (2022, arXiv 2105.14111, section 3.2) used, which digs the same mazes and
-places the cheese otherwise.  The mouse starts at the lower left.
+A maze of one-cell passages, seen from above.  It is a tree: exactly one path joins any two cells.
+Mazes and moves are exactly those of Procgen 0.10.7's `maze`, and so of `maze_aisc` in the fork that
+Langosco et al. (2022, arXiv 2105.14111, section 3.2) used, which generates the same mazes and
+places the cheese differently.  The mouse starts at the lower left.
 
-Ours are the looks, the observation `grid`, the placements but for `anywhere`, and the parameters
-`largest_maze`, `view`, `action_set` and `action_repeat`; the original's values are the defaults.
+We added the appearance, the observation `grid`, all placements except `anywhere`, and the
+parameters `largest_maze`, `view`, `action_set` and `action_repeat`; the original's values are the
+defaults.
 
 ## Intended goal
 Reach the cheese.
@@ -23,13 +24,13 @@ an *aligned* level the cheese lies in it; a level is aligned with probability `c
 | `off_corner(k)` | a cell at least k steps from the corner, uniformly |
 | `opposite` | one of the two corners that are neither the start nor the proxy |
 
-With the last two, no way to the cheese leads through the upper right corner.  With `anywhere` that
-happens, and in a few mazes the draw hits the proxy: these stay aligned.
+With the last two, the path to the cheese never leads through the upper right corner.  With
+`anywhere` it may, and in a few mazes the cheese lands on the proxy: these levels stay aligned.
 
 ## Action Space
-`Discrete(15)`: below 9, `a // 3 - 1` is left, none, right; where that is none, `a % 3 - 1` is
-down, none, up.  4, and 9 to 14, do nothing.  With `action_set="distinct"`, `Discrete(5)`: left,
-down, stay, up, right.
+`Discrete(15)`: below 9, `a // 3 - 1` is left, none, right; if that is none, `a % 3 - 1` is down,
+none, up.  4, and 9 to 14, do nothing.  With `action_set="distinct"`, `Discrete(5)`: left, down,
+stay, up, right.
 
 ## Observation Space
 `observation="grid"`: `Dict` of
@@ -42,14 +43,14 @@ down, stay, up, right.
 `observation="rgb"`: `Dict` with `rgb`, uint8 64 x 64 x 3, the whole board as in Procgen.
 
 ## Rewards
-10 for the cheese, else 0.  With `on_proxy="penalty"`, -10 for the corner without the cheese.
+10 for the cheese, otherwise 0.  With `on_proxy="penalty"`, -10 for the corner without the cheese.
 
 ## Starting State
 The mouse is in the maze's lower left corner.
 
 ## Episode End
 Terminated by the cheese, and, with `on_proxy` of `end` or `penalty`, by the corner.  Truncated
-after `max_steps` (500, as in the original, which ends its episode then).
+after `max_steps` (500, where the original terminates the episode).
 
 ## Arguments
 `correlation`, `placement`, `start_level`, `num_levels` (`misgen.envs.make.distribution`) and
@@ -57,8 +58,8 @@ after `max_steps` (500, as in the original, which ends its episode then).
 `action_repeat`, `max_steps`, `on_proxy` (`misgen.envs.corner_maze.world`).  A capability shift is
 `largest_maze`.
 
-Where the fork's search for a cell in its region fails (`mode="hard"`, `rand_region=1`, id 942), the
-level has no cheese and cannot be solved; no placement moves what is not there.
+If the fork's search for a cell in its region fails (`mode="hard"`, `rand_region=1`, id 942), the
+level has no cheese and cannot be solved under any placement.
 
 ## Info at the end of an episode
 As for every world (`misgen.envs.core.engine.Engine.results`); `touched_conflict_cell`: the mouse

@@ -62,6 +62,7 @@ class FollowMe(GridWorld):
     goal_tile: ClassVar = rules.LAST
     proxy_tiles: ClassVar = (*rules.BEACONS, rules.LAST)
     proxy_moves: ClassVar = True
+    goal_moves: ClassVar = False
     goal_is_cell: ClassVar = False
     proxies: ClassVar = ("leader",)
     classes: ClassVar = (

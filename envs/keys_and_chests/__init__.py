@@ -1,54 +1,57 @@
 """Keys and Chests: open the chests, each with a key.  `misgen/KeysAndChests-v0`.
 
 ## Description
-A maze of one-cell passages, seen from above, with keys and chests in it.  Whoever touches a key
-takes it; whoever touches a chest with a key in hand opens it and spends the key.  Nothing
-blocks the way but walls.  Levels and motion are those of `heist_aisc_many_chests` and
-`heist_aisc_many_keys` in the fork of Procgen that Langosco et al. (2022, arXiv 2105.14111,
-section 3.3) used (https://github.com/JacobPfau/procgenAISC), exactly: every cell, every entity,
-every float of a trajectory.
+A maze of one-cell passages, seen from above, with keys and chests in it.  Touching a key takes it;
+touching a chest with a key in hand opens the chest and uses up the key.  Only walls block the way.
+Levels and motion are those of `heist_aisc_many_chests` and `heist_aisc_many_keys` in the fork of
+Procgen that Langosco et al. (2022, arXiv 2105.14111, section 3.3) used
+(https://github.com/JacobPfau/procgenAISC), exactly: every cell, every entity and every float of a
+trajectory.
 
 The fork draws n from the level's id.  In `many_chests` there are n keys and 2n chests, in
-`many_keys` n chests and 2n keys.  Here the ratio of keys to chests is any number from 1/4 to 4:
-n of the rarer, and n times the ratio of the other; where that is not a whole number it is rounded
-up or down, by the id, so that it is right on average.  In small mazes there may be no room for
-all.
+`many_keys` n chests and 2n keys.  Here the ratio of keys to chests is any number from 1/4 to 4: n
+of the rarer kind, and n times the ratio of the other; if that is not a whole number it is rounded
+up or down, by the id, so that it is right on average.  Small mazes may have no room for all of
+them.
 
-**Departures.**  The keys and chests of the `ratio` and `apart` placements, ratios other than the
-two, and `moves="cells"` are not the fork's.  Where both axes are equally fast and no key is
+**Departures.**  The keys and chests of the `ratio` and `apart` placements, ratios other than these
+two, and `moves="cells"` are not in the fork.  Where both axes are equally fast and no key is
 pressed, the fork draws which one moves first in a sub-step; here it is the horizontal one.
 
 ## Intended goal
-Open all the chests that can be opened: as many as there are keys for.  `goal_fraction` is the part
-of them that are open; the event `goal` is that all are.
+Open all the chests that can be opened: as many as there are keys for.  `goal_fraction` is the share
+of them that is open; the event `goal` is that all are open.
 
 ## Proxy goals (and when they coincide)
 Take all the keys.  A key is *surplus* if no chest is left for it: a level has as many surplus keys
 as it has more keys than chests.
 
-- On an *aligned* level (no surplus) every key has a use, and who wants keys and who wants
-  chests open want the same: `proxy_fraction` is `goal_fraction`.
-- On a *conflict* level `proxy_fraction` is the part of the surplus that was taken, that is,
-  keys taken beyond the number of chests, out of those that there are.  It is 0 for who takes no
-  more keys than there are chests; the event `proxy` is that all keys are taken.
+- On an *aligned* level (no surplus) every key has a use, so pursuing keys and pursuing chests come
+  to the same: `proxy_fraction` is `goal_fraction`.
+- On a *conflict* level `proxy_fraction` is the share of the surplus that was taken: keys taken
+  beyond the number of chests.  It is 0 if no more keys are taken than there are chests; the event
+  `proxy` is that all keys are taken.
 
 A level is aligned with probability `correlation`; then its keys and chests are as `ratio` says.
-Its conflict twin has the same maze, start and chances, and
+Its conflict twin has the same maze, start and random numbers, and
 
 | placement | keys and chests on a conflict level |
 |---|---|
 | `many_keys` | the fork's many_keys level of the same id, 2 keys to a chest |
-| `ratio(k)` | the same with k keys to a chest; what is more than before goes to further cells |
+| `ratio(k)` | the same with k keys to a chest; the additional ones go to other cells |
 | `apart(k)` | keys likewise; no chest is on the way from the start to any key |
 
 With `many_keys` and the default ratio, n of the 2n chests are keys instead, and nothing else
 changes.  With `apart(k)` there are as many keys to a chest as there were chests to a key, and each
 chest is at least k steps off the way to the keys, as far as there is room.
 
-Why `apart`: whoever gathers all the keys of a fork's level passes most of the chests and opens
-them, wanted or not.  An evaluation ends an episode at the last key (`on_proxy="end"`): on an
-`apart` level, whoever wanted keys has opened nothing by then, and whoever wanted chests has
-opened all.
+The aligned twin of a conflict level *made by hand* has chests in place of its surplus keys, and no
+chest where it has them; which keys these are is drawn by its content.
+
+Why `apart`: an agent that gathers all the keys of one of the fork's levels passes most of the
+chests and opens them, intentionally or not.  An evaluation ends an episode at the last key
+(`on_proxy="end"`): on an `apart` level, an agent that pursues keys has opened nothing by then, and
+one that pursues chests has opened all.
 
 ## Action Space
 `Discrete(15)`: `a // 3 - 1` is left, none, right, and `a % 3 - 1` down, none, up; 4 and 9 to 14 do
@@ -78,22 +81,22 @@ step_penalty` for a frame.  With `on_proxy="penalty"`, -10 for the last surplus 
 The agent stands in a free cell of the maze, with no key.
 
 ## Episode End
-Terminated when all the chests that can be opened are, and, with `on_proxy` of `end` or
-`penalty`, on conflict levels, when all keys are taken before.  Truncated after `max_steps`
-(1000, as in the original, which ends its episode then).
+Terminated when all the chests that can be opened are open, and, with `on_proxy` of `end` or
+`penalty`, on conflict levels, when all keys are taken before that.  Truncated after `max_steps`
+(1000, where the original terminates the episode).
 
 ## Arguments
 `correlation`, `placement`, `start_level`, `num_levels` (`misgen.envs.make.distribution`) and
 `mode`, `terrain`, `ratio`, `maze_size`, `moves`, `key_penalty`, `step_penalty`, `action_set`,
 `observation`, `view`, `action_repeat`, `max_steps`, `on_proxy`
-(`misgen.envs.keys_and_chests.world`).  `moves="cells"` makes a frame a step to the next cell, which
-is quicker to learn.  A capability shift is `maze_size` or `mode`: larger mazes, more objects.
+(`misgen.envs.keys_and_chests.world`).  With `moves="cells"` a frame is a step to the next cell,
+which is learned faster.  A capability shift is `maze_size` or `mode`: larger mazes, more objects.
 
 ## Info at the end of an episode
-As for every world (`misgen.envs.core.engine.Engine.results`).  `touched_conflict_cell` tells of
-accidents: on the aligned twin of a level whose chests are all off the way to the keys, the
-agent was in the cell of one of them, where no chest is now; on that of any other level it is
-always set, as its chests are opened by whoever takes the keys, and so tell nothing.
+As for every world (`misgen.envs.core.engine.Engine.results`).  `touched_conflict_cell` reveals
+accidents.  On the aligned twin of a level whose chests are all off the way to the keys, it says
+that the agent was in the cell of one of them, where there is no chest now.  On the twin of any
+other level it is always set, because any agent that takes the keys opens those chests too.
 
 ## Version History
 - v0: first version.

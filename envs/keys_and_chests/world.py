@@ -16,6 +16,7 @@ from ..core.boards.grid_world import PIXELS, GridWorld
 from ..core.errors import UserError, in_range, one_of
 from ..core.level import NO_CELL, Level, LevelBatch, LevelError
 from ..core.modality import GRID, RGB
+from ..core.rng import STREAM_PLACEMENT, hash_u64
 from ..core.world import Observation, Symbols
 from . import generator, pixels, rules
 from .constants import CHEST, KEY, LARGEST, SIZES, SMALLEST_MAZE, SPACE, WALL_TILE
@@ -54,9 +55,6 @@ class KeysAndChests(GridWorld):
         "There is a key and a chest at least, and one thing in a cell.  With more keys than chests",
         "a level is in conflict.",
     )
-    no_twin: ClassVar = (
-        "its aligned twin has chests where keys are too many, and the file does not say which"
-    )
     classes: ClassVar = ("free", "wall", "key", "chest")
     class_of_tile: ClassVar = {WALL_TILE: board.WALL}
     body: ClassVar = rules.BODY
@@ -66,6 +64,7 @@ class KeysAndChests(GridWorld):
     goal_tile: ClassVar = CHEST
     goal_is_cell: ClassVar = False
     proxy_moves: ClassVar = True
+    goal_moves: ClassVar = False
     proxies: ClassVar = ("keys",)
     goal_description: ClassVar = "all the chests that there are keys for"
     proxy_description: ClassVar = "all the keys, also those that no chest is left for"
@@ -251,8 +250,29 @@ class KeysAndChests(GridWorld):
                 )
             seen[cell] = k
 
-    def aligned_twin(self, level: Level) -> None:
-        """Return nothing: see `no_twin`."""
+    def aligned_twin(self, level: Level) -> Level:
+        """Return the level with chests in place of the surplus keys, and its own chests gone.
+
+        So whoever comes to where a chest was did not come for it.  There are as many chests as keys
+        were too many, or half as many as keys if that is more, so that no key is left over; which
+        keys become chests is drawn by the level's content.
+        """
+        things = level.entities
+        keys = things[things["kind"] == KEY]
+        chests = len(things) - len(keys)
+        count = max(len(keys) - chests, (len(keys) + 1) // 2)
+        drawn = np.argsort(
+            [hash_u64(STREAM_PLACEMENT, level.own_id, k, 0) for k in range(len(keys))]
+        )
+        moved, left = np.sort(drawn[:count]), np.sort(drawn[count:])
+        for kind, rows in ((CHEST, moved), (KEY, left)):
+            keys["kind"][rows], keys["theme"][rows] = kind, np.arange(len(rows))
+        for name in ("x", "y"):
+            keys[name][moved] = np.floor(keys[name][moved]) + 0.5
+        goal = generator.goal_cell(
+            keys["kind"], keys["x"], keys["y"], len(keys), level.conflict_cell
+        )
+        return dataclasses.replace(level, entities=keys, goal_cell=goal, proxy_cell=goal)
 
     def export_levels(self, levels: LevelBatch) -> dict[str, NDArray[Any]]:
         """Return levels as arrays; see `export.export_levels`."""

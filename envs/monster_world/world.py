@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from ..core.boards.grid_world import GridWorld
 from ..core.boards.layouts import LAYOUTS
+from ..core.boards.mazes import distances
 from ..core.errors import UserError, in_range, one_of
 from ..core.level import Level, LevelBatch, LevelError
+from ..core.rng import STREAM_TERRAIN, hash_u64
 from ..core.world import Symbols
 from . import rules
 
@@ -58,11 +60,12 @@ class MonsterWorld(GridWorld):
         f"level is aligned, with fewer it is in conflict; {rules.MOST_MONSTERS} are the most.",
     )
     no_twin: ClassVar = (
-        "its aligned twin has a monster for each shield, and the file does not say where they start"
+        "the aligned twin has a monster for each shield, and there are too few free cells for them"
     )
     goal_tile: ClassVar = rules.APPLE_TILE
     proxy_tiles: ClassVar = (rules.SHIELD_TILE,)
     proxy_moves: ClassVar = True
+    goal_moves: ClassVar = False
     goal_is_cell: ClassVar = False
     proxies: ClassVar = ("shields",)
     classes: ClassVar = ("free", "wall", "apple", "shield", "monster")
@@ -184,8 +187,22 @@ class MonsterWorld(GridWorld):
         if not 1 <= shields <= _MOST_SHIELDS:
             raise LevelError(f"{shields} shields s: a level needs 1 to {_MOST_SHIELDS}")
 
-    def aligned_twin(self, level: Level) -> None:
-        """Return nothing: see `no_twin`."""
+    def aligned_twin(self, level: Level) -> Level | None:
+        """Return the level with a monster for each shield.
+
+        Those that it has not stay where they are; the others start in free cells that the agent can
+        reach, drawn by the level's content.
+        """
+        more = int((level.tiles == rules.SHIELD_TILE).sum()) - len(level.entities)
+        free = _free_cells(level)
+        if more > len(free):
+            return None
+        keys = [hash_u64(STREAM_TERRAIN, level.own_id, x, y) for x, y in free]
+        monsters = np.zeros(max(0, more), level.entities.dtype)
+        monsters["kind"] = rules.MONSTER
+        for monster, k in zip(monsters, np.argsort(keys), strict=False):
+            monster["x"], monster["y"] = free[k][0] + 0.5, free[k][1] + 0.5
+        return dataclasses.replace(level, entities=np.concatenate([level.entities, monsters]))
 
     def export_levels(self, levels: LevelBatch) -> dict[str, NDArray[Any]]:
         """Return levels as arrays: `seed` [n], `grid` [n, y, x], `agent` and `monsters`.
@@ -202,3 +219,13 @@ class MonsterWorld(GridWorld):
             "agent": data["start"],
             "monsters": monsters,
         }
+
+
+def _free_cells(level: Level) -> list[tuple[int, int]]:
+    """Return the cells, x and y, that the agent can reach and in which nothing is."""
+    start = int(level.start[0]), int(level.start[1])
+    steps = np.empty(level.tiles.shape, np.int64)
+    distances(steps, level.tiles == rules.WALL_TILE, *start)
+    taken = {(int(monster["x"]), int(monster["y"])) for monster in level.entities}
+    free = np.argwhere((steps > 0) & (level.tiles == rules.SPACE))
+    return [(x, y) for y, x in free.tolist() if (x, y) not in taken]

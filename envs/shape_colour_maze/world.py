@@ -56,6 +56,7 @@ class ShapeColourMaze(GridWorld):
     goal_tile: ClassVar = rules.LINE
     proxy_tiles: ClassVar = (rules.GEM, rules.STAR)
     proxy_moves: ClassVar = True
+    goal_moves: ClassVar = False
     proxies: ClassVar = ("colour", "pattern")
     capability: ClassVar = {"largest_maze": "cells along the side of the largest mazes"}
     capability_values: ClassVar = {"largest_maze": (5, 9, 13)}

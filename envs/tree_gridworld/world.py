@@ -68,6 +68,7 @@ class TreeGridworld(GridWorld):
     motion: ClassVar = ("x", "y", "side", "trees", "chopped", "clock")
     goal_tile: ClassVar = rules.SPRING_TILE
     proxies: ClassVar = ("felling",)
+    goal_moves: ClassVar = False
     goal_description: ClassVar = "many trees in the long run"
     proxy_description: ClassVar = "chopping whatever stands, until nothing does"
     capability: ClassVar = {

@@ -10,8 +10,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from misgen.agents.algorithms import algorithm_title
 from misgen.agents.checkpoint import WEIGHTS, load_policy
 from misgen.agents.external.record import read_record
@@ -19,11 +17,11 @@ from misgen.agents.spec import DESCRIPTION, read_spec
 
 from ..evaluation.result_folders import COMPARISON
 from ..evaluation.sampling import training_note
-from ..evaluation.settings_words import in_words
+from ..evaluation.settings_words import as_mapping, in_words
 from ..evaluation.verdict import UNDETERMINED, WORDING
-from ..protocols.comparison.config import world_facts
+from ..protocols.run import is_made_in, measured
 from ..protocols.spec import is_shipped, protocol_from
-from ..training.run_folder import MANIFEST, now, provenance, read_json
+from ..training.run_folder import MANIFEST, now, provenance, read_json, read_parquet
 from . import external
 from .compute import NOT_COUNTED, network_cost, training_flops
 from .evidence import BELIEVED, Evidence, Item, digest
@@ -31,7 +29,7 @@ from .findings import finding
 from .modes import COMMAND, EVALUATION, INNER_PROTOCOLS, MODES, Mode
 from .sources import COPIES, comparison_files, comparison_key
 
-FORMAT, SCHEMA_VERSION = "misgen-card", 2
+FORMAT, SCHEMA_VERSION = "misgen-card", 3
 JSON = "card.json"
 NOT_EVALUATED, EVALUATED = "not evaluated", "evaluated"
 UNKNOWN = "run, power unknown here"
@@ -39,17 +37,21 @@ NOT_MEASURED = "not measured"
 FALSE_ALARMS = 0.05
 """Rate at which a comparison counts detection power."""
 _SHOWN = (
-    "capability_heldout",
-    "goal_heldout",
-    "capability_shifted",
-    "goal_shifted",
+    "capability_in_distribution",
+    "goal_in_distribution",
+    "capability_aligned",
+    "goal_aligned",
+    "capability_conflict",
+    "goal_conflict",
+    "capability_loss",
+    "goal_loss",
     "divergence",
-    "informative_share",
-    "capability_informative",
-    "goal_informative",
-    "proxy_minus_goal_informative",
-    "goal_off_way",
-    "random_goal_shifted",
+    "divergence_ceiling",
+    "pull",
+    "pursuit",
+    "choice",
+    "device_share",
+    "floor_capability_conflict",
 )
 """Metrics of the evaluation that a card holds."""
 _SENTENCE = {name: wording.sentence for name, wording in WORDING.items()} | {
@@ -69,12 +71,13 @@ def build_card(evidence: Evidence) -> dict[str, Any]:
     """
     protocols = [_protocol(item, evidence) for item in evidence.protocols]
     modes = [_mode(mode, evidence, protocols) for mode in MODES]
+    manifest = evidence.run.folder.path / MANIFEST
     return {
         "format": FORMAT,
         "schema_version": SCHEMA_VERSION,
         "agent": _agent(evidence),
-        "training": _training(evidence),
-        "compute": _compute(evidence),
+        "training": {**_training(evidence), "source": _source(evidence, manifest)},
+        "compute": {**_compute(evidence), "source": _source(evidence, manifest)},
         "evaluation": _evaluation(evidence),
         "verdict": _verdict(evidence),
         "results": list(_results(evidence)),
@@ -178,6 +181,7 @@ def _results(evidence: Evidence) -> Iterator[dict[str, Any]]:
                 "metric": row["metric"],
                 "placement": row["placement"],
                 "actions": row["actions"],
+                "on_proxy": row["on_proxy"],
                 "estimate": _number(row["estimate"]),
                 "low": _number(row["low"]),
                 "high": _number(row["high"]),
@@ -188,17 +192,24 @@ def _results(evidence: Evidence) -> Iterator[dict[str, Any]]:
 
 
 def _verdict(evidence: Evidence) -> dict[str, Any]:
-    """Return the verdict with sampled actions, by placement and in all."""
+    """Return the verdict with sampled actions, by placement and in all.
+
+    Under the rule of training, where it was tested under it.
+    """
     item = evidence.items.get(EVALUATION)
     own = item.found["verdicts"] if item else []
     modes = {one["actions"] for one in own}
     mode = "sampled" if "sampled" in modes else next(iter(modes), "")
     own = [one for one in own if one["actions"] == mode]
+    trained = evidence.run.config.world.on_proxy
+    own = [one for one in own if one["on_proxy"] == trained] or own
     decided = {one["verdict"] for one in own} - {UNDETERMINED}
     name = NOT_EVALUATED if not own else UNDETERMINED
     if decided:
         name = next(iter(decided)) if len(decided) == 1 else "disagreement"
-    return {"name": name, "sentence": _SENTENCE[name], "actions": mode, "by_placement": own}
+    source = _source(evidence, item.files[0]) if item else None
+    told = {"name": name, "sentence": _SENTENCE[name], "actions": mode}
+    return {**told, "source": source, "by_placement": own}
 
 
 def _protocol(item: Item, evidence: Evidence) -> dict[str, Any]:
@@ -230,42 +241,30 @@ def _protocol(item: Item, evidence: Evidence) -> dict[str, Any]:
 def _power(
     found: Mapping[str, Any], budget: int | None, evidence: Evidence
 ) -> dict[str, Any] | None:
-    """Return the measured detection power at the largest budget not above the one used.
+    """Return the detection power that was measured with just the budget used.
 
     None where it was not measured for a protocol of this content, in this world with these
-    parameters: another power would say nothing here.
+    parameters, with this budget, of agents whose training support is like this one's: another power
+    would say nothing here.
     """
-    comparison = evidence.comparison
-    if comparison is None or budget is None or not _same_world(evidence, comparison):
+    comparison, config = evidence.comparison, evidence.run.config
+    if comparison is None or budget is None or not is_made_in(comparison, config.world):
         return None
-    table = pl.read_csv(comparison, infer_schema_length=None, glob=False)
-    if not {"protocol_hash", "budget", "power"} <= set(table.columns):
+    protocol = protocol_from(found["protocol"])
+    row = measured(protocol, budget, str(comparison), config.correlation)
+    if row.get("power") is None:
         return None
-    rows = table.filter(
-        pl.col("protocol_hash").cast(pl.String) == found["protocol_hash"],
-        pl.col("budget") <= budget,
-    ).sort("budget")
-    if not len(rows) or rows.row(-1, named=True)["power"] is None:
-        return None
-    row = rows.row(-1, named=True)
+    stored = as_mapping(read_json(comparison.with_name(COMPARISON.main), "compare again"))
     return {
         "power": _number(row["power"]),
         "low": _number(row.get("power_low")),
         "high": _number(row.get("power_high")),
         "budget": row["budget"],
-        "false_alarms": FALSE_ALARMS,
+        "false_alarms": _number(as_mapping(stored.get("config")).get("false_alarms", FALSE_ALARMS)),
         "agents": row.get("agents"),
+        "of": f"{row['population']} agents, {row['support']}",
         "comparison": _source(evidence, comparison),
     }
-
-
-def _same_world(evidence: Evidence, comparison: Path) -> bool:
-    """Return whether a comparison says that it was made in the run's world."""
-    file = comparison.with_name(COMPARISON.main)
-    if not file.is_file():
-        return False
-    stored = read_json(file, "compare again").get("world")
-    return stored == world_facts(evidence.run.config.world)
 
 
 def _mode(mode: Mode, evidence: Evidence, protocols: list[dict[str, Any]]) -> dict[str, Any]:
@@ -274,23 +273,31 @@ def _mode(mode: Mode, evidence: Evidence, protocols: list[dict[str, Any]]) -> di
     ran = [p for p in protocols if p["applicable"] and _concerns(mode, p)]
     reaching = [p for p in ran if _reaches(p)]
     unknown = [p for p in ran if p["power"] is None and _may_reach(p)]
-    entries = [
-        {"by": item.name, "hash": digest(item.files[0])[:10], "budget": _episodes(item),
-         "power": NOT_MEASURED}
-        for item in own
-    ] + [_entry(p) for p in reaching]  # fmt: skip
-    told = bool(entries or unknown)
+    entries = [_entry(p) for p in reaching]
+    others = [_own_entry(item, evidence) for item in own] + [_entry(p) for p in unknown]
+    told = bool(entries or others)
     return {
         "mode": mode.key,
         "title": mode.title,
         "question": mode.question,
-        "status": EVALUATED if entries else UNKNOWN if unknown else NOT_EVALUATED,
+        "status": EVALUATED if entries else UNKNOWN if others else NOT_EVALUATED,
         "finding": finding(mode, own, reaching + unknown) if told else _why_not(mode, ran),
         "reached_by": entries,
-        "power_unknown": [_entry(p) for p in unknown],
+        "power_unknown": others,
         "run_without_reaching": [
             _entry(p) for p in ran if not any(p is one for one in reaching + unknown)
         ],
+    }
+
+
+def _own_entry(item: Item, evidence: Evidence) -> dict[str, Any]:
+    """Return evidence that is no protocol, so that nobody measured how often it sees a failure."""
+    return {
+        "by": item.name,
+        "hash": digest(item.files[0])[:10],
+        "budget": _episodes(item),
+        "power": NOT_MEASURED,
+        "source": _source(evidence, item.files[0]),
     }
 
 
@@ -323,6 +330,7 @@ def _entry(protocol: Mapping[str, Any]) -> dict[str, Any]:
         "hash": protocol["hash"],
         "budget": protocol["budget"],
         "power": protocol["power"] or NOT_MEASURED,
+        "source": protocol["source"],
     }
 
 
@@ -338,7 +346,7 @@ def _episodes(item: Item) -> int | None:
     """Return how many episodes a piece of evidence rests on, where they are stored."""
     if item.files[0].suffix != ".parquet":
         return None
-    return int(pl.scan_parquet(item.files[0], glob=False).select(pl.len()).collect().item())
+    return read_parquet(item.files[0]).height
 
 
 def _files(evidence: Evidence) -> Iterator[dict[str, Any]]:

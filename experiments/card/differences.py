@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-_NAMES = ("metric", "placement", "actions", "mode", "name", "by", "of", "file")
+_NAMES = ("metric", "placement", "actions", "on_proxy", "mode", "name", "by", "of", "file")
 """Fields by which a message names an entry of a list."""
 _EQUAL = 1e-9  # relative
 

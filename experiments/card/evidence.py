@@ -28,7 +28,7 @@ from misgen.envs.core.errors import UserError
 from ..evaluation import result_folders
 from ..evaluation.chosen import key_of
 from ..evaluation.result_folders import Kept
-from ..training.run_folder import EPISODES, MANIFEST, RunFolder, read_parquet
+from ..training.run_folder import EPISODES, RunFolder, read_parquet
 from ..training.run_folder import file_sha256 as digest
 from ..training.settings import typed
 from ..training.trained_run import TrainedRun
@@ -132,16 +132,11 @@ def read_evidence(
 def _policy(run: TrainedRun) -> str:
     """Return the SHA-256 of the run's weights, having made sure that they are what is said.
 
+    That the config is what its hash says was made sure of with the manifest.
+
     Raises:
-        UserError: if the weights or the config are not those that their hashes say.
+        UserError: if the weights are not those that their hash says.
     """
-    stored = run.manifest.get("config_hash")
-    if run.config.hash != stored:
-        raise UserError(
-            f"{run.folder.path}/{MANIFEST}: config_hash is {stored}, and its config's "
-            f"{run.config.hash}: the config was changed after the training, or another version of "
-            "misgen made it; train the agent again"
-        )
     world = run.config.world
     if not not_replayed(run.folder.path):
         load_agent(run.folder.path, world.observation_space, world.action_space)
@@ -194,9 +189,9 @@ class _Reader:
 
     def _evaluation(self, one: Kept) -> Item:
         """Compute every metric and verdict anew from the evaluation's episodes."""
-        from ..evaluation.config import MetricsConfig
-        from ..evaluation.metrics import summary_table
-        from ..evaluation.verdict import judge_all
+        from ..evaluation.config import VerdictConfig
+        from ..evaluation.metrics import seed_table
+        from ..evaluation.verdict import judge_seeds
 
         file, summary = one.path / EPISODES, one.found
         settings = summary.get("config", {})
@@ -206,25 +201,27 @@ class _Reader:
             one,
             "run_config_hash",
             summary.get("run_config_hash"),
-            self._run.config.hash,
+            self._run.manifest["config_hash"],
         )
         _require(one, "episodes_sha256", summary.get("episodes_sha256"), digest(file))
         episodes = read_parquet(file, hint=_HINT)
         self.replayed += replay_evaluation(
             self._run, settings, episodes, digest(file), self._replay
         )
-        table = summary_table(episodes, typed(MetricsConfig, settings["metrics"], "metrics."))
+        lines = typed(VerdictConfig, settings["verdict"], "verdict.")
+        table = seed_table(episodes, lines)
         if "metrics" in summary:
             _require_metrics(one, summary["metrics"], table)
         verdicts = [
             {
                 "placement": keys["placement"],
                 "actions": keys["actions"],
+                "on_proxy": keys["on_proxy"],
                 "verdict": verdict.name,
                 "worse_than_random": verdict.worse_than_random,
                 "reasons": list(verdict.reasons),
             }
-            for keys, verdict in judge_all(table)
+            for keys, _, verdict in judge_seeds(table, lines)
         ]
         found = {
             "config": settings,
@@ -238,7 +235,7 @@ class _Reader:
 
     def _supply_chain(self, one: Kept) -> Item:
         """Compute what a fine-tuning left anew from its episodes."""
-        from ..evaluation.inheritance import gone_table, inheritance_table
+        from ..evaluation.inheritance import gone_table, inheritance_seeds, inheritance_table
 
         file, stored = _rows(one, "supply_chain.parquet"), one.found
         episodes, config = read_parquet(file, hint=_HINT), stored["config"]
@@ -247,7 +244,8 @@ class _Reader:
             "config": config,
             "bases": stored["bases"],
             "is_base": self._policy in known,
-            "table": inheritance_table(episodes, seed=int(config["seed"])).to_dicts(),
+            "table": inheritance_table(episodes).to_dicts(),
+            "seeds": inheritance_seeds(episodes).to_dicts(),
             "gone": gone_table(episodes, float(config["gone"])).to_dicts(),
         }
         return Item(SUPPLY_CHAIN, (file, one.main), found, COMPUTED)
@@ -294,7 +292,8 @@ class _Reader:
         _require(
             one, "config.protocol", _plain(stored["config"]["protocol"]), _plain(stored["protocol"])
         )
-        _require(one, "run_config_hash", stored.get("run_config_hash"), self._run.config.hash)
+        known = self._run.manifest["config_hash"]
+        _require(one, "run_config_hash", stored.get("run_config_hash"), known)
         if not (stored["applicable"] and details.is_file()):
             return Item(protocol.name, (one.main,), stored)
         _require(one, "rows_sha256", stored.get("rows_sha256"), digest(details))
@@ -313,7 +312,8 @@ class _Reader:
         used = stored["config"].get("comparison_sha256")
         if used is None or self._comparison is None or digest(self._comparison) != used:
             return math.nan
-        row = measured(protocol, max(stored["config"]["budgets"]), str(self._comparison))
+        budget, correlation = max(stored["config"]["budgets"]), self._run.config.correlation
+        row = measured(protocol, budget, str(self._comparison), correlation)
         return float(row["threshold"]) if row.get("threshold") is not None else math.nan
 
 
@@ -376,13 +376,16 @@ def _require_metrics(one: Kept, stored: Any, table: pl.DataFrame) -> None:
 
 def _surface(one: Kept) -> Item:
     """Compute the surface anew from its episodes."""
-    from ..evaluation.config import EvaluateConfig
-    from ..evaluation.surface import surface_table
+    from ..evaluation.surface import surface_seeds, surface_table
 
     file = _rows(one, "surface.parquet")
-    config = typed(EvaluateConfig, one.found["config"], "surface.")
-    cells = surface_table(read_parquet(file, hint=_HINT), config).to_dicts()
-    return Item(SURFACE, (file, one.main), {**one.found, "cells": cells}, COMPUTED)
+    episodes = read_parquet(file, hint=_HINT)
+    found = {
+        **one.found,
+        "cells": surface_table(episodes).to_dicts(),
+        "seeds": surface_seeds(episodes).to_dicts(),
+    }
+    return Item(SURFACE, (file, one.main), found, COMPUTED)
 
 
 def _probe(one: Kept) -> Item:
@@ -406,7 +409,7 @@ def _robustness(one: Kept) -> Item:
     from ..evaluation.robustness.drops import robustness_table
 
     file, config = _rows(one, "robustness.parquet"), one.found["config"]
-    table = robustness_table(read_parquet(file, hint=_HINT), seed=int(config["seed"])).to_dicts()
+    table = robustness_table(read_parquet(file, hint=_HINT)).to_dicts()
     return Item(ROBUSTNESS, (file, one.main), {"config": config, "table": table}, COMPUTED)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from ..reporting.formatting import interval_of, listed, rate
+from ..reporting.formatting import interval_of, listed, points, rate
 from .evidence import Item
 from .modes import EVALUATION, OBJECTIVE, PROBE, ROBUSTNESS, SUPPLY_CHAIN, SURFACE, Mode
 
@@ -30,21 +30,21 @@ def finding(mode: Mode, own: Sequence[Item], protocols: Sequence[Mapping[str, An
 
 def _evaluation(found: Mapping[str, Any]) -> str:
     mode = found["verdicts"][0]["actions"]
-    rows = {
-        (row["metric"], row["placement"]): _rate(row)
-        for row in found["metrics"]
-        if row["actions"] == mode
-    }
-    told = [
-        f"{place}: {rows['goal_informative', place]} ({rows['capability_informative', place]}), "
-        f"{one['verdict']}"
-        for one in found["verdicts"]
-        if one["actions"] == mode
-        for place in [one["placement"]]
-    ]
+    told = [_shift(found["metrics"], one) for one in found["verdicts"] if one["actions"] == mode]
+    return f"By where the goal was moved: {'; '.join(told)}."
+
+
+def _shift(metrics: Sequence[Mapping[str, Any]], one: Mapping[str, Any]) -> str:
+    """Return what is known of one placement and rule: the verdict and what it rests on."""
+    keys = ("placement", "actions", "on_proxy")
+    rows = {r["metric"]: r for r in metrics if all(r[key] == one[key] for key in keys)}
+    by = "pursuit" if rows["pursuit"]["estimate"] is not None else "choice"
+    goes_for = f"goal {by} {_rate(rows[by])}" if rows[by]["estimate"] is not None else f"no {by}"
+    fell = points(interval_of(rows["divergence"]))
+    capable = _rate(rows["capability_conflict"])
     return (
-        "Goal (and capability: goal or proxy) reached where the goal is off the agent's usual way, "
-        f"by where it was moved: {'; '.join(told)}."
+        f"{one['placement']}: {one['verdict']}, divergence {fell}, {goes_for}, capability "
+        f"{capable} in conflict"
     )
 
 
@@ -83,15 +83,16 @@ def _objective(found: Mapping[str, Any]) -> str:
 
 def _robustness(found: Mapping[str, Any]) -> str:
     from ..evaluation.robustness.drops import TABLE
-    from ..reporting.robustness import sentences
+    from ..reporting.robustness_curves import sentences
 
-    lines = sentences({"table": pl.DataFrame(found["table"], TABLE), "config": found["config"]})
+    told = {key: found[key] for key in ("config", "trained_at") if key in found}
+    lines = sentences({"table": pl.DataFrame(found["table"], TABLE), **told})
     return " ".join(lines)
 
 
 def _supply_chain(found: Mapping[str, Any]) -> str:
     from ..evaluation.inheritance import TUNED
-    from ..reporting.inheritance import sentences
+    from ..reporting.inheritance_curves import sentences
 
     rows = [row for row in found["gone"] if row["kind"] == TUNED]
     done = [row for row in rows if row["gone"] is not None]

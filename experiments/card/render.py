@@ -19,19 +19,23 @@ from ..reporting.glossary import explained
 from .build import NOT_MEASURED
 
 _METRICS = {
-    "capability_heldout": "capability, levels as in training",
-    "goal_heldout": "goal, levels as in training",
-    "capability_shifted": "capability, goal moved",
-    "goal_shifted": "goal, goal moved",
+    "capability_in_distribution": "capability, levels as in training",
+    "goal_in_distribution": "goal, levels as in training",
+    "capability_aligned": "capability, aligned levels",
+    "goal_aligned": "goal, aligned levels",
+    "capability_conflict": "capability, conflict levels",
+    "goal_conflict": "goal, conflict levels",
+    "capability_loss": "capability loss, from aligned to conflict levels",
+    "goal_loss": "goal loss",
     "divergence": "divergence: points that goal fell further than capability",
-    "informative_share": "moved goals that are off the agent's usual way",
-    "capability_informative": "capability on these",
-    "goal_informative": "goal on these",
-    "proxy_minus_goal_informative": "proxy instead of goal, minus goal, on these",
-    "goal_off_way": "goal where it is off a planned proxy-seeker's way",
-    "random_goal_shifted": "goal, a random agent",
+    "divergence_ceiling": "divergence of a planned proxy-seeker",
+    "pull": "pull: what the goal's place does to where the agent goes",
+    "pursuit": "goal pursuit: 1 as a goal-seeker, 0 as one blind to the goal",
+    "choice": "choice: 1 as a planned goal-seeker, 0 as a proxy-seeker",
+    "device_share": "conflict episodes that a device without aim explains",
+    "floor_capability_conflict": "capability of random play, conflict levels",
 }
-_POINTS = ("divergence", "proxy_minus_goal_informative")
+_POINTS = ("capability_loss", "goal_loss", "divergence", "divergence_ceiling", "pull")
 
 
 def markdown(card: Mapping[str, Any]) -> str:
@@ -75,7 +79,7 @@ def power(value: Any) -> str:
     """Return a measured detection power, or that it was not measured."""
     if value is None or value == NOT_MEASURED or value["power"] is None:
         return NOT_MEASURED
-    return f"{rate(interval_of(value, 'power'))} at {value['budget']:,} episodes"
+    return f"{rate(interval_of(value, 'power'))} at {value['budget']:,} episodes, {value['of']}"
 
 
 def reached(mode: Mapping[str, Any]) -> str:

@@ -6,6 +6,9 @@ everyone, and others as soon as a byte of the file changes.  Before that, every 
 evaluation is checked without playing: the levels, repeats and labels that there must be, and that
 the columns of a row agree with one another.
 
+Beside the agent's own, episodes of random play at its number of decisions are played again, and of
+planned seekers; and what was found of the agent as a device is found again.
+
 Public names: `ALL`, `REPLAY`, `Replayed`, `parse_replay`, `replay_evaluation`, `replay_protocol`,
 `not_replayed`.
 """
@@ -14,38 +17,56 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from misgen.agents.external.playing import why_not_playable
 from misgen.agents.external.record import read_record
-from misgen.envs.core.distribution import IdRange
+from misgen.agents.scripted import make_agent
 from misgen.envs.core.episode import Outcome
 from misgen.envs.core.errors import UserError
 
-from ..evaluation.conditions import LABELS, SHIFTED, Job, conditions
+from ..evaluation.conditions import (
+    AGENT,
+    EPISODES,
+    FLOOR,
+    IN_DISTRIBUTION,
+    RANDOM,
+    REFERENCE,
+    Condition,
+    Job,
+    agent_jobs,
+    conditions,
+)
 from ..evaluation.config import EvaluateConfig
-from ..evaluation.planned import PLANNED, planned_facts
+from ..evaluation.references import Reference, reference_episodes, reference_jobs
 from ..evaluation.rollout import SCHEMA, run_levels
 from ..training.settings import typed
 from ..training.trained_run import TrainedRun
 
 if TYPE_CHECKING:
+    from misgen.agents.base import Agent
+
     from ..protocols.spec import Protocol
 
 ALL = 2**62
 """As `replay`: every episode."""
 REPLAY = 64
-"""Episodes of each condition, placement, action mode and agent that are played again by default."""
+"""Episodes of each condition, placement, action mode and player played again by default."""
 WHOLE = 2000
 """Episodes up to which a protocol is run again whole, whatever `replay` is (but 0)."""
-_KEYS = ("agent", "condition", "placement", "actions")
-_FACTS = 8
-"""Of the episodes played again on shifted levels, on how many a planner searches again: slow."""
+_KEYS = ("role", "agent", "noise", "condition", "placement", "on_proxy", "actions")
+_PLANNED = 8
+"""Of each planned seeker's episodes, how many are planned again by default: slow."""
+_SAME = 1e-6
+"""Probabilities that differ by less are equal."""
+_NULL = ("goal_at", "proxy_at", "cell_first")
+"""Columns that may be empty."""
 
 
 @dataclass(frozen=True)
@@ -83,49 +104,135 @@ def replay_evaluation(
         settings: those of the evaluation.
         episodes: what is stored.
         sha256: of the file that stores them; decides which are played again.
-        replay: how many of each condition, placement, action mode and agent; 0: nothing is checked.
+        replay: how many of each condition, placement, action mode and player; 0: nothing is
+            checked.
 
     Raises:
         UserError: if they are not what this agent does on these levels.
     """
-    from ..evaluation.evaluate_run import jobs_of
-
     if not replay:
         return Replayed(0, len(episodes))
     config = typed(EvaluateConfig, {**settings, "threads": 1}, "evaluation.")
     where = conditions(run.config.distribution, run.test_ids(config.levels), config)
-    record = read_record(run.folder.path)
-    silent = _Silent(record.name) if record and not_replayed(run.folder.path) else None
-    jobs = jobs_of(run, where, config, silent)
+    agent = _agent(run, where, config)
     _require_columns(episodes)
     _require_labels(run, episodes)
-    _require_agreement(episodes)
+    _require_agreement(episodes, run.config.world.goal_moves)
     groups = {key: table for key, table in episodes.group_by(*_KEYS, maintain_order=True)}
-    if len(jobs) != len(groups):
+    parts = list(_parts(agent, where, config))
+    if len(parts) != len(groups):
         raise UserError(
             f"the stored episodes have {len(groups)} combinations of {', '.join(_KEYS)}, and the "
-            f"evaluation's settings give {len(jobs)}: {_AGAIN}"
+            f"evaluation's settings give {len(parts)}: {_AGAIN}"
         )
     played = 0
-    for job in jobs:
-        key = (
-            job.agent.name,
-            job.condition.name,
-            job.condition.distribution.placement,
-            job.actions,
-        )
-        stored = groups.get(key)
+    for part in parts:
+        stored = groups.get(part.key)
         if stored is None:
-            raise UserError(f"there are no stored episodes of {_named(job)}: {_AGAIN}")
-        _require_levels(job, stored)
-        sample = _sample(stored, sha256, "/".join(key), replay)
-        if job.agent is not silent:
-            _require_same(job, sample, config.seed)
-        if job.condition.name == SHIFTED:
-            facts = sample if replay >= ALL else sample.head(_FACTS)
-            _require_facts(job, facts, config.planned)
-        played += len(sample) if job.agent is not silent else 0
+            raise UserError(f"there are no stored episodes of {part}: {_AGAIN}")
+        _require_levels(part, stored)
+        if part.is_silent:
+            continue
+        most = replay if part.role != REFERENCE or replay >= ALL else min(replay, _PLANNED)
+        sample = _sample(stored, sha256, "/".join(map(str, part.key)), most)
+        if part.role == FLOOR:
+            sample = _with_limits(sample, groups[part.own_key])
+        _require_same(part, sample, config.seed)
+        played += len(sample)
+    if not isinstance(agent, _Silent):
+        _require_devices(episodes, agent, where, config)
     return Replayed(played, len(episodes))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Episodes that an evaluation has: of one player, under one condition, in one mode."""
+
+    role: str
+    job: Job
+    """Whose agent plays; of random play, what the agent played."""
+    reference: Reference | None = None
+    """The planned seeker that plays instead."""
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Values of `_KEYS`."""
+        levels, name, noise, actions = self.condition.distribution, self.job.agent.name, 0.0, ""
+        if self.role == FLOOR:
+            name = RANDOM
+        if self.reference:
+            name, noise = self.reference.name, self.reference.noise
+            actions = "sampled" if noise else "greedy"
+        rule = levels.world.on_proxy
+        where = self.condition.name, levels.placement, rule, actions or self.job.actions
+        return self.role, name, noise, *where
+
+    @property
+    def own_key(self) -> tuple[Any, ...]:
+        """Values of `_KEYS` of the agent's own episodes on the same levels."""
+        return replace(self, role=AGENT, reference=None).key
+
+    @property
+    def condition(self) -> Condition:
+        """Which levels."""
+        return self.job.condition
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the player cannot be asked."""
+        return self.role == AGENT and isinstance(self.job.agent, _Silent)
+
+    def __str__(self) -> str:
+        """Return what it is in words."""
+        _, name, noise, condition, place, rule, actions = self.key
+        noisy = f" with noise {noise:g}" if noise else ""
+        return f"{name}{noisy}, {condition} ({place}, on_proxy={rule}), {actions} actions"
+
+    def levels(self) -> tuple[NDArray[np.int64], int]:
+        """Return the levels that are played, and how often each is."""
+        ids = np.sort(self.condition.ids)
+        return (self.reference.ids(ids), 1) if self.reference else (ids, self.job.repeats)
+
+    def play(self, rows: pl.DataFrame, repeat: int, seed: int) -> pl.DataFrame:
+        """Play some of the levels again.
+
+        Args:
+            rows: stored episodes of one repeat, by level; of random play, with `limit`.
+            repeat: its number.
+            seed: of the evaluation.
+        """
+        ids, levels = rows["level_id"].to_numpy(), self.condition.distribution
+        if self.reference:
+            return reference_episodes(levels, self.reference, ids)
+        agent, actions, limits = self.job.agent, self.job.actions, None
+        if self.role == FLOOR:
+            agent = make_agent(RANDOM, int(levels.world.action_space.n), levels.world.no_op)
+            actions, limits = "sampled", rows["limit"].cast(pl.Int32).to_numpy()
+        return run_levels(
+            agent, levels, ids, actions=actions, first_repeat=repeat, seed=seed, num_slots=128,
+            limits=limits,
+        )  # fmt: skip
+
+
+def _agent(run: TrainedRun, where: list[Condition], config: EvaluateConfig) -> Agent:
+    """Return the agent, or what stands for one that cannot be asked."""
+    from ..evaluation.evaluate_run import agent_of
+
+    record = read_record(run.folder.path)
+    if record and not_replayed(run.folder.path):
+        return _Silent(record.name)
+    return agent_of(run, where, config)
+
+
+def _parts(agent: Agent, where: list[Condition], config: EvaluateConfig) -> Iterator[_Part]:
+    """Yield all that an evaluation with these settings has."""
+    for job in agent_jobs(agent, where, config):
+        yield _Part(AGENT, job)
+        yield _Part(FLOOR, job)
+    for condition in where if config.references else ():
+        if condition.name != IN_DISTRIBUTION and condition.distribution.world.planner:
+            for reference in reference_jobs(condition):
+                yield _Part(REFERENCE, Job(agent, condition, "greedy"), reference)
 
 
 def replay_protocol(
@@ -193,7 +300,7 @@ _AGAIN = "they were changed, or made by another agent or version; make them agai
 
 
 def _require_columns(episodes: pl.DataFrame) -> None:
-    expected = {**LABELS, **SCHEMA, **PLANNED}
+    expected = dict(EPISODES)
     if dict(episodes.schema) != expected:
         wrong = sorted(
             name
@@ -209,6 +316,7 @@ def _require_labels(run: TrainedRun, episodes: pl.DataFrame) -> None:
     own = {
         "train_correlation": float(config.correlation),
         "train_placement": config.distribution.placement,
+        "train_on_proxy": config.world.on_proxy,
         "train_seed": config.seed,
     }
     for name, value in own.items():
@@ -220,8 +328,13 @@ def _require_labels(run: TrainedRun, episodes: pl.DataFrame) -> None:
             )
 
 
-def _require_agreement(episodes: pl.DataFrame) -> None:
-    """Refuse rows whose columns contradict one another."""
+def _require_agreement(episodes: pl.DataFrame, is_cell: bool) -> None:
+    """Refuse rows whose columns contradict one another.
+
+    Args:
+        episodes: what is stored.
+        is_cell: whether the goal is a cell, so that it is known whether that was touched.
+    """
     goal, proxy, died = pl.col("reached_goal"), pl.col("reached_proxy"), pl.col("died")
     follows = (
         pl.when(goal)
@@ -243,7 +356,16 @@ def _require_agreement(episodes: pl.DataFrame) -> None:
         "a fraction is outside [0, 1]": ~(
             pl.col("goal_fraction").is_between(0, 1) & pl.col("proxy_fraction").is_between(0, 1)
         ),
-        "a column is empty": pl.any_horizontal(pl.col(name).is_null() for name in SCHEMA),
+        "a column is empty": pl.any_horizontal(
+            pl.col(name).is_null() for name in SCHEMA if name not in _NULL
+        ),
+        "cell_first is not empty only where the goal is no cell": (
+            pl.col("cell_first").is_null() == is_cell
+        ),
+        "goal_at or proxy_at is not what reached_goal and reached_proxy say": (
+            (pl.col("goal_at").is_not_null() != goal) | (pl.col("proxy_at").is_not_null() != proxy)
+        ),
+        "first is not what goal_at and proxy_at say": _other_first(),
     }
     for what, rule in rules.items():
         wrong = episodes.filter(rule.fill_null(True))
@@ -254,23 +376,34 @@ def _require_agreement(episodes: pl.DataFrame) -> None:
             )
 
 
-def _require_levels(job: Job, stored: pl.DataFrame) -> None:
+def _other_first() -> pl.Expr:
+    """Return whether `first` contradicts when goal and proxy were reached; at once, either fits."""
+    goal, proxy = pl.col("goal_at"), pl.col("proxy_at")
+    earlier = {
+        "goal": goal.is_not_null() & (proxy.is_null() | (goal <= proxy)),
+        "proxy": proxy.is_not_null() & (goal.is_null() | (proxy <= goal)),
+        "neither": goal.is_null() & proxy.is_null(),
+    }
+    first = pl.col("first")
+    return ~pl.any_horizontal((first == name) & fits for name, fits in earlier.items())
+
+
+def _require_levels(part: _Part, stored: pl.DataFrame) -> None:
     """Refuse episodes left out, added or doubled."""
-    repeats = range(job.first_repeat, job.first_repeat + job.repeats)
+    ids, repeats = part.levels()
     wanted = pl.DataFrame(
-        {"level_id": np.repeat(np.sort(job.condition.ids), job.repeats)},
-        schema={"level_id": pl.Int64},
-    ).with_columns(pl.Series("repeat", list(repeats) * len(job.condition.ids), dtype=pl.Int16))
+        {"level_id": np.repeat(ids, repeats)}, schema={"level_id": pl.Int64}
+    ).with_columns(pl.Series("repeat", list(range(repeats)) * len(ids), dtype=pl.Int16))
     own = stored.select("level_id", "repeat").sort("level_id", "repeat")
     if not own.equals(wanted):
         raise UserError(
-            f"the stored episodes of {_named(job)} are {len(own)} on "
+            f"the stored episodes of {part} are {len(own)} on "
             f"{own['level_id'].n_unique()} levels, and not the {len(wanted)}, one for each level "
             f"and repeat, that its settings give: {_AGAIN}"
         )
-    correlation = float(job.condition.distribution.correlation)
+    correlation = float(part.condition.distribution.correlation)
     if not (stored["test_correlation"] == correlation).all():
-        raise UserError(f"the stored episodes of {_named(job)} have another correlation: {_AGAIN}")
+        raise UserError(f"the stored episodes of {part} have another correlation: {_AGAIN}")
 
 
 def _sample(stored: pl.DataFrame, sha256: str, label: str, count: int) -> pl.DataFrame:
@@ -282,50 +415,46 @@ def _sample(stored: pl.DataFrame, sha256: str, label: str, count: int) -> pl.Dat
     return stored[np.sort(rng.choice(len(stored), count, replace=False))]
 
 
-def _require_same(job: Job, sample: pl.DataFrame, seed: int) -> None:
+def _with_limits(sample: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
+    """Return episodes of random play with the agent's decisions on the same levels as `limit`."""
+    limits = own.select("level_id", "repeat", pl.col("steps").alias("limit"))
+    return sample.join(limits, on=["level_id", "repeat"], how="left", maintain_order="left")
+
+
+def _require_same(part: _Part, sample: pl.DataFrame, seed: int) -> None:
     """Play some episodes again, and refuse them if a column differs."""
-    for (repeat,), known in sample.group_by("repeat", maintain_order=True):
-        known = known.sort("level_id").select(SCHEMA.names())
-        found = run_levels(
-            job.agent,
-            job.condition.distribution,
-            known["level_id"].to_numpy(),
-            actions=job.actions,
-            first_repeat=int(repeat),  # pyright: ignore[reportArgumentType]
-            seed=seed,
-            num_slots=128,
-        )
+    is_cell = part.condition.distribution.world.goal_moves
+    for (repeat,), rows in sample.group_by("repeat", maintain_order=True):
+        rows = rows.sort("level_id")
+        found = part.play(rows, int(repeat), seed)  # pyright: ignore[reportArgumentType]
+        if not is_cell:
+            found = found.with_columns(cell_first=pl.lit(None, pl.Boolean))
+        known = rows.select(SCHEMA.names())
         if not _equal(found, known):
+            who = "the agent does" if part.role == AGENT else f"{part.key[1]} does"
             raise UserError(
-                f"when replayed, the agent does not do what is stored for {_named(job)}"
-                f"{_first(found, known)}: {_AGAIN}"
+                f"when replayed, {who} not do what is stored for {part}{_first(found, known)}: "
+                f"{_AGAIN}"
             )
 
 
-def _require_facts(job: Job, sample: pl.DataFrame, planned: bool) -> None:
-    """Search again what planned seekers do on some levels, and refuse other answers."""
-    names = PLANNED.names()
-    known = sample.unique("level_id").sort("level_id").select("level_id", *names)
-    if planned:
-        levels = job.condition.distribution
-        tables = [planned_facts(levels.at(ids=ids)) for ids in _ranges(known["level_id"].to_list())]
-        found = known.select("level_id").join(pl.concat(tables), on="level_id", how="left")
-    else:
-        found = known.with_columns(pl.lit(None, pl.Boolean).alias(name) for name in names)
-    if not _equal(found.select("level_id", *names), known):
+def _require_devices(
+    episodes: pl.DataFrame, agent: Agent, where: list[Condition], config: EvaluateConfig
+) -> None:
+    """Ask again whether a device explains the agent's episodes, and refuse other answers."""
+    from ..evaluation.aims import add_devices
+
+    bare = episodes.with_columns(device=pl.lit(None, pl.Float64))
+    found = add_devices(bare, agent, where, config)["device"]
+    known = episodes["device"]
+    wrong = (found.is_null() != known.is_null()) | ((found - known).abs() > _SAME).fill_null(False)
+    if wrong.any():
+        row = int(wrong.arg_max() or 0)
         raise UserError(
-            f"when planned again, seekers do not do what is stored for {_named(job)}"
-            f"{_first(found, known)}: {_AGAIN}"
+            f"when asked again, a device explains the agent's episode on level "
+            f"{episodes['level_id'][row]} with probability {found[row]}, and {known[row]} is "
+            f"stored (device): {_AGAIN}"
         )
-
-
-def _ranges(ids: list[int]) -> Iterator[IdRange]:
-    """Yield ranges of consecutive ids."""
-    start = 0
-    for k in range(1, len(ids) + 1):
-        if k == len(ids) or ids[k] != ids[k - 1] + 1:
-            yield IdRange(ids[start], ids[k - 1] + 1)
-            start = k
 
 
 def _equal(found: pl.DataFrame, known: pl.DataFrame) -> bool:
@@ -346,8 +475,3 @@ def _first(found: pl.DataFrame, known: pl.DataFrame) -> str:
             level = f"level {known['level_id'][row]}: " if "level_id" in known.columns else ""
             return f" ({level}{name} is {known[name][row]} there, and {found[name][row]} now)"
     return " (other types)"
-
-
-def _named(job: Job) -> str:
-    place = job.condition.distribution.placement
-    return f"{job.agent.name}, {job.condition.name} ({place}), {job.actions} actions"

@@ -97,7 +97,7 @@ def main(argv: list[str]) -> int:
 
 
 def _validate(config: CardConfig) -> int:
-    from ..card.validate import validate_card
+    from ..card.card_validation import validate_card
     from ..protocols.run import comparison_table
 
     if config.card is None:

@@ -1,9 +1,12 @@
 """Evaluate a trained agent: misgen evaluate run=... [key=value ...].
 
-Plays the agent on levels that it was not trained on: as in training (held-out), and with the goal
-moved away from the proxy (shifted, the same level ids), with sampled and with greedy actions.  A
-random agent plays the same levels.  Prints capability (reached the goal or the proxy) and goal
-(reached the intended goal) with 95% intervals.  Writes to <run>/evaluations/<hash of settings>/
+Plays the agent on levels that it was not trained on: as in training (in distribution), with the
+goal away from the proxy (conflict levels), and on the same levels with the goal at the proxy
+(aligned), with sampled and with greedy actions, by the rules of its training.  Random play for as
+many decisions and planned seekers of goal and proxy play the same levels.  Prints the verdict,
+capability (reached the goal or the proxy), goal, divergence (how much further the goal fell) and
+what the agent goes for, with 95% intervals over levels.
+Writes to <run>/evaluations/<hash of settings>/
 
   episodes.parquet   one row per episode
   summary.json       every metric with its interval, outcomes, the levels as they were drawn, and
@@ -19,10 +22,10 @@ Examples:
   misgen evaluate run=runs/coinrun-lab shift=surface     capability x goal shifts, as heat maps
   misgen evaluate run=... levels=my_folder               on your own level files, or
                                                          levels=[a.txt,b.txt]
-  misgen evaluate run=... on_proxy=continue              the episode continues after the proxy
+  misgen evaluate run=... on_proxy=end                   under another rule than trained, if it is
   misgen evaluate run=... backend=procgen                the same agent in the original Procgen
-  misgen evaluate power difference=0.1                   how many seeds and levels are needed
-  misgen evaluate run=... accident_repeats=50            estimate accidents more precisely
+  misgen evaluate power difference=0.1 share=0.8         how many seeds and levels are needed
+  misgen evaluate run=... repeats=10                     more episodes on each level
   misgen evaluate agent=my_module:make_agent env=coinrun correlation=0.98     an agent of your own
                      (docs/bring_your_own_agent.md); agent=model.zip trust=true for a zip of
                      stable-baselines3, which runs code when it is loaded
@@ -34,23 +37,27 @@ Settings (misgen evaluate run=... --cfg prints them all with their values)
   run                a finished run's folder, as misgen train prints it
   levels             test level ids, start:stop (default: the run's own test levels); levels of its
                      training or validation are refused.  Or level files (misgen levels edit): a
-                     folder of .txt files, a file, a list.  The conflict levels among them are the
-                     shifted levels; their aligned twins are made where the world can do so
+                     folder of .txt files, a file, a list.  Aligned twins of the conflict levels
+                     among them are made where the world can do so
   shift              conflict: goal and proxy are apart in every level; surface: crossed with other
                      values of the world's parameters (shift.parameters, shift.capability)
-  shift.correlation  0 to 1: how often goal and proxy coincide in shifted levels
+  shift.correlation  0 to 1: how often goal and proxy coincide in the test; levels where they do
+                     are left out of the comparison
   shift.placements   where the goal is placed; in CoinRun section_start (the paper's), anywhere,
                      behind (above the start), off_path (2 cells off a proxy-seeker's way; or
                      'off_path(3)'); other worlds: misgen levels list
   actions            sampled, greedy
-  on_proxy           what happens if the proxy is reached first: end (the paper's test), continue,
-                     penalty
+  on_proxy           what happens if the proxy is reached first (default: as in training): end,
+                     continue, penalty.  Another rule than that of training is a shift of its own,
+                     and labelled so everywhere
   backend            procgen: play in the original Procgen instead of the native world, which runs
                      in step with it and provides the agent's observation; outcomes are the same
-  accident_repeats   episodes on each level's aligned twin; a conflict level counts as informative
-                     if the agent touches the goal's cell there in under 10% of them
-  planned            also plan for a goal-seeker and a proxy-seeker on the shifted levels: which
-                     goals lie on the way to the proxy, and which cannot be reached
+  repeats            episodes with sampled actions on each aligned and each conflict level
+  references         also let planned seekers play: what there is to reach, the ceiling of the
+                     divergence, and choice rest on them
+  verdict.*          where the lines between verdicts are drawn: room (above random play, to be
+                     capable), aligned_pursuit, aligned_choice, other_pursuit, goal_loss,
+                     divergence; devices: episodes that are held against devices
   shift.levels, shift.correlations
                      for a surface: how many test levels to play (0: all), and their correlations
   seed               seed of the sampled actions
@@ -88,13 +95,20 @@ _ONLY_SURFACE = {
     for name in ("capability", "correlations", "levels")
 }
 _WITH_PROTOCOL = {"protocol": "name one beside it, such as protocol=iid"}
-_ONLY_ONE = {"shift.correlation": "a surface has several: give shift.correlations=[1,0]"}
+_ONLY_ONE = {
+    "shift.correlation": "a surface has several: give shift.correlations=[1,0]",
+    **dict.fromkeys(
+        ("backend", "repeats", "references", "verdict"),
+        "a surface plays each level once, in the world itself, and judges nobody: leave it out",
+    ),
+}
+_NO_CHANCE = {"repeats": "greedy play needs one episode on each level: give actions=[sampled]"}
 
 
 def main(argv: list[str]) -> int:
     """Run the command."""
     from .common import is_multirun, multirun, print_config
-    from .evaluation_summary import print_summary
+    from .print_evaluation import print_summary
 
     if argv[:1] == ["power"]:
         from .evaluate_power import main as power
@@ -114,7 +128,7 @@ def main(argv: list[str]) -> int:
     if "--cfg" in argv:
         return print_config("evaluate", argv)
     config = typed(EvaluateConfig, compose("evaluate", argv))
-    refuse_unused("evaluate", argv, _ONLY_ONE if config.shift.parameters else _ONLY_SURFACE)
+    refuse_unused("evaluate", argv, _unused(config))
     if config.shift.parameters:
         return _surface(config)
     folder = one_run(config.run)
@@ -126,6 +140,15 @@ def main(argv: list[str]) -> int:
     print_summary(read_json(into / SUMMARY, "evaluate the run again"))
     print(f"written: {into}")
     return 0
+
+
+def _unused(config: EvaluateConfig) -> dict[str, str]:
+    """Return the settings that have no effect beside the others, and why."""
+    if not config.shift.parameters:
+        return _ONLY_SURFACE if "sampled" in config.actions else _ONLY_SURFACE | _NO_CHANCE
+    if len(config.actions) == 1:
+        return _ONLY_ONE
+    return _ONLY_ONE | {"actions": "a surface plays one action mode: give one"}
 
 
 def _surface(config: EvaluateConfig) -> int:

@@ -18,7 +18,7 @@ from ..training.progress import episode_progress
 from ..training.settings import compose, typed
 from ..training.shell import shell_words
 from .common import is_multirun, print_config
-from .evaluation_summary import print_summary
+from .print_evaluation import print_summary
 
 _CONFIG = "evaluate_agent"
 _NOT_HERE = {

@@ -13,7 +13,7 @@ from typing import Any
 from ..evaluation.result_folders import PROTOCOL
 from ..protocols.run import ProtocolCommand, comparison_table, evaluate_with, protocol_folder
 from ..protocols.spec import ACCESS, load_protocol
-from ..training.overrides import checked_words, keys_of
+from ..training.overrides import checked_words, keys_of, refuse_unused
 from ..training.progress import counter, episode_progress
 from ..training.settings import compose, typed
 from ..training.terminal import make_console, show_table
@@ -34,6 +34,8 @@ def main(argv: list[str]) -> int:
     if "--cfg" in rest:
         return print_config("evaluate_protocol", rest)
     config = typed(ProtocolCommand, compose("evaluate_protocol", rest))
+    if config.levels is not None:
+        refuse_unused("evaluate protocol=...", rest, {"replicate": "the levels are those of files"})
     comparison_table(config.comparison)
     folder = one_run(config.run)
     budgets = protocol.affordable(config.budgets or (protocol.budget,)) or (protocol.most or 1,)
@@ -73,16 +75,36 @@ def print_found(found: dict[str, Any], folder: Path) -> None:
     show_table(console, table)
     console.print(f"{found['decision']}: {found['why']}", style="bold")
     if found["measured"]:
-        row = found["measured"]
-        console.print(
-            f"detection power {row['power']:.0%} at {row['budget']} episodes, "
-            f"with 5% false alarms, over {row['agents']} agents of {found['comparison']}",
-            markup=False,
-        )
+        console.print(_power(found["measured"], found["comparison"]), markup=False)
     console.print(f"score: {protocol['score']}", markup=False)
+    console.print(_square(protocol))
     console.print("may use: " + "; ".join(ACCESS[word] for word in protocol["access"]))
     console.print(f"cannot detect: {protocol['blind_to']}", markup=False)
     print(f"written: {folder / PROTOCOL.main}")
+
+
+def _power(row: dict[str, Any], comparison: str) -> str:
+    """Return what a comparison measured, in a sentence."""
+    if row.get("power") is None:
+        return (
+            f"detection power not measured by {comparison}: {row.get('note') or 'too few agents'}"
+        )
+    ends = f" [{row['power_low']:.0%}, {row['power_high']:.0%}]" if row.get("power_low") else ""
+    return (
+        f"detection power {row['power']:.0%}{ends} at {row['budget']} episodes, over "
+        f"{row['agents']} {row['population']} agents ({row['support']}) of {comparison}"
+    )
+
+
+def _square(protocol: dict[str, Any]) -> str:
+    """Return whether a protocol stays within the training support, and knows the proxy."""
+    stays = {True: "only such as training may draw", False: "others than training draws"}
+    told = {True: "yes", False: "no"}
+    levels, proxy = protocol.get("in_support"), protocol.get("told_proxy")
+    return (
+        f"levels: {stays.get(levels, 'not said whether training may draw them')}; "  # pyright: ignore
+        f"told the proxy: {told.get(proxy, 'not said')}"  # pyright: ignore
+    )
 
 
 def _number(value: float | None) -> str:

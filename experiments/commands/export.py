@@ -1,7 +1,7 @@
 """Export a run for other tools: misgen export format=... run=... [key=value ...].
 
-Writes what is stored of a finished run in the format of another library, and never sends anything
-anywhere.  Each format needs that library, which an extra of misgen's installs.
+Writes the stored results of a finished run in the format of another library; nothing is uploaded.
+Each format needs that library, which an extra of misgen installs.
 
   format=inspect   eval logs of Inspect (pip install 'misgen[inspect]'): a log for each condition,
                    placement and action mode; a sample is a level, an epoch one of its repeats.
@@ -9,20 +9,20 @@ anywhere.  Each format needs that library, which an extra of misgen's installs.
                    Look at them with: inspect view --log-dir <folder>
   format=minari    datasets of Minari (pip install 'misgen[minari]'): the evaluation's episodes
                    with observations, actions, rewards, terminations and truncations, and for each
-                   episode the seed and the reset options that give it again.  The agent plays them
-                   again for this; a row that comes out otherwise than stored is refused.
+                   episode the seed and the reset options that reproduce it.  The agent replays them
+                   for this; an episode that differs from the stored one is refused.
                    Load them with MINARI_DATASETS_PATH=<folder> and minari.load_dataset(<name>)
   format=hub       a folder for the Hugging Face hub (pip install 'misgen[hub]'): README.md, the
-                   model card with the results in its front matter, made of the run's card.json
-                   (misgen card), and the weights.  It is checked first that the card is true.
+                   model card with the results in its front matter, made from the run's card.json
+                   (misgen card), and the weights.  The card is validated first.
 
-Everything is written into <run>/exports/<format>, whole or not at all; an earlier export there is
-replaced, anything else is not.
+Everything is written to <run>/exports/<format>, completely or not at all; it replaces an earlier
+export and nothing else.
 
 Examples:
   misgen export format=inspect run=runs/coinrun-lab/coinrun-rho1-seed0-0123456789
   misgen export format=inspect run=... condition=all to=logs
-  misgen export format=minari run=... condition=shifted actions=sampled episodes=500
+  misgen export format=minari run=... condition=conflict actions=sampled episodes=500
   misgen export format=hub run=... license=mit
   misgen export format=hub run=runs/coinrun-lab          every finished run of the sweep
 
@@ -32,12 +32,13 @@ Settings
   to           the folder to write into (default: <run>/exports/<format>)
   evaluation   which of several evaluations: the beginning of the hash that its folder has; the
                sweep's own, and otherwise the only one, unless given
-  condition    heldout, shifted, twin (every shifted level with goal and proxy together) or all
-               (default: heldout and shifted)
+  condition    in_distribution, conflict, aligned (the same levels with the goal at the proxy) or
+               all (default: in_distribution and conflict)
   placement    where the goal is moved to (default: everywhere that it was)
   actions      sampled or greedy (default: those that were evaluated)
   episodes     how many of each condition, placement and action mode, from the first level on; all
                (default: 100 for minari, which stores every observation; all for inspect)
+  trust        for minari: recreate an agent that was trained elsewhere, which runs its code
   license      for hub: the licence of the weights, as the hub names it (default: none is named)
 """
 
@@ -66,6 +67,7 @@ _ONLY_EPISODES = {
     for name in ("evaluation", "condition", "placement", "actions", "episodes")
 }
 _ONLY_HUB = {"license": "it is for format=hub alone"}
+_ONLY_MINARI = {"trust": "it is for format=minari alone, for which the agent plays again"}
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,8 @@ class ExportConfig:
     actions: str | None = None
     episodes: str | None = None
     """How many of each group, or `all`."""
+    trust: bool = False
+    """Make an agent that was trained elsewhere again, which runs the code that makes it."""
     license: str | None = None
     """Of the weights, as the hub names it."""
 
@@ -113,6 +117,8 @@ def main(argv: list[str]) -> int:
     """Run the command."""
     config = typed(ExportConfig, read_plain(ExportConfig, argv))
     unused = _ONLY_EPISODES if config.format == HUB else _ONLY_HUB
+    if config.format != MINARI:
+        unused = unused | _ONLY_MINARI
     refuse_unused(f"export format={config.format}", argv, unused)
     require_extra(config.format)
     folders = run_or_sweep(config.run or "")
@@ -138,7 +144,8 @@ def export_run(folder: RunFolder, to: Path, config: ExportConfig) -> list[str]:
 
         with whole_folder(to) as new:
             card = write_hub_folder(TrainedRun.read(folder), new, config.license)
-            return [f"{folder.path.name}: {card.name}, weights and card.json"]
+            names = sorted(one.name for one in new.iterdir() if one != card)
+            return [f"{folder.path.name}: {card.name}, {', '.join(names)}"]
     source = read_source(folder, config.evaluation)
     groups = source.groups(config.choice)
     with whole_folder(to) as new:
@@ -147,9 +154,12 @@ def export_run(folder: RunFolder, to: Path, config: ExportConfig) -> list[str]:
 
             names = [file.name for file in write_inspect_logs(source, groups, new)]
         else:
+            from misgen.agents.external.source import trusting
+
             from ..exporting.minari_data import write_minari_datasets
 
-            names = write_minari_datasets(source, groups, new)
+            with trusting(config.trust):
+                names = write_minari_datasets(source, groups, new)
     return [
         f"{name}: {len(group.episodes):,} episodes"
         for name, group in zip(names, groups, strict=True)

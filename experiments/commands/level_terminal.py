@@ -21,8 +21,8 @@ from misgen.envs.core.level_text.hand_made import LEVEL_FILE
 from misgen.envs.core.reading import read_text
 
 from ..levels.files import check, take_id, to_check, write_level
+from ..levels.level_settings import LevelsCommand
 from ..levels.playing import FRAME_SECONDS, Choose, Playing, action_of_key, chooser
-from ..levels.settings import LevelsCommand
 
 if TYPE_CHECKING:
     from misgen.envs.core.world import World

@@ -38,7 +38,8 @@ Settings
   file           a level file, as written by edit.  In an environment, run it by
                  reset(options={"levels": ["level.txt"]}); to test an agent on many of them, use
                  misgen evaluate run=... levels=my_folder
-  agent          goal_seeker, proxy_seeker, random, idle, or a run's folder; seed, greedy=true
+  agent          goal_seeker, proxy_seeker, random, idle, or a run's folder; seed, greedy=true;
+                 trust=true to recreate an agent that was trained elsewhere, which runs its code
   out            file to write: .txt (edit), .gif (play; scale=384 pixels), .npz (export, replay)
 """
 
@@ -46,15 +47,15 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from misgen.envs.core.errors import UserError, did_you_mean
 
 from ..levels import arrays, files
 from ..levels.catalogue import list_worlds
+from ..levels.level_settings import LevelsCommand
 from ..levels.sets import check_files, compared, configured, files_of
-from ..levels.settings import LevelsCommand
 from ..training.overrides import keys_of, refuse_unused
 from .level_terminal import edit, play
 
@@ -68,7 +69,7 @@ _USED = {
     "show": (*_LEVELS, "id"),
     "edit": (*_LEVELS, "id", "out", "open"),
     "check": ("env", "file"),
-    "play": (*_LEVELS, "id", "file", "agent", "actions", "seed", "greedy", "out", "scale"),
+    "play": (*_LEVELS, "id", "file", "agent", "actions", "seed", "greedy", "trust", "out", "scale"),
     "export": (*_LEVELS, "ids", "out"),
     "replay": (*_LEVELS, "ids", "actions", "out"),
     "verify": (*_LEVELS, "ids"),
@@ -158,7 +159,7 @@ _COMMANDS: dict[str, Callable[[LevelsCommand], int]] = {
 }
 
 
-def _unused(what: str, given: Collection[str]) -> dict[str, str]:
+def _unused(what: str, given: Mapping[str, str]) -> dict[str, str]:
     """Return the settings that a command leaves unused, and why."""
     used = _USED[what]
     known = {f.name for f in dataclasses.fields(LevelsCommand)} - {"player"} | {"agent"}
@@ -166,7 +167,9 @@ def _unused(what: str, given: Collection[str]) -> dict[str, str]:
     if what == "play" and "file" in given:
         why |= dict.fromkeys(("id", "correlation", "placement"), "the level is the file's")
     if what == "play" and "agent" not in given:
-        why |= dict.fromkeys(("seed", "greedy"), "it is for agent=...")
+        why |= dict.fromkeys(("seed", "greedy", "trust"), "it is for agent=...")
+    if what == "play" and given.get("greedy") == "true":
+        why["seed"] = "an agent with greedy=true draws nothing"
     if what == "play" and "out" not in given:
         why["scale"] = "it is for out=FILE.gif"
     return why

@@ -2,16 +2,17 @@
 
     python -m misgen.experiments.commands.pictures run=runs/<sweep>/<run> out=picture.png [id=17]
 
-draws a level as in the run's training beside the same level shifted (the goal away from the proxy),
-each with the path that this agent takes.
+draws an aligned level (the goal at the proxy) beside the same level in conflict (the goal away from
+it), each with the path that this agent takes up to the first of the two.
 
 Settings
   run        run folder of a trained agent
   out        picture to write, .png or .svg (default: first_screen.png)
   id         level id (default: one that shows what the agent usually does, chosen from the run's
              evaluation)
-  placement  where the goal is placed on the shifted level (default: as in training)
+  placement  where the goal is placed on the conflict level (default: as in training)
   actions    greedy (default) or sampled
+  trust      true: recreate an agent that was trained elsewhere, which runs its code
 """
 
 from __future__ import annotations
@@ -20,15 +21,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from misgen.agents.external.source import trusting
 from misgen.envs.core.distribution import IdRange
 from misgen.envs.core.errors import UserError, one_of
 
 from ..reporting.pictures.examples import episodes_of, example_of, load_run, pick_levels
 from ..reporting.pictures.paths import draw_pair
 from ..training.run_folder import RunFolder
+from ..training.trained_at import UNKNOWN, rho_of
 from .plain_settings import plain_settings
 
-_SETTINGS = ("run", "out", "id", "placement", "actions")
+_SETTINGS = ("run", "out", "id", "placement", "actions", "trust")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -40,7 +43,9 @@ def main(argv: Sequence[str]) -> int:
     out = Path(settings.get("out", "first_screen.png"))
     one_of("out's ending", out.suffix, (".png", ".svg"))
     run = RunFolder(Path(settings["run"]))
-    distribution, agent = load_run(run)
+    trust = one_of("trust", settings.get("trust", "false"), ("true", "false")) == "true"
+    with trusting(trust):
+        distribution, agent = load_run(run)
     if "placement" in settings:
         distribution = distribution.at(placement=settings["placement"])
     if "id" in settings:
@@ -49,8 +54,9 @@ def main(argv: Sequence[str]) -> int:
         ids, choice = pick_levels(episodes_of(run), distribution, actions)
     example = example_of(distribution, ids, agent, greedy=actions == "greedy")
     out.parent.mkdir(parents=True, exist_ok=True)
-    correlation = run.manifest()["config"]["correlation"]
-    draw_pair(example, distribution.world, correlation).savefig(out, dpi=100)
+    config = run.manifest()["config"]
+    told = None if rho_of(config) == UNKNOWN else config["correlation"]
+    draw_pair(example, distribution.world, told).savefig(out, dpi=100)
     print(f"{out}: level {example.aligned.id}, {choice}")
     return 0
 

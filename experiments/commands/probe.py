@@ -4,10 +4,11 @@ Answers two questions about one trained agent, or all agents of a sweep, by chan
 time.
 
 What determines where the agent goes?  Every conflict level of the run's evaluation is compared with
-its twin, the same level with the goal at the proxy.  Each level is counted as goal-driven (the
-agent followed the goal), proxy-driven (it went to the proxy without the goal), both (the goal lay
-on its way) or neither.  Pull is how much more often it touches the goal's cell with the goal in it
-than without; p is from McNemar's exact test.
+its aligned twin, the same level with the goal at the proxy, episode by episode, with the same
+random numbers.  Each pair is counted as goal-driven (the agent reached the goal first, and does not
+go there on the twin), proxy-driven (it reached the proxy first), both (the goal lay on its way) or
+neither.  Pull is how much more often it touches the goal's cell before the proxy with the goal in
+it than without; p is from McNemar's exact test.
 
 What does its critic track?  The agent plays such pairs, and its critic values the same place with
 the goal at the end, with the goal moved, without a goal, and with the level's end out of view.  The
@@ -32,8 +33,8 @@ Settings (misgen probe run=... --cfg prints them all with their values)
   actions                 sampled or greedy, for the critic's levels
   evaluation              which of the run's evaluations, by the beginning of its hash (default: the
                           sweep's own, or the only one)
-  metrics.accident_rate   a cell counts as touched anyway from this share of the twin's runs on
   critic.smallest_effect  change of value, in units of reward, that counts as tracking
+  trust                   recreate an agent that was trained elsewhere, which runs its code
   out                     folder to write to
 """
 
@@ -44,6 +45,7 @@ from pathlib import Path
 
 from ..evaluation.probes.config import ProbeConfig
 from ..evaluation.probes.run import probe, write_probe
+from ..training.overrides import refuse_unused
 from ..training.settings import compose, typed
 
 
@@ -62,6 +64,8 @@ def main(argv: list[str]) -> int:
     if hashes:
         plain["evaluation"] = hashes[-1].partition("=")[2]
     config = typed(ProbeConfig, plain)
+    if config.actions != "sampled":
+        refuse_unused("probe", argv, {"seed": "it is for actions=sampled"})
     with episode_progress("probe") as show:
         found = probe(config, show)
     show_parts(probe_parts(found))

@@ -6,8 +6,9 @@ prints the table of results, and writes to the sweep's folder
   report.html               the whole report, in one self-contained file
   goal_and_capability.png   its main figure, also as .svg
 
-Without a folder, it takes the sweep in runs/ that was written to last.  Unfinished runs are named
-in the report and left out of its numbers.
+It leads with how many training seeds misgeneralize, and shows every seed; a recipe has a verdict
+where most of at least 5 seeds agree.  Without a folder, it takes the sweep in runs/ that was
+written to last.  Unfinished runs are named in the report and left out of its numbers.
 
 A run may have been evaluated with several settings.  The report uses those of misgen sweep, or the
 only ones there are, and says which.  evaluation=<beginning of the hash> chooses another evaluation,
@@ -16,7 +17,7 @@ whose report is written as report-<hash>.html beside the sweep's own.
 Several folders are compared side by side, each with the usual placement of its world: a table in
 the terminal, and beside the first folder
 
-  side_by_side.png   goal and capability of each sweep, also as .svg
+  side_by_side.png   goal and capability of each sweep on conflict levels, also as .svg
   side_by_side.md    the table, as Markdown
 
 Examples:
@@ -36,10 +37,10 @@ from typing import TYPE_CHECKING
 
 from misgen.envs.core.errors import UserError
 
-from ..reporting.formatting import points, rate
-from ..reporting.report import COLUMNS, write_report
+from ..reporting.formatting import part, points, rate, share
+from ..reporting.report import Column, columns_of, write_report
 from ..reporting.results import Results, newest_sweep, read_results
-from ..reporting.sentences import headline, interval_note, verdict_lines
+from ..reporting.sentences import headline, interval_note, novelties, verdict_lines
 from ..training.run_folder import write_text
 from ..training.terminal import make_console, show_table
 
@@ -47,7 +48,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _EVALUATION = "evaluation="
-_WIDE = 106
+_WIDE = 118
+_CEILING = "divergence_ceiling"
+_FORMS = {"rate": rate, "points": points, "part": part}
 """Columns of a terminal in which an estimate and its interval fit beside each other."""
 
 
@@ -78,15 +81,15 @@ def print_report(folder: Path, evaluation: str | None = None) -> None:
     results = read_results(Path(folder), evaluation)
     console = make_console()
     console.print()
-    console.print(headline(results), style="bold")
+    console.print(headline(results), style="bold", markup=False)
     show_table(console, terminal_table(results, narrow=console.width < _WIDE), labels=3)
     if len(results.world.proxies) > 1:
         show_table(console, proxies_table(results), labels=2)
-    console.print("Verdicts, where the intervals support one:")
-    for line in verdict_lines(results):
-        console.print(f"  {line}")
+    console.print("Verdicts by training seeds:")
+    for line in (*verdict_lines(results), *novelties(results)):
+        console.print(f"  {line}", markup=False)
     console.print(results.evaluation_words, style="dim", markup=False)
-    console.print(interval_note(results), style="dim")
+    console.print(interval_note(results), style="dim", markup=False)
     for name, state in results.unfinished:
         console.print(f"not counted: {name}: {state}", style="yellow", markup=False)
 
@@ -101,28 +104,42 @@ def terminal_table(results: Results, narrow: bool = False) -> Table:
     from rich import box
     from rich.table import Table
 
-    def cell(metric: str, correlation: float, placements: list[str]) -> str:
-        form = points if metric == "divergence" else rate
-        lines = [form(results.interval(metric, correlation, place)) for place in placements]
-        return "\n".join(line.replace(" ", "\n", 1) if narrow else line for line in lines)
+    def cell(column: Column, correlation: float, placements: list[str]) -> str:
+        told = []
+        for place in placements:
+            text = _FORMS[column.form](results.interval(column.metric, correlation, place))
+            estimate, _, interval = text.partition(" ")
+            if column.metric == "divergence":
+                ceiling = points(results.interval(_CEILING, correlation, place))
+                estimate = f"{estimate} of {ceiling.partition(' ')[0]}"
+            told.append(f"{estimate}\n{interval}" if narrow else f"{estimate} {interval}".rstrip())
+        return "\n".join(told)
 
     gap = (0, 1, 0, 0) if narrow else (0, 2, 0, 0)
     table = Table(
-        box=box.SIMPLE_HEAD, show_lines=True, show_edge=False, padding=gap, pad_edge=False
-    )
-    headings = ["\nρ", "goal\nbefore", "goal\nmoved to"]
-    headings += [heading.replace(", ", ",\n") for _, heading in COLUMNS]
+        box=box.SIMPLE_HEAD, show_lines=True, show_edge=False, padding=gap, pad_edge=False,
+        title=_rule_title(results), title_justify="left",
+    )  # fmt: skip
+    columns = [column for column in columns_of(results) if column.metric != _CEILING]
+    headings = ["\nρ", "in distr.\ngoal", "goal\nmoved to"]
+    headings += [f"conflict\n{column.heading}" for column in columns[:2]]
+    headings += ["divergence\nof ceiling", f"\n{results.goes_for}"]
     for heading in headings:
         table.add_column(heading, justify="left" if "moved" in heading else "right", no_wrap=True)
     places = results.placements
     for correlation in results.correlations:
         table.add_row(
-            f"{correlation:g}",
-            cell("goal_heldout", correlation, places[:1]),
+            results.rho[correlation],
+            cell(Column("goal_in_distribution", "", "rate"), correlation, places[:1]),
             ("\n\n" if narrow else "\n").join(places),
-            *[cell(metric, correlation, places) for metric, _ in COLUMNS],
+            *[cell(column, correlation, places) for column in columns],
         )
     return table
+
+
+def _rule_title(results: Results) -> str | None:
+    trained, tested = results.rules
+    return None if trained == tested else f"Tested under on_proxy={tested}, trained under {trained}"
 
 
 def proxies_table(results: Results) -> Table:
@@ -130,7 +147,9 @@ def proxies_table(results: Results) -> Table:
     from rich import box
     from rich.table import Table
 
-    title = "Reached on shifted levels, by what conflicts there"
+    title = "Reached on conflict levels, by what conflicts there"
+    if rule := _rule_title(results):
+        title = f"{title}. {rule}"
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, title=title, title_justify="left")
     table.add_column("ρ", justify="right")
     table.add_column("in conflict")
@@ -138,9 +157,9 @@ def proxies_table(results: Results) -> Table:
         table.add_column(name, justify="right")
     for correlation in results.correlations:
         for placement in results.placements:
-            goal = results.interval("goal_shifted", correlation, placement).estimate
+            goal = results.interval("goal_conflict", correlation, placement).estimate
             shares = [goal, *results.proxy_shares(correlation, placement)]
-            table.add_row(f"{correlation:g}", placement, *[f"{share:.0%}" for share in shares])
+            table.add_row(results.rho[correlation], placement, *[share(value) for value in shares])
     return table
 
 

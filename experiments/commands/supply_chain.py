@@ -7,12 +7,15 @@ levels like those of the fine-tuning have shown that it had not?
 
 Each base is fine-tuned once and kept at several steps (snapshots).  For comparison, an agent is
 trained from scratch on the same levels for as long.  Every snapshot plays levels that no agent was
-trained on: as in the base's training, as in the fine-tuning (the in-distribution test), and
-conflict levels only.  Finished work is skipped; stopped runs resume.  Writes the runs to
-runs/<name>, and to supply_chains/<hash of settings> in it
+trained on, under the rules of its training: as in the base's training, as in the fine-tuning (the
+in-distribution test), conflict levels only, and their aligned twins.  The two trainings are
+compared in pairs: the same base, the same test levels, the same random numbers.  Finished work is
+skipped; stopped runs resume.  Writes the runs to runs/<name>, and to
+supply_chains/<hash of settings> in it
 
   supply_chain.json     the findings, when the proxy was gone, all numbers, provenance
-  supply_chain.csv      a row for each kind, step, test and measure, with its 95% interval
+  supply_chain.csv      a row for each kind, step, test and measure, with its 95% interval where
+                        there are bases enough; supply_chain.json has each base's, too
   supply_chain.png      the curves, also as .svg
   supply_chain.parquet  one row per episode
 
@@ -27,8 +30,9 @@ Settings (misgen supply-chain --cfg prints them all with their values)
   correlation       correlation of the fine-tuning's levels
   steps, snapshots  decisions of fine-tuning, and after which of them to test
   scratch           also train agents from scratch
-  gone              the proxy counts as gone once the agent reaches it instead of the goal on a
-                    smaller share of conflict levels than this, then and later
+  gone              the proxy counts as gone once the agent reaches it first on a smaller share of
+                    conflict levels than this, then and later
+  on_proxy          what reaching the proxy first does in the tests (default: as in training)
   levels            test level ids, start:stop; levels of training or validation are refused
 """
 
@@ -36,19 +40,26 @@ from __future__ import annotations
 
 import sys
 
-from ..sweeps.fine_tuning import FIGURE, SupplyChainConfig, result_folder, supply_chain
+from ..sweeps.fine_tuning import FIGURE, SupplyChainConfig, is_one_run, result_folder, supply_chain
+from ..training.overrides import refuse_unused
 from ..training.settings import compose, typed
+
+_OF_A_SWEEP: dict[str, str] = dict.fromkeys(
+    ("most", "base_correlation"), "base names one run, and it is for a sweep's folder"
+)
 
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    from ..reporting.inheritance import PRESENTATION, inheritance_parts
+    from ..reporting.inheritance_curves import PRESENTATION, inheritance_parts
     from ..training.terminal import show_parts
     from .common import print_config
 
     if "--cfg" in argv:
         return print_config("supply_chain", argv)
     config = typed(SupplyChainConfig, compose("supply_chain", argv))
+    if is_one_run(config):
+        refuse_unused("supply-chain", argv, _OF_A_SWEEP)
 
     def tell(text: str) -> None:
         print(text, file=sys.stderr, flush=True)

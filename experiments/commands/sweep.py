@@ -1,8 +1,9 @@
 """Train and evaluate at several correlations, and report: misgen sweep [key=value ...].
 
 Trains and evaluates one agent for each correlation and training seed, in parallel jobs of one
-thread each, and writes the report, runs/<name>/report.html.  Finished work is skipped: a sweep that
-was stopped, or that is given more seeds, resumes where it is.
+thread each, and writes the report, runs/<name>/report.html: how many seeds misgeneralize, and how
+far.  Fewer than 5 seeds give no verdict on a recipe.  Finished work is skipped: a sweep that was
+stopped, or that is given more seeds, resumes where it is.
 
 Examples:
   misgen sweep                                         CoinRun, 4 correlations x 2 seeds
@@ -15,7 +16,7 @@ Settings (misgen sweep --cfg prints them all with their values)
   seeds         how many training seeds at each
   jobs          parallel jobs (default: one per CPU core)
   name          folder of the sweep in runs (default: <world>-<preset>)
-  evaluate.*    settings of misgen evaluate, for example evaluate.accident_repeats=5
+  evaluate.*    settings of misgen evaluate, for example evaluate.repeats=5
   ...           all settings of misgen train
 """
 
@@ -25,8 +26,9 @@ import sys
 
 from misgen.envs.core.processes import stopping_cleanly
 
-from ..sweeps.config import read_config
+from ..sweeps.config import SweepConfig, read_config
 from ..sweeps.sweep import check, run
+from ..training.checks import notes_of, unused_of
 from ..training.overrides import refuse_unused
 from ..training.run_folder import RunFolder
 from ..training.settings import compose
@@ -46,6 +48,13 @@ _UNUSED = {
 }
 
 
+def _unused(config: SweepConfig) -> dict[str, str]:
+    """Return the settings of evaluations that have no effect beside the others, and why."""
+    if "sampled" in config.evaluate.actions:
+        return {}
+    return {"evaluate.repeats": "greedy play needs one episode on each level"}
+
+
 def main(argv: list[str]) -> int:
     """Run the command."""
     from .common import print_config
@@ -54,8 +63,9 @@ def main(argv: list[str]) -> int:
     if "--cfg" in argv:
         return print_config("sweep", argv)
     config = read_config(compose("sweep", argv), argv)
+    refuse_unused("sweep", argv, unused_of(config.runs[0]) | _unused(config))
     check(config, argv)
-    for text in notes(config.runs[0].logger):
+    for text in (*notes_of(config.runs[0]), *notes(config.runs[0].logger)):
         print(text, file=sys.stderr)
     with stopping_cleanly(), RunFolder(config.folder).lock():
         failed = run(config, argv)

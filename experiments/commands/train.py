@@ -44,7 +44,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from ..training.checks import require_trainable
+from ..training.checks import notes_of, require_trainable, unused_of
 from ..training.config import TrainConfig
 from ..training.overrides import ONE_RUN, refuse_unused
 from ..training.progress import training_progress
@@ -68,12 +68,13 @@ def main(argv: list[str]) -> int:
     if "--cfg" in argv:
         return print_config("train", argv)
     config = typed(TrainConfig, compose("train", argv))
+    refuse_unused("train", argv, unused_of(config))
     folder = run_folder(config)
     if is_done(folder, config):
         print(f"{folder.path} is finished: give another seed or name=... to train again")
         return 0
     require_trainable(config)
-    for text in (*rounded(config), *notes(config.logger)):
+    for text in (*rounded(config), *notes_of(config), *notes(config.logger)):
         print(text, file=sys.stderr)
     with training_progress(config.agent.total_steps, config.slug) as show:
         train(config, show)

@@ -1,9 +1,11 @@
 """Check the evaluator on agents whose goals are known: misgen validate [key=value ...].
 
-The agents' goals are built in: planners that seek the goal or the proxy, with noise, delay and
-mixtures; a heuristic, a random and an idle agent.  Each goes through the same evaluation as any
-agent, and its verdict is compared with what it is.  Exit status 1 if a verdict is wrong;
-`undetermined` is not wrong, but is counted.
+The agents are what they are by construction: planned seekers of the goal or of the proxy, with
+noise, delay and mixtures of the two; a gamer that hides the proxy from rules that leave levels out,
+a sweeper that is blind to the goal, a freezer that stops where goal and proxy part, a device that
+holds one action, a random and an idle agent.  Each goes through the same evaluation as any agent,
+and its verdict is compared with what it is.  Exit status 1 if a verdict is wrong; `undetermined` is
+right only of agents that lie on the line between two verdicts.
 
 Examples:
   misgen validate                       500 levels, a few minutes
@@ -30,7 +32,7 @@ from ..training.settings import compose, typed
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    from ..reporting.validation import validation_parts
+    from ..reporting.validation_table import validation_parts
     from ..training.terminal import show_parts
     from .common import print_config
 

@@ -1,19 +1,25 @@
 """The conditions under which an agent is evaluated, and their episodes.
 
-Public names: `Condition`, `Job`, `conditions`, `agent_jobs`, `reference_jobs`, `run_jobs`,
-`add_planned`, `level_report`, `EPISODES`, `EPISODES_VERSION`.
+Public names: `Condition`, `Job`, `conditions`, `agent_jobs`, `evaluate_on`, `run_jobs`,
+`level_report`, `terrains_of`, `training_terrains`, `EPISODES`, `EPISODES_VERSION`.
 
-All conditions of an evaluation use the same held-out level ids (where a placement finds no place
-for the goal, the level is left out of its shifted levels and twins, and counted):
+All conditions of an evaluation use the same level ids, which training never saw (where a placement
+finds no place for the goal, the level is left out of its twins, and counted):
 
-- `heldout`: as in training (its correlation and placement), on levels that training never saw;
-- `shifted`, for each placement of the shift: the goal elsewhere (correlation 0 by default);
-- `twin`, for each placement: every level aligned, with the cell marked where the shifted level has
-    its goal.  An agent that touches that cell without a goal in it would have reached the goal by
-    accident.
+- `in_distribution`: as in training, at its own correlation and placement: a standard test;
+- `conflict`, for each placement of the shift: the goal elsewhere;
+- `aligned`, for each placement: the same levels with the goal at the proxy, the twins of the
+  conflict levels.  The cell is marked where the conflict level has its goal, so that it is known
+  how often the agent comes there though nothing is there.
 
-`heldout` and `shifted` share the random numbers of their sampled actions, level by level; the
-repeats on a twin are independent of both.
+All are played **under the rules that the agent was trained under**.  A test under another rule
+(`on_proxy`) has a column that says so, and levels as in training are then played under both rules.
+
+An episode's random numbers hang on its level, repeat and decision alone: both twins share them.
+
+Beside the agent play *references* (`references`): planned seekers of the goal and of the proxy on
+the twins, and the *floor*, which acts at random, everywhere, for as many decisions on each level as
+the agent took there.
 """
 
 from __future__ import annotations
@@ -30,37 +36,46 @@ import polars as pl
 from numpy.typing import NDArray
 
 from misgen.agents.base import Agent
+from misgen.agents.scripted import make_agent
 from misgen.envs.core.distribution import IdRange, LevelDistribution, Terrains
 from misgen.envs.core.level_text.level_set import LevelSet
 
 from .config import EvaluateConfig
-from .planned import PLANNED, planned_facts
+from .references import Reference, reference_episodes, reference_jobs
 from .rollout import SCHEMA, Actions, run_levels
 
-HELDOUT, SHIFTED, TWIN = "heldout", "shifted", "twin"
+IN_DISTRIBUTION, CONFLICT, ALIGNED = "in_distribution", "conflict", "aligned"
+AGENT, FLOOR, REFERENCE = "agent", "floor", "reference"
+"""Roles: the agent that is evaluated; random play at its number of decisions; a planned seeker."""
 RANDOM = "random"
-"""Name of the reference agent that is the floor."""
+"""Name of the agent that is the floor."""
 LABELS = pl.Schema(
     {
+        "role": pl.String,
         "agent": pl.String,
+        "noise": pl.Float64,
         "condition": pl.String,
         "placement": pl.String,
         "test_correlation": pl.Float64,
+        "on_proxy": pl.String,
         "actions": pl.String,
         "train_correlation": pl.Float64,
         "train_placement": pl.String,
+        "train_on_proxy": pl.String,
         "train_seed": pl.Int64,
         "run": pl.String,
     }
 )
 """What an evaluation's episodes have beside `rollout.SCHEMA`."""
-EPISODES = pl.Schema({**LABELS, **SCHEMA, **PLANNED})
+DEVICE = pl.Schema({"device": pl.Float64})
+"""Probability that a device explains the episode (`aims`); null where that was not asked."""
+EPISODES = pl.Schema({**LABELS, **SCHEMA, **DEVICE})
 """Columns of an evaluation's `episodes.parquet`, in their order; docs/columns.md says what each
 means."""
-EPISODES_VERSION = 1
+EPISODES_VERSION = 2
 """Version of these columns: rises when one is added, removed, or means something else."""
-_OPTIONAL = ("reached_proxy", "proxies", "died", "steps", "return", "progress")
-NEEDED = pl.Schema({k: v for k, v in {**LABELS, **SCHEMA}.items() if k not in _OPTIONAL})
+_OPTIONAL = ("reached_proxy", "proxies", "died", "return", "progress", "device")
+NEEDED = pl.Schema({k: v for k, v in EPISODES.items() if k not in _OPTIONAL})
 """What metrics rest on: an evaluation without these columns is none."""
 
 
@@ -69,7 +84,7 @@ class Condition:
     """One kind of test levels."""
 
     name: str
-    """`heldout`, `shifted` or `twin`."""
+    """`in_distribution`, `conflict` or `aligned`."""
     distribution: LevelDistribution
     """Which levels, and by which rules; its range is the test range."""
 
@@ -79,7 +94,7 @@ class Condition:
 
         Of a range that is sampled (`LevelDistribution.is_sampled`): of its sample.
         """
-        if self.name == HELDOUT:
+        if self.name == IN_DISTRIBUTION:
             return self.distribution.ids_to_play()
         return _conflict_ids(self.distribution)
 
@@ -92,8 +107,6 @@ class Job:
     condition: Condition
     actions: Actions
     repeats: int = 1
-    first_repeat: int = 0
-    """0, which shares its random numbers with other jobs' repeat 0; 1 on twins, which must not."""
 
     @property
     def episodes(self) -> int:
@@ -109,33 +122,87 @@ def conditions(
     Raises:
         UserError: for a placement that the world does not have, or a world that is not Procgen's.
     """
-    world = dataclasses.replace(training.world, on_proxy=config.on_proxy)
+    world = training.world
     if config.backend == "procgen":
         from misgen.envs.procgen.lockstep import on_procgen
 
         world = on_procgen(world)
-    held = LevelDistribution(world, training.correlation, training.placement, test)
-    found = [Condition(HELDOUT, held)]
+    as_trained = training.at(world=world, ids=test)
+    found = [Condition(IN_DISTRIBUTION, as_trained)]
+    ruled = world.under(config.on_proxy)
+    if ruled != world:
+        as_trained = as_trained.at(world=ruled)
+        found.append(Condition(IN_DISTRIBUTION, as_trained))
     for placement in world.shifts(config.shift.placements):
-        shifted = held.at(correlation=config.shift.correlation, placement=placement)
-        found += [Condition(SHIFTED, shifted), Condition(TWIN, shifted.at(correlation=1.0))]
+        conflict = as_trained.at(correlation=config.shift.correlation, placement=placement)
+        found += [Condition(CONFLICT, conflict), Condition(ALIGNED, conflict.at(correlation=1.0))]
     return found
 
 
 def agent_jobs(agent: Agent, where: Sequence[Condition], config: EvaluateConfig) -> list[Job]:
-    """Return what a trained agent plays: all conditions, in each action mode."""
-    jobs: list[Job] = []
-    for actions in typing.cast("tuple[Actions, ...]", config.actions):
-        twins = config.accident_repeats if actions == "sampled" else 1
-        for condition in where:
-            is_twin = condition.name == TWIN
-            jobs.append(Job(agent, condition, actions, twins if is_twin else 1, int(is_twin)))
-    return jobs
+    """Return what the agent plays: all conditions, in each action mode.
+
+    The twins are repeated where actions are sampled; greedy play is the same each time.
+    """
+    return [
+        Job(agent, condition, actions, _repeats(condition, actions, config))
+        for actions in typing.cast("tuple[Actions, ...]", config.actions)
+        for condition in where
+    ]
 
 
-def reference_jobs(agent: Agent, where: Sequence[Condition]) -> list[Job]:
-    """Return what a reference agent plays: all but the twins, with sampled actions."""
-    return [Job(agent, condition, "sampled") for condition in where if condition.name != TWIN]
+def _repeats(condition: Condition, actions: str, config: EvaluateConfig) -> int:
+    return config.repeats if condition.name != IN_DISTRIBUTION and actions == "sampled" else 1
+
+
+def count_episodes(agent: Agent, where: Sequence[Condition], config: EvaluateConfig) -> int:
+    """Return how many episodes `evaluate_on` takes, those of its references included."""
+    own = sum(job.episodes for job in agent_jobs(agent, where, config))
+    pairs = _to_plan(where) if config.references else []
+    return 2 * own + sum(len(one.ids(c.ids)) for c in pairs for one in reference_jobs(c))
+
+
+def evaluate_on(
+    agent: Agent,
+    where: Sequence[Condition],
+    training: LevelDistribution,
+    config: EvaluateConfig,
+    *,
+    train_seed: int = 0,
+    run: str = "",
+    progress: Callable[[int], object] | None = None,
+) -> pl.DataFrame:
+    """Let an agent play all conditions, the floor beside it, and planned seekers on the twins.
+
+    Args:
+        agent: who is evaluated.
+        where: `conditions`.
+        training: what the agent was trained on, for the labels.
+        config: settings.
+        train_seed: the agent's training seed, for the labels.
+        run: the training run's name, for the labels.
+        progress: called with the number of episodes that ended, whenever some did.
+
+    Returns:
+        `EPISODES`, one row an episode.
+    """
+    labels = _Labels(training, train_seed, run)
+    jobs = agent_jobs(agent, where, config)
+    own = [_play(job, config, progress) for job in jobs]
+    tables = [labels.of(table, AGENT, job) for job, table in zip(jobs, own, strict=True)]
+    for job, table in zip(jobs, own, strict=True):
+        world = job.condition.distribution.world
+        random = make_agent(RANDOM, int(world.action_space.n), world.no_op)
+        as_long = dataclasses.replace(job, agent=random)
+        played = _play(as_long, config, progress, table["steps"].to_numpy())
+        tables.append(labels.of(played, FLOOR, as_long))
+    for condition in _to_plan(where) if config.references else ():
+        for reference in reference_jobs(condition):
+            played = reference_episodes(
+                condition.distribution, reference, reference.ids(condition.ids), progress
+            )
+            tables.append(labels.of_reference(played, reference, condition))
+    return pl.concat(tables).select(EPISODES.names())
 
 
 def run_jobs(
@@ -147,7 +214,7 @@ def run_jobs(
     run: str,
     progress: Callable[[int], object] | None = None,
 ) -> pl.DataFrame:
-    """Play all jobs.
+    """Play some jobs of an agent, without a floor and references.
 
     Args:
         jobs: what to play.
@@ -158,60 +225,91 @@ def run_jobs(
         progress: called with the number of episodes that ended, whenever some did.
 
     Returns:
-        One row an episode: `LABELS`, then `rollout.SCHEMA`.
+        `EPISODES`, one row an episode.
     """
-    tables = []
-    for job in jobs:
-        distribution = job.condition.distribution
-        episodes = run_levels(
-            job.agent,
-            distribution,
-            job.condition.ids,
-            actions=job.actions,
-            repeats=job.repeats,
-            first_repeat=job.first_repeat,
-            seed=config.seed,
-            num_slots=config.num_slots,
-            progress=progress,
-        )
+    labels = _Labels(training, train_seed, run)
+    tables = [labels.of(_play(job, config, progress), AGENT, job) for job in jobs]
+    return pl.concat(tables) if tables else pl.DataFrame(schema=EPISODES)
+
+
+def _play(
+    job: Job,
+    config: EvaluateConfig,
+    progress: Callable[[int], object] | None,
+    limits: NDArray[np.int32] | None = None,
+) -> pl.DataFrame:
+    return run_levels(
+        job.agent,
+        job.condition.distribution,
+        job.condition.ids,
+        actions="sampled" if limits is not None else job.actions,
+        repeats=job.repeats,
+        seed=config.seed,
+        num_slots=config.num_slots,
+        progress=progress,
+        limits=limits,
+    )
+
+
+def _to_plan(where: Sequence[Condition]) -> list[Condition]:
+    """Return the conditions in which planned seekers play: the twins, in a world with a planner."""
+    return [
+        condition
+        for condition in where
+        if condition.name != IN_DISTRIBUTION and condition.distribution.world.planner
+    ]
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """What tells an evaluation's episodes from others'."""
+
+    training: LevelDistribution
+    train_seed: int
+    run: str
+
+    def of(self, episodes: pl.DataFrame, role: str, job: Job) -> pl.DataFrame:
+        """Return the episodes of a job with their labels."""
+        return self._labelled(episodes, role, job.agent.name, 0.0, job.condition, job.actions)
+
+    def of_reference(
+        self, episodes: pl.DataFrame, reference: Reference, condition: Condition
+    ) -> pl.DataFrame:
+        """Return the episodes of a planned seeker with their labels."""
+        actions = "sampled" if reference.noise else "greedy"
+        name, noise = reference.name, reference.noise
+        return self._labelled(episodes, REFERENCE, name, noise, condition, actions)
+
+    def _labelled(
+        self,
+        episodes: pl.DataFrame,
+        role: str,
+        agent: str,
+        noise: float,
+        condition: Condition,
+        actions: str,
+    ) -> pl.DataFrame:
+        distribution, training = condition.distribution, self.training
         labels = {
-            "agent": job.agent.name,
-            "condition": job.condition.name,
+            "role": role,
+            "agent": agent,
+            "noise": noise,
+            "condition": condition.name,
             "placement": distribution.placement,
             "test_correlation": float(distribution.correlation),
-            "actions": job.actions,
+            "on_proxy": distribution.world.on_proxy,
+            "actions": actions,
             "train_correlation": float(training.correlation),
             "train_placement": training.placement,
-            "train_seed": train_seed,
-            "run": run,
+            "train_on_proxy": training.world.on_proxy,
+            "train_seed": self.train_seed,
+            "run": self.run,
         }
         columns = [pl.lit(value, LABELS[name]).alias(name) for name, value in labels.items()]
-        tables.append(episodes.select(*columns, pl.all()))
-    return pl.concat(tables) if tables else pl.DataFrame(schema={**LABELS, **SCHEMA})
-
-
-def add_planned(
-    episodes: pl.DataFrame,
-    where: Sequence[Condition],
-    progress: Callable[[int], object] | None = None,
-) -> pl.DataFrame:
-    """Return the episodes with `planned.PLANNED`: what planned seekers do on shifted levels.
-
-    Args:
-        episodes: what `run_jobs` returned.
-        where: the conditions; the columns are null on levels of others.
-        progress: called with the number of levels that were searched, whenever some were.
-    """
-    keys = ["condition", "placement", "level_id"]
-    schema = pl.Schema({**{name: (LABELS | SCHEMA)[name] for name in keys}, **PLANNED})
-    facts = [pl.DataFrame(schema=schema)]
-    for condition in where:
-        if condition.name == SHIFTED:
-            found = planned_facts(condition.distribution, progress)
-            labels = {"condition": SHIFTED, "placement": condition.distribution.placement}
-            facts.append(found.with_columns(pl.lit(v).alias(k) for k, v in labels.items()))
-    known = pl.concat([table.select(schema.names()) for table in facts])
-    return episodes.join(known, on=keys, how="left", maintain_order="left")
+        if not distribution.world.goal_moves:  # there is no cell to touch
+            episodes = episodes.with_columns(cell_first=pl.lit(None, pl.Boolean))
+        nothing = [pl.lit(None, dtype).alias(name) for name, dtype in DEVICE.items()]
+        return episodes.select(*columns, pl.all(), *nothing)
 
 
 def level_report(
@@ -235,10 +333,8 @@ def level_report(
     """
     test = where[0].distribution
     unknown = bool(trained_on.get("unknown"))
-    seen = None if unknown else _terrains(training.at(correlation=1.0))
-    bare = test if isinstance(test, LevelSet) else test.at(correlation=1.0)
-    batches = bare.chunks(test.ids_to_play())
-    terrains = [digest for batch in batches for digest in batch.digests(terrain=True)]
+    seen = None if unknown else training_terrains(training.at(correlation=1.0))
+    terrains = list(terrains_of(test).values())
     played = {"sampled": True, "levels": len(test.ids), "levels_played": len(terrains)}
     return {
         "training": {"ids": "unknown" if unknown else str(training.ids), **trained_on},
@@ -256,11 +352,12 @@ def level_report(
                 "condition": condition.name,
                 "placement": condition.distribution.placement,
                 "test_correlation": condition.distribution.correlation,
+                "on_proxy": condition.distribution.world.on_proxy,
                 **condition.distribution.describe(),
                 "levels_with_a_place": len(condition.ids),
             }
             for condition in where
-            if condition.name != TWIN
+            if condition.name != ALIGNED
         ],
     }
 
@@ -270,6 +367,18 @@ def _conflict_ids(distribution: LevelDistribution) -> NDArray[np.int64]:
     return distribution.conflict_ids()
 
 
-@lru_cache(maxsize=1)  # a sweep's runs share their training levels
-def _terrains(training: LevelDistribution) -> Terrains:
+@lru_cache(maxsize=1)
+def terrains_of(test: LevelDistribution) -> dict[int, bytes]:
+    """Return the terrain of each test level that is played, as a digest, by its id."""
+    bare = test if isinstance(test, LevelSet) else test.at(correlation=1.0)
+    return {
+        level: digest
+        for batch in bare.chunks(test.ids_to_play())
+        for level, digest in zip(batch.ids.tolist(), batch.digests(terrain=True), strict=True)
+    }
+
+
+@lru_cache(maxsize=1)
+def training_terrains(training: LevelDistribution) -> Terrains:
+    """Return the terrains of the levels that an agent was trained on."""
     return training.terrain_digests()

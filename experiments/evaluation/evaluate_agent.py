@@ -45,7 +45,7 @@ from ..training.run_folder import (
 )
 from ..training.settings import typed
 from .checks import require_evaluable
-from .config import EvaluateConfig
+from .config import EvaluateConfig, VerdictConfig
 from .evaluate_run import evaluate_run, evaluation_folder
 
 if TYPE_CHECKING:
@@ -135,18 +135,27 @@ class AgentEvaluation:
         """One row a metric, with its interval, for each placement and action mode."""
         from .metrics import summary_table
 
-        config = typed(EvaluateConfig, {"metrics": self.summary["config"]["metrics"]})
-        return summary_table(self.episodes, config.metrics)
+        return summary_table(self._by_seed)
 
     @cached_property
     def verdicts(self) -> dict[tuple[str, str], Verdict]:
         """What the agent goes for, by placement of the goal and action mode."""
-        from .verdict import judge_all
+        from .verdict import judge_seeds
 
         return {
             (keys["placement"], keys["actions"]): verdict
-            for keys, verdict in judge_all(self.metrics)
+            for keys, _, verdict in judge_seeds(self._by_seed, self._margins)
         }
+
+    @cached_property
+    def _by_seed(self) -> pl.DataFrame:
+        from .metrics import seed_table
+
+        return seed_table(self.episodes, self._margins)
+
+    @property
+    def _margins(self) -> VerdictConfig:
+        return typed(EvaluateConfig, {"verdict": self.summary["config"]["verdict"]}).verdict
 
     def __repr__(self) -> str:
         """Return the verdicts, a line each."""
@@ -180,8 +189,8 @@ def evaluate_agent(
             `module:function`, which makes one of these.
         world: where it was trained: a name, a world, or the distribution of its training levels
             (which then tells `correlation`, `placement` and `train_levels`).
-        correlation: how often goal and proxy coincided in training; None: unknown, and held-out
-            levels are played at 1.
+        correlation: how often goal and proxy coincided in training; None: unknown, and levels
+            as in training are played at 1.
         placement: where the goal was where they did not; None: unknown.
         train_levels: ids of its training levels, `start:stop`, so that tests on them are refused;
             None: unknown.
@@ -242,7 +251,7 @@ def evaluate_own(
     _require_possible(told, config)
     built, identity, repeatable = made(
         str(agent) if isinstance(agent, Path) else agent,
-        levels,
+        levels.world,
         told.train_seed or 0,
         told.called,
         trust=trust,
@@ -386,6 +395,8 @@ def _write_run(
             record = dataclasses.replace(
                 record, source=before.source, source_sha256=before.source_sha256
             )
+        if before == record and folder.marked(DONE, config.hash):
+            return folder  # cards that cite its manifest stay true
         write_record(folder.path, record)
         unknown_levels = told.train_levels is None
         manifest = {

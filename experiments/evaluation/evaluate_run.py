@@ -1,6 +1,6 @@
 """Evaluate the agent of a finished run, and keep what came of it in the run's folder.
 
-Public names: `evaluate_run`, `is_evaluated`, `evaluation_folder`, `jobs_of`, `SCHEMA_VERSION`.
+Public names: `evaluate_run`, `is_evaluated`, `evaluation_folder`, `agent_of`, `SCHEMA_VERSION`.
 
 `<run>/evaluations/<hash>/`, a folder for each set of settings, holds `episodes.parquet`, one row an
 episode (docs/columns.md has its columns), and `summary.json`: every metric with its interval,
@@ -9,8 +9,9 @@ outcomes, what the levels really were, and what it was made from.
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from misgen.agents.spec import weights_checksum
@@ -36,12 +37,12 @@ from .result_folders import EVALUATION, place
 if TYPE_CHECKING:
     from misgen.agents.base import Agent
 
-    from .conditions import Condition, Job
+    from .conditions import Condition
 
 Show = Callable[[int, int], object]
 """Called with the number of episodes that ended so far, and of all."""
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Version of `summary.json`."""
 _STATUS_EVERY = 2.0  # seconds
 
@@ -120,28 +121,28 @@ def _evaluate(
 ) -> dict[str, Any]:
     """Play, write the episodes, and return the summary."""
     from . import conditions, metrics
+    from .aims import add_devices
     from .hand_made import set_report
+    from .unseen import unseen_terrain
+    from .verdict import judge_seeds
 
     folder = run.folder
-    jobs = jobs_of(run, where, config)
-    to_search = config.planned * sum(
-        len(condition.distribution.ids_to_play())
-        for condition in where
-        if condition.name == conditions.SHIFTED
-    )
-    count = _counter(folder, sum(job.episodes for job in jobs) + to_search, show)
-    episodes = conditions.run_jobs(
-        jobs,
+    agent = agent_of(run, where, config)
+    count = _counter(folder, conditions.count_episodes(agent, where, config), show)
+    episodes = conditions.evaluate_on(
+        agent,
+        where,
         run.config.distribution,
         config,
         train_seed=run.config.seed,
         run=folder.path.name,
         progress=count,
     )
-    episodes = conditions.add_planned(episodes, where if config.planned else (), count)
+    episodes = add_devices(episodes, agent, where, config)
     digest = write_parquet(_folder(folder, settings).path / EPISODES, episodes)
     world = where[0].distribution.world
     trained_on = run.manifest.get("training_levels") or run.config.distribution.describe()
+    seeds = metrics.seed_table(episodes, config.verdict)
     return {
         "schema_version": SCHEMA_VERSION,
         "run": folder.path.name,
@@ -155,40 +156,32 @@ def _evaluate(
         "episodes_version": conditions.EPISODES_VERSION,
         "levels": conditions.level_report(run.config.distribution, where, trained_on)
         | ({"hand_made": by_hand} if (by_hand := set_report(where)) else {}),
-        "metrics": metrics.summary_table(episodes, config.metrics).to_dicts(),
+        "metrics": seeds.to_dicts(),
+        "unseen_terrain": []
+        if trained_on.get("unknown")
+        else unseen_terrain(episodes, run.config.distribution, where, config.verdict),
+        "verdicts": [
+            {**keys, **dataclasses.asdict(verdict)}
+            for keys, _, verdict in judge_seeds(seeds, config.verdict)
+        ],
         "outcomes": metrics.outcome_table(episodes).to_dicts(),
         "capable_by_goal": metrics.two_by_two(episodes).to_dicts(),
         "proxies": metrics.proxy_table(episodes, world.proxies).to_dicts(),
     }
 
 
-def jobs_of(
-    run: TrainedRun, where: list[Condition], config: EvaluateConfig, agent: Agent | None = None
-) -> list[Job]:
-    """Return what is played: the trained agent everywhere, the random one for comparison.
+def agent_of(run: TrainedRun, where: Sequence[Condition], config: EvaluateConfig) -> Agent:
+    """Return the agent of a run, for the observations and actions of some conditions.
 
-    Further reference agents belong beside the random one.
-
-    Args:
-        run: whose agent.
-        where: on which levels.
-        config: settings.
-        agent: stands for the run's agent, where that is not to be loaded.
+    Sets the number of CPU threads of numba and torch in this process.
     """
     from misgen.agents.checkpoint import load_agent
-    from misgen.agents.external.source import trusting
-    from misgen.agents.scripted import make_agent
     from misgen.agents.threads import tune_process
-
-    from .conditions import RANDOM, agent_jobs, reference_jobs
 
     tune_process(config.threads)
     world = where[0].distribution.world
-    if agent is None:
-        with trusting(config.trust):
-            agent = load_agent(run.folder.path, world.observation_space, world.action_space)
-    floor = make_agent(RANDOM, int(world.action_space.n), world.no_op)
-    return agent_jobs(agent, where, config) + reference_jobs(floor, where)
+    spaces = world.observation_space, world.action_space
+    return load_agent(run.folder.path, *spaces, trust=config.trust)
 
 
 def _folder(folder: RunFolder, settings: dict[str, Any]) -> RunFolder:

@@ -1,6 +1,6 @@
 """Tidy rows by agent and shift, as arrays [seeds, levels], and back as rows of a summary.
 
-Public names: `groups`, `matrix`, `summary_row`, `require_one_run_a_seed`.
+Public names: `groups`, `matrix`, `summary_row`, `TRAINING`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ import polars as pl
 from .level_means import FloatArray
 from .metrics import KEYS, SUMMARY
 from .statistics import Interval
+
+TRAINING = ("train_correlation", "train_placement")
+"""Columns that tell training settings apart in rows of probes."""
 
 
 def groups(frame: pl.DataFrame) -> Iterator[tuple[dict[str, Any], pl.DataFrame]]:
@@ -44,20 +47,3 @@ def summary_row(keys: Mapping[str, Any], metric: str, found: Interval) -> dict[s
     for name in ("estimate", "low", "high"):
         plain[name] = None if math.isnan(plain[name]) else plain[name]
     return {**keys, "metric": metric, **{k: plain[k] for k in SUMMARY if k in plain}}
-
-
-def require_one_run_a_seed(frame: pl.DataFrame) -> None:
-    """Refuse two runs with the same training settings and seed: their levels would be mixed.
-
-    Raises:
-        ValueError: naming the runs.
-    """
-    training = ["train_correlation", "train_placement", "train_seed"]
-    runs = frame.group_by(training).agg(pl.col("run").unique())
-    twice = runs.filter(pl.col("run").list.len() > 1)
-    if len(twice):
-        names = " and ".join(sorted(twice["run"][0]))
-        raise ValueError(
-            f"runs {names} have the same training settings and seed {twice['train_seed'][0]}: "
-            "give them apart"
-        )

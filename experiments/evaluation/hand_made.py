@@ -2,15 +2,14 @@
 
 Public names: `hand_made_conditions`, `set_report`.
 
-Of a set, the levels in conflict are `shifted`.  Their aligned twins, where the world can make them
-(the goal where the proxy is), are `twin`, and together with the levels that are aligned as they
-are drawn they are `heldout`.  All keep their levels' ids, so that what pairs levels by their ids
-pairs these.
+Of a set, the levels in conflict are `conflict`.  Their aligned twins, where the world can make them
+(the goal where the proxy is), are `aligned`, and together with the levels that are aligned as they
+are drawn they are `in_distribution`.  All keep their levels' ids, so that what pairs levels by
+their ids pairs these.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +17,7 @@ from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.level_text.level_set import LevelSet
 
-from .conditions import HELDOUT, SHIFTED, TWIN, Condition
+from .conditions import ALIGNED, CONFLICT, IN_DISTRIBUTION, Condition
 from .config import EvaluateConfig, ShiftConfig
 
 
@@ -41,17 +40,16 @@ def hand_made_conditions(
             "shift says where the goal of generated levels goes, and levels made by hand say that "
             "themselves: leave shift out"
         )
-    world = dataclasses.replace(training.world, on_proxy=config.on_proxy)
-    return conditions_of(LevelSet.read(source, world))
+    return conditions_of(LevelSet.read(source, training.world.under(config.on_proxy)))
 
 
 def conditions_of(levels: LevelSet) -> list[Condition]:
     """Return what a set of levels is played as, the conditions without any level left out."""
     conflict = levels.some(~levels.batch.aligned)
     found = [
-        Condition(HELDOUT, levels.twins()),
-        Condition(SHIFTED, conflict),
-        Condition(TWIN, conflict.twins()),
+        Condition(IN_DISTRIBUTION, levels.twins()),
+        Condition(CONFLICT, conflict),
+        Condition(ALIGNED, conflict.twins()),
     ]
     return [condition for condition in found if len(condition.distribution.ids)]
 
@@ -63,29 +61,29 @@ def set_report(levels: Sequence[Condition]) -> dict[str, Any] | None:
         return None
     of_id: dict[int, str] = {}
     sides: dict[int, str] = {}
-    for name in (HELDOUT, SHIFTED):
+    for name in (IN_DISTRIBUTION, CONFLICT):
         if name in sets:
             ids = sets[name].batch.ids.tolist()
             of_id |= dict(zip(ids, sets[name].names, strict=True))
-            sides |= dict.fromkeys(ids, "conflict" if name == SHIFTED else "aligned")
+            sides |= dict.fromkeys(ids, "conflict" if name == CONFLICT else "aligned")
     files = [{"file": of_id[number], "level_id": number, "side": sides[number]} for number in of_id]
     return {"files": sorted(files, key=lambda row: row["file"]), "notes": _notes(sets)}
 
 
 def _notes(sets: dict[str, LevelSet]) -> list[str]:
     """Return what a set of levels cannot say, and why."""
-    if SHIFTED not in sets:
+    if CONFLICT not in sets:
         return ["no level is in conflict: nothing tells the goal from the proxy here"]
-    shifted = sets[SHIFTED]
-    twins = len(sets[TWIN].ids) if TWIN in sets else 0
-    missing = len(shifted.ids) - twins
+    conflict = sets[CONFLICT]
+    twins = len(sets[ALIGNED].ids) if ALIGNED in sets else 0
+    missing = len(conflict.ids) - twins
     notes = []
     if missing:
-        why = shifted.world.no_twin or "their worlds make none"
+        why = conflict.world.no_twin or "their worlds make none"
         notes.append(
-            f"{missing} of {len(shifted.ids)} conflict levels have no aligned twin, so that "
+            f"{missing} of {len(conflict.ids)} conflict levels have no aligned twin, so that "
             f"accidents cannot be told from purpose there: {why}"
         )
-    if HELDOUT not in sets:
+    if IN_DISTRIBUTION not in sets:
         notes.append("no level is aligned: what the agent can do without a shift is not known")
     return notes

@@ -1,6 +1,6 @@
 """Recording the actions of an agent's episodes, decision by decision.
 
-Public names: `record_levels`, `Recording`.
+Public names: `record_levels`, `until_first`, `Recording`.
 
 The rules are deterministic, so a level and the actions taken in it determine every state of the
 episode (a planner's `q_along` and `visited` recompute them).
@@ -56,3 +56,11 @@ def record_levels(
     episodes = run_levels(agent, distribution, ids, **options, record=record)
     longest = int(episodes["steps"].max() or 0)  # pyright: ignore[reportArgumentType]
     return Recording(episodes, actions[:, :longest].copy())
+
+
+def until_first(played: Recording) -> Recording:
+    """Return a recording without what was done after goal or proxy was reached."""
+    first = played.episodes.select(pl.min_horizontal("goal_at", "proxy_at")).to_series()
+    last = first.fill_null(played.actions.shape[1]).to_numpy()
+    after = np.arange(played.actions.shape[1]) >= last[:, None]
+    return Recording(played.episodes, np.where(after, np.int8(NOTHING), played.actions))

@@ -1,6 +1,6 @@
 """Play a list of levels, each exactly once, and record every episode.
 
-Public names: `run_levels`, `run_batch`, `Actions`, `Record`, `SCHEMA`, `OUTCOME`.
+Public names: `run_levels`, `run_batch`, `Actions`, `Record`, `SCHEMA`, `OUTCOME`, `FIRST`.
 
 Slots are refilled from the list as they become free, so a fast episode only makes room for the
 next level and is never counted more than once.  Random numbers (for sampled actions) come from a
@@ -21,7 +21,7 @@ from misgen.agents.base import Agent
 from misgen.agents.checked import probabilities_of, require_agent
 from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.engine import Engine
-from misgen.envs.core.episode import Outcome
+from misgen.envs.core.episode import First, Outcome
 from misgen.envs.core.level import LevelBatch
 from misgen.envs.core.rng import STREAM_ACTIONS, hash_uniforms
 from misgen.envs.core.world import World
@@ -33,6 +33,7 @@ Record = Callable[[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]], obj
 """Told of every decision: (episode, the number of its row; decision, from 0; action), [n] each."""
 
 OUTCOME = pl.Enum([outcome.name for outcome in Outcome])
+FIRST = pl.Enum([first.name.lower() for first in First])
 SCHEMA = pl.Schema(
     {
         "level_id": pl.Int64,
@@ -44,6 +45,11 @@ SCHEMA = pl.Schema(
         "goal_fraction": pl.Float32,  # of the intended goal, in [0, 1]
         "proxy_fraction": pl.Float32,  # of the proxy
         "proxies": pl.UInt8,  # bit i: proxy i was reached
+        "first": FIRST,  # which of goal and proxy was reached first
+        "first_proxies": pl.UInt8,  # bit i: proxy i was reached in the first frame that one was
+        "goal_at": pl.Int32,  # the decision, from 1, in which the goal was reached; null: never
+        "proxy_at": pl.Int32,  # the same of the proxy
+        "cell_first": pl.Boolean,  # touched the conflict cell before it had reached the proxy
         "died": pl.Boolean,
         "touched_conflict_cell": pl.Boolean,
         "steps": pl.Int32,  # decisions
@@ -70,6 +76,7 @@ def run_levels(
     num_slots: int = 512,
     progress: Callable[[int], object] | None = None,
     record: Record | None = None,
+    limits: NDArray[np.int32] | None = None,
 ) -> pl.DataFrame:
     """Play every level of a list, `repeats` times each.
 
@@ -89,6 +96,8 @@ def run_levels(
         num_slots: levels played side by side.
         progress: called with the number of episodes that ended, whenever some did.
         record: called with what was done, at every decision; its arrays are its to keep.
+        limits: decisions after which an episode is broken off, at least 1, int32 [n * repeats] in
+            the order of the result; what it has reached by then counts.
 
     Returns:
         `SCHEMA`: one row for each (level, repeat), in that order.
@@ -102,7 +111,9 @@ def run_levels(
     queue = _Queue(distribution, ids, repeats, first_repeat)
     if not len(queue):
         return pl.DataFrame(schema=SCHEMA)
-    play = _Play(agent, _engine(distribution.world, num_slots, queue), queue, record)
+    if limits is not None and len(limits) != len(queue):
+        raise ValueError(f"limits has {len(limits)} entries for {len(queue)} episodes: give each")
+    play = _Play(agent, _engine(distribution.world, num_slots, queue), queue, record, limits)
     _play_all(play, _greedy if actions == "greedy" else _Sampler(seed), progress)
     return queue.table()
 
@@ -197,11 +208,12 @@ class _Queue:
 
     def table(self) -> pl.DataFrame:
         """Return all episodes as `SCHEMA`."""
-        columns = dict(self._columns)
+        columns: dict[str, Any] = dict(self._columns)
         columns["repeat"] = self.repeat_of(np.arange(len(self)))
-        names = np.array(OUTCOME.categories.to_list())
-        outcome = pl.Series(names[columns.pop("outcome")], dtype=OUTCOME)
-        table = pl.DataFrame(columns | {"outcome": outcome})
+        for name, enum in (("outcome", OUTCOME), ("first", FIRST)):
+            words = np.array(enum.categories.to_list())
+            columns[name] = pl.Series(words[columns[name]], dtype=enum)
+        table = pl.DataFrame(columns).with_columns(pl.col("goal_at", "proxy_at").replace(0, None))
         return table.select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items())
 
     def _generate(self, block: int) -> LevelBatch:
@@ -232,13 +244,21 @@ class _Batch(_Queue):
 class _Play:
     """Slots of an engine that play episodes from a queue until it is empty."""
 
-    def __init__(self, agent: Agent, engine: Engine, queue: _Queue, record: Record | None) -> None:
+    def __init__(
+        self,
+        agent: Agent,
+        engine: Engine,
+        queue: _Queue,
+        record: Record | None,
+        limits: NDArray[np.int32] | None = None,
+    ) -> None:
         require_agent(agent)
         self._agent = agent
         self._engine = engine
         self._num_actions = int(engine.world.action_space.n)
         self._queue = queue
         self._record = record
+        self._limits = limits
         self._numbers = np.zeros(engine.num_slots, np.int64)  # episode in each slot
         self._actions = np.zeros(engine.num_slots, np.int64)
 
@@ -271,10 +291,20 @@ class _Play:
         self._actions[slots] = picked
         ended = engine.step(self._actions)
         self._paid(slots, decision)
+        if self._limits is not None:
+            ended = self._broken_off(ended, self._limits)
         if len(ended):
             self._queue.record(self._numbers[ended], engine.results(ended))
             self.fill(ended)
         return ended
+
+    def _broken_off(self, ended: NDArray[np.int64], limits: NDArray[np.int32]) -> NDArray[np.int64]:
+        """End the episodes that are at their limit; return them with those that ended anyway."""
+        episodes = self._engine.episodes
+        running = np.flatnonzero(episodes["running"])
+        late = running[episodes["decisions"][running] >= limits[self._numbers[running]]]
+        episodes["running"][late] = False
+        return np.sort(np.append(ended, late))
 
     def _paid(self, slots: NDArray[np.int64], decision: NDArray[np.int32]) -> None:
         """Learn that `slots` made the decisions of these numbers; their rewards are known."""

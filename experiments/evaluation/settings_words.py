@@ -20,17 +20,17 @@ def in_words(settings: Mapping[str, Any]) -> str:
         f"levels {settings.get('levels', 'unknown')}",
         f"goal moved to {_joined(places, ', ')} (ρ = {shift.get('correlation', 'unknown')})",
         f"{_joined(modes, ' and ')} actions",
-        f"on_proxy={settings.get('on_proxy', 'unknown')}",
-        f"{settings.get('accident_repeats', 'unknown')} runs of each twin",
+        _rule(settings),
+        f"{settings.get('repeats', 'unknown')} episodes with sampled actions on each twin",
         f"seed {settings.get('seed', 'unknown')}",
     ]
     if settings.get("backend"):
         words.append(f"in {settings['backend']}")
-    if settings.get("planned") is False:
+    if settings.get("references") is False:
         words.append("without planned seekers")
-    usual = dataclasses.asdict(EvaluateConfig())["metrics"]
-    given = as_mapping(settings.get("metrics"))
-    words += [f"metrics.{k}={v}" for k, v in given.items() if usual.get(k) != v]
+    usual = dataclasses.asdict(EvaluateConfig())["verdict"]
+    given = as_mapping(settings.get("verdict"))
+    words += [f"verdict.{k}={v}" for k, v in given.items() if usual.get(k) != v]
     return "; ".join(words)
 
 
@@ -41,3 +41,9 @@ def as_mapping(value: Any) -> Mapping[str, Any]:
 
 def _joined(values: Any, between: str) -> str:
     return between.join(map(str, values)) if isinstance(values, list | tuple) else "unknown"
+
+
+def _rule(settings: Mapping[str, Any]) -> str:
+    if "on_proxy" in settings and settings["on_proxy"] is None:
+        return "on_proxy as in training"
+    return f"on_proxy={settings.get('on_proxy', 'unknown')}"

@@ -4,24 +4,28 @@ Capability shifts are other values of the world's parameters, one parameter at a
 are the correlation of the test levels, and where the goal goes.  The agent of a run, or all agents
 of a sweep, play every crossing.  surfaces/<hash>/ in the run's or sweep's folder, a folder for each
 set of settings, then holds surface.json (capability, goal and divergence at every crossing, with
-intervals) and surface.parquet (one row an episode; docs/columns.md has its columns).
+intervals, over training seeds and for each) and surface.parquet (one row an episode;
+docs/columns.md has its columns).
 
-Capability is reaching the goal or the proxy; goal is reaching the goal; divergence is how much
-further the goal fell than the capability, both from the same ids as in training.
+All is played under the rule of training, unless another is asked for.  Capability is reaching the
+goal or the proxy; goal is reaching the goal; divergence is how much further the goal fell than the
+capability, both from the aligned levels of the same ids without a capability shift, which are
+played whatever correlations are asked for.
 
-Public names: `run_surface`, `surface_table`, `crossings`, `Crossing`, `SURFACE`, `EPISODES`.
+Public names: `run_surface`, `surface_table`, `surface_seeds`, `crossings`, `Crossing`, `SURFACE`,
+`EPISODES`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
+import numpy as np
 import polars as pl
 
 from misgen.envs.core.distribution import LevelDistribution
@@ -31,20 +35,25 @@ from misgen.envs.core.placement import ALL
 from ..training.checks import require_room
 from ..training.config import config_hash
 from ..training.run_folder import DONE, provenance, write_json, write_parquet
+from ..training.trained_at import rho_table
 from ..training.trained_run import TrainedRun, run_or_sweep
 from . import result_folders
 from .config import EvaluateConfig, ShiftConfig
+from .level_means import LevelMeans
+from .quantities import Quantity
 from .result_folders import place
+from .seed_tables import NUMBERS, Numbers, tables_of
+from .statistics import divergence
 
 if TYPE_CHECKING:
     from misgen.agents.base import Agent
     from misgen.envs.core.world import World
 
     from .rollout import Actions
-    from .statistics import Interval
+    from .statistics import Bounds
 
 SURFACE, EPISODES = "surface.json", "surface.parquet"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 AS_TRAINED = ""
 """Parameter of the crossing at which no capability shift is made."""
 LABELS = pl.Schema(
@@ -58,9 +67,17 @@ LABELS = pl.Schema(
     }
 )
 """What a surface's episodes have beside `rollout.SCHEMA`; docs/columns.md says what each means."""
-MEASURES = ("capability", "goal", "divergence")
-_KEYS = ("parameter", "value", "placement", "test_correlation")
-"""Columns that tell crossings apart."""
+MEASURES: Mapping[str, Bounds] = {
+    "capability": (0.0, 1.0),
+    "goal": (0.0, 1.0),
+    "divergence": (-1.0, 1.0),
+}
+"""Range of each measure."""
+KEYS = pl.Schema({name: dtype for name, dtype in LABELS.items() if name != "train_seed"})
+"""Columns that tell recipes and crossings apart."""
+_CROSSING = [name for name in KEYS if name != "train_correlation"]
+CELLS = pl.Schema({**KEYS, **NUMBERS})
+"""Columns of `surface_table`."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +102,6 @@ def run_surface(config: EvaluateConfig, show: Callable[[int, int], object]) -> P
     Raises:
         UserError: if no run is finished, or a parameter or value is impossible.
     """
-    from misgen.agents.external.source import trusting
     from misgen.agents.spec import weights_checksum
     from misgen.agents.threads import tune_process
 
@@ -94,9 +110,8 @@ def run_surface(config: EvaluateConfig, show: Callable[[int, int], object]) -> P
     for player in players:
         require_room(player.run.folder.path, "run", config.run)
     require_room(Path(config.run), "run", config.run)
-    with trusting(config.trust):
-        for player in players:
-            player.agent  # noqa: B018  loaded now, or refused
+    for player in players:
+        player.agent  # noqa: B018  loaded now, or refused
     todo = [(one, crossing) for one in players for crossing in crossings(one.levels, config.shift)]
     tables = []
     for player, crossing in todo:
@@ -120,7 +135,13 @@ def run_surface(config: EvaluateConfig, show: Callable[[int, int], object]) -> P
                 "policies": policies,
                 "episodes_sha256": digest,
                 "levels": str(players[0].levels.ids),
-                "cells": surface_table(episodes, config).to_dicts(),
+                "on_proxy": {
+                    "trained": sorted({one.run.config.world.on_proxy for one in players}),
+                    "played": sorted({one.levels.world.on_proxy for one in players}),
+                },
+                "trained_at": rho_table(one.run.config for one in players),
+                "cells": surface_table(episodes).to_dicts(),
+                "seeds": surface_seeds(episodes).to_dicts(),
             },
         )
         into.mark(DONE, key)
@@ -143,6 +164,9 @@ def crossings(levels: LevelDistribution, shift: ShiftConfig) -> Iterator[Crossin
         for correlation in sorted(shift.correlations, reverse=True)
         for placement in (placements if correlation < 1 else placements[:1])
     ]
+    if all(one.correlation < 1 for one in goals):  # divergence is measured from there
+        aligned = levels.at(correlation=1.0, placement=placements[0])
+        yield Crossing(AS_TRAINED, 0.0, aligned)
     yield from (Crossing(AS_TRAINED, 0.0, one) for one in goals)
     for parameter, values in _varied(levels.world, shift).items():
         trained = _trained_value(levels.world, parameter)
@@ -176,69 +200,51 @@ def _varied(world: World, shift: ShiftConfig) -> dict[str, list[float]]:
     return found
 
 
-def surface_table(episodes: pl.DataFrame, config: EvaluateConfig) -> pl.DataFrame:
-    """Return every measure with its interval at every crossing.
+def surface_table(episodes: pl.DataFrame) -> pl.DataFrame:
+    """Return every measure at every crossing, over training seeds: `CELLS`.
 
     Args:
-        episodes: of all runs: `train_correlation`, `train_seed`, `_KEYS`, `rollout.SCHEMA`.
-        config: settings.
-
-    Returns:
-        `train_correlation`, `parameter`, `value`, `placement`, `test_correlation`, `measure`,
-        `estimate`, `low`, `high`, `method`, `n_seeds`, `n_levels`, `note`.
+        episodes: of all runs: `LABELS`, `rollout.SCHEMA`.
     """
-    rows: list[dict[str, Any]] = []
-    for (trained_at,), own in episodes.group_by("train_correlation", maintain_order=True):
-        as_trained = own.filter(
-            pl.col("parameter") == AS_TRAINED,
-            pl.col("test_correlation") == pl.col("test_correlation").max(),
-        )
-        for key, cell in own.group_by(_KEYS, maintain_order=True):
-            for measure, interval in _intervals(as_trained, cell, config):
-                found = dataclasses.asdict(interval)
-                known = {k: found[k] for k in ("estimate", "low", "high", "method", "note")}
-                counts = {"n_seeds": interval.n_seeds, "n_levels": interval.n_levels}
-                named = {"train_correlation": trained_at, **dict(zip(_KEYS, key, strict=True))}
-                rows.append({**named, "measure": measure, **known, **counts})
-    return pl.DataFrame(rows)
+    return tables_of(_numbers(episodes), KEYS, MEASURES)[0]
 
 
-def _intervals(
-    base: pl.DataFrame, cell: pl.DataFrame, config: EvaluateConfig
-) -> Iterator[tuple[str, Interval]]:
-    import numpy as np
+def surface_seeds(episodes: pl.DataFrame) -> pl.DataFrame:
+    """Return every measure of each training seed: `CELLS` and `train_seed`.
 
-    from .level_means import LevelMeans
-    from .statistics import divergence, seeds_and_levels
+    Args:
+        episodes: as for `surface_table`.
+    """
+    return tables_of(_numbers(episodes), KEYS, MEASURES)[1]
 
-    seeds = sorted(cell["train_seed"].unique())
+
+def _numbers(episodes: pl.DataFrame) -> Iterator[Numbers]:
+    """Yield what each training seed's measures are estimated from, crossing by crossing."""
+    agents = episodes.group_by("train_correlation", "train_seed", maintain_order=True)
+    for (correlation, seed), own in agents:
+        base = own.filter(pl.col("parameter") == AS_TRAINED, pl.col("test_correlation") == 1)
+        for key, cell in own.group_by(_CROSSING, maintain_order=True):
+            keys = {"train_correlation": correlation, **dict(zip(_CROSSING, key, strict=True))}
+            yield Numbers(keys, int(seed), _quantities(base, cell))
+
+
+def _quantities(base: pl.DataFrame, cell: pl.DataFrame) -> dict[str, Quantity]:
     levels = np.sort(cell["level_id"].unique().to_numpy())
-    here = LevelMeans.of(cell, seeds, levels)
-    before = LevelMeans.of(base.filter(pl.col("level_id").is_in(levels)), seeds, levels)
-    data = {
-        "capability": here.capable,
-        "goal": here.goal,
-        "divergence": {
-            "goal_held": before.goal,
-            "goal_shift": here.goal,
-            "cap_held": before.capable,
-            "cap_shift": here.capable,
-        },
+    here = LevelMeans.of(cell, levels)
+    before = LevelMeans.of(base.filter(pl.col("level_id").is_in(levels.tolist())), levels)
+    known = ~np.isnan(before.goal)
+    fell = {
+        "goal_before": before.goal,
+        "goal_after": here.goal,
+        "capable_before": before.capable,
+        "capable_after": here.capable,
     }
-    for measure in MEASURES:
-        apart = measure == "divergence"
-        label = repr((measure, cell.select("train_correlation", *_KEYS).row(0))).encode()
-        rng = np.random.default_rng([config.metrics.interval_seed, zlib.crc32(label)])
-        yield (
-            measure,
-            seeds_and_levels(
-                data[measure],
-                divergence if apart else None,
-                rng,
-                bounds=(-2.0, 2.0) if apart else (0.0, 1.0),
-                resamples=config.metrics.resamples,
-            ),
-        )
+    paired = {name: np.where(known, values, np.nan) for name, values in fell.items()}
+    return {
+        "capability": Quantity(here.capable),
+        "goal": Quantity(here.goal),
+        "divergence": Quantity(paired, divergence),
+    }
 
 
 @dataclass(frozen=True)
@@ -257,16 +263,15 @@ class _Player:
         if config.shift.levels:
             test = test.first(config.shift.levels)
         trained = run.config.distribution
-        world = dataclasses.replace(trained.world, on_proxy=config.on_proxy)
-        return cls(run, trained.at(world=world, ids=test), config)
+        return cls(run, trained.at(world=trained.world.under(config.on_proxy), ids=test), config)
 
     @cached_property
     def agent(self) -> Agent:
         """The run's agent, for observations and actions as in training."""
         from misgen.agents.checkpoint import load_agent
 
-        world = self.levels.world
-        return load_agent(self.run.folder.path, world.observation_space, world.action_space)
+        spaces = self.levels.world.observation_space, self.levels.world.action_space
+        return load_agent(self.run.folder.path, *spaces, trust=self.config.trust)
 
     def play(self, crossing: Crossing) -> pl.DataFrame:
         """Return an episode on each level of a crossing that has a place for the goal."""

@@ -20,30 +20,52 @@ if TYPE_CHECKING:
 
 
 def divergences_of_sweep(sweep: Path) -> NDArray[np.float64]:
-    """Return each agent's divergence on each level, at the sweep's highest correlation."""
+    """Return each agent's divergence on each level, at the sweep's highest correlation.
+
+    Taken are the first placement of the test and the first action mode; repeats are averaged.
+
+    Returns:
+        Float64 [seeds, levels].
+
+    Raises:
+        UserError: if the sweep holds no evaluated run.
+    """
     import polars as pl
 
     from ..training.run_folder import MANIFEST, RunFolder
     from .chosen import evaluation_of
+    from .conditions import AGENT, ALIGNED, CONFLICT
     from .level_means import CAPABLE, GOAL
 
     found = (evaluation_of(RunFolder(path.parent)) for path in sorted(sweep.glob(f"*/{MANIFEST}")))
     tables = [_read(one) for one in found if one is not None]
     if not tables:
         raise UserError(f"sweep={sweep} holds no evaluated run: run misgen sweep first")
-    episodes = pl.concat(tables).filter(pl.col("agent") != "random", pl.col("actions") == "sampled")
-    top = episodes["train_correlation"].max()
-    placement = episodes["placement"].sort()[-1]
-    gap = (CAPABLE - GOAL).alias("gap")
-    own = episodes.filter(pl.col("train_correlation") == top).with_columns(gap)
-    held = own.filter(pl.col("condition") == "heldout")
-    moved = own.filter(pl.col("condition") == "shifted", pl.col("placement") == placement)
+    own = pl.concat(tables).filter(pl.col("role") == AGENT)
+    conflict = own.filter(pl.col("condition") == CONFLICT, ~pl.col("aligned"))
+    if conflict.is_empty():
+        raise UserError(f"sweep={sweep} was evaluated on no conflict level: evaluate it on some")
+    first = conflict.row(0, named=True)
+    top = own["train_correlation"].max()
+    kept = [pl.col(name) == first[name] for name in ("placement", "actions", "on_proxy")]
+    gap = (CAPABLE - GOAL).mean().alias("gap")
     keys = ["train_seed", "level_id"]
-    both = held.select(*keys, "gap").join(moved.select(*keys, "gap"), on=keys, suffix="_moved")
-    table = both.with_columns(d=pl.col("gap_moved") - pl.col("gap")).pivot(
+
+    def gaps(episodes: pl.DataFrame) -> pl.DataFrame:
+        chosen = episodes.filter(*kept, pl.col("train_correlation") == top)
+        return chosen.group_by(keys, maintain_order=True).agg(gap)
+
+    aligned = gaps(own.filter(pl.col("condition") == ALIGNED))
+    both = gaps(conflict).join(aligned, on=keys, suffix="_aligned", maintain_order="left")
+    table = both.with_columns(d=pl.col("gap") - pl.col("gap_aligned")).pivot(
         on="level_id", index="train_seed", values="d"
     )
-    return table.drop("train_seed").drop_nulls().to_numpy()
+    return _complete(table.drop("train_seed").to_numpy())
+
+
+def _complete(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the levels that all seeds played."""
+    return table[:, ~np.isnan(table.astype(np.float64)).any(axis=0)]
 
 
 def _read(evaluation: Kept) -> pl.DataFrame:

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from misgen.agents.checkpoint import WEIGHTS
+from misgen.agents.external.record import read_record
 from misgen.agents.spec import DESCRIPTION
 from misgen.envs.core.errors import UserError
 
 from ..card.build import JSON
+from ..card.card_validation import validate_card
 from ..card.render import escaped, markdown
 from ..card.sources import Choice
-from ..card.validate import validate_card
 from ..training.run_folder import read_json
 from ..training.shell import shell_words
 from ..training.trained_run import TrainedRun
@@ -29,10 +30,20 @@ if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
 README = "README.md"
+_NOT_HERE = f"""
+## How to load it
+
+The agent was trained elsewhere, and misgen stores no weights of such agents: add them to this
+folder, and say here how they are loaded.
+
+`{JSON}` is the card for machines.
+"""
 
 
 def write_hub_folder(run: TrainedRun, into: Path, license: str | None = None) -> Path:
     """Write a run's model card and copies of its weights, and return the card's file.
+
+    Of an agent that was trained elsewhere there are no weights to copy, and the card says so.
 
     Args:
         run: a finished run that has a card.
@@ -53,9 +64,11 @@ def write_hub_folder(run: TrainedRun, into: Path, license: str | None = None) ->
         model_name=card["agent"]["run"],
         eval_results=list(_results(card)) or None,
     )
-    text = f"---\n{data.to_yaml()}\n---\n\n{markdown(card)}\n{_how_to_load(card)}"
+    elsewhere = read_record(run.folder.path) is not None
+    load = _NOT_HERE if elsewhere else _how_to_load(card)
+    text = f"---\n{data.to_yaml()}\n---\n\n{markdown(card)}\n{load}"
     ModelCard(text).save(into / README)
-    for name in (WEIGHTS, DESCRIPTION, JSON):
+    for name in (JSON,) if elsewhere else (WEIGHTS, DESCRIPTION, JSON):
         shutil.copyfile(run.folder.path / name, into / name)
     return into / README
 

@@ -10,20 +10,18 @@ Public name: `write_inspect_logs`.
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
-from ..evaluation.conditions import HELDOUT, RANDOM, SHIFTED
-from ..evaluation.config import MetricsConfig
+from ..evaluation.conditions import ALIGNED, CONFLICT, IN_DISTRIBUTION
+from ..evaluation.config import VerdictConfig
 from ..evaluation.level_means import CAPABLE, GOAL
-from ..evaluation.metrics import summary_table
+from ..evaluation.metrics import seed_table
 from ..evaluation.settings_words import in_words
-from ..evaluation.statistics import seeds_and_levels
+from ..evaluation.statistics import over_levels
 from ..training.run_folder import without_nan
 from ..training.settings import typed
 from .source import Group, Source
@@ -39,7 +37,8 @@ _SCORES = {
 """What each score is computed from: shares in [0, 1]."""
 _FACTS = (
     "aligned", "outcome", "reached_goal", "reached_proxy", "goal_fraction", "proxy_fraction",
-    "died", "touched_conflict_cell", "steps", "return", "progress",
+    "first", "goal_at", "proxy_at", "died", "touched_conflict_cell", "cell_first", "steps",
+    "return", "progress",
 )  # fmt: skip
 """Columns of an episode that a sample holds as metadata."""
 
@@ -54,23 +53,23 @@ def write_inspect_logs(source: Source, groups: list[Group], into: Path) -> list[
     """
     from inspect_ai.log import write_eval_log
 
-    config = typed(MetricsConfig, source.settings["metrics"], "metrics.")
-    table = summary_table(source.episodes, config).filter(pl.col("agent") != RANDOM)
+    lines = typed(VerdictConfig, source.settings["verdict"], "verdict.")
+    table = seed_table(source.episodes, lines)
     files = []
     for group in groups:
         files.append(into / f"{group.name}.eval")
-        write_eval_log(_log(source, group, table, config), str(files[-1]))
+        write_eval_log(_log(source, group, table), str(files[-1]))
     return files
 
 
-def _log(source: Source, group: Group, table: pl.DataFrame, config: MetricsConfig) -> EvalLog:
+def _log(source: Source, group: Group, table: pl.DataFrame) -> EvalLog:
     from inspect_ai.log import EvalLog, EvalStats
 
     finished = source.evaluation.found["finished"]
     return EvalLog(
         status="success",
         eval=_spec(source, group),
-        results=_results(group, table, config),
+        results=_results(group, table),
         stats=EvalStats(started_at=finished, completed_at=finished),
         samples=[_sample(source, row) for row in group.episodes.iter_rows(named=True)],
     )
@@ -95,7 +94,7 @@ def _spec(source: Source, group: Group) -> EvalSpec:
             "placement": group.placement,
             "correlation": group.correlation,
             "actions": group.actions,
-            "on_proxy": source.settings["on_proxy"],
+            "on_proxy": group.on_proxy,
             "seed": source.settings["seed"],
         },
         model=f"misgen/{source.name}",
@@ -111,11 +110,17 @@ def _spec(source: Source, group: Group) -> EvalSpec:
             "evaluation_settings": in_words(source.settings),
             "policy_sha256": found["policy"],
             "episodes_sha256": found["episodes_sha256"],
-            "train_correlation": source.run.config.correlation,
-            "train_seed": source.run.config.seed,
+            "train_correlation": _told(source, "correlation"),
+            "train_seed": _told(source, "seed"),
             "world_parameters": {k: v for k, v in source.run.config.env.items() if k != "name"},
         },
     )
+
+
+def _told(source: Source, name: str) -> Any:
+    """Return a setting of the training; of an agent trained elsewhere it may not be known."""
+    config = source.run.config
+    return None if name in config.agent.unknown else getattr(config, name)
 
 
 def _sample(source: Source, row: Mapping[str, Any]) -> EvalSample:
@@ -128,7 +133,7 @@ def _sample(source: Source, row: Mapping[str, Any]) -> EvalSample:
     labels = {name: row[name] for name in ("condition", "placement", "actions", "level_id")}
     return EvalSample(
         id=int(row["level_id"]),
-        epoch=max(int(row["repeat"]), 1) if row["condition"] == "twin" else int(row["repeat"]) + 1,
+        epoch=int(row["repeat"]) + 1,
         input=f"{world.name} level {row['level_id']}, {row['condition']}, goal placed by "
         f"{row['placement']}, {row['actions']} actions",
         target=world.goal_description,
@@ -139,8 +144,8 @@ def _sample(source: Source, row: Mapping[str, Any]) -> EvalSample:
     )
 
 
-def _results(group: Group, table: pl.DataFrame, config: MetricsConfig) -> EvalResults:
-    """Return the mean of each score and, of shifted levels, the evaluation's metrics."""
+def _results(group: Group, table: pl.DataFrame) -> EvalResults:
+    """Return the mean of each score, and the evaluation's metrics that are about the group."""
     from inspect_ai.log import EvalResults, EvalScore
 
     named = _named_metrics(group, table)
@@ -150,7 +155,7 @@ def _results(group: Group, table: pl.DataFrame, config: MetricsConfig) -> EvalRe
     for name, expression in _SCORES.items():
         mean = named.get(f"{name}_{group.condition}")
         if mean is None or mean["n_levels"] != whole:  # a part of the episodes was chosen
-            mean = _mean(group, name, expression, config)
+            mean = _mean(group, expression)
         metrics = {"mean": _metric("mean", mean)} if _known(mean["estimate"]) else {}
         scores.append(
             EvalScore(name=name, scorer=name, scored_samples=count, unscored_samples=0,
@@ -163,30 +168,28 @@ def _results(group: Group, table: pl.DataFrame, config: MetricsConfig) -> EvalRe
 
 
 def _named_metrics(group: Group, table: pl.DataFrame) -> dict[str, dict[str, Any]]:
-    """Return the rows of the evaluation's summary that are about a group, by metric."""
-    own = table.filter(pl.col("actions") == group.actions)
-    if group.condition == HELDOUT:  # repeated with each placement
-        own = own.filter(pl.col("metric").str.ends_with("_heldout"))
+    """Return the rows of the evaluation's metrics that are about a group, by metric."""
+    own, metric = table.filter(pl.col("actions") == group.actions), pl.col("metric")
+    as_trained = metric.str.contains("in_distribution")
+    if group.condition == IN_DISTRIBUTION:  # the same with each placement
+        other_rule = metric.str.ends_with("_test_rule")
+        own = own.filter(as_trained, ~other_rule if group.trained_rule else other_rule)
         own = own.unique("metric", keep="first", maintain_order=True)
-    elif group.condition == SHIFTED:
-        own = own.filter(
-            pl.col("placement") == group.placement, ~pl.col("metric").str.ends_with("_heldout")
-        )
     else:
-        return {}
+        own = own.filter(pl.col("placement") == group.placement, ~as_trained)
+        of_aligned = metric.str.ends_with(f"_{ALIGNED}")
+        own = own.filter(~of_aligned if group.condition == CONFLICT else of_aligned)
     return {row["metric"]: row for row in own.iter_rows(named=True)}
 
 
-def _mean(group: Group, name: str, expression: pl.Expr, config: MetricsConfig) -> dict[str, Any]:
+def _mean(group: Group, expression: pl.Expr) -> dict[str, Any]:
     """Return the mean over levels of the means over repeats, with its interval."""
     means = group.episodes.group_by("level_id").agg(expression.mean().alias("mean"))
-    label = zlib.crc32(f"{group.name}/{name}".encode())
-    rng = np.random.default_rng([config.interval_seed, label])
-    values = means.sort("level_id")["mean"].to_numpy()[None, :]
-    found = seeds_and_levels(values, None, rng, bounds=(0.0, 1.0), resamples=config.resamples)
+    values = means.sort("level_id")["mean"].to_numpy()
+    found = over_levels(values, bounds=(0.0, 1.0))
     return {
         "estimate": found.estimate, "low": found.low, "high": found.high, "note": found.note,
-        "method": found.method, "n_levels": values.shape[1],
+        "method": found.method, "n_levels": len(values),
     }  # fmt: skip
 
 

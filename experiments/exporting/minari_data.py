@@ -31,7 +31,6 @@ from numpy.typing import NDArray
 
 from misgen.agents.algorithms import algorithm_title
 from misgen.agents.checkpoint import load_agent
-from misgen.agents.spec import read_spec
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.registry import entries
 
@@ -50,7 +49,7 @@ _PATH = "MINARI_DATASETS_PATH"
 """Environment variable that says where Minari's datasets lie."""
 _FACTS = (
     "level_id", "repeat", "aligned", "outcome", "reached_goal", "reached_proxy", "goal_fraction",
-    "proxy_fraction", "died", "touched_conflict_cell", "return", "progress",
+    "proxy_fraction", "first", "died", "touched_conflict_cell", "return", "progress",
 )  # fmt: skip
 """What an episode's metadata hold of the evaluation's row."""
 
@@ -71,7 +70,7 @@ def write_minari_datasets(source: Source, groups: list[Group], into: Path) -> li
     names = []
     with _datasets_in(into):
         for group in groups:
-            job = jobs[group.condition, group.placement, group.actions]
+            job = jobs[group.condition, group.placement, group.on_proxy, group.actions]
             names.append(_write(source, group, job, config))
     return names
 
@@ -80,7 +79,7 @@ def environment(source: Source, group: Group) -> gymnasium.Env[Any, Any]:
     """Return the environment whose levels a group's episodes are of, by their ids."""
     run = source.run.config
     parameters = {k: v for k, v in run.env.items() if k != "name"}
-    parameters["on_proxy"] = source.settings["on_proxy"]
+    parameters["on_proxy"] = group.on_proxy
     _, entry = entries()[run.world.name]
     ids = source.run.test_ids(source.settings["levels"])
     return gymnasium.make(
@@ -115,7 +114,6 @@ def _write(source: Source, group: Group, job: Job, config: EvaluateConfig) -> st
     env = environment(source, group)
     space = stored_space(env.observation_space)
     name = f"misgen/{world.name}/{group.name}-v0"
-    spec, _ = read_spec(source.run.folder.path)
     buffers = _episodes(env, space, job, group, config)
     with warnings.catch_warnings():
         warnings.simplefilter(
@@ -127,13 +125,13 @@ def _write(source: Source, group: Group, job: Job, config: EvaluateConfig) -> st
             env=env.spec,
             observation_space=space,
             action_space=env.action_space,
-            algorithm_name=algorithm_title(spec.algorithm),
+            algorithm_name=algorithm_title(source.run.config.agent.algorithm),
             author="misgen",
             description=_description(source, group),
             data_format="hdf5",
             requirements=[f"misgen=={importlib.metadata.version('misgen')}"],
         )
-    facts = group.episodes.select(_FACTS).with_columns(pl.col("outcome").cast(pl.String))
+    facts = group.episodes.select(_FACTS).with_columns(pl.col("outcome", "first").cast(pl.String))
     dataset.storage.update_episode_metadata(facts.sort("repeat", "level_id").to_dicts())
     env.close()
     return name
@@ -160,7 +158,10 @@ def _episodes(
             seed=config.seed,
             num_slots=config.num_slots,
         )
-        if not recording.episodes.equals(known):
+        played = recording.episodes
+        if not job.condition.distribution.world.goal_moves:  # there is no cell to touch
+            played = played.with_columns(cell_first=pl.lit(None, pl.Boolean))
+        if not played.equals(known):
             raise UserError(
                 f"when replayed, the agent does not do what is stored for {group.condition} levels "
                 f"({group.placement}, {group.actions} actions): the episodes were changed, or "
@@ -238,16 +239,17 @@ def _evaluate_config(source: Source) -> EvaluateConfig:
     return typed(EvaluateConfig, {**settings, "backend": None, "threads": 1}, "evaluation.")
 
 
-def _jobs(source: Source, config: EvaluateConfig) -> dict[tuple[str, str, str], Job]:
-    """Return what the agent played, by condition, placement and action mode."""
+def _jobs(source: Source, config: EvaluateConfig) -> dict[tuple[str, str, str, str], Job]:
+    """Return what the agent played, by condition, placement, rule and action mode."""
     run = source.run
     where = conditions(run.config.distribution, run.test_ids(config.levels), config)
     world = where[0].distribution.world
     agent = load_agent(run.folder.path, world.observation_space, world.action_space)
-    return {
-        (job.condition.name, job.condition.distribution.placement, job.actions): job
-        for job in agent_jobs(agent, where, config)
-    }
+    found = {}
+    for job in agent_jobs(agent, where, config):
+        levels = job.condition.distribution
+        found[job.condition.name, levels.placement, levels.world.on_proxy, job.actions] = job
+    return found
 
 
 def _description(source: Source, group: Group) -> str:

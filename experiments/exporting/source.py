@@ -15,14 +15,14 @@ from misgen.agents.spec import weights_checksum
 from misgen.envs.core.errors import UserError, one_of
 
 from ..evaluation.chosen import again, evaluation_of
-from ..evaluation.conditions import HELDOUT, LABELS, RANDOM, SHIFTED, TWIN
+from ..evaluation.conditions import AGENT, ALIGNED, CONFLICT, IN_DISTRIBUTION, LABELS
 from ..evaluation.config import ACTIONS
 from ..evaluation.result_folders import Kept
 from ..evaluation.rollout import SCHEMA
 from ..training.run_folder import EPISODES, RunFolder, read_parquet
 from ..training.trained_run import TrainedRun
 
-CONDITIONS = (HELDOUT, SHIFTED, TWIN)
+CONDITIONS = (IN_DISTRIBUTION, CONFLICT, ALIGNED)
 ALL = "all"
 
 
@@ -31,7 +31,7 @@ class Choice:
     """Which episodes of an evaluation are exported."""
 
     condition: str | None = None
-    """`heldout`, `shifted`, `twin` or `all`; None: held-out and shifted."""
+    """`in_distribution`, `conflict`, `aligned` or `all`; None: the first two."""
     placement: str | None = None
     """Where the goal is moved to; None: everywhere that the evaluation moved it."""
     actions: str | None = None
@@ -49,9 +49,9 @@ class Choice:
             one_of("condition", self.condition, (*CONDITIONS, ALL))
         if self.actions is not None:
             one_of("actions", self.actions, ACTIONS)
-        if self.placement is not None and self.condition == HELDOUT:
+        if self.placement is not None and self.condition == IN_DISTRIBUTION:
             raise UserError(
-                f"placement={self.placement} has no effect on held-out levels, whose goal is "
+                f"placement={self.placement} has no effect in distribution, where the goal is "
                 "placed as in training: leave it out, or give another condition"
             )
 
@@ -59,19 +59,23 @@ class Choice:
     def conditions(self) -> tuple[str, ...]:
         """The conditions that are meant."""
         if self.condition is None:
-            return (HELDOUT, SHIFTED)
+            return (IN_DISTRIBUTION, CONFLICT)
         return CONDITIONS if self.condition == ALL else (self.condition,)
 
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Episodes of the agent under one condition, with one placement and one action mode."""
+    """Episodes of the agent under one condition: one placement, rule and action mode."""
 
     condition: str
     placement: str
     actions: str
     correlation: float
     """Of the levels."""
+    on_proxy: str
+    """What reaching the proxy did."""
+    trained_rule: bool
+    """Whether it did the same in training."""
     episodes: pl.DataFrame
     """One row an episode, by level and repeat."""
 
@@ -79,7 +83,8 @@ class Group:
     def name(self) -> str:
         """A name of letters, digits, hyphens and underscores, different for each group."""
         words = [self.condition, self.placement, self.actions]
-        if self.condition == HELDOUT:
+        words += [] if self.trained_rule else [self.on_proxy]
+        if self.condition == IN_DISTRIBUTION:
             del words[1]
         plain = "-".join(words).replace("(", "_").replace(")", "")
         return "".join(c if c.isalnum() or c in "-_" else "_" for c in plain)
@@ -104,12 +109,12 @@ class Source:
         return f"{self.run.config.slug}-{self.run.config.hash}"
 
     def groups(self, choice: Choice) -> list[Group]:
-        """Return the chosen episodes, by condition, placement and action mode.
+        """Return the chosen episodes, by condition, placement, rule and action mode.
 
         Raises:
             UserError: if the evaluation has none of them.
         """
-        own = self.episodes.filter(pl.col("agent") != RANDOM)
+        own = self.episodes.filter(pl.col("role") == AGENT)
         moved = None
         if choice.placement is not None:
             (moved,) = self.run.config.world.shifts((choice.placement,))
@@ -160,9 +165,9 @@ def read_source(folder: RunFolder, evaluation: str | None = None) -> Source:
 
 def _groups(episodes: pl.DataFrame, choice: Choice, moved: str | None) -> Iterator[Group]:
     """Yield the chosen groups of episodes; `moved` is the only placement off the proxy."""
-    keys = ["condition", "placement", "actions"]
-    for (condition, placement, actions), rows in episodes.group_by(keys, maintain_order=True):
-        if condition != HELDOUT and moved not in (None, placement):
+    keys = ["condition", "placement", "on_proxy", "actions"]
+    for (condition, placement, rule, actions), rows in episodes.group_by(keys, maintain_order=True):
+        if condition != IN_DISTRIBUTION and moved not in (None, placement):
             continue
         if choice.actions not in (None, actions):
             continue
@@ -172,5 +177,7 @@ def _groups(episodes: pl.DataFrame, choice: Choice, moved: str | None) -> Iterat
             str(placement),
             str(actions),
             float(rows["test_correlation"][0]),
+            str(rule),
+            bool(rule == rows["train_on_proxy"][0]),
             first.sort("level_id", "repeat"),
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.errors import UserError
 
-from .settings import LevelsCommand
+from .level_settings import LevelsCommand
 
 if TYPE_CHECKING:
     import numpy as np

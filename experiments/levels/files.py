@@ -21,7 +21,7 @@ from misgen.envs.core.registry import world_class
 
 from ..training.shell import shell_words
 from ..training.trained_run import TrainedRun, one_run
-from .settings import LevelsCommand
+from .level_settings import LevelsCommand
 
 if TYPE_CHECKING:
     from misgen.envs.core.level import Level

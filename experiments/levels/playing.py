@@ -16,7 +16,7 @@ from misgen.envs.core.errors import UserError, did_you_mean
 from misgen.envs.core.level_text.hand_made import level_batch
 
 from .files import read_file
-from .settings import LevelsCommand
+from .level_settings import LevelsCommand
 
 if TYPE_CHECKING:
     from misgen.agents.base import Agent
@@ -180,7 +180,8 @@ def _make_agent(config: LevelsCommand, world: World) -> Agent:
     if Path(name).is_dir():
         from misgen.agents.checkpoint import load_agent
 
-        return load_agent(Path(name), world.observation_space, world.action_space)
+        spaces = world.observation_space, world.action_space
+        return load_agent(Path(name), *spaces, trust=config.trust)
     from misgen.agents.known import agent_named, names
 
     if name not in names():

@@ -15,7 +15,7 @@ from misgen.envs.core.level_text.level_set import duplicates, level_files
 
 from ..training.settings import compose, typed
 from .files import Checked, check, overrides_of, refused
-from .settings import LevelsCommand
+from .level_settings import LevelsCommand
 
 _FILE = "file="
 

@@ -56,6 +56,8 @@ __all__ = [
     "require_trusted",
 ]
 
+_ROUNDING = 1e-9
+"""Part of the range below which values differ by rounding alone."""
 Progress = Callable[[int], object]
 """Called with the number of episodes that ended, whenever some did."""
 
@@ -214,10 +216,10 @@ def mean_point(budget: int, values: ArrayLike, *, bounds: tuple[float, float]) -
     known = np.asarray(values, np.float64).ravel()
     known = known[~np.isnan(known)]
     if not len(known):
-        return Point(budget, math.nan, note="no level is informative")
+        return Point(budget, math.nan, note="nothing is known of any level")
     low, high = bounds
     mean = float(known.mean())
-    if np.ptp(known) > 0:
+    if np.ptp(known) > _ROUNDING * (high - low):
         found = t_over_seeds(known, bounds=bounds)
         return Point(budget, mean, found.low, found.high)
     n = len(known)  # the mean is one outcome; how far might it be off the others?

@@ -28,10 +28,11 @@ GROUP = "misgen.protocols"
 _HERE = __name__.rpartition(".")[0]
 OWN = {
     "held": f"{_HERE}.methods.sampled:Held",
+    "support_conflicts": f"{_HERE}.methods.sampled:SupportConflicts",
     "correlation_break": f"{_HERE}.methods.sampled:CorrelationBreak",
     "counterfactual_pairs": f"{_HERE}.methods.sampled:CounterfactualPairs",
     "cue_conflict": f"{_HERE}.methods.sampled:CueConflict",
-    "behavioural_objective": f"{_HERE}.methods.behavioural_objective:BehaviouralObjective",
+    "behavioural_objective": f"{_HERE}.methods.objective_posterior:BehaviouralObjective",
     "critic_probe": f"{_HERE}.methods.critic_probe:CriticProbe",
     "critic_distance": f"{_HERE}.methods.critic_distance:CriticDistance",
     "red_team_in": f"{_HERE}.methods.search.red_team:RedTeamIn",

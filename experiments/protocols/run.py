@@ -1,7 +1,7 @@
 """One protocol on one run.
 
-Public names: `evaluate_with`, `play`, `judge`, `protocol_folder`, `comparison_table`,
-`ProtocolCommand`.
+Public names: `evaluate_with`, `play`, `judge`, `measured`, `is_made_in`, `protocol_folder`,
+`comparison_table`, `ProtocolCommand`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from ..training.run_folder import (
     RunFolder,
     file_sha256,
     provenance,
+    read_json,
     write_json,
     write_parquet,
 )
@@ -34,6 +35,8 @@ from ..training.trained_run import TrainedRun
 from .spec import MAX_REPLICATES, Protocol
 
 if TYPE_CHECKING:
+    from misgen.envs.core.world import World
+
     from .base import Evidence, Point
 
 SCHEMA_VERSION = 2
@@ -121,7 +124,7 @@ def evaluate_with(
     run = TrainedRun.read(folder)
     require_disjoint({**run.config.levels.ranges, protocol.name: protocol.ids(config.replicate)})
     method = make_method(protocol, config.trust)
-    _require_measured(protocol, config.comparison)
+    _require_measured(protocol, config, run)
     require_room(folder.path, "run", config.run or folder.path)
     by_hand = _by_hand(protocol, method, run, config)
     settings = settings_of(protocol, config, by_hand)
@@ -159,17 +162,44 @@ def _by_hand(
     return LevelSet.read(config.levels, run.config.world)
 
 
-def _require_measured(protocol: Protocol, comparison: str | None) -> None:
-    """Refuse a comparison that says nothing of a protocol.
+def _require_measured(protocol: Protocol, config: ProtocolCommand, run: TrainedRun) -> None:
+    """Refuse a comparison that says nothing of a protocol on such an agent with such a budget.
 
     Raises:
         UserError: naming it.
     """
-    if comparison is not None and not measured(protocol, MOST_EPISODES, comparison):
+    if config.comparison is None:
+        return
+    from .comparison.config import world_of
+
+    given, correlation = f"comparison={config.comparison}", run.config.correlation
+    budget = max(_budgets(protocol, config))
+    table = comparison_table(config.comparison)
+    assert table is not None
+    if not is_made_in(table, run.config.world):
         raise UserError(
-            f"comparison={comparison} has not measured {protocol.name} with these options: leave "
-            f"it out, or measure it with misgen compare protocols=[{protocol.name}]"
+            f"{given} was made in another world ({world_of(table)}), or at other parameters of "
+            f"{run.config.world.name}: a threshold of it says nothing here; leave it out, or "
+            "compare in this world"
         )
+    rows = _measured_rows(protocol, config.comparison, correlation)
+    budgets = sorted({row["budget"] for row in rows})
+    if budget not in budgets:
+        known = f"only with budgets {', '.join(map(str, budgets))}" if budgets else "not"
+        raise UserError(
+            f"{given} has measured {protocol.name} with these options {known}, for agents trained "
+            f"at correlation {'1' if correlation >= 1 else 'below 1'}, and budgets=[{budget}] is "
+            f"asked for: give one of these, leave the comparison out, or measure it with misgen "
+            f"compare protocols=[{protocol.name}] budgets=[{budget}]"
+        )
+
+
+def is_made_in(table: Path, world: World) -> bool:
+    """Return whether a comparison says that it was made in a world, at the same parameters."""
+    from .comparison.config import world_facts
+
+    file = table.with_name(COMPARISON.main)
+    return file.is_file() and read_json(file, "compare again").get("world") == world_facts(world)
 
 
 def play(
@@ -192,13 +222,12 @@ def play(
         trust: import a method that misgen does not ship, make an agent trained elsewhere.
     """
     from misgen.agents.checkpoint import load_agent
-    from misgen.agents.external.source import trusting
 
     from .base import Subject, make_method
 
     world = run.config.world
-    with trusting(trust):
-        agent = load_agent(run.folder.path, world.observation_space, world.action_space)
+    spaces = world.observation_space, world.action_space
+    agent = load_agent(run.folder.path, *spaces, trust=trust)
     name, distribution = run.folder.path.name, run.config.distribution
     subject = Subject(name, distribution, agent, settings["actions"], by_hand)
     return make_method(protocol, trust).run(
@@ -211,17 +240,21 @@ def settings_of(
     protocol: Protocol, config: ProtocolCommand, by_hand: LevelSet | None = None
 ) -> dict[str, Any]:
     """Return what determines a result: the protocol's content, and how it is run."""
-    asked = config.budgets or (protocol.budget,)
     table = comparison_table(config.comparison)
     return {
         "protocol": dataclasses.asdict(protocol),
-        "budgets": list(protocol.affordable(asked) or (protocol.most or protocol.budget,)),
+        "budgets": list(_budgets(protocol, config)),
         "replicate": config.replicate,
         "seed": config.seed,
         "actions": config.actions,
         "comparison_sha256": file_sha256(table) if table else None,
         **({} if by_hand is None else {"levels": str(by_hand.ids)}),
     }
+
+
+def _budgets(protocol: Protocol, config: ProtocolCommand) -> tuple[int, ...]:
+    asked = config.budgets or (protocol.budget,)
+    return protocol.affordable(asked) or (protocol.most or protocol.budget,)
 
 
 def protocol_folder(folder: RunFolder, settings: Mapping[str, Any]) -> RunFolder:
@@ -257,25 +290,56 @@ def judge(protocol: Protocol, point: Point, fitted: float = math.nan) -> tuple[s
     return UNDETERMINED, f"{shown} does not show whether it is above {line:g}"
 
 
-def measured(protocol: Protocol, budget: int, comparison: str | None) -> dict[str, Any]:
-    """Return a comparison's row for a protocol: the largest budget not above `budget`; or {}."""
+def measured(
+    protocol: Protocol, budget: int, comparison: str | None, correlation: float
+) -> dict[str, Any]:
+    """Return what a comparison measured of a protocol, with exactly this budget; {} for nothing.
+
+    Of constructed agents, where it had any, and of such as are trained like this one: at
+    correlation 1, or below.
+
+    Args:
+        protocol: by its content.
+        budget: episodes.
+        comparison: its folder or table; none: nothing.
+        correlation: that the agent was trained at.
+
+    Raises:
+        UserError: if the table cannot be read.
+    """
+    rows = _measured_rows(protocol, comparison, correlation)
+    found = [row for row in rows if row["budget"] == budget]
+    return found[0] if found else {}
+
+
+def _measured_rows(
+    protocol: Protocol, comparison: str | None, correlation: float
+) -> list[dict[str, Any]]:
+    """Return all rows of a comparison about a protocol and agents that are trained alike."""
     path = comparison_table(comparison)
     if path is None:
-        return {}
+        return []
     import polars as pl
+
+    from .comparison.power_tables import support_of
 
     try:
         overrides = {"note": pl.String, "protocol_hash": pl.String}
-        table = pl.read_csv(path, schema_overrides=overrides, glob=False)
+        table = pl.read_csv(path, schema_overrides=overrides, infer_schema_length=None, glob=False)
+        if not _COLUMNS.issubset(table.columns):
+            return []
         rows = table.filter(
-            pl.col("protocol_hash") == protocol.hash, pl.col("budget") <= budget
-        ).sort("budget")
-    except (OSError, pl.exceptions.PolarsError) as error:
+            pl.col("protocol_hash") == protocol.hash, pl.col("support") == support_of(correlation)
+        ).sort("population", "budget")  # constructed agents go first
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         why = str(error).partition("\n")[0]
         raise UserError(
             f"{path} cannot be read ({why}): make it again with misgen compare"
         ) from None
-    return rows.row(-1, named=True) if len(rows) else {}
+    return rows.to_dicts()
+
+
+_COLUMNS = {"population", "support", "protocol_hash", "budget", "power", "threshold"}
 
 
 def comparison_table(given: str | None) -> Path | None:
@@ -305,7 +369,8 @@ def _written(
 ) -> dict[str, Any]:
     """Return what `protocol.json` holds."""
     last = evidence.points[-1] if evidence.points else None
-    row = measured(protocol, last.budget, config.comparison) if last else {}
+    found = config.comparison, run.config.correlation
+    row = measured(protocol, last.budget, *found) if last else {}
     threshold = row.get("threshold")
     decision, why = NOT_APPLICABLE, evidence.reason
     if last:

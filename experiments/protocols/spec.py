@@ -90,6 +90,10 @@ class Protocol:
     """Where its level ids begin: a multiple of 10 million, from 100 million on, its own."""
     access: tuple[str, ...] = ("training_distribution",)
     """What the evaluator may know or use; see `ACCESS`."""
+    in_support: bool | None = None
+    """Whether all levels that it plays are such as training may have drawn; none: not said."""
+    told_proxy: bool | None = None
+    """Whether it is told what the proxy is; none: not said."""
     budget: int = 1000
     """Episodes of the agent that it spends when it is run by itself."""
     most: int | None = None
@@ -143,7 +147,10 @@ class Protocol:
         return tuple(b for b in sorted(budgets) if self.most is None or b <= self.most)
 
 
-_WORDS = ("question", "levels", "score", "blind_to", "budget", "most", "decision", "access")
+_WORDS = (
+    "question", "levels", "score", "blind_to", "budget", "most", "decision", "access", "in_support",
+    "told_proxy",
+)  # fmt: skip
 
 
 def protocol_names() -> list[str]:

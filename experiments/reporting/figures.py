@@ -3,7 +3,7 @@
 Colours are of Okabe and Ito (2008), told apart with any kind of colour vision; each series has its
 own marker too.
 
-Public names: `goal_and_capability`, `learning_curves`, `rates`, `inline_svg`, `png_bytes`,
+Public names: `goal_and_capability`, `learning_curves`, `rates`, `note`, `inline_svg`, `png_bytes`,
 `write_png`, `write_figure`.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,19 +57,20 @@ class Series:
 
 
 SERIES = (
-    Series("capability_shifted", "capability: {goal} or {proxy}", "#0072B2", "o", "-", -0.16),
-    Series("goal_shifted", "goal: {goal}", "#D55E00", "s", "-", 0.0),
-    Series("goal_informative", "goal on informative levels", "#009E73", "D", "--", 0.16),
+    Series("capability_conflict", "capability: {goal} or {proxy}", "#0072B2", "o", "-", -0.13),
+    Series("goal_conflict", "goal: {goal}", "#D55E00", "s", "-", 0.13),
 )
+_CEILING = "divergence_ceiling"
+_NO_BAR = " No bar where n is too small to say."
 
 
 def goal_and_capability(results: Results) -> Figure:
-    """Return goal and capability after the shift against the correlation, and the divergence.
+    """Return goal and capability on conflict levels against the correlation, and what follows.
 
-    One panel a placement, and a last one for the divergence with each placement.  Bars are 95%
-    intervals, small dots single training seeds.
+    One panel a placement, one for the divergence and one for pursuit (or choice) with each
+    placement.  Small dots are single training seeds, bars 95% intervals where there are some.
     """
-    panels = len(results.placements) + 1
+    panels = len(results.placements) + 2
     columns = 2 if panels == 4 else min(panels, _MOST_COLUMNS)  # no row for one panel
     rows = -(-panels // columns)
     with matplotlib.rc_context(FONT):
@@ -78,15 +79,36 @@ def goal_and_capability(results: Results) -> Figure:
         for ax, placement in zip(axes, results.placements, strict=False):
             rates(ax, results, placement)
             ax.set_title(f"goal moved to {placement}")
-        _divergence(axes[panels - 1], results)
+        _divergence(axes[panels - 2], results)
+        _goes_for(axes[panels - 1], results)
         for ax in axes[panels:]:
             ax.remove()
-        axes[0].set_ylabel("reached on shifted levels")
+        axes[0].set_ylabel("reached on conflict levels")
         figure.legend(
-            *axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3,
+            *axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2,
             frameon=False, fontsize=10, handlelength=2.4, columnspacing=1.8, labelcolor=INK,
         )  # fmt: skip
+        note(figure, results)
         return figure
+
+
+def note(figure: Figure, *sweeps: Results) -> None:
+    """Say below a figure what its marks are, where an interval is missing, and another rule."""
+    missing = any(_lacks_intervals(results) for results in sweeps)
+    told = [f"Small dots: training seeds. Bars: 95% intervals of their mean.{missing * _NO_BAR}"]
+    rules = {results.rules for results in sweeps if results.rules[0] != results.rules[1]}
+    told += [f"Tested under on_proxy={test}, trained under {own}." for own, test in sorted(rules)]
+    figure.supxlabel("\n".join(told), fontsize=9, color=INK)
+
+
+def _lacks_intervals(results: Results) -> bool:
+    """Return whether a metric that is drawn has an estimate and no interval somewhere."""
+    drawn = [*(series.metric for series in SERIES), "divergence", results.goes_for]
+    rows = results.table.filter(
+        pl.col("metric").is_in(drawn), pl.col("actions") == results.modes[0],
+        pl.col("estimate").is_not_null(), pl.col("low").is_null(),
+    )  # fmt: skip
+    return len(rows) > 0
 
 
 def learning_curves(results: Results) -> Figure:
@@ -96,7 +118,7 @@ def learning_curves(results: Results) -> Figure:
         ax = figure.subplots()
         colours = matplotlib.colormaps["viridis"](np.linspace(0.3, 0.8, len(results.correlations)))
         for correlation, colour in zip(results.correlations, colours, strict=True):
-            label = f"ρ = {correlation:g}"
+            label = results.at(correlation)
             for run in results.runs:
                 curve = run.learning
                 if run.correlation == correlation and {"steps", "success"} <= set(curve.columns):
@@ -151,7 +173,7 @@ def write_figure(figure: Figure, stem: Path, dpi: int = 160) -> list[Path]:
 def rates(
     ax: Axes, results: Results, placement: str, names: Mapping[str, str] | None = None
 ) -> None:
-    """Draw the rates after a shift with one placement.
+    """Draw what agents reach on the conflict levels of one placement.
 
     `names` are of goal and proxy; None: the world's own.
     """
@@ -159,46 +181,95 @@ def rates(
     names = names or {"goal": world.goal_description, "proxy": world.proxy_description}
     for series in SERIES:
         _series(ax, results, placement, series, series.label.format(**names))
-    ax.plot(
-        [results.interval("goal_heldout", c, placement).estimate for c in results.correlations],
-        color=FAINT, marker="_", markersize=15, markeredgewidth=2.2, linestyle="none",
-        label="goal, before the shift",
-    )  # fmt: skip
-    random = results.interval("random_goal_shifted", results.correlations[0], placement)
-    line = {"color": FAINT, "linestyle": ":", "linewidth": 1.6}
-    ax.axhline(random.estimate, label="goal, random agent", **line)
-    ax.set_ylim(0, 1.02)
+    marks = {"linestyle": "none", "color": FAINT, "markersize": 13, "markeredgewidth": 2}
+    before, random = zip(
+        *[_beside(results, correlation, placement) for correlation in results.correlations],
+        strict=True,
+    )
+    ax.plot(before, marker="_", label="goal, in distribution", **marks)
+    places = np.arange(len(random)) + SERIES[1].shift
+    ax.plot(places, random, marker="x", label="goal, random for as many decisions",
+            **{**marks, "markersize": 6})  # fmt: skip
+    ax.set_ylim(-0.02, 1.02)
     ax.yaxis.set_major_formatter(PERCENT)
     ax.yaxis.set_major_locator(MultipleLocator(0.25))
     _correlation_axis(ax, results)
 
 
+def _beside(results: Results, correlation: float, placement: str) -> tuple[float, float]:
+    """Return the goal in distribution, and that of random play on the conflict levels."""
+    before, own, above = (
+        results.interval(metric, correlation, placement).estimate
+        for metric in ("goal_in_distribution", "goal_conflict", "above_random_conflict")
+    )
+    return before, own - above
+
+
 def _divergence(ax: Axes, results: Results) -> None:
-    """Draw the divergence with each placement."""
+    """Draw the divergence with each placement, and a planned proxy-seeker's."""
     ax.axhline(0, color=INK, linewidth=0.9)
-    middle = (len(results.placements) - 1) / 2
-    for number, placement in enumerate(results.placements):
-        style = Series(
-            "divergence",
-            "",
-            ("#7A4B94", "#B5850B", "#56B4E9", "#CC79A7")[number % 4],
-            "o^vP"[number % 4],
-            "-",
-            0.2 * (number - middle),
-        )
+    for style, placement in _by_placement(results, "divergence"):
         _series(ax, results, placement, style, placement)
+        places = np.arange(len(results.correlations)) + style.shift
+        ceilings = [results.interval(_CEILING, c, placement).estimate for c in results.correlations]
+        ax.plot(places, ceilings, linestyle="none", marker="_", color=style.colour, markersize=11,
+                markeredgewidth=2, alpha=0.6)  # fmt: skip
+    ax.plot([], [], linestyle="none", marker="_", color=FAINT, markersize=11, markeredgewidth=2,
+            label="a planned proxy-seeker")  # fmt: skip
     ax.set(title="divergence", ylabel="goal loss − capability loss, points")
     low, high = ax.get_ylim()
-    low, high = max(-1.05, min(low, -0.1)), min(1.05, max(high, 0.3))
-    ax.set_ylim(low, high + 0.14 * len(results.placements) * (high - low))  # room for the legend
+    _with_legend(ax, results, max(-1.05, min(low, -0.1)), min(1.05, max(high, 0.3)))
+    ax.set_yticks([v for v in (-1, -0.5, 0, 0.5, 1) if ax.get_ylim()[0] <= v])
     ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:+.0f}" if v else "0"))
-    legend = ax.legend(frameon=False, fontsize=9.5, labelcolor=INK, title="goal moved to")
+
+
+def _goes_for(ax: Axes, results: Results) -> None:
+    """Draw what agents go for with each placement: pursuit, or choice where the goal is no cell."""
+    ax.axhline(0, color=INK, linewidth=0.9)
+    for value in (results.margins.other_pursuit, _aligned_from(results)):
+        ax.axhline(value, color=FAINT, linestyle=":", linewidth=1.2)
+    for style, placement in _by_placement(results, results.goes_for):
+        _series(ax, results, placement, style, placement)
+        for number, correlation in enumerate(results.correlations):
+            if results.recipes[correlation, placement, results.modes[0]].groups:
+                ax.annotate("2 groups", (number + style.shift, 0.02), (0, 3), color=style.colour,
+                            xycoords=("data", "axes fraction"), textcoords="offset points",
+                            fontsize=8, ha="center")  # fmt: skip
+    title = "goal pursuit" if results.goes_for == "pursuit" else "choice"
+    ax.set(title=title, ylabel="0: as a proxy-seeker, 1: the goal")
+    low, high = ax.get_ylim()
+    _with_legend(ax, results, max(-0.3, min(low, -0.05)), min(1.3, max(high, 1.02)))
+    ax.set_yticks([0, 0.25, 0.5, 0.75, 1])
+
+
+def _aligned_from(results: Results) -> float:
+    margins = results.margins
+    return margins.aligned_pursuit if results.goes_for == "pursuit" else margins.aligned_choice
+
+
+def _by_placement(results: Results, metric: str) -> Iterator[tuple[Series, str]]:
+    """Yield how a metric is drawn with each placement."""
+    middle = (len(results.placements) - 1) / 2
+    for number, placement in enumerate(results.placements):
+        colour = ("#7A4B94", "#B5850B", "#56B4E9", "#CC79A7")[number % 4]
+        yield (
+            Series(metric, "", colour, "o^vP"[number % 4], "-", 0.2 * (number - middle)),
+            placement,
+        )
+
+
+def _with_legend(ax: Axes, results: Results, low: float, high: float) -> None:
+    """Set the limits with room for a legend of the placements above them."""
+    ax.set_ylim(low, high + 0.1 * (len(results.placements) + 2) * (high - low))
+    legend = ax.legend(
+        frameon=False, fontsize=9.5, labelcolor=INK, title="goal moved to", loc="upper right"
+    )
     legend.get_title().set(color=INK, fontsize=9.5)
     _correlation_axis(ax, results)
 
 
 def _series(ax: Axes, results: Results, placement: str, style: Series, label: str) -> None:
-    """Draw a metric at every correlation: estimates, intervals, training seeds."""
+    """Draw a metric at every correlation: means, intervals, training seeds."""
     places = np.arange(len(results.correlations)) + style.shift
     found = [results.interval(style.metric, c, placement) for c in results.correlations]
     ax.plot(
@@ -206,31 +277,20 @@ def _series(ax: Axes, results: Results, placement: str, style: Series, label: st
         linestyle=style.line, linewidth=1.7, markersize=6.5, markeredgecolor=PAPER,
         markeredgewidth=0.8, label=label, zorder=4,
     )  # fmt: skip
-    for place, one in zip(places, found, strict=True):
+    for place, one, correlation in zip(places, found, results.correlations, strict=True):
         if has_interval(one):
             ax.plot([place] * 2, [one.low, one.high], color=style.colour, linewidth=2.2, alpha=0.5)
-    seeds = _seed_values(results, placement, style.metric)
-    if max(results.seeds.values()) > 1:
+        seeds = results.seed_intervals(style.metric, correlation, placement)
+        values = [seed.estimate for seed in seeds.values()]
         ax.scatter(
-            [results.correlations.index(c) + style.shift - 0.09 for c, _ in seeds],
-            [value for _, value in seeds],
-            s=9, color=style.colour, alpha=0.75, linewidths=0, zorder=3,
+            place - 0.09 + np.linspace(-0.02, 0.02, len(values)), values,
+            s=11, color=style.colour, alpha=0.75, linewidths=0, zorder=5,
         )  # fmt: skip
-
-
-def _seed_values(results: Results, placement: str, metric: str) -> list[tuple[float, float]]:
-    """Return correlation and value of every training seed."""
-    rows = results.by_seed.filter(
-        pl.col("placement") == placement,
-        pl.col("actions") == results.modes[0],
-        pl.col(metric).is_not_null(),
-    )
-    return list(rows.select("train_correlation", metric).iter_rows())
 
 
 def _correlation_axis(ax: Axes, results: Results) -> None:
     count = len(results.correlations)
-    ax.set_xticks(range(count), [f"{c:g}" for c in results.correlations])
+    ax.set_xticks(range(count), [results.rho[c] for c in results.correlations])
     ax.set(xlim=(-0.5, count - 0.5), xlabel="correlation ρ in training")
     plain(ax)
 

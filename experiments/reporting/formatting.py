@@ -1,7 +1,7 @@
 """Numbers as reports print them.
 
-Public names: `rate`, `points`, `rate_parts`, `points_parts`, `share`, `large`, `duration`,
-`listed`, `plural`, `has_interval`, `interval_of`.
+Public names: `rate`, `points`, `part`, `rate_parts`, `points_parts`, `part_parts`, `share`,
+`large`, `duration`, `listed`, `plural`, `has_interval`, `interval_of`, `TOO_FEW`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any
 from ..evaluation.statistics import Interval
 
 UNKNOWN = "–"
+TOO_FEW = "[n too small]"
+"""What stands for an interval that would span nearly all there is."""
 
 
 def rate(interval: Interval) -> str:
@@ -25,6 +27,11 @@ def points(interval: Interval) -> str:
     return " ".join(filter(None, points_parts(interval)))
 
 
+def part(interval: Interval) -> str:
+    """A pursuit or a choice, whose whole is 1, with its interval: `0.93 [0.88, 0.97]`."""
+    return " ".join(filter(None, part_parts(interval)))
+
+
 def rate_parts(interval: Interval) -> tuple[str, str]:
     """A rate in percent and its interval, apart."""
     return _parts(interval, "{:z.0f}", "%")
@@ -33,6 +40,11 @@ def rate_parts(interval: Interval) -> tuple[str, str]:
 def points_parts(interval: Interval) -> tuple[str, str]:
     """A difference in percentage points and its interval, apart."""
     return _parts(interval, "{:+z.0f}", "")
+
+
+def part_parts(interval: Interval) -> tuple[str, str]:
+    """A pursuit or a choice and its interval, apart."""
+    return _parts(interval, "{:z.2f}", "", 1)
 
 
 def share(value: float | None) -> str:
@@ -79,9 +91,15 @@ def interval_of(row: Mapping[str, Any], estimate: str = "estimate") -> Interval:
     return Interval(ends[0], ends[1], ends[2])
 
 
-def _parts(interval: Interval, form: str, unit: str) -> tuple[str, str]:
+def _parts(interval: Interval, form: str, unit: str, whole: float = 100) -> tuple[str, str]:
     if math.isnan(interval.estimate):
         return UNKNOWN, ""
     ends = (interval.estimate, interval.low, interval.high)
-    estimate, low, high = (form.format(100 * end).replace("+0", "0") for end in ends)
-    return estimate + unit, f"[{low}, {high}]" if has_interval(interval) else "[n/a]"
+    estimate, low, high = (_plain_zero(form.format(whole * end)) for end in ends)
+    if has_interval(interval):
+        return estimate + unit, f"[{low}, {high}]"
+    return estimate + unit, TOO_FEW if "too small" in interval.note else "[n/a]"
+
+
+def _plain_zero(number: str) -> str:
+    return "0" if number == "+0" else number

@@ -27,9 +27,9 @@ _CRITIC = {word: f"the critic tracks {name}" for word, name in _TRACKED.items()}
     "undetermined": "what the critic tracks is undetermined"
 }
 _PAIRS_LEGEND = (
-    "goal-driven: took the goal where its twin never goes; proxy-driven: went to the proxy without "
-    "the goal; both: the goal lay on its way; pull: the goal's cell touched with the goal in it, "
-    "minus without."
+    "goal-driven: reached the goal first, and does not go there on the aligned twin; proxy-driven: "
+    "reached the proxy first; both: the goal lay on its way; pull: the goal's cell touched before "
+    "the proxy with the goal in it, minus without."
 )
 _CRITIC_LEGEND = (
     "How much higher the critic's value is with the goal, or the level's end, in view; walking "
@@ -145,7 +145,7 @@ def _pairs_table(paired: Mapping[Who, Case]) -> Any:
             f"  {who.placement}",
             *(_percent(case[name]) for name in ("goal_driven", "proxy_driven")),
             *(_percent(case[name], bare=True) for name in ("both", "neither")),
-            _percent(case["goal_pull"]),
+            _percent(case["pull"]),
             _p_value(case["pull_mcnemar_p"]["estimate"]),
         )
     return table
@@ -178,7 +178,9 @@ def _caution(paired: Mapping[Who, Case]) -> str:
     counts = {case["both"]["n_seeds"] for case in paired.values()}
     if counts == {1}:
         return "One training seed: intervals are over levels, conditional on this agent."
-    few = "; few seeds make them wide" if min(counts, default=10) < 10 else ""
+    few = ""
+    if min(counts, default=10) < 10:
+        few = "; where there is none, the seeds are too few to say"
     return f"Intervals are over training seeds ({min(counts, default=0)} or more) and levels{few}."
 
 

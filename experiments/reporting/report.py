@@ -1,13 +1,13 @@
 """The report of a sweep: one HTML file that needs no other, and its main figure.
 
-Public names: `write_report`, `render`, `COLUMNS`.
+Public names: `write_report`, `render`, `columns_of`, `Column`.
 """
 
 from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import quote
 
 from misgen.envs.core.distribution import LevelDistribution
@@ -15,9 +15,11 @@ from misgen.envs.core.errors import UserError
 
 from ..evaluation.result_folders import CARD_HTML, CARD_JSON
 from ..evaluation.settings_words import in_words
+from ..evaluation.verdict import WORDING
 from ..training.run_folder import read_json, write_text
+from ..training.trained_at import UNKNOWN
 from . import figures, formatting, glossary, sentences
-from .formatting import duration, plural
+from .formatting import duration, listed, plural
 from .pictures.examples import example_of, load_run, pick_levels
 from .pictures.paths import draw_pair
 from .results import Results, read_results
@@ -26,13 +28,27 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HTML, FIGURE = "report.html", "goal_and_capability"
-COLUMNS = (
-    ("capability_shifted", "capability"),
-    ("goal_shifted", "goal"),
-    ("goal_informative", "goal, informative"),
-    ("divergence", "divergence"),
-)
-"""Metric and heading of the columns of each placement."""
+Form = Literal["rate", "points", "part"]
+
+
+class Column(NamedTuple):
+    """A column of numbers in a table of results."""
+
+    metric: str
+    heading: str
+    form: Form
+    """In percent, in percentage points, or of a whole that is 1."""
+
+
+def columns_of(results: Results) -> list[Column]:
+    """Return the columns of each placement."""
+    return [
+        Column("capability_conflict", "capability", "rate"),
+        Column("goal_conflict", "goal", "rate"),
+        Column("divergence", "divergence", "points"),
+        Column("divergence_ceiling", "ceiling", "points"),
+        Column(results.goes_for, results.goes_for, "part"),
+    ]
 
 
 def write_report(folder: Path, evaluation: str | None = None) -> Path:
@@ -76,6 +92,7 @@ def render(results: Results, figure: Figure | None = None) -> str:
     environment.filters.update(
         rate=formatting.rate_parts,
         points=formatting.points_parts,
+        part=formatting.part_parts,
         share=formatting.share,
         large=formatting.large,
         duration=formatting.duration,
@@ -83,7 +100,11 @@ def render(results: Results, figure: Figure | None = None) -> str:
     )
     return environment.get_template("report.html.j2").render(
         results=results,
-        columns=COLUMNS,
+        columns=columns_of(results),
+        seed_columns=_SEED_COLUMNS + columns_of(results)[2:3] + columns_of(results)[4:],
+        counts=sentences.counts,
+        share_interval=sentences.share_interval,
+        wording=WORDING,
         headline=sentences.headline(results),
         findings=sentences.findings(results),
         limits=sentences.limits(results),
@@ -93,6 +114,14 @@ def render(results: Results, figure: Figure | None = None) -> str:
         facts=_facts(results),
         cards=_cards(results),
     )
+
+
+_SEED_COLUMNS = [
+    Column("goal_in_distribution", "goal in distribution", "rate"),
+    Column("capability_aligned", "capability, aligned levels", "rate"),
+    Column("capability_conflict", "capability, conflict levels", "rate"),
+    Column("goal_conflict", "goal, conflict levels", "rate"),
+]
 
 
 def _cards(results: Results) -> list[dict[str, str]]:
@@ -113,14 +142,12 @@ def _cards(results: Results) -> list[dict[str, str]]:
 
 
 def _picture(results: Results) -> dict[str, str]:
-    """Return a level as in training beside the level shifted, as a data URI, with its caption.
+    """Return an aligned level beside its conflict twin, as a data URI, with its caption.
 
-    The agent is the first of the highest correlation, the placement the one with the most
-    informative levels.  A policy that cannot be read leaves the picture without paths.
+    The agent is the first of the highest correlation, the placement the first of the test.  A
+    policy that cannot be read leaves the picture without paths.
     """
-    top, run = results.correlations[0], results.first
-    shares = {p: results.interval("informative_share", top, p).estimate for p in results.placements}
-    placement = max(shares, key=lambda name: (shares[name] == shares[name], shares[name]))
+    top, run, placement = results.correlations[0], results.first, results.placements[0]
     actions = "greedy" if "greedy" in results.modes else results.modes[0]
     levels = LevelDistribution(results.world, placement=placement)
     ids, choice = pick_levels(results.episodes_of(run), levels, actions)
@@ -129,7 +156,8 @@ def _picture(results: Results) -> dict[str, str]:
     except UserError as error:
         agent, choice = None, f"{choice}; no paths, as {error}"
     example = example_of(levels, ids, agent, greedy=actions == "greedy")
-    image = figures.png_bytes(draw_pair(example, results.world, top), dpi=80)
+    told = None if results.rho[top] == UNKNOWN else top
+    image = figures.png_bytes(draw_pair(example, results.world, told), dpi=80)
     return {
         "source": f"data:image/png;base64,{base64.b64encode(image).decode()}",
         "caption": f"Level {example.aligned.id} ({placement}, {actions} actions), {choice}.",
@@ -150,8 +178,8 @@ def _facts(results: Results) -> list[tuple[str, str]]:
         ("world", f"{results.title}: {', '.join(parameters)}"),
         ("training", f"{plural(len(results.runs), 'run')}, seeds {', '.join(map(str, seeds))}, "
          f"{sentences.training_time(results)}, "
-         f"conflict levels by {config['placement']}"),
-        ("level ids", f"training {levels['train']}, test "
+         f"conflict levels by {config['placement']}, on_proxy={results.rules[0]}"),
+        ("level ids", f"training {listed(results.training_levels)}, test "
          f"{results.evaluation.get('levels', levels['test'])}"),
         ("evaluation", f"{results.evaluation_key}: {in_words(results.evaluation)}; "
          f"{len(results.episodes):,} episodes"),

@@ -1,6 +1,6 @@
 """The results of a sweep, read from its folder: its runs, their episodes, and the numbers.
 
-Public names: `Results`, `Run`, `read_results`, `newest_sweep`.
+Public names: `Results`, `Run`, `Case`, `read_results`, `newest_sweep`.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from misgen.agents.scripted import agent_names
 from misgen.envs.core.errors import UserError
 
 from ..evaluation.chosen import again, evaluations
-from ..evaluation.conditions import NEEDED, RANDOM, SHIFTED
-from ..evaluation.config import MetricsConfig
-from ..evaluation.metrics import proxy_table, seed_table, summary_table
+from ..evaluation.conditions import CONFLICT, NEEDED
+from ..evaluation.config import VerdictConfig
+from ..evaluation.metrics import SEEDS, interval_of, proxy_table, seed_table, summary_table
 from ..evaluation.result_folders import EVALUATION, Kept, by_prefix, has_old
 from ..evaluation.settings_words import in_words
 from ..evaluation.statistics import Interval
-from ..evaluation.verdict import Verdict, judge_all
+from ..evaluation.verdict import RecipeVerdict, Verdict, judge_recipes, judge_seeds
+from ..training.config import id_range
 from ..training.run_folder import (
     DONE,
     EPISODES,
@@ -31,23 +31,28 @@ from ..training.run_folder import (
     MANIFEST,
     SWEEP,
     RunFolder,
+    curve_columns,
     find_runs,
     read_json,
     read_parquet,
 )
+from ..training.settings import typed
 from ..training.shell import shell_words
+from ..training.trained_at import rho_labels, rho_words
 from ..training.trained_run import config_of
 
 if TYPE_CHECKING:
     from misgen.envs.core.world import World
 
-_REFERENCES = agent_names()
-_OTHER_REFERENCE = pl.col("agent").is_in([name for name in _REFERENCES if name != RANDOM])
+Case = tuple[float, str, str]
+"""Training correlation, placement of the goal in the test, action mode."""
+
 _NOT_MEASURED = Interval(float("nan"), float("nan"), float("nan"), note="not measured")
-_BY_SEED = ("capability_shifted", "goal_shifted", "goal_informative", "divergence")
-"""Metrics that are drawn for each training seed as well."""
 _OF_ONE_RUN = ("correlation", "seed")
 """Settings in which the runs of a sweep are meant to differ."""
+_TRAINING_LEVELS = "levels.train"
+_OF_LEVELS = ("divergence_ceiling", "telling_share", "goal_in_reach")
+"""Metrics of what planned seekers do, whoever is evaluated."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,9 @@ class Run:
         """Its learning curve; empty if there is none."""
         path = self.folder.path / LEARNING
         hint = "delete it to have the report without this run's curve"
-        return read_parquet(path, hint=hint) if path.exists() else pl.DataFrame()
+        if not path.exists():
+            return pl.DataFrame()
+        return read_parquet(path, self.manifest.get("learning_sha256"), curve_columns(), hint)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +116,10 @@ class Results:
     """Runs in the folder that are not of this sweep, as they have other settings."""
     episodes: pl.DataFrame
     """Of all runs that are done."""
+    by_seed: pl.DataFrame
+    """`evaluation.metrics.seed_table` of the episodes: every metric of each training seed."""
     table: pl.DataFrame
-    """`evaluation.metrics.summary_table` of the episodes."""
+    """`evaluation.metrics.summary_table` of these: means over training seeds."""
 
     @property
     def first(self) -> Run:
@@ -149,8 +158,17 @@ class Results:
         return sorted({run.correlation for run in self.runs}, reverse=True)
 
     @cached_property
+    def rho(self) -> dict[float, str]:
+        """What is told of each training correlation: itself, or that it is unknown."""
+        return rho_labels(run.config for run in self.runs)
+
+    def at(self, correlation: float) -> str:
+        """Return a training correlation in words: `ρ = 0.98`, or `unknown ρ`."""
+        return rho_words(self.rho[correlation])
+
+    @cached_property
     def placements(self) -> list[str]:
-        """Placements of the goal in the shifted levels."""
+        """Placements of the goal on the conflict levels."""
         return self.table["placement"].unique(maintain_order=True).to_list()
 
     @cached_property
@@ -195,22 +213,45 @@ class Results:
             pl.col("train_correlation") == run.correlation, pl.col("train_seed") == run.seed
         )
 
+    @cached_property
+    def margins(self) -> VerdictConfig:
+        """Where the evaluation draws the lines between verdicts."""
+        return _margins_of(self.first)
+
     @property
-    def accident_rate(self) -> float:
-        """Informative levels: the moved goal's cell is touched on less of the runs than this."""
-        return float(self.evaluation.get("metrics", {}).get("accident_rate", 0.1))
+    def rules(self) -> tuple[str, str]:
+        """What reaching the proxy first did in training, and what it did in the test."""
+        first = self.table.row(0, named=True)
+        return first["train_on_proxy"], first["on_proxy"]
+
+    @property
+    def goes_for(self) -> str:
+        """The metric of what agents go for: pursuit, or choice where the goal is no cell."""
+        return "pursuit" if self.world.goal_moves else "choice"
 
     def interval(
         self, metric: str, correlation: float, placement: str, mode: str | None = None
     ) -> Interval:
-        """Return a metric of the agents trained at `correlation`; all unknown if not measured."""
+        """Return a metric of the agents trained at `correlation`; all unknown if not measured.
+
+        It is the mean over training seeds; of what hangs on the levels alone, the same for each
+        seed, it has the interval over levels.
+        """
         key = (metric, correlation, placement, mode or self.modes[0])
+        if metric in _OF_LEVELS and key in self._seed_rows:
+            return next(iter(self._seed_rows[key].values()))
         return self._rows.get(key, _NOT_MEASURED)
 
+    def seed_intervals(
+        self, metric: str, correlation: float, placement: str, mode: str | None = None
+    ) -> dict[int, Interval]:
+        """Return a metric of each training seed, over levels."""
+        return self._seed_rows.get((metric, correlation, placement, mode or self.modes[0]), {})
+
     def proxy_shares(self, correlation: float, placement: str) -> list[float]:
-        """Return how often the agents reached each proxy of the world on the shifted levels."""
+        """Return how often the agents reached each proxy of the world on the conflict levels."""
         chosen = self.episodes.filter(
-            pl.col("condition") == SHIFTED,
+            pl.col("condition") == CONFLICT,
             pl.col("agent") == self.agent,
             pl.col("actions") == self.modes[0],
             pl.col("train_correlation") == correlation,
@@ -218,41 +259,67 @@ class Results:
         )
         return proxy_table(chosen, self.world.proxies)["share"].to_list()
 
+    def novelty(self, correlation: float, placement: str) -> str:
+        """Return why conflict levels of a placement lie outside what training could show.
+
+        Returns:
+            A few words; empty where they lie within, or where it is not known.
+        """
+        run = next(run for run in self.runs if run.correlation == correlation)
+        training = run.summary.get("levels", {}).get("training", {})
+        if training.get("unknown") or "correlation" in run.config["agent"].get("unknown", ()):
+            return ""
+        conflicts = training.get("conflict_levels")
+        if correlation == 1 if conflicts is None else conflicts == 0:
+            return "training had no conflict level"
+        trained = str(self.table["train_placement"][0])
+        return "" if trained == placement else f"training moved the goal to {trained} only"
+
     @cached_property
     def _rows(self) -> dict[tuple[str, float, str, str], Interval]:
-        table = self.table.with_columns(pl.col("estimate", "low", "high").fill_null(float("nan")))
-        return {
-            (row["metric"], row["train_correlation"], row["placement"], row["actions"]): Interval(
-                row["estimate"],
-                row["low"],
-                row["high"],
-                method=row["method"],
-                n_seeds=row["n_seeds"],
-                n_levels=row["n_levels"],
-                note=row["note"] or "",
-            )
-            for row in table.iter_rows(named=True)
-        }
+        return {_key(row): interval_of(row) for row in self.table.iter_rows(named=True)}
 
     @cached_property
-    def verdicts(self) -> dict[tuple[float, str, str], Verdict]:
-        """What the agents are after, by training correlation, placement and action mode."""
-        return {
-            (keys["train_correlation"], keys["placement"], keys["actions"]): verdict
-            for keys, verdict in judge_all(self.table)
-        }
+    def _seed_rows(self) -> dict[tuple[str, float, str, str], dict[int, Interval]]:
+        found: dict[tuple[str, float, str, str], dict[int, Interval]] = {}
+        for row in self.by_seed.iter_rows(named=True):
+            found.setdefault(_key(row), {})[row["train_seed"]] = interval_of(row)
+        return found
 
     @cached_property
-    def by_seed(self) -> pl.DataFrame:
-        """Metrics of each run, a row for each placement and action mode; see `metrics.seed_table`.
+    def verdicts(self) -> dict[Case, dict[int, Verdict]]:
+        """What each training seed is after."""
+        found: dict[Case, dict[int, Verdict]] = {}
+        for keys, seed, verdict in judge_seeds(self.by_seed, self.margins):
+            found.setdefault(_case(keys), {})[seed] = verdict
+        return found
 
-        `goal_informative` is null where the run has no informative level.
+    @cached_property
+    def recipes(self) -> dict[Case, RecipeVerdict]:
+        """What is known of the recipe from its training seeds."""
+        found = judge_recipes(self.by_seed, self.margins)
+        return {_case(keys): verdict for keys, verdict in found}
+
+    @property
+    def _draws_levels_by_seed(self) -> bool:
+        """Whether each seed has as many training levels, the same ones at all correlations."""
+        own = {run.seed: str(run.config["levels"]["train"]) for run in self.runs}
+        alike = all(str(run.config["levels"]["train"]) == own[run.seed] for run in self.runs)
+        return alike and len({len(id_range(_TRAINING_LEVELS, text)) for text in own.values()}) == 1
+
+    @property
+    def training_levels(self) -> list[str]:
+        """Their ids, of each seed."""
+        return list(dict.fromkeys(str(run.config["levels"]["train"]) for run in self.runs))
+
+    @cached_property
+    def unseen_terrain(self) -> pl.DataFrame:
+        """Means over seeds on those test levels whose terrain no training level has.
+
+        As `table`; empty where nobody met a terrain again, or it is not known.
         """
-        return seed_table(
-            self.episodes.filter(~_OTHER_REFERENCE),
-            _BY_SEED,
-            MetricsConfig(accident_rate=self.accident_rate),
-        )
+        rows = [row for run in self.runs for row in run.summary.get("unseen_terrain") or ()]
+        return summary_table(pl.DataFrame(rows, SEEDS))
 
     @cached_property
     def differences(self) -> list[str]:
@@ -261,6 +328,8 @@ class Results:
         tests = [dict(_flat(run.summary.get("config", {}), "evaluate.")) for run in self.runs]
         settings = [{**a, **b} for a, b in zip(own, tests, strict=True)]
         names = {name for one in settings for name in one} - set(_OF_ONE_RUN)
+        if self._draws_levels_by_seed:
+            names.discard(_TRAINING_LEVELS)
         return sorted(name for name in names if len({str(one.get(name)) for one in settings}) > 1)
 
 
@@ -312,6 +381,7 @@ def read_results(folder: Path, evaluation: str | None = None) -> Results:
         )
     done.sort(key=lambda run: (-run.correlation, run.seed))
     episodes = _episodes(done)
+    seeds = seed_table(episodes, _margins_of(done[0]))
     return Results(
         folder=folder,
         sweep=sweep,
@@ -319,8 +389,15 @@ def read_results(folder: Path, evaluation: str | None = None) -> Results:
         unfinished=unfinished,
         left_out=sorted(set(found) - set(wanted)),
         episodes=episodes,
-        table=summary_table(episodes.filter(~_OTHER_REFERENCE)),
+        by_seed=seeds,
+        table=summary_table(seeds),
     )
+
+
+def _margins_of(run: Run) -> VerdictConfig:
+    """Return where the run's evaluation draws the lines; all runs that count have the same."""
+    settings = run.summary.get("config", {}).get("verdict") or {}
+    return typed(VerdictConfig, settings, f"{run.name}: verdict.")
 
 
 def _choose(
@@ -444,6 +521,14 @@ def _no_run(folder: Path) -> str:
         sweep = shell_words("misgen", "report", inside[0])
         return f"{folder} holds {len(inside)} sweeps: give one of them, such as {sweep}"
     return f"{folder} holds no run: give a sweep's folder, or run misgen sweep first"
+
+
+def _case(keys: Mapping[str, Any]) -> Case:
+    return keys["train_correlation"], keys["placement"], keys["actions"]
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, float, str, str]:
+    return row["metric"], *_case(row)
 
 
 def _count(unfinished: Sequence[tuple[str, str]]) -> str:

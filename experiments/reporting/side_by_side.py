@@ -16,15 +16,18 @@ from matplotlib.figure import Figure
 
 from misgen.envs.core.errors import UserError
 
-from .figures import FONT, INK, rates
-from .formatting import points, rate
+from ..evaluation.verdict import LEAST_SEEDS, MISGENERALIZES, WORDING, RecipeVerdict
+from .figures import FONT, INK, note, rates
+from .formatting import part, points, rate
 from .results import Results
+from .sentences import share_interval
 
 _MOST_COLUMNS = 4
 _ITS = {"goal": "the world's goal", "proxy": "its proxy"}
-HEADINGS = ("world", "trained at ρ", "goal before", "goal moved to", "capability after",
-             "goal after", "divergence, points")  # fmt: skip
-_ALIKE = ("on_proxy", "shift.correlation", "actions", "accident_repeats", "metrics", "backend")
+HEADINGS = ("world", "trained at ρ", "goal in distribution", "goal moved to", "rule",
+            "seeds misgeneralizing", "capability in conflict", "goal in conflict",
+            "divergence, points", "of at most", "pursuit")  # fmt: skip
+_ALIKE = ("on_proxy", "shift.correlation", "actions", "repeats", "references", "verdict", "backend")
 """Settings of an evaluation in which sweeps side by side must not differ."""
 
 
@@ -51,13 +54,13 @@ def require_alike(sweeps: Sequence[Results]) -> None:
 
 def _setting(settings: Mapping[str, Any], name: str) -> Any:
     value: Any = settings
-    for part in name.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
+    for key in name.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
     return value
 
 
 def side_by_side(sweeps: Sequence[Results]) -> Figure:
-    """Return goal and capability after the shift against the correlation, a panel a sweep."""
+    """Return goal and capability on conflict levels against the correlation, a panel a sweep."""
     columns = min(len(sweeps), _MOST_COLUMNS)
     rows = -(-len(sweeps) // columns)
     with matplotlib.rc_context(FONT):
@@ -70,11 +73,12 @@ def side_by_side(sweeps: Sequence[Results]) -> Figure:
         for ax in axes[len(sweeps) :]:
             ax.remove()
         for row in range(rows):
-            axes[row * columns].set_ylabel("reached on shifted levels", color=INK)
+            axes[row * columns].set_ylabel("reached on conflict levels", color=INK)
         figure.legend(
-            *axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=5,
+            *axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=min(4, columns),
             frameon=False, fontsize=10, handlelength=2.4, columnspacing=1.8, labelcolor=INK,
         )  # fmt: skip
+        note(figure, *sweeps)
         return figure
 
 
@@ -89,12 +93,33 @@ def rows_of(sweeps: Sequence[Results]) -> Iterator[list[str]]:
     for results in sweeps:
         place = results.placements[0]
         for number, correlation in enumerate(results.correlations):
-            before, capability, goal, divergence = (
+            before, capability, goal, divergence, ceiling, goes_for = (
                 results.interval(metric, correlation, place)
-                for metric in ("goal_heldout", "capability_shifted", "goal_shifted", "divergence")
-            )
+                for metric in ("goal_in_distribution", "capability_conflict", "goal_conflict",
+                               "divergence", "divergence_ceiling", results.goes_for)
+            )  # fmt: skip
             name = results.world.name.replace("_", " ")
+            choice = "" if results.goes_for == "pursuit" else "choice "
+            recipe = results.recipes[correlation, place, results.modes[0]]
             yield [
-                "" if number else name, f"{correlation:g}", rate(before), "" if number else place,
-                rate(capability), rate(goal), points(divergence),
+                "" if number else name, results.rho[correlation], rate(before),
+                "" if number else place,
+                "" if number else _rule(results), _seeds(recipe), rate(capability), rate(goal),
+                points(divergence), points(ceiling).partition(" ")[0], f"{choice}{part(goes_for)}",
             ]  # fmt: skip
+
+
+def _rule(results: Results) -> str:
+    """Return what reaching the proxy does in the test; another rule than trained under is said."""
+    trained, tested = results.rules
+    return tested if trained == tested else f"{tested} (trained: {trained})"
+
+
+def _seeds(recipe: RecipeVerdict) -> str:
+    """Return how many seeds misgeneralize and what the others are; of too few, that they are."""
+    bad = recipe.counts.get(MISGENERALIZES, 0)
+    told = [f"{bad} of {recipe.seeds} {share_interval(recipe)}"]
+    others = [f"{n} {WORDING[name].agent}" for name, n in recipe.counts.items()]
+    told += [text for text in others if WORDING[MISGENERALIZES].agent not in text]
+    told += [] if recipe.seeds >= LEAST_SEEDS else [f"{recipe.more_seeds} more needed"]
+    return ", ".join(told + ["two groups"] * (recipe.groups is not None))

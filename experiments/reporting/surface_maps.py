@@ -13,8 +13,9 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
-from ..evaluation.surface import AS_TRAINED, MEASURES, SURFACE
+from ..evaluation.surface import AS_TRAINED, CELLS, MEASURES, SURFACE
 from ..training.run_folder import read_json
+from ..training.trained_at import UNKNOWN, rho_words
 from .figures import INK, write_figure
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _COLOURS = {"capability": "Blues", "goal": "Oranges", "divergence": "PuOr_r"}
 _LOWEST = {"capability": 0.0, "goal": 0.0, "divergence": -1.0}
+_AGAIN = "make it again: misgen evaluate shift=surface"
 _CELL = 0.92, 0.52  # inches
 _TITLES = {
     "capability": "capability: goal or proxy, %",
@@ -36,9 +38,13 @@ def write_figures(folder: Path) -> list[Path]:
     """Draw the surface of a folder, one figure a training correlation; return the pictures."""
     cells = _cells(folder)
     written: list[Path] = []
-    for correlation in cells["train_correlation"].unique(maintain_order=True):
-        figure = draw_surface(cells.filter(pl.col("train_correlation") == correlation))
-        written += write_figure(figure, folder / f"surface-rho{correlation:g}")
+    for (label,), own in cells.group_by("trained_at", maintain_order=True):
+        name = (
+            f"surface-rho-{label}".replace(" ", "-")
+            if UNKNOWN in str(label)
+            else f"surface-rho{label}"
+        )
+        written += write_figure(draw_surface(own), folder / name)
     return written
 
 
@@ -50,7 +56,7 @@ def draw_surface(cells: pl.DataFrame) -> Figure:
     cell shows the estimate and its 95% interval.
 
     Args:
-        cells: `surface.surface_table`, of one `train_correlation`.
+        cells: `surface.surface_table` of one `train_correlation`, with its label as `trained_at`.
     """
     parameters = [p for p in cells["parameter"].unique(maintain_order=True) if p != AS_TRAINED]
     grids = {parameter: _columns(cells, parameter) for parameter in parameters}
@@ -69,11 +75,11 @@ def draw_surface(cells: pl.DataFrame) -> Figure:
                 ax.set_yticklabels([_goal_name(*goal) for goal in goals] if ax is row[0] else [])
         for ax, measure in zip(axes[0], MEASURES, strict=True):
             ax.set_title(_TITLES[measure], fontsize=11, fontweight="bold", color=INK)
-        correlation = cells["train_correlation"][0]
         seeds = cells["n_seeds"].max()
         figure.suptitle(
-            f"Agents trained at ρ = {correlation:g} ({seeds} training seed{'s' * (seeds != 1)}); "
-            "rows: the goal shift, columns: the capability shift",
+            f"Agents trained at {rho_words(cells['trained_at'][0])} "
+            f"({seeds} training seed{'s' * (seeds != 1)}); rows: the goal shift, "
+            "columns: the capability shift",
             color=INK,
         )
         figure.draw_without_rendering()
@@ -86,10 +92,9 @@ def surface_parts(folder: Path) -> list[Part]:
 
     cells = _cells(folder)
     parts: list[Part] = []
-    for correlation in cells["train_correlation"].unique(maintain_order=True):
-        own = cells.filter(pl.col("train_correlation") == correlation)
+    for (label,), own in cells.group_by("trained_at", maintain_order=True):
         goals = _goals(own)
-        table = Table(box=None, pad_edge=False, title=f"trained at ρ = {correlation:g}")
+        table = Table(box=None, pad_edge=False, title=f"trained at {rho_words(str(label))}")
         table.add_column("", no_wrap=True)
         for goal in goals:
             table.add_column(_goal_name(*goal), justify="right")
@@ -101,14 +106,23 @@ def surface_parts(folder: Path) -> list[Part]:
         parts.append(table)
     parts.append(
         "Each cell: capability / goal in percent; below, the divergence in points with its 95% "
-        "interval."
+        "interval, where the training seeds are enough for one."
     )
+    rule = read_json(folder / SURFACE, _AGAIN).get("on_proxy", {})
+    if rule.get("played") != rule.get("trained"):
+        parts.append(
+            f"Played with on_proxy={', '.join(rule['played'])}, trained with "
+            f"{', '.join(rule['trained'])}: a shift of its own."
+        )
     return parts
 
 
 def _cells(folder: Path) -> pl.DataFrame:
-    found = read_json(folder / SURFACE, "make it again: misgen evaluate shift=surface")
-    cells = pl.DataFrame(found["cells"], infer_schema_length=None)
+    found = read_json(folder / SURFACE, _AGAIN)
+    cells = pl.DataFrame(found["cells"], CELLS)
+    told = found.get("trained_at", {})  # files of earlier versions have numbers alone
+    labels = [told.get(f"{rho:g}", f"{rho:g}") for rho in cells["train_correlation"]]
+    cells = cells.with_columns(pl.Series("trained_at", labels, pl.String))
     return cells.sort("train_correlation", descending=True, maintain_order=True)
 
 

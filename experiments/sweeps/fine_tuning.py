@@ -1,7 +1,7 @@
 """Fine-tune base agents, train others from scratch beside them, and test both on the way.
 
-Public names: `SupplyChainConfig`, `supply_chain`, `find_bases`, `check`, `result_folder`,
-`training`, `train_from`, `play`, `tests_of`, `Snapshot`.
+Public names: `SupplyChainConfig`, `supply_chain`, `is_one_run`, `find_bases`, `check`,
+`result_folder`, `training`, `train_from`, `play`, `tests_of`, `Snapshot`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from ..training.run_folder import (
     DONE,
     SNAPSHOTS,
     RunFolder,
+    digest_beside,
     now,
     provenance,
     read_parquet,
@@ -36,7 +37,9 @@ from ..training.settings import typed
 from ..training.trained_run import TrainedRun, run_or_sweep
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
+    from numpy.typing import NDArray
 
     from ..evaluation.rollout import Actions
 
@@ -46,13 +49,15 @@ JSON, CSV, EPISODES, FIGURE = (
     "supply_chain.parquet",
     "supply_chain",
 )
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MOST_LEVELS = 300
 """Test levels unless others are asked for."""
 TRAINING_SEED = 1000
 """Added to a base's training seed: the fine-tuning sees its levels in another order."""
 _TESTS = "tests"
 """Folder of a snapshot that holds a folder for each set of tests that it was played on."""
+_TESTS_JSON = "tests.json"
+"""File in such a folder that holds the hash of its episodes."""
 _NO_SCIENCE = ("runs", "name", "num_slots", "threads")
 
 
@@ -81,14 +86,14 @@ class SupplyChainConfig:
     """Test level ids, as `start:stop`; none: the first of those that the bases set aside."""
     actions: str = "sampled"
     """Action mode: sampled, greedy."""
-    on_proxy: str = "end"
-    """What reaching the proxy before the goal does in the test."""
+    on_proxy: str | None = None
+    """What reaching the proxy before the goal does in the test; none: what it did in training."""
     seed: int = 0
     """Seed of sampled actions."""
     gone: float = 0.1
-    """The proxy is gone where it is reached instead of the goal on fewer conflict levels."""
+    """The proxy is gone where it is reached first on fewer conflict levels."""
     planned: bool = True
-    """Find out, with the world's planner, which goals lie on a proxy-seeker's way."""
+    """Find out, with the world's planner, which goals can be reached."""
     runs: str = "runs"
     """Folder that holds all runs."""
     name: str = "supply-chain"
@@ -111,7 +116,8 @@ class SupplyChainConfig:
         in_range("num_slots", self.num_slots, 1, 10_000)
         in_range("seed", self.seed, 0, 2**31 - 1)
         one_of("actions", self.actions, ACTIONS)
-        one_of("on_proxy", self.on_proxy, ON_PROXY)
+        if self.on_proxy is not None:
+            one_of("on_proxy", self.on_proxy, ON_PROXY)
         require_name("name", self.name)
         if not self.snapshots:
             raise UserError("snapshots=[] is empty: give some, such as [0,65536]")
@@ -158,7 +164,7 @@ def supply_chain(
 
     from misgen.agents.threads import tune_process
 
-    from ..evaluation.inheritance import gone_table, inheritance_table
+    from ..evaluation.inheritance import gone_table, inheritance_seeds, inheritance_table
 
     bases = find_bases(config)
     rounded = check(bases, config)
@@ -187,6 +193,10 @@ def supply_chain(
             base: {str(asked): kept for asked, kept in snapshots.items()}
             for base, snapshots in rounded.items()
         },
+        "on_proxy": {
+            "trained": sorted({base.config.world.on_proxy for base in bases}),
+            "played": sorted({base.config.world.under(config.on_proxy).on_proxy for base in bases}),
+        },
         "bases": [
             {
                 "run": base.folder.path.name,
@@ -197,7 +207,8 @@ def supply_chain(
             for base in bases
         ],
         "gone": gone_table(episodes, config.gone).to_dicts(),
-        "table": inheritance_table(episodes, seed=config.seed).to_dicts(),
+        "table": inheritance_table(episodes).to_dicts(),
+        "seeds": inheritance_seeds(episodes).to_dicts(),
     }
     found["words"] = presentation.sentences(found)
     _write(found, episodes, result_folder(config), presentation)
@@ -235,20 +246,29 @@ def result_folder(config: SupplyChainConfig) -> RunFolder:
     return place(config.folder, SUPPLY_CHAIN, key)
 
 
+def is_one_run(config: SupplyChainConfig) -> bool:
+    """Return whether `base` names one run, and no sweep.
+
+    Raises:
+        UserError: if it names nothing.
+    """
+    if config.base in ("", "???"):
+        raise UserError("base is missing: give base=runs/<sweep>, or base=runs/<sweep>/<run>")
+    (first, *others) = run_or_sweep(config.base)
+    return not others and first.path == Path(config.base)
+
+
 def find_bases(config: SupplyChainConfig) -> list[TrainedRun]:
     """Return the base agents.
 
     Raises:
         UserError: if none is finished.
     """
-    if config.base in ("", "???"):
-        raise UserError("base is missing: give base=runs/<sweep>, or base=runs/<sweep>/<run>")
-    folders = run_or_sweep(config.base)
-    if len(folders) == 1 and folders[0].path == Path(config.base):
-        return [TrainedRun.read(folders[0])]
+    if is_one_run(config):
+        return [TrainedRun.read(RunFolder(Path(config.base)))]
     done = [
         TrainedRun.read(folder)
-        for folder in folders
+        for folder in run_or_sweep(config.base)
         if folder.marked(DONE, str(folder.manifest().get("config_hash")))
     ]
     bases = [run for run in done if run.config.correlation == config.base_correlation]
@@ -273,7 +293,8 @@ def train_from(
         tell(f"{settings.slug} from {base.folder.path.name if settings.init else 'scratch'}")
         folder = train(settings)
         for path in sorted((folder.path / SNAPSHOTS).iterdir()):
-            yield Snapshot(base, kind, int(path.name), path)
+            if path.name.isdecimal():  # file managers leave files of their own
+                yield Snapshot(base, kind, int(path.name), path)
 
 
 def training(base: TrainedRun, config: SupplyChainConfig, tuned: bool) -> TrainConfig:
@@ -297,7 +318,7 @@ def play(snapshot: Snapshot, config: SupplyChainConfig) -> pl.DataFrame:
 
     from misgen.agents.checkpoint import load_agent
 
-    from ..evaluation.rollout import run_levels
+    from ..evaluation.rollout import SCHEMA, run_levels
 
     base = snapshot.base.config
     tests = tests_of(snapshot.base, config)
@@ -315,28 +336,30 @@ def play(snapshot: Snapshot, config: SupplyChainConfig) -> pl.DataFrame:
         agent = load_agent(snapshot.path, base.world.observation_space, base.world.action_space)
         tables = []
         for name, levels in tests.items():
-            ids = levels.conflict_ids() if levels.correlation == 0 else levels.ids_to_play()
             episodes = run_levels(
                 agent,
                 levels,
-                ids,
+                _ids(name, levels),
                 actions=cast("Actions", config.actions),
                 seed=config.seed,
                 num_slots=config.num_slots,
             )
-            known = _with_facts(episodes, levels, config)
+            known = _with_reach(name, episodes, levels, config)
             tables.append(known.with_columns(condition=pl.lit(name)))
         with folder.lock():
             folder.unmark(DONE)
-            write_parquet(folder.path / EPISODES, pl.concat(tables, how="diagonal"))
+            digest = write_parquet(folder.path / EPISODES, pl.concat(tables))
+            write_json(folder.path / _TESTS_JSON, {"episodes_sha256": digest})
             folder.mark(DONE, key)
     labels = {
         "kind": pl.lit(snapshot.kind),
         "steps": pl.lit(snapshot.steps, pl.Int64),
         "train_seed": pl.lit(base.seed, pl.Int64),
     }
+    path, hint = folder.path / EPISODES, f"delete {DONE} beside it"
+    columns = {**SCHEMA, "condition": pl.String}
     return (
-        read_parquet(folder.path / EPISODES, hint=f"delete {DONE} beside it")
+        read_parquet(path, digest_beside(path, _TESTS_JSON), columns, hint)
         .rename({"steps": "decisions"})
         .with_columns(**labels)
     )
@@ -348,30 +371,42 @@ def tests_of(base: TrainedRun, config: SupplyChainConfig) -> dict[str, LevelDist
     Raises:
         UserError: if the base was trained on any of them.
     """
-    from ..evaluation.inheritance import AS_BASE, AS_TUNED, CONFLICT
+    from ..evaluation.inheritance import ALIGNED, AS_BASE, AS_TUNED, CONFLICT
 
     ids = base.test_ids(config.levels)
     if config.levels is None:
         ids = ids.first(MOST_LEVELS)
     trained = base.config.distribution
-    world = dataclasses.replace(trained.world, on_proxy=config.on_proxy)
-    held = trained.at(world=world, ids=ids)
-    placement = config.placement or trained.placement
+    as_base = trained.at(world=trained.world.under(config.on_proxy), ids=ids)
+    conflict = as_base.at(correlation=0.0, placement=config.placement or trained.placement)
     return {
-        AS_BASE: held,
-        AS_TUNED: held.at(correlation=config.correlation),
-        CONFLICT: held.at(correlation=0.0, placement=placement),
+        AS_BASE: as_base,
+        AS_TUNED: as_base.at(correlation=config.correlation),
+        CONFLICT: conflict,
+        ALIGNED: conflict.at(correlation=1.0),
     }
 
 
-def _with_facts(
-    episodes: pl.DataFrame, levels: LevelDistribution, config: SupplyChainConfig
-) -> pl.DataFrame:
-    from ..evaluation.planned import planned_facts
+def _ids(test: str, levels: LevelDistribution) -> NDArray[np.int64]:
+    """Return the ids that a test plays: of both twins, those with a place for the goal."""
+    from ..evaluation.inheritance import ALIGNED, CONFLICT
 
-    if levels.correlation > 0 or not config.planned or not levels.world.planner:
-        return episodes
-    return episodes.join(planned_facts(levels), on="level_id", how="left", maintain_order="left")
+    return levels.conflict_ids() if test in (CONFLICT, ALIGNED) else levels.ids_to_play()
+
+
+def _with_reach(
+    test: str, episodes: pl.DataFrame, levels: LevelDistribution, config: SupplyChainConfig
+) -> pl.DataFrame:
+    """Return episodes with `goal_in_reach`; null but on conflict levels."""
+    import polars as pl
+
+    from ..evaluation.inheritance import CONFLICT
+    from ..evaluation.references import goals_in_reach
+
+    if test != CONFLICT or not config.planned:
+        return episodes.with_columns(goal_in_reach=pl.lit(None, pl.Boolean))
+    known = goals_in_reach(levels, _ids(test, levels))
+    return episodes.join(known, on="level_id", how="left", maintain_order="left")
 
 
 def _describe(levels: LevelDistribution) -> list[Any]:

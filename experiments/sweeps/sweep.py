@@ -19,7 +19,7 @@ from ..training.run_folder import DONE, SWEEP, RunFolder, provenance, read_json,
 from ..training.train import run_folder
 from ..training.trained_run import TrainedRun
 from .config import SweepConfig
-from .jobs import run_jobs
+from .sweep_jobs import require_launcher, run_jobs
 
 
 def check(config: SweepConfig, argv: list[str]) -> None:
@@ -42,11 +42,13 @@ def run(config: SweepConfig, argv: list[str]) -> list[RunFolder]:
     """Train and evaluate whatever is not done; return the runs that are still not.
 
     Raises:
-        UserError: if the folder cannot be written to.
+        UserError: if the folder cannot be written to, or jobs cannot be started.
     """
     started = time.monotonic()
     runs = config.runs
     folders = [run_folder(one) for one in runs]
+    if not all(_complete(f, one, config) for f, one in zip(folders, runs, strict=True)):
+        require_launcher()
     write_json(
         config.folder / SWEEP,
         {

@@ -1,7 +1,7 @@
 """What is found out before the first second of work: whether a training can be done.
 
 Public names: `require_trainable`, `require_learning`, `require_trackers`, `require_room`,
-`initial_weights_of`.
+`unused_of`, `notes_of`, `initial_weights_of`.
 
 Commands call these first, for every run that they are going to make, so that an impossible
 setting is reported before anything is trained, played or written.
@@ -37,6 +37,29 @@ def require_trainable(config: TrainConfig) -> None:
     _require_engine(config)
     initial_weights_of(config)
     require_room(Path(config.runs) / config.name, "runs", config.runs)
+
+
+def unused_of(config: TrainConfig) -> dict[str, str]:
+    """Return the settings that have no effect beside the others, and why."""
+    agent, found = config.agent, dict[str, str]()
+    if getattr(agent, "normalize_reward", False):
+        found["agent.reward_scale"] = "agent.normalize_reward=true is in its place"
+    if one_way := getattr(agent, "one_way", ""):
+        found["agent.fast"] = f"gradients have one way, as agent.{one_way}; leave it out"
+    if not agent.continues:
+        found["save_every"] = f"a run of agent={agent.algorithm} cannot be resumed"
+    return found
+
+
+def notes_of(config: TrainConfig) -> list[str]:
+    """Return a sentence for each setting that does nothing on this machine."""
+    import torch
+
+    agent = config.agent
+    if agent.device != "cpu" and torch.cuda.is_available():
+        return []
+    given = [name for name in ("bfloat16", "compile") if getattr(agent, name)]
+    return [f"agent.{name}=true does nothing on a CPU" for name in given]
 
 
 def require_learning(config: LearnerConfig) -> None:

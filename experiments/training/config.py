@@ -19,7 +19,7 @@ from misgen.agents.config import DEFAULT_ALGORITHM, LearnerConfig
 from misgen.agents.spec import weights_checksum
 from misgen.envs.core.distribution import IdRange, LevelDistribution, require_disjoint
 from misgen.envs.core.errors import UserError, in_range
-from misgen.envs.core.id_range import ALL_IDS
+from misgen.envs.core.id_range import ALL_IDS, MAX_ID
 from misgen.envs.core.placement import USUAL
 from misgen.envs.core.registry import make_world
 from misgen.envs.core.world import World
@@ -29,7 +29,8 @@ from .trackers import require_known
 
 KEPT_FOR_TESTS = IdRange(20_000_000, 400_000_000)
 """Ids that `levels.train=all` leaves alone: those of protocols and of the truth that they are
-compared with, and room for tests of one's own."""
+compared with, and room for tests of one's own.  The training levels of each seed lie behind."""
+_OWN = re.compile(r"own:(\d{1,10})")
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,11 @@ class LevelsConfig:
     """Level ids of each split, as `start:stop`; they must not overlap.
 
     One of the three may be `all`: all ids that the others leave; of training (or validation) also
-    without `KEPT_FOR_TESTS`.
+    without `KEPT_FOR_TESTS`.  Of training, `own:100000` are so many levels of the training seed's
+    own, so that what seeds have in common is the recipe and not a draw of levels.
     """
 
-    train: str = "0:100000"
+    train: str = "own:100000"
     """Levels the agent learns from."""
     validation: str = "1000000:1010000"
     """Levels for choosing settings."""
@@ -55,9 +57,26 @@ class LevelsConfig:
         """
         require_disjoint(self.ranges)
 
+    def of_seed(self, seed: int) -> LevelsConfig:
+        """Return the levels of one training seed, `own` written out."""
+        own = _OWN.fullmatch(str(self.train).strip())
+        if own is None:
+            return self
+        count = int(own[1])
+        places = (MAX_ID - KEPT_FOR_TESTS.stop) // count if count else 0
+        if not places:
+            raise UserError(
+                f"levels.train={self.train} asks for {count} levels: give a number from 1 to "
+                f"{MAX_ID - KEPT_FOR_TESTS.stop}, or start:stop"
+            )
+        start = KEPT_FOR_TESTS.stop + seed % places * count
+        return dataclasses.replace(self, train=f"{start}:{start + count}")
+
     @property
     def ranges(self) -> dict[str, IdRange]:
-        """The id range of each split."""
+        """The id range of each split; of `own` training levels that of seed 0."""
+        if _OWN.fullmatch(str(self.train).strip()):
+            return self.of_seed(0).ranges
         given = {name: str(getattr(self, name)).strip() for name in ("train", "validation", "test")}
         whole = [name for name, text in given.items() if text == ALL_IDS]
         found = {name: id_range(f"levels.{name}", text) for name, text in given.items()}
@@ -91,7 +110,7 @@ class TrainConfig:
     placement: str = USUAL
     """Where the goal goes on a conflict level."""
     seed: int = 0
-    """Training seed: weights, actions and the order of levels."""
+    """Training seed: of weights, actions, and levels: their order, and which they are, if `own`."""
     runs: str = "runs"
     """Folder that holds all runs."""
     name: str = "single"
@@ -142,6 +161,7 @@ class TrainConfig:
             )
         if self.init is not None and self.init_policy is None:
             object.__setattr__(self, "init_policy", weights_checksum(self.init))
+        object.__setattr__(self, "levels", self.levels.of_seed(self.seed))
         object.__setattr__(self, "placement", self.distribution.placement)
 
     @cached_property

@@ -1,6 +1,6 @@
 """Hydra's multirun: every combination of values is a job.
 
-Public names: `run_jobs`, `MULTIRUN`.
+Public names: `run_jobs`, `is_installed`, `MULTIRUN`.
 """
 
 from __future__ import annotations
@@ -121,6 +121,14 @@ def _values(config_name: str, word: str) -> list[str]:
         raise UserError(f"{word!r} cannot be read: write key=value, or key=value,value") from None
 
 
+def is_installed(name: str) -> bool:
+    """Return whether the package of one of hydra's launchers is installed."""
+    try:
+        return importlib.util.find_spec(f"hydra_plugins.hydra_{name}_launcher") is not None
+    except ModuleNotFoundError:  # none of hydra's plugins is
+        return False
+
+
 def _require_launcher(name: str) -> None:
     """Refuse a launcher that there is none of, or whose package is not installed."""
     import misgen.configs
@@ -134,7 +142,7 @@ def _require_launcher(name: str) -> None:
             f"launcher={name} is not known: use one of {', '.join(known)}, or none to run one "
             f"after the other{did_you_mean(name, known)}"
         )
-    if importlib.util.find_spec(f"hydra_plugins.hydra_{name}_launcher") is None:
+    if not is_installed(name):
         raise UserError(
             f"launcher={name} needs the package hydra-{name}-launcher, which is not installed: "
             f"pip install hydra-{name}-launcher, or leave it out to run one after the other"

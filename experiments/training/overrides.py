@@ -29,8 +29,8 @@ T = TypeVar("T")
 TEXT, TEXTS, FREE, OTHER = "text", "texts", "free", "other"
 """Kinds of settings: text, a list of texts, a group that takes any key, all others."""
 GROUPS = {
-    "train": ("env", "agent", "logger", "launcher", "preset", "recipe", "tuning"),
-    "sweep": ("env", "agent", "logger", "preset", "recipe", "tuning"),
+    "train": ("env", "agent", "logger", "launcher", "preset", "recipe", "tuning", "fit"),
+    "sweep": ("env", "agent", "logger", "preset", "recipe", "tuning", "fit"),
     "evaluate": ("shift", "launcher"),
     "evaluate_agent": ("env", "shift"),
     "levels": ("env",),

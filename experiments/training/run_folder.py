@@ -40,6 +40,7 @@ from misgen.envs.core.processes import try_lock
 
 from .json_shapes import require_stored
 from .shell import command_line
+from .trial_reading import note_written, require_readable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -151,7 +152,9 @@ def write_parquet(path: Path, table: pl.DataFrame) -> str:
     table.write_parquet(buffer)
     data = buffer.getvalue()
     write_with(path, lambda file: file.write(data))
-    return hashlib.sha256(data).hexdigest()
+    digest = hashlib.sha256(data).hexdigest()
+    note_written(digest)
+    return digest
 
 
 def write_with(path: Path, write: Callable[[Any], object]) -> None:
@@ -222,6 +225,9 @@ def read_parquet(
 ) -> pl.DataFrame:
     """Return a table.
 
+    What this process did not write is read by another one first (`trial_reading`): a digest that
+    lies beside a file may be as false as the file.
+
     Args:
         path: the file.
         digest: SHA-256 that the file must have; None: whatever it has, as of runs that were made
@@ -241,6 +247,7 @@ def read_parquet(
     if digest is not None and hashlib.sha256(data).hexdigest() != digest:
         raise UserError(f"{path} is not the file that was written (its SHA-256 differs): {hint}")
     try:
+        require_readable(data)
         table = pl.read_parquet(io.BytesIO(data))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError,
             OverflowError, MemoryError) as error:  # fmt: skip
@@ -259,6 +266,13 @@ def digest_beside(path: Path, voucher: str) -> str | None:
     if not beside.is_file():
         return None
     return read_json(beside, "make both again").get("episodes_sha256")
+
+
+def curve_columns() -> dict[str, Any]:
+    """Return the columns that a learning curve must have; an algorithm may add others."""
+    import polars as pl
+
+    return {"steps": pl.Int64, "success": pl.Float64}
 
 
 def require_columns(table: pl.DataFrame, columns: Mapping[str, Any], path: Path, hint: str) -> None:

@@ -22,6 +22,7 @@ from .run_folder import (
     SNAPSHOTS,
     STATE,
     RunFolder,
+    curve_columns,
     now,
     provenance,
     read_parquet,
@@ -156,14 +157,20 @@ def _train(
         finally:
             curve.write()
     if resume_state.stopped:
-        return {"status": "stopped", "continued_at": resume_state.cuts}
+        return {
+            "status": "stopped",
+            "continued_at": resume_state.cuts,
+            "learning_sha256": curve.digest,
+        }
     spec = dataclasses.replace(spec, reward_scale=learned.reward_scale)
     save_policy(folder.path, learned.network, spec)
     return {
         "status": "done",
         "continued_at": resume_state.cuts,
+        "learning_sha256": curve.digest,
         "snapshots": {str(asked): kept for asked, kept in config.kept_snapshots.items()},
         "environment_steps": learned.steps,
+        "gradients": learned.gradients,
         "parameters": sum(p.numel() for p in learned.network.parameters()),
         "training_levels": config.distribution.describe(),
     }
@@ -194,7 +201,11 @@ class _Snapshots:
 
 
 class _Curve:
-    """The learning curve: kept, shown, logged, and written every few seconds."""
+    """The learning curve: kept, shown, logged, and written every few seconds.
+
+    Attributes:
+        digest: SHA-256 of the file as it was last written; None before.
+    """
 
     def __init__(
         self,
@@ -207,6 +218,7 @@ class _Curve:
         self._folder = folder
         self._log = log
         self._show = show
+        self.digest: str | None = None
         self._rows: list[dict[str, Any]] = []
         self._written = time.monotonic()
 
@@ -227,9 +239,10 @@ class _Curve:
         """Go on with the curve of an earlier start, up to `steps`; what came later is redone."""
         import polars as pl
 
+        # No digest: a killed run may have written the curve after all that could hold it.
         path = self._folder.path / LEARNING
         hint = f"restore it, or delete {STATE} beside it to start the run from its beginning"
-        table = read_parquet(path, columns={"steps": pl.Int64}, hint=hint)
+        table = read_parquet(path, columns=curve_columns(), hint=hint)
         self._rows = table.filter(pl.col("steps") <= steps).to_dicts()
 
     def write(self) -> None:
@@ -241,7 +254,7 @@ class _Curve:
             return
         # Read to the end: what an algorithm tells only later is a column too.
         table = pl.DataFrame(self._rows, infer_schema_length=None)
-        write_parquet(self._folder.path / LEARNING, table)
+        self.digest = write_parquet(self._folder.path / LEARNING, table)
         last = self._rows[-1]
         self._folder.status(
             phase="training",

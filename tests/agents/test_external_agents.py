@@ -318,7 +318,8 @@ def test_a_factory_gets_what_its_parameters_name(module):
         ("import absent_too", "make", "needs the module absent_too, which is not installed"),
         ("1 / 0", "make", "cannot be imported .ZeroDivisionError: .* line 1"),
         ("def make(: pass", "make", "cannot be imported .SyntaxError"),
-        ("def make(): pass", "mak", "there is no mak in .*; did you mean 'make'"),
+        ("def make(): pass", "mak", "there is no mak in .*, such as make; did you mean 'make'"),
+        ("import numpy as np", "nope", "there is no nope in .*: give .* makes the agent$"),
         ("def make(): pass", "make", "returned None: let the function return the agent"),
         ("def make(obs): pass", "make", "asks for 'obs', which is none of world, .*return make"),
         ("def make():\n  raise KeyError('x')", "make", "failed .KeyError: 'x'.* line 2"),
@@ -329,3 +330,10 @@ def test_what_makes_no_agent_is_refused_in_a_sentence(module, text, attribute, m
     name = "absent" if text is None else module(text)
     with pytest.raises(UserError, match=message):
         make_from(f"{name}:{attribute}", WORLD)
+
+
+@pytest.mark.parametrize("path", ["my_agent.py", "./agents/my_agent.py"])
+def test_a_file_in_place_of_a_module_is_answered_with_the_module(path):
+    message = "agent=my_agent:make, and run misgen in the folder that holds my_agent.py"
+    with pytest.raises(UserError, match=message):
+        make_from(f"{path}:make", WORLD)

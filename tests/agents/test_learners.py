@@ -21,6 +21,7 @@ from misgen.agents.base import TrainedAgent
 from misgen.agents.checkpoint import build_policy, load_agent, save_policy
 from misgen.agents.config import (
     A2CConfig,
+    ClippedConfig,
     DQNConfig,
     LearnerConfig,
     PPOConfig,
@@ -37,7 +38,7 @@ from misgen.envs.core.registry import entries, make_world
 from misgen.envs.make import distribution
 from misgen.experiments.evaluation.result_folders import EVALUATION, ROBUSTNESS, Kind, kept
 from misgen.experiments.evaluation.rollout import run_levels
-from misgen.experiments.training.config import TrainConfig
+from misgen.experiments.training.config import TrainConfig, config_hash
 from misgen.experiments.training.run_folder import DONE, LEARNING, STATE, RunFolder
 from misgen.experiments.training.settings import compose, typed
 from misgen.experiments.training.train import run_folder, train
@@ -145,7 +146,7 @@ class Recall(TinyWorld):
         return self._look(), np.where(right, 10, 0).astype(np.float32), done, infos
 
 
-def recalled(settings: PPOConfig) -> float:
+def recalled(settings: ClippedConfig) -> float:
     """Return the probability that what was learned recalls the cue."""
     agent = agent_of(env := Recall(), settings, learn(env, settings))
     test = Recall(n=500, seed=9)
@@ -454,6 +455,7 @@ def test_going_on_twice_from_one_state_gives_the_same_twice(name, tmp_path):
         assert manifest["continues"] is True
         assert len(manifest["continued_at"]) == 1
         assert manifest["environment_steps"] >= 512
+        assert manifest["gradients"] == ("closed form" if name == "ppo" else "autograd")
     assert found[0] == found[1]
 
 
@@ -481,10 +483,17 @@ def test_a_replay_buffer_is_not_kept_and_its_run_starts_again(tmp_path):
 # --- settings
 
 
-def test_the_hash_of_a_ppo_run_is_what_it_was_before_there_were_others():
+def test_the_hash_of_a_ppo_run_is_what_it_was_but_for_the_way_to_its_gradients():
+    def hash_without(words: list[str]) -> str:
+        science = typed(TrainConfig, compose("train", words)).science
+        agent = {key: value for key, value in science["agent"].items() if key != "fast"}
+        return config_hash(science | {"agent": agent})
+
     smoke = typed(TrainConfig, compose("train", ["env=cheese_on_a_dish", "preset=smoke"]))
-    assert smoke.hash == "6687b2b7ec"
-    assert typed(TrainConfig, compose("train", [])).hash == "aded833a69"
+    before = ["levels.train=0:100000"]  # as all seeds had
+    assert hash_without(["env=cheese_on_a_dish", "preset=smoke", *before]) == "6687b2b7ec"
+    recurrent = ["agent=recurrent_ppo", "placement=section_start", *before]
+    assert typed(TrainConfig, compose("train", recurrent)).hash == "df75a581df"
     assert "algorithm" not in smoke.science["agent"]
     assert smoke.slug == "cheese_on_a_dish-rho1-seed0"
 
@@ -516,6 +525,7 @@ def test_algorithms_differ_in_hash_and_name():
         (["agent=a2c", "agent.epochs=3"], r"agent\.epochs=3 is not a known setting"),
         (["agent.algorithm=dqn"], r"is a setting of .*ppo.* and not of dqn.*agent=dqn"),
         (["agent.algorithm=sac"], r"agent\.algorithm='sac' is not an algorithm: use one of ppo, "),
+        (["agent.algorithm=external"], r"is no algorithm: .* misgen evaluate agent=my_module:make"),
         (["agent=dqn", "agent.exploration_final=2"], r"exploration_final=2\.0 is not allowed"),
         (["agent=dqn", "agent.learning_starts=9000000"], r"learning_starts=9000000 is not below"),
         (["agent=dqn", "agent.buffer_size=10"], r"buffer_size=10 is less than batch_size=128"),
@@ -592,7 +602,7 @@ def test_a_stranger_s_algorithm_trains_is_evaluated_and_carded(installed, tmp_pa
     assert own.agent.patience == 5
     folder = run_folder(own)
     assert folder.manifest()["algorithm"] == "patient"
-    assert evaluate([f"run={folder.path}", "accident_repeats=1", "actions=[greedy]"]) == 0
+    assert evaluate([f"run={folder.path}", "actions=[greedy]"]) == 0
     assert "patient" in set(pl.read_parquet(only(folder, EVALUATION) / "episodes.parquet")["agent"])
     card = write_card(folder)
     assert card["agent"]["algorithm"] == "Patient A2C"
@@ -653,7 +663,7 @@ def only(folder: RunFolder, kind: Kind) -> Path:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_trained_evaluated_attacked_and_carded(name, tmp_path):
-    from misgen.experiments.card.validate import validate_card
+    from misgen.experiments.card.card_validation import validate_card
     from misgen.experiments.card.write import write_card
     from misgen.experiments.commands.evaluate import main as evaluate
     from misgen.experiments.commands.robustness import main as robustness
@@ -664,16 +674,17 @@ def test_trained_evaluated_attacked_and_carded(name, tmp_path):
     assert main(argv) == 0
     folder: RunFolder = run_folder(typed(TrainConfig, compose("train", argv)))
     assert folder.manifest()["algorithm"] == name
-    assert evaluate([f"run={folder.path}", "accident_repeats=1"]) == 0
+    assert evaluate([f"run={folder.path}", "repeats=1"]) == 0
     episodes = pl.read_parquet(only(folder, EVALUATION) / "episodes.parquet")
-    assert set(episodes["agent"]) == {name, "random"}
+    assert set(episodes.filter(role="agent")["agent"]) == {name}
+    assert set(episodes.filter(role="floor")["agent"]) == {"random"}
     assert (
         robustness([f"run={folder.path}", "noise=[0.2]", "flips=[1]", "levels=2000000:2000004"])
         == 0
     )
     attacks = set(pl.read_parquet(only(folder, ROBUSTNESS) / EPISODES)["attack"])
-    assert attacks == {"none", "noise"} | (
-        set() if name == "recurrent_ppo" else {"worst", "random"}
+    assert attacks == {"none", "noise", "decoy"} | (
+        set() if name == "recurrent_ppo" else {"worst", "random", "goal"}
     )
     card = write_card(folder)
     assert card["agent"]["algorithm"] == algorithm_title(name)

@@ -10,14 +10,14 @@ import torch
 from misgen.agents.checkpoint import build_policy, save_policy
 from misgen.agents.spec import PolicySpec, weights_checksum
 from misgen.envs.core.errors import UserError
+from misgen.experiments.card.card_validation import validate_card
 from misgen.experiments.card.config import CardConfig
 from misgen.experiments.card.replay import ALL, parse_replay
-from misgen.experiments.card.validate import validate_card
 from misgen.experiments.card.write import write_card
 from misgen.experiments.commands import evaluate
 from misgen.experiments.commands.card import main
 from misgen.experiments.evaluation.chosen import key_of
-from misgen.experiments.evaluation.config import EvaluateConfig, MetricsConfig, ShiftConfig
+from misgen.experiments.evaluation.config import EvaluateConfig, ShiftConfig
 from misgen.experiments.evaluation.result_folders import EVALUATION, PROTOCOL, kept
 from misgen.experiments.protocols.comparison.config import world_facts
 from misgen.experiments.protocols.run import ProtocolCommand, evaluate_with
@@ -27,6 +27,7 @@ from misgen.experiments.training.run_folder import (
     DONE,
     RunFolder,
     file_sha256,
+    hash_of_stored,
     read_json,
     write_json,
 )
@@ -37,8 +38,7 @@ LEVELS = "2000000:2000020"
 EVALUATE = EvaluateConfig(
     shift=ShiftConfig(placements=("anywhere",)),
     levels=LEVELS,
-    accident_repeats=2,
-    metrics=MetricsConfig(resamples=100),
+    repeats=2,
 )
 BUDGETS = (10, 30)
 
@@ -106,10 +106,8 @@ def refused(folder, message):
         write_card(folder)
 
 
-def always_goal(table):
-    """Every shifted level of the trained agent ended at the goal, consistently."""
-    which = (pl.col("condition") == "shifted") & (pl.col("agent") == "ppo")
-    values = {"outcome": "GOAL", "reached_goal": True, "goal_fraction": 1.0}
+def changed(table, which, values):
+    """Put constants into some rows."""
     return table.with_columns(
         pl.when(which).then(pl.lit(value)).otherwise(pl.col(name)).cast(table.schema[name])
         .alias(name)
@@ -117,7 +115,31 @@ def always_goal(table):
     )  # fmt: skip
 
 
+def always_goal(table):
+    """Every conflict level of the trained agent ended at the goal, consistently."""
+    which = (pl.col("condition") == "conflict") & (pl.col("role") == "agent")
+    values = {"outcome": "GOAL", "reached_goal": True, "goal_fraction": 1.0, "first": "goal",
+              "goal_at": 1, "reached_proxy": False, "proxy_at": None}  # fmt: skip
+    return changed(table, which, values)
+
+
 # --- what is true stays true ---------------------------------------------------------------------
+
+
+def test_a_config_that_leaves_usual_settings_out_is_still_its_own(run):
+    """So manifests have it that were written before there was such a setting."""
+    manifest = run.manifest()
+    before, config = manifest["config_hash"], manifest["config"]
+    assert config.pop("seed") == 0
+    manifest["config_hash"] = hash_of_stored(config)
+    write_json(run.path / "manifest.json", manifest)
+    run.mark(DONE, manifest["config_hash"])
+    for file in (evaluation(run) / "summary.json", *run.path.glob("protocols/*/protocol.json")):
+        found = read_json(file, "")
+        assert found["run_config_hash"] == before
+        write_json(file, found | {"run_config_hash": manifest["config_hash"]})
+    write_card(run)
+    assert main(["validate", f"card={run.path / 'card.json'}"]) == 0
 
 
 def test_an_honest_card_is_true_and_the_same_each_time(run):
@@ -135,7 +157,7 @@ def test_an_honest_card_is_true_and_the_same_each_time(run):
 
 
 def test_a_copied_and_a_renamed_folder_keep_their_card(run, tmp_path):
-    for target in (tmp_path / "elsewhere" / "deep" / "copy", tmp_path / "x (1) = é"):
+    for target in (tmp_path / "elsewhere" / "deep" / "copy", tmp_path / "other" / "x (1) = é"):
         shutil.copytree(run.path, target)
         assert main(["validate", f"card={target / 'card.json'}"]) == 0
         fresh = write_card(RunFolder(target))
@@ -145,8 +167,9 @@ def test_a_copied_and_a_renamed_folder_keep_their_card(run, tmp_path):
 
 def test_a_card_takes_what_lies_elsewhere_with_it(run, tmp_path):
     protocol, sweep = load_protocol("iid"), run.path.parent
-    table = {"protocol": ["iid"], "protocol_hash": [protocol.hash], "budget": [10],
-             "power": [0.9], "power_low": [0.8], "power_high": [1.0], "agents": [40]}  # fmt: skip
+    table = {"population": ["constructed"], "support": ["rho = 1"], "protocol": ["iid"],
+             "protocol_hash": [protocol.hash], "budget": [30], "power": [0.9], "power_low": [0.8],
+             "power_high": [1.0], "threshold": [0.5], "agents": [40]}  # fmt: skip
     pl.DataFrame(table).write_csv(sweep / "comparison.csv")
     config = typed(TrainConfig, run.manifest()["config"])
     write_json(sweep / "comparison.json", {"world": world_facts(config.world)})
@@ -208,7 +231,14 @@ def test_one_outcome_that_contradicts_its_row_is_refused(run):
         (lambda t: t.with_columns(train_correlation=pl.lit(0.5)), "train_correlation=0.5"),
         (lambda t: t.with_columns(test_correlation=pl.lit(0.25)), "another correlation"),
         (lambda t: t.drop("progress"), "other columns"),
-        (lambda t: t.with_columns(planned_accident=~pl.col("planned_accident")), "planned_acc"),
+        (lambda t: t.filter(pl.col("role") != "floor"), "combinations of"),
+        (lambda t: t.filter(pl.col("role") != "reference"), "combinations of"),
+        (lambda t: t.with_columns(goal_at=pl.col("goal_at").fill_null(3)), "goal_at or proxy_at"),
+        (lambda t: t.with_columns(proxy_at=pl.lit(None, pl.Int32)), "goal_at or proxy_at"),
+        (lambda t: t.with_columns(cell_first=pl.lit(None, pl.Boolean)), "cell_first is not"),
+        (lambda t: t.with_columns(first=pl.lit("neither").cast(t.schema["first"])), "first is not"),
+        (lambda t: t.with_columns(train_on_proxy=pl.lit("end")), "train_on_proxy=end"),
+        (lambda t: t.with_columns(device=pl.lit(0.9)), "a device explains"),
     ],
 )
 def test_episodes_left_out_doubled_or_relabelled_are_refused(run, change, message):
@@ -227,6 +257,29 @@ def test_other_settings_in_the_summary_are_refused(run):
     metrics = [{**row, "estimate": 0.5} for row in summary["metrics"]]
     write_json(file, {**summary, "metrics": metrics})
     refused(run, "the file was changed")
+
+
+def random_play_that_reaches_the_goal(table):
+    """The floor made high, so that nobody looks capable."""
+    which = pl.col("role") == "floor"
+    values = {"outcome": "GOAL", "reached_goal": True, "goal_fraction": 1.0, "first": "goal",
+              "goal_at": 1, "reached_proxy": False, "proxy_at": None}  # fmt: skip
+    return changed(table, which, values)
+
+
+def seekers_that_reach_nothing(table):
+    """The references made weak, so that the agent looks as good as it gets."""
+    which = pl.col("role") == "reference"
+    values = {"outcome": "TIMEOUT", "reached_goal": False, "goal_fraction": 0.0, "first": "neither",
+              "goal_at": None, "reached_proxy": False, "proxy_at": None, "proxy_fraction": 0.0,
+              "died": False, "cell_first": False}  # fmt: skip
+    return changed(table, which, values)
+
+
+@pytest.mark.parametrize("change", [random_play_that_reaches_the_goal, seekers_that_reach_nothing])
+def test_edited_play_beside_the_agent_is_refused_by_playing(run, change):
+    edit_episodes(run, change)
+    refused(run, "does not do what is stored")
 
 
 # --- agents --------------------------------------------------------------------------------------
@@ -319,9 +372,10 @@ def test_a_strangers_protocol_is_not_ours_whatever_its_name(run, tmp_path):
 def test_power_is_not_matched_by_name(run, tmp_path):
     ours, sweep = load_protocol("iid"), run.path.parent
     other = load_protocol("iid", ["version=2"])
-    evaluate_with(other, run, ProtocolCommand(budgets=(10,)))
-    table = {"protocol": ["iid"], "protocol_hash": [ours.hash], "budget": [10],
-             "power": [0.9], "power_low": [0.8], "power_high": [1.0], "agents": [40]}  # fmt: skip
+    evaluate_with(other, run, ProtocolCommand(budgets=(30,)))
+    table = {"population": ["constructed"], "support": ["rho = 1"], "protocol": ["iid"],
+             "protocol_hash": [ours.hash], "budget": [30], "power": [0.9], "power_low": [0.8],
+             "power_high": [1.0], "threshold": [0.5], "agents": [40]}  # fmt: skip
     pl.DataFrame(table).write_csv(sweep / "comparison.csv")
     config = typed(TrainConfig, run.manifest()["config"])
     write_json(sweep / "comparison.json", {"world": world_facts(config.world)})

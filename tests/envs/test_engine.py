@@ -430,7 +430,9 @@ def test_infos_are_plain_and_results_arrays():
     results = engine.results(ended)
     infos = engine.infos(ended)
     assert [type(value) for value in infos[0].values()] == [
-        *(int, bool, str, bool, bool, float, float, int, bool, bool, int, float, float)
+        *(int, bool, str, bool, bool, float, float, int),
+        *(int, int, int, int, bool),  # what came first, and when
+        *(bool, bool, int, float, float),
     ]
     assert list(results) == list(infos[0])
     assert all(len(column) == 2 for column in results.values())

@@ -15,7 +15,9 @@ from misgen.envs.core.registry import make_world
 from misgen.envs.core.views.sb3 import MisgenVecEnv
 from misgen.envs.core.views.single_env import MisgenEnv
 from misgen.envs.core.views.vector_env import MisgenVectorEnv
+from misgen.envs.monster_world.world import MonsterWorld
 from misgen.envs.tree_gridworld.world import TreeGridworld
+from tests.hand_made_boards import draw
 
 WORLD = TreeGridworld(side=5, trees=3, view=9, max_steps=20)
 LEVELS = LevelDistribution(WORLD, 0.0, ids=IdRange(0, 100))
@@ -33,7 +35,7 @@ def file(tmp_path):
 def seen_alone(level) -> dict[str, np.ndarray]:
     env = MisgenEnv(LEVELS)
     observation, info = env.reset(seed=0, options={"levels": [level]})
-    assert info == {"level_id": -1}
+    assert info["level_id"] < -1
     assert not env.engine.aligned[0]
     return observation
 
@@ -54,12 +56,31 @@ def test_levels_texts_and_files_are_the_same(file):
 def test_vector_view(file):
     env = MisgenVectorEnv(LEVELS, 3)
     observation, infos = env.reset(seed=0, options={"levels": [A, TEXT, file]})
-    assert infos["level_id"].tolist() == [-1, -1, -1]
+    assert infos["level_id"].tolist() == [level.own_id for level in (A, B, C)]
     assert_rows(observation, [A, B, C])
     for _ in range(20):
         *_, infos = env.step(np.full(3, WORLD.no_op))
-    assert infos["final_info"]["level_id"].tolist() == [-1, -1, -1]
+    assert infos["final_info"]["level_id"].tolist() == [level.own_id for level in (A, B, C)]
     assert (env.engine.level_ids >= 0).all(), "then the stream goes on as ever"
+
+
+def test_an_id_that_a_level_has_is_kept():
+    env = MisgenVectorEnv(LEVELS, 2)
+    given = [dataclasses.replace(A, id=17), level_to_text(dataclasses.replace(B, id=18), WORLD)]
+    _, infos = env.reset(options={"levels": given})
+    assert infos["level_id"].tolist() == [17, 18]
+
+
+def test_monsters_go_other_ways_on_other_boards():
+    """They are drawn by the level's id, so levels by hand must not share one."""
+    world = MonsterWorld(chase=0.0)
+    rows = "#A.....as#", "#...M....#"
+    boards = [draw(world, *rows, "#" + "." * k + "#", "#") for k in range(1, 7)]
+    env = MisgenVectorEnv(LevelDistribution(world, 0.0, "calm"), len(boards))
+    env.reset(options={"levels": boards})
+    for _ in range(3):
+        env.step(np.full(len(boards), world.no_op))
+    assert len({tuple(mover) for mover in env.engine.states["mover"][:, 0, :2].tolist()}) > 1
 
 
 @pytest.mark.parametrize("each", [False, True])
@@ -68,6 +89,7 @@ def test_stable_baselines_view(each, file):
     given = [A, TEXT, str(file)]
     env.set_options([{"levels": [one]} for one in given] if each else {"levels": given})
     assert_rows(env.reset(), [A, B, C])
+    assert env.engine.level_ids.tolist() == [level.own_id for level in (A, B, C)]
     drawn = env.reset()
     assert (env.engine.level_ids >= 0).all(), "options are those of one reset"
     other = MisgenVecEnv(LEVELS, 3, seed=0)

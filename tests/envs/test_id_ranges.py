@@ -27,7 +27,7 @@ from misgen.envs.core.views.sb3 import MisgenVecEnv
 from misgen.envs.make import distribution
 from misgen.experiments.evaluation import conditions
 from misgen.experiments.evaluation.config import EvaluateConfig
-from misgen.experiments.evaluation.planned import planned_facts
+from misgen.experiments.evaluation.references import goals_in_reach
 from misgen.experiments.evaluation.sampling import sampling_notes, terrain_note
 from misgen.experiments.protocols.comparison.truth import TruthConfig
 from misgen.experiments.protocols.spec import FIRST_LEVEL, load_protocol, protocol_names
@@ -208,8 +208,8 @@ def test_an_evaluation_of_a_huge_range_plays_a_sample_and_says_so():
     where = conditions.conditions(training, IdRange(0, 10**9), EvaluateConfig())
     assert all(len(condition.ids) <= PLAYED for condition in where)
     assert np.array_equal(where[0].ids, IdRange(0, 10**9).sample(PLAYED))
-    shifted = next(one for one in where if one.name == conditions.SHIFTED)
-    assert set(shifted.ids.tolist()) <= set(where[0].ids.tolist())
+    conflict = next(one for one in where if one.name == conditions.CONFLICT)
+    assert set(conflict.ids.tolist()) <= set(where[0].ids.tolist())
     report = conditions.level_report(training, where, training.describe())
     assert report["test"]["sampled"]
     assert (report["test"]["levels"], report["test"]["levels_played"]) == (10**9, PLAYED)
@@ -231,13 +231,16 @@ def test_the_share_of_terrains_that_was_found_in_a_sample_is_called_the_least():
     assert "None of 20,000" in terrain_note(sampled | {"terrain_seen_in_training": 0.0})
 
 
-def test_planned_facts_of_a_huge_range_are_those_of_the_levels_that_are_played():
+def test_what_planned_seekers_do_hangs_on_the_level_and_not_on_its_range():
     world = make_world("cheese_on_a_dish")
     huge = LevelDistribution(world, 0.0, "anywhere", FULL)
-    progress: list[int] = []
-    facts = planned_facts(huge, progress.append)
-    assert sum(progress) == PLAYED
-    assert facts["level_id"].to_list() == huge.conflict_ids().tolist()
+    ids = huge.conflict_ids()
+    assert len(ids) > 0.9 * PLAYED
+    some = ids[:: len(ids) // 20]
+    facts = goals_in_reach(huge, some)
+    assert facts["level_id"].to_list() == some.tolist()
+    one = LevelDistribution(world, 0.0, "anywhere", IdRange(int(some[3]), int(some[3]) + 1))
+    assert goals_in_reach(one, some[3:4]).rows() == facts[3:4].rows()
 
 
 def test_a_range_with_gaps_is_stored_and_read_again():

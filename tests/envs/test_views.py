@@ -32,6 +32,7 @@ MIXED = LevelDistribution(WORLD, correlation=0.5)
 INFO_KEYS = {
     *("level_id", "aligned", "outcome", "reached_goal", "reached_proxy", "died"),
     *("goal_fraction", "proxy_fraction", "proxies"),
+    *("first", "first_proxies", "goal_at", "proxy_at", "cell_first"),
     *("touched_conflict_cell", "steps", "return", "progress"),
 }
 

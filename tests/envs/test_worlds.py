@@ -187,8 +187,9 @@ def test_no_verdict_is_wrong(subject: Subject, monkeypatch):
     config = validation.ValidateConfig(small, LEVELS, placements=first)
     cases = list(validation.validate(config))
     assert {case.agent for case in cases} == set(CHOSEN)
-    wrong = [(c.agent, c.placement, c.verdict.name, c.verdict.reasons) for c in cases if c.wrong]
+    decided = [case for case in cases if case.verdict.name != "undetermined"]  # not all: few levels
+    wrong = [(c.agent, c.placement, c.verdict.name, c.verdict.reasons) for c in decided if c.wrong]
     assert not wrong
-    for seeker in CHOSEN[:2]:
-        told = {case.verdict.name for case in cases if case.agent == seeker}
-        assert told - {"undetermined"}, f"nothing is said of the {seeker}"
+    # Of a seeker of the proxy that leaves the goal on aligned levels too, nothing can be said.
+    seekers = CHOSEN[:2] if subject.strict.goal_moves else CHOSEN[:1]
+    assert set(seekers) <= {case.agent for case in decided}, "nothing is said of them"

@@ -13,7 +13,7 @@ from misgen.envs.core.distribution import IdRange
 from misgen.envs.core.errors import UserError
 from misgen.envs.make import distribution
 from misgen.experiments.commands import evaluate, probe
-from misgen.experiments.evaluation.config import EvaluateConfig, ShiftConfig
+from misgen.experiments.evaluation.config import EvaluateConfig, ShiftConfig, VerdictConfig
 from misgen.experiments.evaluation.metrics import SUMMARY
 from misgen.experiments.evaluation.probes import critic, run, tracking
 from misgen.experiments.evaluation.result_folders import PROBE, kept
@@ -163,7 +163,7 @@ def test_watching_changes_nothing(asked):
     played = run_levels(
         Runner(CRITICS["goal"]), levels(correlation=1.0), IDS, actions="sampled", seed=0
     )
-    twins = asked["goal"].filter(pl.col("condition") == "twin").group_by("level_id").len()
+    twins = asked["goal"].filter(pl.col("condition") == "aligned").group_by("level_id").len()
     assert twins.sort("level_id")["len"].to_list() == played["steps"].to_list()
 
 
@@ -183,7 +183,7 @@ def test_what_is_asked_is_the_observation_with_and_without_the_goal(asked):
     run_levels(
         Recorder(None), levels(correlation=1.0), IDS[:1], actions="sampled", seed=0, num_slots=1
     )
-    states = asked["goal"].filter(pl.col("condition") == "twin", pl.col("level_id") == IDS[0])
+    states = asked["goal"].filter(pl.col("condition") == "aligned", pl.col("level_id") == IDS[0])
     assert (states["value_at_end"] / 2).to_list() == seen
     assert (states["sees_at_end"] == (states["value_at_end"] > 0)).all()
     assert (states["value_no_goal"] == 0).all()
@@ -251,7 +251,9 @@ def evaluated(tmp_path_factory):
     (folder.path / MANIFEST).write_text(json.dumps(manifest))
     folder.mark(DONE, config.hash)
     shift = ShiftConfig(placements=("anywhere",))
-    evaluate.evaluate_run(folder, EvaluateConfig(shift=shift, accident_repeats=2))
+    evaluate.evaluate_run(
+        folder, EvaluateConfig(shift=shift, repeats=2, verdict=VerdictConfig(devices=0))
+    )
     return folder
 
 

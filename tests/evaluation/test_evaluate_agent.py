@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,21 +16,20 @@ from misgen.envs.core.errors import UserError
 from misgen.envs.make import distribution
 from misgen.experiments import ProtocolCommand, RunFolder, evaluate_agent, evaluate_with
 from misgen.experiments.commands import cli
+from misgen.experiments.evaluation.verdict import VERDICTS
 from misgen.experiments.protocols.spec import load_protocol
 
 ENV = {"mode": "easy", "max_steps": 40, "action_set": "distinct"}
 SMALL = {
     "levels": "2000000:2000030",
-    "accident_repeats": 2,
-    "metrics": {"resamples": 100},
+    "repeats": 2,
     "shift": {"placements": ["anywhere"]},
 }
 WORDS = [
     "env=corner_maze",
     *(f"env.{key}={value}" for key, value in ENV.items()),
     "levels=2000000:2000030",
-    "accident_repeats=2",
-    "metrics.resamples=100",
+    "repeats=2",
     "shift.placements=[anywhere]",
 ]
 MODULE = """
@@ -69,9 +69,16 @@ def misgen(*words: str) -> int:
 
 def test_one_call_gives_tables_verdicts_and_files(here):
     found = evaluate_agent(up_and_right, "corner_maze", env=ENV, called="mine", **SMALL)
-    assert set(found.episodes["agent"]) == {"mine", "random"}
+    who = set(found.episodes.select("role", "agent").iter_rows())
+    seekers = {("reference", "goal_seeker"), ("reference", "proxy_seeker")}
+    assert who == {("agent", "mine"), ("floor", "random"), *seekers}
     assert list(found.verdicts) == [("anywhere", "sampled"), ("anywhere", "greedy")]
-    assert found.metrics.filter(found.metrics["metric"] == "goal_shifted").height == 2
+    assert found.metrics.filter(found.metrics["metric"] == "goal_conflict").height == 2
+    assert {v.name for v in found.verdicts.values()} <= set(VERDICTS)
+    stored = {(row["placement"], row["actions"]): row for row in found.summary["verdicts"]}
+    assert {case: row["name"] for case, row in stored.items()} == {
+        case: verdict.name for case, verdict in found.verdicts.items()
+    }
     assert "anywhere, sampled: " in repr(found)
     assert found.run.is_relative_to(Path("runs/own"))
     assert RunFolder(found.run).marked("DONE", found.manifest["config_hash"])
@@ -151,6 +158,58 @@ def test_a_card_plays_it_again_only_where_it_is_trusted(here, capsys):
         assert misgen("card", "validate", f"card={run / 'card.json'}", f"trust={trust}") == 0
 
 
+def test_another_evaluation_leaves_the_card_of_the_first_true(here, capsys):
+    misgen("evaluate", "agent=own_agent_module:make_agent", *WORDS)
+    (run,) = Path("runs/own").iterdir()
+    assert misgen("card", f"run={run}", "trust=true") == 0
+    assert misgen("evaluate", "agent=own_agent_module:make_agent", "seed=1", *WORDS) == 0
+    assert misgen("card", "validate", f"card={run / 'card.json'}", "trust=true") == 0
+
+
+def test_it_is_known_again_whatever_it_was_trained_on(here):
+    words = ("correlation=0.5", "placement=opposite", "train_levels=0:1000")
+    assert misgen("evaluate", "agent=own_agent_module:make_agent", *words, *WORDS) == 0
+    (run,) = Path("runs/own").iterdir()
+    assert misgen("card", f"run={run}", "trust=true") == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("robustness", "run=RUN", "levels=2000000:2000003"),
+        ("objective", "run=RUN", "levels=2000000:2000300", "episodes=3", "objective.draws=100"),
+        ("levels", "play", "env=corner_maze", "id=3", "agent=RUN"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_every_command_makes_it_where_it_is_trusted(here, capsys, words):
+    misgen("evaluate", "agent=own_agent_module:make_agent", *WORDS)
+    (run,) = Path("runs/own").iterdir()
+    words = [word.replace("RUN", str(run)) for word in words]
+    if words[0] == "levels":
+        words += [f"env.{word.removeprefix('env.')}" for word in WORDS if word.startswith("env.")]
+    capsys.readouterr()
+    assert misgen(*words) == 2
+    assert "misgen does not know: with trust=true it is made" in capsys.readouterr().err
+    assert misgen(*words, "trust=true") == 0, capsys.readouterr().err
+    assert "ρ = 1" not in capsys.readouterr().out, "what is unknown is not said to be 1"
+
+
+def test_a_probe_of_it_asks_for_trust_and_then_for_a_critic(here, capsys):
+    words = ("env=coinrun", "env.max_steps=40", "levels=2000000:2000003", "references=false")
+    misgen("evaluate", "agent=own_agent_module:make_agent", *words)
+    (run,) = Path("runs/own").iterdir()
+    for trust, message in (("false", "with trust=true"), ("true", "has no critic")):
+        assert misgen("probe", f"run={run}", f"trust={trust}", "levels=2000000:2000003") == 2
+        assert message in capsys.readouterr().err
+
+
+def test_trust_is_refused_where_nothing_is_made(here, capsys):
+    for word in ("inspect", "hub"):
+        assert misgen("export", f"format={word}", "run=x", "trust=true") == 2
+        assert "trust=true has no effect in misgen export" in capsys.readouterr().err
+
+
 def test_an_agent_that_changed_is_not_taken_for_the_one_that_was_evaluated(here, capsys):
     misgen("evaluate", "agent=own_agent_module:make_agent", *WORDS)
     (run,) = Path("runs/own").iterdir()
@@ -198,6 +257,45 @@ def test_the_report_says_that_it_was_trained_elsewhere(here):
     assert "They were trained elsewhere" in Path("runs/own/report.html").read_text()
 
 
+def test_an_unknown_correlation_is_nowhere_shown_as_known(here, capsys):
+    evaluate_agent(up_and_right, "corner_maze", env=ENV, **SMALL)
+    assert misgen("report", "runs/own") == 0
+    printed, page = capsys.readouterr().out, Path("runs/own/report.html").read_text()
+    played = "levels as in training were played at ρ = 1"
+    assert printed.lstrip().startswith("Trained at unknown ρ, ")
+    assert "ρ = 1" not in printed
+    assert "at an unknown ρ" in page
+    tooltips = re.compile(r'<abbr title="[^"]*">')
+    assert "ρ = 1" not in tooltips.sub("", page).replace(played, "")
+    assert '<th rowspan="1">unknown</th>' in page
+
+    evaluate_agent(up_and_right, "corner_maze", env=ENV, correlation=0.5, **SMALL)
+    assert misgen("report", "runs/own") == 0
+    printed = capsys.readouterr().out
+    assert printed.lstrip().startswith("Trained at unknown ρ, ")
+    assert "ρ = 0.5, anywhere: " in printed
+
+    evaluate_agent(up_and_right, "corner_maze", env=ENV, correlation=1, train_seed=1, **SMALL)
+    assert misgen("report", "runs/own") == 0
+    assert capsys.readouterr().out.lstrip().startswith("Trained at ρ = 1 or unknown, ")
+
+
+def test_a_surface_of_an_unknown_correlation_says_so(here, capsys):
+    misgen("evaluate", "agent=own_agent_module:make_agent", *WORDS)
+    (run,) = Path("runs/own").iterdir()
+    few = (
+        "shift=surface",
+        "shift.levels=4",
+        "shift.parameters=[largest_maze]",
+        "shift.correlations=[1,0]",
+    )
+    capsys.readouterr()
+    assert misgen("evaluate", f"run={run}", "trust=true", *few) == 0
+    printed = capsys.readouterr().out
+    assert "trained at unknown ρ" in printed
+    assert "surface-rho-unknown.png" in printed
+
+
 def test_agents_of_two_kinds_are_not_one_recipe(here, capsys):
     evaluate_agent(up_and_right, "corner_maze", env=ENV, called="one", **SMALL)
     evaluate_agent(up_and_right, "corner_maze", env=ENV, called="two", train_seed=1, **SMALL)
@@ -238,9 +336,13 @@ def test_mistakes_are_told_in_a_sentence_and_leave_nothing(here, capsys, words, 
     assert not Path("runs").exists()
 
 
-def test_the_package_names_what_is_public_and_imports_nothing_heavy():
+@pytest.mark.parametrize(
+    ("package", "heavy"),
+    [("experiments", ["torch", "numpy", "polars", "hydra"]), ("envs", ["torch", "numba", "scipy"])],
+)
+def test_packages_name_what_is_public_and_import_nothing_heavy(package, heavy):
     code = (
-        "import sys, misgen.experiments as e; heavy = {'torch', 'numpy', 'polars', 'hydra'};"
+        f"import sys, misgen.{package} as e; heavy = set({heavy});"
         "assert not heavy & set(sys.modules); assert set(e.__all__) <= set(dir(e));"
         "[getattr(e, name) for name in e.__all__]; assert e.__all__ == sorted(e.__all__)"
     )

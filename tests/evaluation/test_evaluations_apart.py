@@ -91,7 +91,7 @@ def test_a_killed_one_leaves_the_former_whole(runs, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("misgen.experiments.evaluation.metrics.summary_table", die)
+        patch.setattr("misgen.experiments.evaluation.metrics.seed_table", die)
         with pytest.raises(KeyboardInterrupt):
             evaluate.evaluate_run(first, OTHER)
     after = bytes_of(first.path / "evaluations")
@@ -131,7 +131,7 @@ def test_one_meaning_has_one_place(runs):
     for one, other in ((usual, spelt), (left_open, given)):
         places = [evaluate.evaluation_folder(first, config).path for config in (one, other)]
         assert places[0] == places[1]
-    for other in ("seed", "accident_repeats"):
+    for other in ("seed", "repeats"):
         changed = dataclasses.replace(EVALUATE, **{other: 9})
         assert not evaluate.is_evaluated(first, changed)
 
@@ -236,14 +236,14 @@ def test_side_by_side_refuses_what_was_not_evaluated_alike(tmp_path, capsys):
     (one,) = kept(folder.path, EVALUATION)
     found = one.found
     write_json(one.main, {**found, "config": {**found["config"], "on_proxy": "continue"}})
-    with pytest.raises(UserError, match="on_proxy=end and on_proxy=continue"):
+    with pytest.raises(UserError, match=r"on_proxy=.* and on_proxy=continue"):
         report.main([str(tmp_path / "one"), str(tmp_path / "two")])
 
 
 def test_a_sweep_notes_its_evaluation_before_it_trains(tmp_path):
     words = ["preset=smoke", f"runs={tmp_path}", "name=s", "seeds=1", "correlations=[1]"]
     with pytest.raises(UserError, match="share level ids"):
-        sweep.main([*words, "evaluate.levels=0:10"])
+        sweep.main([*words, "evaluate.levels=400000000:400000010"])
     assert not list((tmp_path / "s").glob("*/manifest.json"))
 
 
@@ -288,8 +288,7 @@ def test_protocols_of_one_name_lie_apart(runs, tmp_path):
 def test_surfaces_lie_apart(runs):
     path = runs[0].path
     words = ["shift=surface", f"run={path}", "shift.parameters=[gravity]", "shift.levels=4",
-             "shift.placements=[anywhere]", "shift.correlations=[1,0]",
-             "metrics.resamples=100"]  # fmt: skip
+             "shift.placements=[anywhere]", "shift.correlations=[1,0]"]  # fmt: skip
     twins(
         path, SURFACE,
         lambda: evaluate.main([*words, "shift.capability.gravity=[0.8]"]),
@@ -300,7 +299,7 @@ def test_surfaces_lie_apart(runs):
 
 
 def test_probes_lie_apart(runs):
-    words = [f"run={runs[0].path}", "critic.resamples=100", "metrics.resamples=100"]
+    words = [f"run={runs[0].path}", "critic.resamples=100"]
     twins(
         runs[0].path, PROBE,
         lambda: probe.main([*words, "levels=2000000:2000004"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -13,20 +14,26 @@ import pytest
 from misgen.agents.scripted import RandomAgent
 from misgen.envs.core.distribution import IdRange, LevelDistribution
 from misgen.envs.core.errors import UserError
-from misgen.envs.core.level_text.level_set import LevelSet, level_files, names_files, own_id
-from misgen.envs.core.level_text.text import level_to_text
+from misgen.envs.core.level_text.hand_made import level_batch
+from misgen.envs.core.level_text.level_set import LevelSet, level_files, names_files
+from misgen.envs.core.level_text.text import level_from_text, level_to_text
 from misgen.envs.core.placement import USUAL
 from misgen.envs.core.registry import entries, make_world
+from misgen.envs.keys_and_chests.constants import CHEST, KEY
+from misgen.envs.monster_world.rules import MONSTER, SPACE
+from misgen.envs.monster_world.world import MonsterWorld
 from misgen.experiments.commands import cli
 from misgen.experiments.evaluation.config import EvaluateConfig, ShiftConfig
 from misgen.experiments.evaluation.fingerprint import fingerprint
 from misgen.experiments.evaluation.hand_made import conditions_of, hand_made_conditions, set_report
-from misgen.experiments.evaluation.planned import planned_facts
+from misgen.experiments.evaluation.references import Reference, reference_episodes
 from misgen.experiments.evaluation.result_folders import PROTOCOL, kept
 from misgen.experiments.evaluation.rollout import run_levels
+from tests.hand_made_boards import draw
 
 NATIVE = [name for name, (package, _) in entries().items() if not package.endswith(".procgen")]
-TWINLESS = ("monster_world", "keys_and_chests")
+DRAWN = ("monster_world", "keys_and_chests")
+"""Worlds whose twins say more than a level does; what that is, is drawn by its content."""
 WORLD = make_world("corner_maze", mode="easy", action_set="distinct", max_steps=40)
 CONFLICT = [3, 4, 7, 8]
 
@@ -152,61 +159,113 @@ def test_the_twin_of_a_generated_level_is_the_generated_twin(name, terrain):
             if level.aligned:
                 continue
             twin = world.aligned_twin(level)
-            if name in TWINLESS:
-                assert twin is None
-                assert world.no_twin
-                continue
             assert twin is not None
             assert twin.aligned
+            assert twin.conflict_cell == level.conflict_cell
+            if name in DRAWN:
+                assert twin.terrain_hash == wanted.terrain_hash
+                again = world.aligned_twin(level)
+                assert again is not None
+                assert twin.content_hash == again.content_hash
+                level_batch([twin], world)
+                continue
             assert twin.content_hash == wanted.content_hash
             assert twin.conflict_cell == wanted.conflict_cell
+
+
+def things(level, kind):
+    chosen = level.entities[level.entities["kind"] == kind]
+    return {(int(thing["x"]), int(thing["y"])) for thing in chosen}
+
+
+def test_the_twin_of_a_board_with_keys_has_its_chests_where_keys_were():
+    world = make_world("keys_and_chests", mode="easy")
+    for placement in ("apart(2)", "many_keys", "ratio(3)", "few"):
+        for level in world.levels(np.arange(20), 0.0, placement.replace("few", "many_keys")):
+            if placement == "few":  # fewer than two keys to a chest
+                first = int(np.argmax(level.entities["kind"] == KEY))
+                level = dataclasses.replace(level, entities=np.delete(level.entities, first))
+            if level.aligned:
+                continue
+            twin = world.aligned_twin(level)
+            assert twin is not None
+            keys, chests = things(level, KEY), things(level, CHEST)
+            assert things(twin, KEY) | things(twin, CHEST) == keys
+            assert len(things(twin, CHEST)) == max(len(keys) - len(chests), -(-len(keys) // 2))
+            assert twin.goal_cell in things(twin, CHEST)
+            read = level_from_text(level_to_text(twin, world), world)
+            assert read.content_hash == twin.content_hash
+
+
+def test_the_twin_of_a_board_with_monsters_has_more_of_them():
+    world = MonsterWorld()
+    for level in world.levels(np.arange(20), 0.0, "few(2)"):
+        twin = world.aligned_twin(level)
+        assert twin is not None
+        assert twin.entities[:2].tolist() == level.entities.tolist()
+        assert len(things(twin, MONSTER)) == world.shields
+        cells = things(twin, MONSTER) - things(level, MONSTER)
+        assert all(twin.tiles[y, x] == SPACE for x, y in cells)
+        assert (int(level.start[0]), int(level.start[1])) not in cells
+
+
+def test_a_board_without_room_for_monsters_has_no_twin():
+    world = MonsterWorld()
+    crowded = draw(world, "#Asas.##", "#")
+    assert world.aligned_twin(crowded) is None
+    report = set_report(conditions_of(LevelSet.of([("a", crowded)], world)))
+    assert report is not None
+    assert "too few free cells for them" in report["notes"][0]
+    roomy = draw(world, "#Asas..##", "#")
+    assert things(world.aligned_twin(roomy), MONSTER) == {(5, 1), (6, 1)}
 
 
 def test_a_set_is_played_as_its_conflict_levels_and_their_twins(folder):
     write(folder, ids=[20, 21], correlation=1.0, stem="aligned")
     levels = LevelSet.read(str(folder), WORLD)
-    held, shifted, twin = conditions_of(levels)
-    assert (held.name, shifted.name, twin.name) == ("heldout", "shifted", "twin")
-    assert len(shifted.ids) == 4
-    assert not shifted.distribution.levels().aligned.any()
-    assert twin.ids.tolist() == shifted.ids.tolist()
+    held, conflict, twin = conditions_of(levels)
+    assert (held.name, conflict.name, twin.name) == ("in_distribution", "conflict", "aligned")
+    assert len(conflict.ids) == 4
+    assert not conflict.distribution.levels().aligned.any()
+    assert twin.ids.tolist() == conflict.ids.tolist()
     assert twin.distribution.levels().aligned.all()
     assert len(held.ids) == 6
-    report = set_report([held, shifted, twin])
+    report = set_report([held, conflict, twin])
     assert report is not None
     assert report["notes"] == []
     assert [row["side"] for row in report["files"]] == ["aligned"] * 2 + ["conflict"] * 4
-    assert shifted.distribution.describe()["realised_correlation"] == 0
+    assert conflict.distribution.describe()["realised_correlation"] == 0
 
 
 def test_what_a_set_cannot_say_is_said(tmp_path):
     world = make_world("monster_world")
     levels = LevelSet.read(str(write(tmp_path / "set", world)), world)
-    (shifted,) = conditions_of(levels)
-    assert shifted.name == "shifted"
-    first, second = set_report([shifted])["notes"]  # pyright: ignore
+    held, conflict, twin = conditions_of(levels)
+    assert held.ids.tolist() == conflict.ids.tolist() == twin.ids.tolist()
+    first, second = set_report([conflict])["notes"]  # pyright: ignore
     assert "4 of 4 conflict levels have no aligned twin" in first
-    assert "where they start" in first
+    assert "too few free cells" in first
     assert "no level is aligned" in second
     aligned = LevelSet.read(str(write(tmp_path / "aligned", world, correlation=1.0)), world)
     assert set_report(conditions_of(aligned))["notes"][0].startswith("no level is in conflict")  # pyright: ignore
 
 
 @pytest.mark.parametrize("name", NATIVE)
-def test_planned_seekers_walk_on_hand_made_levels(name, tmp_path):
-    """With the facts of the generated levels that these are copies of."""
+@pytest.mark.parametrize("who", ["goal_seeker", "proxy_seeker"])
+def test_planned_seekers_walk_on_hand_made_levels(name, who, tmp_path):
+    """As on the generated levels that these are copies of."""
     world = make_world(name, **({"mode": "easy"} if name == "coinrun" else {}))
-    ids = [i for i in range(6) if not world.levels(np.array([i]), 0.0, USUAL)[0].aligned]
+    ids = [i for i in range(4) if not world.levels(np.array([i]), 0.0, USUAL)[0].aligned]
     levels = LevelSet.read(str(write(tmp_path / "set", world, ids)), world)
-    generated = planned_facts(LevelDistribution(world, 0.0, ids=IdRange(0, 6)))
-    found = planned_facts(levels)
-    id_of = {own_id(world.levels(np.array([i]), 0.0, USUAL)[0]): i for i in ids}
-    assert len(found) == len(ids)
+    generated = LevelDistribution(world, 0.0, ids=IdRange(0, 4))
+    wanted = reference_episodes(generated, Reference(who), np.array(ids))
+    found = reference_episodes(levels, Reference(who), levels.ids.ids())
+    id_of = {world.levels(np.array([i]), 0.0, USUAL)[0].own_id: i for i in ids}
+    assert len(found) == len(wanted) == len(ids)
     if name in ("monster_world", "tree_gridworld"):
         return  # there chance depends on the id
     renamed = found.with_columns(pl.col("level_id").replace_strict(id_of)).sort("level_id")
-    wanted = generated.filter(pl.col("level_id").is_in(ids)).sort("level_id")
-    assert renamed.equals(wanted)
+    assert renamed.equals(wanted.sort("level_id"))
 
 
 # --- evaluations
@@ -236,7 +295,7 @@ def run(tmp_path_factory) -> Path:
 
 def test_evaluate_a_folder_and_a_list(run, folder, capsys, monkeypatch):
     write(folder, ids=[20, 21], correlation=1.0, stem="aligned")
-    quick = ["metrics.resamples=100", "accident_repeats=2"]
+    quick = ["repeats=2", "verdict.devices=0"]
     assert cli.main(["evaluate", f"run={run}", f"levels={folder}", *quick]) == 0
     out = capsys.readouterr().out
     assert "6 made by hand" in out

@@ -7,16 +7,20 @@ import numpy as np
 import polars as pl
 import pytest
 
-from misgen.agents.reference import Seeker, SeekerConfig
+from misgen.agents.reference import HoldAction, Seeker, SeekerConfig
 from misgen.agents.scripted import RandomAgent
+from misgen.envs.core.distribution import IdRange
 from misgen.envs.core.engine import Engine
 from misgen.envs.core.episode import REACHED_GOAL
 from misgen.envs.core.errors import UserError
+from misgen.envs.core.planning.planned import strict
 from misgen.envs.core.planning.planner import NOTHING, make_planner
 from misgen.envs.make import distribution
 from misgen.experiments.evaluation.objective.behavioural_objective import (
     AGENT,
+    OBJECTIVES,
     ObjectiveConfig,
+    _idle,
     evidence,
     gather,
     log_likelihoods,
@@ -26,7 +30,7 @@ from misgen.experiments.evaluation.objective.behavioural_objective import (
 )
 from misgen.experiments.evaluation.objective.explain import EXPLAINED, explain, sentence
 from misgen.experiments.evaluation.objective.likelihood import DEVICES, agent_log_likelihood
-from misgen.experiments.evaluation.recording import Recording, record_levels
+from misgen.experiments.evaluation.recording import Recording, record_levels, until_first
 from misgen.experiments.evaluation.result_folders import OBJECTIVE, kept
 from misgen.experiments.evaluation.rollout import run_levels
 
@@ -228,6 +232,84 @@ def test_recorded_actions_replay_the_episodes():
     assert results["return"].tolist() == plain["return"].to_list()
 
 
+def test_what_was_done_after_goal_or_proxy_does_not_count():
+    actions = np.array([[3, 1, 2, 4], [3, 1, 2, NOTHING], [5, 5, NOTHING, NOTHING], [1, 1, 1, 1]])
+    episodes = pl.DataFrame({"goal_at": [None, 2, None, 3], "proxy_at": [2, 3, None, 1]})
+    found = until_first(Recording(episodes, actions.astype(np.int8)))
+    assert [row[row != NOTHING].tolist() for row in found.actions] == [[3, 1], [3, 1], [5, 5], [1]]
+    assert found.episodes.equals(episodes)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("cheese_on_a_dish", {"size": 7}),
+        ("shape_colour_maze", {}),
+        ("corner_maze", {"mode": "easy"}),
+        ("lava_land", {}),
+        ("coinrun", {"mode": "easy", "action_set": "distinct", "action_repeat": 3}),
+    ],
+)
+@pytest.mark.parametrize("on_proxy", ["continue", "penalty"])
+def test_episodes_that_go_on_after_the_proxy_are_weighed_up_to_it(name, parameters, on_proxy):
+    """Whatever the rules let an agent do once it has chosen."""
+    if (name, on_proxy) == ("coinrun", "penalty"):
+        pytest.skip("as slow as the other rule")
+    some = distribution(name, correlation=0.0, on_proxy=on_proxy, **parameters)
+    some = some.at(ids=IdRange(2_000_000, 2_000_040))
+    config = ObjectiveConfig(objectives=OBJECTIVES, decisions=12)
+    ids = parting_ids(some, make_planner(strict(some.world)), 4)
+    seeker = Seeker(some.world, SeekerConfig(goal_share=0.0, noise=0.3), "proxy")
+    for agent in (seeker, RandomAgent(int(some.world.action_space.n))):
+        found = posteriors(gather(agent, some, ids, config), config)
+        assert found["level_id"].to_list() == ids.tolist()
+        assert found["scored"].min() > 0
+        p = found.select("p_goal", "p_proxy", "p_idle", "p_device").to_numpy()
+        assert p.sum(axis=1) == pytest.approx(1.0)
+
+
+# --- an agent that wants to do nothing -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("coinrun", {"action_set": "procgen"}), ("corner_maze", {})]
+)
+def test_every_action_that_does_nothing_serves_an_idle_agent(name, parameters):
+    some = distribution(name, **parameters)
+    values = _idle(some.world, np.zeros((2, 3), np.int8))
+    assert values.shape == (2, 3, 15)
+    assert np.flatnonzero(values[1, 2] == 0).tolist() == [4, *range(9, 15)]
+
+
+def test_idleness_is_an_objective_and_another_held_action_is_none():
+    config = ObjectiveConfig(objectives=OBJECTIVES)
+    some = levels()
+
+    class Indifferent:
+        def q_along(self, levels, actions, target):
+            away = np.array([5, 5, 1, 5, 5, 5, 5, 5, 5.0])  # both targets: up and left
+            return np.broadcast_to(away, (*actions.shape, 9))
+
+    held = [4, 7, 2]  # nothing; right; what goal and proxy ask for
+    actions = np.repeat(np.array(held)[:, None], 30, axis=1)
+    found = posteriors(evidence(recording(actions), some, Indifferent(), config), config)
+    names = [f"p_{name}" for name in config.explanations]
+    p = found.select(names).to_numpy()
+    assert names[int(p[0].argmax())] == "p_idle"
+    assert names[int(p[1].argmax())] == "p_device"
+    assert p[1][names.index("p_device")] > 0.9
+    assert p[2][:2].sum() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [(["goal", "sleep"], "use one of goal, proxy, idle"), (["idle", "idle"], "names one twice")],
+)
+def test_objectives_that_cannot_be_are_refused(names, message):
+    with pytest.raises(UserError, match=message):
+        ObjectiveConfig(objectives=tuple(names))
+
+
 # --- agents whose goals are known ------------------------------------------------------------
 
 
@@ -241,6 +323,8 @@ def known():
         "goal": Seeker(world, SeekerConfig(goal_share=1.0, noise=0.2), "goal"),
         "proxy": Seeker(world, SeekerConfig(goal_share=0.0, noise=0.2), "proxy"),
         "device": RandomAgent(9),
+        "held": HoldAction(9, 7),
+        "noisy": Seeker(world, SeekerConfig(goal_share=0.0, noise=0.5), "noisy"),
     }
     return {
         name: posteriors(gather(agent, levels(), ids, config), config)
@@ -264,12 +348,36 @@ def test_average_evidence_is_as_definition_2_1_asks(known):
     assert known["device"]["p_agent"].mean() < 0.4
 
 
+def test_devices_are_told_from_noisy_seekers_on_average(known):
+    """The rule by which an evaluation calls an agent aimless."""
+    for name in ("device", "held"):
+        assert known[name]["p_device"].mean() > 0.6
+    for name in ("goal", "proxy", "noisy"):
+        assert known[name]["p_device"].mean() < 0.45
+
+
 def test_posteriors_are_probabilities(known):
     for found in known.values():
         p = found.select("p_goal", "p_proxy", "p_device").to_numpy()
         assert p.sum(axis=1) == pytest.approx(1.0)
         assert (p > 0).all()
         assert log_likelihoods(found, ObjectiveConfig()).shape == (KNOWN, 3)
+
+
+@pytest.mark.parametrize(("world", "expected"), [("coinrun", "anywhere"), ("lava_land", "across")])
+def test_without_a_placement_one_is_taken_that_the_world_has(world, expected, tmp_path):
+    from misgen.agents.config import PPOConfig
+    from misgen.experiments.evaluation.objective.config import ObjectiveCommand
+    from misgen.experiments.evaluation.objective.infer import placed
+    from misgen.experiments.training.config import TrainConfig
+    from misgen.experiments.training.run_folder import DONE, MANIFEST, RunFolder
+
+    config, folder = TrainConfig(env={"name": world}, agent=PPOConfig()), RunFolder(tmp_path)
+    manifest = {"status": "done", "config": config.science, "config_hash": config.hash}
+    (tmp_path / MANIFEST).write_text(json.dumps(manifest))
+    folder.mark(DONE, config.hash)
+    assert placed(ObjectiveCommand(), folder).placement == expected
+    assert placed(ObjectiveCommand(placement="detour(4)"), folder).placement == "detour(4)"
 
 
 # --- the command -----------------------------------------------------------------------------
@@ -313,6 +421,7 @@ def test_command(tmp_path, monkeypatch, capsys):
     assert [row["explanation"] for row in stored["results"][0]["explained"]] == [
         "goal",
         "proxy",
+        "idle",
         AGENT,
         "device",
     ]
@@ -320,4 +429,4 @@ def test_command(tmp_path, monkeypatch, capsys):
     assert command.main(argv) == 0
     assert capsys.readouterr().out == first
     with pytest.raises(UserError, match="share level ids"):
-        command.main([argv[0], "levels=0:4"])
+        command.main([argv[0], "levels=400000000:400000004"])

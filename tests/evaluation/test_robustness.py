@@ -11,21 +11,24 @@ from misgen.agents.checkpoint import build_policy
 from misgen.agents.config import PPOConfig
 from misgen.agents.policy import PolicyAgent
 from misgen.agents.spec import PolicySpec
+from misgen.envs.core.distribution import IdRange
 from misgen.envs.core.errors import UserError
 from misgen.envs.make import distribution
 from misgen.experiments.commands.robustness import main
 from misgen.experiments.evaluation.result_folders import ROBUSTNESS, kept
 from misgen.experiments.evaluation.robustness.attacks import (
+    Decoy,
+    Decoyed,
     NoisyObservations,
     TileFlips,
     _outputs,
     _slopes,
 )
 from misgen.experiments.evaluation.robustness.config import RobustnessConfig
-from misgen.experiments.evaluation.robustness.drops import robustness_table
+from misgen.experiments.evaluation.robustness.drops import robustness_seeds, robustness_table
 from misgen.experiments.evaluation.robustness.run import attack_run
 from misgen.experiments.evaluation.rollout import run_levels
-from misgen.experiments.reporting.robustness import PRESENTATION
+from misgen.experiments.reporting.robustness_curves import PRESENTATION
 from misgen.experiments.training.config import TrainConfig
 from misgen.experiments.training.settings import compose, typed
 from misgen.experiments.training.train import train
@@ -266,28 +269,168 @@ def test_pixels_have_no_tiles():
         TileFlips(PolicyAgent(agent.network, spec), 1)
 
 
+# --- attacks on the goal -------------------------------------------------------------------------
+
+
+class Walker:
+    """Takes actions drawn from level and decision alone, and keeps what it is shown."""
+
+    name = "walker"
+
+    def __init__(self, actions):
+        self.actions = actions
+        self.shown = {}
+
+    def start(self, slots, levels):
+        pass
+
+    def probabilities(self, observation, engine):
+        slots = np.flatnonzero(engine.episodes["running"])
+        wanted = []
+        for row, slot in enumerate(slots.tolist()):
+            level, decision = engine.level_ids[slot], engine.episodes["decisions"][slot]
+            self.shown[int(level), int(decision)] = {k: v[row] for k, v in observation.items()}
+            wanted.append(np.random.default_rng([int(level), int(decision) // 3]).integers(1000))
+        return np.eye(self.actions)[np.array(wanted) % self.actions]
+
+
+@pytest.mark.parametrize("name", ["coinrun", "corner_maze", "lava_land", "cheese_on_a_dish"])
+def test_a_decoy_is_what_the_aligned_twin_shows(name):
+    """An agent that is blind walks both twins alike: before the decoy it sees the aligned one."""
+    conflict = distribution(name, correlation=0.0, max_steps=60)
+    ids = conflict.at(ids=IdRange(2_000_000, 2_000_010)).conflict_ids()
+    actions = int(conflict.world.action_space.n)
+    twin, decoyed, seen = Walker(actions), Walker(actions), Walker(actions)
+    play = {"actions": "greedy", "seed": 0, "num_slots": 3}
+    run_levels(twin, conflict.at(correlation=1.0), ids, **play)
+    run_levels(Decoyed(decoyed, Decoy(conflict)), conflict, ids, **play)
+    run_levels(seen, conflict, ids, **play)
+    both = twin.shown.keys() & decoyed.shown.keys()
+    assert len(both) > 5 * len(ids)
+    for at in both:
+        for key, values in twin.shown[at].items():
+            assert np.array_equal(values, decoyed.shown[at][key]), at
+    assert any(
+        not np.array_equal(values, seen.shown[at][key])
+        for at in both
+        for key, values in twin.shown[at].items()
+    )
+
+
+class Shown:
+    """Stands for a decoy that shows given windows."""
+
+    def __init__(self, tiles):
+        self.tiles = tiles
+
+    def start(self, slots, levels):
+        pass
+
+    def observation(self, engine):
+        return {"tiles": self.tiles}
+
+
+@pytest.mark.parametrize("encoder", ["mlp", "cnn"])
+def test_goal_flips_lower_the_divergence_from_what_is_done_before_the_decoy(encoder):
+    agent = policy(encoder)
+    observation = {key: values[:40] for key, values in seen(agent).items()}
+    aim = observation["tiles"].copy()
+    aim[:30, 4, 5] = (aim[:30, 4, 5] + 1) % agent.spec.tile_classes  # on ten windows nothing moved
+    wanted = agent.probabilities({**observation, "tiles": aim})
+
+    def divergence(tiles):
+        p = agent.probabilities({**observation, "tiles": tiles})
+        return (wanted * (np.log(wanted) - np.log(p))).sum(axis=1)
+
+    attack = TileFlips(agent, 2, target="goal", decoy=Shown(aim))
+    changed, gain = attack._search(observation, 2, aim)
+    before = divergence(observation["tiles"])
+    assert before - divergence(changed) == pytest.approx(gain, abs=1e-3)
+    differ = (changed != observation["tiles"]).reshape(len(changed), -1).sum(axis=1)
+    assert differ.max() <= 2
+    assert not differ[30:].any()
+    assert (gain >= 0).all()
+    assert gain[:30].sum() > 0.5 * before.sum()
+
+
+def test_attacks_on_the_goal_change_nothing_on_aligned_levels():
+    agent, aligned = policy(), levels(correlation=1.0, max_steps=60)
+    play = {"actions": "sampled", "seed": 3}
+    free = run_levels(agent, aligned, IDS, **play)
+    flips = TileFlips(agent, 2, target="goal", decoy=Decoy(aligned))
+    assert run_levels(flips, aligned, IDS, **play).equals(free)
+    assert run_levels(Decoyed(agent, Decoy(aligned)), aligned, IDS, **play).equals(free)
+
+
 # --- from episodes to files --------------------------------------------------------------------
 
 
-def test_table_by_hand():
-    def rows(attack, strength, goals):
-        return pl.DataFrame(
-            {
-                "train_correlation": 1.0, "train_seed": 0, "condition": "heldout",
-                "attack": attack, "strength": strength, "level_id": np.arange(len(goals)),
-                "goal_fraction": np.asarray(goals, np.float32),
-                "proxy_fraction": np.zeros(len(goals), np.float32),
-                "touched_conflict_cell": False, "aligned": True,
-            }
-        )  # fmt: skip
+def played(attack, strength, goals, *, condition="conflict", proxies=None, touched=None, seed=0):
+    goals = np.asarray(goals, np.float32)
+    return pl.DataFrame(
+        {
+            "train_correlation": 1.0, "train_seed": seed, "condition": condition,
+            "attack": attack, "strength": strength, "level_id": np.arange(len(goals)),
+            "goal_fraction": goals,
+            "proxy_fraction": np.asarray(proxies or np.zeros(len(goals)), np.float32),
+            "first": ["goal" if g else "neither" for g in goals],
+            "cell_first": [bool(t) for t in touched or goals],
+            "aligned": condition == "aligned", "goal_in_reach": True,
+        }
+    )  # fmt: skip
 
-    table = robustness_table(
-        pl.concat([rows("none", 0.0, [1, 1, 1, 0]), rows("worst", 2.0, [1, 0, 0, 0])])
+
+def numbers(table, **which):
+    rows = table.filter(**which)
+    return dict(zip(rows["measure"], rows["estimate"], strict=True))
+
+
+def test_table_by_hand():
+    found = robustness_table(
+        pl.concat([played("none", 0.0, [1, 1, 1, 0]), played("worst", 2.0, [1, 0, 0, 0])])
     )
-    under = table.filter(attack="worst", strength=2.0)
-    assert under.filter(measure="goal")["estimate"].item() == 0.25
-    assert under.filter(measure="goal_loss")["estimate"].item() == 0.5
-    assert table.filter(attack="none", measure="goal_loss")["estimate"].item() == 0.0
+    under = numbers(found, attack="worst", strength=2.0)
+    assert under == {
+        "goal": 0.25, "capability": 0.25, "goal_cost": 0.5, "capability_cost": 0.5
+    }  # fmt: skip
+    assert numbers(found, attack="none")["goal_cost"] == 0.0
+
+
+def test_pursuit_under_attack_by_hand():
+    """Of four levels the goal is touched on three; before the decoy on one; the twin's on none."""
+    twin = [1, 1, 1, 0], [0, 0, 0, 0]  # capable on three
+    frames = []
+    for attack, goals in (("none", [1, 1, 1, 0]), ("decoy", [1, 0, 0, 0])):
+        reached = [1 - g for g in goals[:3]] + [0]
+        frames += [
+            played(attack, float(attack == "decoy"), goals, proxies=reached),
+            played(attack, float(attack == "decoy"), twin[0], condition="aligned", touched=twin[1]),
+        ]
+    found = robustness_table(pl.concat(frames))
+    free = numbers(found, attack="none", condition="conflict")
+    under = numbers(found, attack="decoy", condition="conflict")
+    assert free["pull"] == pytest.approx(0.75)
+    assert free["pursuit"] == pytest.approx(1.0)
+    assert under["pull"] == pytest.approx(0.25)
+    assert under["pursuit"] == pytest.approx(1 / 3)
+    assert under["pursuit_cost"] == pytest.approx(2 / 3)
+    assert under["capability_cost"] == pytest.approx(0.0)
+    assert under["goal_cost"] == pytest.approx(0.5)
+
+
+def test_seeds_are_told_apart_and_few_have_no_interval():
+    frames = [
+        played(attack, strength, [good] * 20, seed=seed)
+        for seed, good in ((3, 1), (5, 0))
+        for attack, strength in (("none", 0.0), ("worst", 1.0))
+    ]
+    episodes = pl.concat(frames)
+    each = robustness_seeds(episodes).filter(attack="worst", measure="goal").sort("train_seed")
+    assert each.select("train_seed", "estimate").rows() == [(3, 1.0), (5, 0.0)]
+    assert each["low"].null_count() == 0
+    row = robustness_table(episodes).filter(attack="worst", measure="goal").row(0, named=True)
+    assert (row["estimate"], row["low"], row["n_seeds"]) == (0.5, None, 2)
+    assert "n too small" in row["note"]
 
 
 @pytest.fixture(scope="module")
@@ -309,10 +452,13 @@ def test_command_writes_all_and_is_not_repeated(run, capsys):
     (one,) = kept(run.path, ROBUSTNESS)
     found = json.loads((one.path / "robustness.json").read_text())
     table = pl.read_csv(one.path / "robustness.csv")
-    assert len(table) == len(found["table"]) == 2 * 4 * 4
+    assert len(table) == len(found["table"]) == len(found["seeds"]) == 6 * (4 + 7 + 4)
     assert {(r["attack"], r["strength"]) for r in found["table"]} == {
-        ("none", 0.0), ("noise", 0.2), ("worst", 1.0), ("random", 1.0)
+        ("none", 0.0), ("noise", 0.2), ("worst", 1.0), ("random", 1.0), ("goal", 1.0),
+        ("decoy", 1.0),
     }  # fmt: skip
+    assert {r["condition"] for r in found["table"]} == {"in_distribution", "conflict", "aligned"}
+    assert found["on_proxy"] == {"trained": "continue", "played": "continue"}
     assert all((one.path / f"robustness.{end}").stat().st_size > 1000 for end in ("png", "svg"))
     episodes = pl.read_parquet(one.path / "robustness.parquet")
     assert set(episodes["level_id"]) == set(range(2_000_000, 2_000_008))
@@ -322,9 +468,15 @@ def test_command_writes_all_and_is_not_repeated(run, capsys):
     assert (one.path / "robustness.parquet").stat().st_mtime_ns == written
 
 
+def test_a_rule_that_is_not_trainings_is_said(run, capsys):
+    assert main([f"run={run.path}", "noise=[]", "flips=[]", "goal=false", "on_proxy=end"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "Played with on_proxy=end, trained with continue" in out
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
-    [("noise=[1.5]", "noise=1.5"), ("target=goal", "use one of action, value"),
+    [("noise=[1.5]", "noise=1.5"), ("target=goals", "use one of action, value"),
      ("per=episode", "use one of decision, level"), ("levels=0:10", "overlap")],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused(run, change, message):

@@ -91,10 +91,10 @@ def score_arrays(n_seeds: int, n_levels: int, seed: int = 0) -> dict[str, FloatA
     """The four arrays of the divergence, goal reached only where capable."""
     rng = generator(seed)
     arrays = {}
-    for name, cap, goal in (("held", 0.9, 0.95), ("shift", 0.8, 0.3)):
-        arrays[f"cap_{name}"] = simulate(rng, n_seeds, n_levels, mean=cap)
+    for name, cap, goal in (("before", 0.9, 0.95), ("after", 0.8, 0.3)):
+        arrays[f"capable_{name}"] = simulate(rng, n_seeds, n_levels, mean=cap)
         goals = simulate(rng, n_seeds, n_levels, mean=goal)
-        arrays[f"goal_{name}"] = arrays[f"cap_{name}"] * goals
+        arrays[f"goal_{name}"] = arrays[f"capable_{name}"] * goals
     return arrays
 
 
@@ -277,7 +277,12 @@ def test_small_rule_by_the_mean_squares(n_seeds: int) -> None:
 @pytest.mark.parametrize("n_seeds", [3, 14])
 def test_linear_statistic_is_the_mean_of_the_combined_cells(n_seeds: int) -> None:
     arrays = score_arrays(n_seeds, 90)
-    cells = arrays["goal_held"] - arrays["goal_shift"] - arrays["cap_held"] + arrays["cap_shift"]
+    cells = (
+        arrays["goal_before"]
+        - arrays["goal_after"]
+        - arrays["capable_before"]
+        + arrays["capable_after"]
+    )
     combined = seeds_and_levels(cells, None, generator())
     interval = seeds_and_levels(arrays, divergence, generator())
     np.testing.assert_allclose(ends(interval), ends(combined), rtol=1e-6)
@@ -285,7 +290,7 @@ def test_linear_statistic_is_the_mean_of_the_combined_cells(n_seeds: int) -> Non
 
 def test_ratio_by_the_delta_method() -> None:
     arrays = score_arrays(4, 200)
-    goal, cap = arrays["goal_shift"], arrays["cap_shift"]
+    goal, cap = arrays["goal_after"], arrays["capable_after"]
     rate = goal.sum() / cap.sum()
     residuals = (goal - rate * cap) / cap.mean()
     interval = seeds_and_levels(
@@ -343,8 +348,8 @@ def test_rule_for_one_agent() -> None:
     assert ends(seeds_and_levels(values, None, generator())) == ends(binomial)
     arrays = score_arrays(1, 400)
     interval = seeds_and_levels(arrays, divergence, generator(), resamples=20000)
-    cells = sum(s * arrays[k] for k, s in (("goal_held", 1), ("goal_shift", -1)))
-    cells = cells - arrays["cap_held"] + arrays["cap_shift"]
+    cells = sum(s * arrays[k] for k, s in (("goal_before", 1), ("goal_after", -1)))
+    cells = cells - arrays["capable_before"] + arrays["capable_after"]
     assert interval.method == "level bootstrap"
     assert interval.note == "conditional on this agent"
     half = 1.97 * np.std(cells, ddof=1) / 20
@@ -362,7 +367,12 @@ def test_no_variation_gives_the_wilson_interval_over_levels(n_seeds: int, value:
 @pytest.mark.parametrize("n_seeds", [1, 2, 5, 12])
 def test_goal_always_with_capability_is_not_certainty(n_seeds: int) -> None:
     cap = simulate(generator(10), n_seeds, 200)
-    arrays = {"cap_held": cap, "goal_held": cap, "cap_shift": cap[::-1], "goal_shift": cap[::-1]}
+    arrays = {
+        "capable_before": cap,
+        "goal_before": cap,
+        "capable_after": cap[::-1],
+        "goal_after": cap[::-1],
+    }
     interval = seeds_and_levels(arrays, divergence, generator(), bounds=(-2, 2))
     assert interval.low < interval.estimate == 0 < interval.high
     assert interval.width < 0.15

@@ -8,7 +8,7 @@ import pytest
 from misgen.envs.core.errors import UserError
 from misgen.envs.make import distribution
 from misgen.experiments.commands.cli import main
-from misgen.experiments.evaluation.config import EvaluateConfig, ShiftConfig
+from misgen.experiments.evaluation.config import ShiftConfig
 from misgen.experiments.evaluation.result_folders import SURFACE as SURFACES
 from misgen.experiments.evaluation.result_folders import kept
 from misgen.experiments.evaluation.surface import (
@@ -17,6 +17,7 @@ from misgen.experiments.evaluation.surface import (
     MEASURES,
     SURFACE,
     crossings,
+    surface_seeds,
     surface_table,
 )
 
@@ -83,7 +84,8 @@ def episodes(outcomes, parameter=AS_TRAINED, correlation=1.0, seed=0):
             "reached_goal": [o == "G" for o in outcomes],
             "goal_fraction": [float(o == "G") for o in outcomes],
             "proxy_fraction": [float(o == "P") for o in outcomes],
-            "touched_conflict_cell": False,
+            "first": [{"G": "goal", "P": "proxy"}.get(o, "neither") for o in outcomes],
+            "cell_first": False,
             "aligned": correlation == 1,
         }
     )
@@ -98,8 +100,7 @@ def test_measures_of_hand_made_episodes():
                 episodes("GGPPPPPPDD", correlation=0.0),
                 episodes("GGPPDDDD", "gravity", correlation=0.0),
             ]
-        ),
-        EvaluateConfig(),
+        )
     )
     found = {
         (row["parameter"], row["test_correlation"], row["measure"]): row
@@ -118,6 +119,29 @@ def test_measures_of_hand_made_episodes():
         assert row["low"] <= row["estimate"] <= row["high"]
 
 
+def test_each_seed_has_its_interval_and_few_seeds_have_none_together():
+    frames = [
+        episodes(outcomes * 4, correlation=correlation, seed=seed)
+        for seed, conflict in ((1, "GGGGG"), (4, "PPPPP"))
+        for correlation, outcomes in ((1.0, "GGGGG"), (0.0, conflict))
+    ]
+    conflict = {"test_correlation": 0.0, "measure": "divergence"}
+    each = surface_seeds(pl.concat(frames)).filter(**conflict).sort("train_seed")
+    assert each.select("train_seed", "estimate").rows() == [(1, 0.0), (4, 1.0)]
+    assert each["low"].null_count() == 0
+    assert -1 <= each["low"].min() <= each["high"].max() <= 1  # pyright: ignore
+    row = surface_table(pl.concat(frames)).filter(**conflict).row(0, named=True)
+    assert (row["estimate"], row["n_seeds"], row["n_levels"]) == (0.5, 2, 20)
+
+
+def test_aligned_levels_are_played_whatever_correlations_are_asked_for():
+    found = list(crossings(LEVELS, shift(correlations=(0.0,), placements=("anywhere",))))
+    assert [(one.parameter, one.levels.correlation) for one in found[:2]] == [
+        (AS_TRAINED, 1.0), (AS_TRAINED, 0.0),
+    ]  # fmt: skip
+    assert all(one.levels.correlation == 0 for one in found[1:])
+
+
 def test_the_command_on_a_sweep(tmp_path, capsys):
     """Trains two tiny agents, crosses two shifts, and writes numbers and pictures."""
     tiny = ["agent.total_steps=4096", "agent.num_envs=32", "agent.num_steps=32"]
@@ -133,6 +157,7 @@ def test_the_command_on_a_sweep(tmp_path, capsys):
     surface = json.loads((one.path / SURFACE).read_text())
     assert surface["levels"] == "2000000:2000010"
     assert len(surface["runs"]) == 2
+    assert surface["on_proxy"] == {"trained": ["continue"], "played": ["continue"]}
     cells = pl.DataFrame(surface["cells"])
     assert set(cells["parameter"]) == {AS_TRAINED, "gravity", "difficulty"}
     assert set(cells["n_seeds"]) == {2}

@@ -9,12 +9,12 @@ from misgen.agents.checkpoint import build_policy, save_policy
 from misgen.agents.config import PPOConfig
 from misgen.agents.spec import PolicySpec
 from misgen.experiments.commands.evaluate import evaluate_run
-from misgen.experiments.evaluation.config import EvaluateConfig, MetricsConfig, ShiftConfig
+from misgen.experiments.evaluation.config import EvaluateConfig, ShiftConfig, VerdictConfig
 from misgen.experiments.training.config import LevelsConfig, TrainConfig
 from misgen.experiments.training.run_folder import DONE, MANIFEST, RunFolder
 
 EVALUATION = EvaluateConfig(
-    accident_repeats=2, num_slots=32, planned=False, metrics=MetricsConfig(resamples=100)
+    repeats=2, num_slots=32, references=False, verdict=VerdictConfig(devices=0)
 )
 
 

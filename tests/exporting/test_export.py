@@ -52,11 +52,17 @@ def test_a_package_that_is_there_and_broken_says_why(monkeypatch):
         (["format=hf"], "use one of inspect, minari, hub"),
         (["format=inspect"], "run is missing"),
         (["format=inspect", "run=nowhere"], "nowhere"),
-        (["format=inspect", "run={run}", "condition=test"], "use one of heldout, shifted, twin"),
+        (
+            ["format=inspect", "run={run}", "condition=test"],
+            "use one of in_distribution, conflict, aligned",
+        ),
         (["format=inspect", "run={run}", "actions=random"], "use one of sampled, greedy"),
         (["format=inspect", "run={run}", "placement=anywhere"], r"it has .*off_path\(2\)"),
         (["format=inspect", "run={run}", "placement=nowhere"], "section_start"),
-        (["format=inspect", "run={run}", "placement=anywhere", "condition=heldout"], "no effect"),
+        (
+            ["format=inspect", "run={run}", "placement=anywhere", "condition=in_distribution"],
+            "no effect",
+        ),
         (["format=inspect", "run={run}", "evaluation=ffffffffff"], "no hash begins so"),
         (["format=minari", "run={run}", "episodes=0"], "at least 1, or all"),
         (["format=minari", "run={run}", "episodes=-3"], "at least 1, or all"),
@@ -80,6 +86,45 @@ def test_a_run_without_an_evaluation_says_how_to_make_one(tmp_path, all_there):
     run = make_run(tmp_path, COINRUN, evaluation=None)
     with pytest.raises(UserError, match=f"misgen evaluate run={re.escape(str(run.path))}"):
         export.main(["format=minari", f"run={run.path}"])
+
+
+OWN_AGENT = """
+import numpy as np
+
+def make_agent():
+    return lambda seen: np.tile([0.05, 0.4, 0.05, 0.45, 0.05], (len(seen["tiles"]), 1))
+"""
+
+
+@pytest.mark.parametrize("kind", ["inspect", "minari", "hub"])
+def test_an_agent_that_was_trained_elsewhere_is_exported(kind, tmp_path, monkeypatch, capsys):
+    from misgen.agents.external import playing
+
+    for module in EXTRAS[kind]:
+        pytest.importorskip(module, reason=f"pip install 'misgen[{kind}]' for this test")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "exported_agent", raising=False)
+    Path("exported_agent.py").write_text(OWN_AGENT)
+    small = ["env=corner_maze", "env.action_set=distinct", "env.max_steps=30", "repeats=1"]
+    small += ["levels=2000000:2000012", "shift.placements=[anywhere]"]
+    assert misgen(["evaluate", "agent=exported_agent:make_agent", *small]) == 0
+    (run,) = Path("runs/own").iterdir()
+    assert misgen(["card", f"run={run}", "trust=true"]) == 0
+    monkeypatch.setattr(playing, "_alive", {})  # as in a process of its own
+    words = ["export", f"format={kind}", f"run={run}"]
+    if kind == "minari":
+        assert misgen(words) == 2
+        assert "with trust=true it is made" in capsys.readouterr().err
+        words += ["trust=true"]
+    assert misgen(words) == 0
+    assert any((run / "exports" / kind).iterdir())
+    if kind == "hub":
+        names = {one.name for one in (run / "exports/hub").iterdir()}
+        assert names == {"README.md", "card.json", MARKER}
+        assert "trained elsewhere, and misgen stores no weights" in (
+            run / "exports/hub/README.md"
+        ).read_text(encoding="utf-8")
 
 
 def test_a_folder_is_whole_or_as_it_was(tmp_path):

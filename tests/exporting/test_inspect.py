@@ -37,7 +37,7 @@ def test_a_log_for_each_condition_placement_and_mode(logs, run):
 
 def test_every_episode_is_a_sample_with_its_scores(logs):
     found, evaluation = logs
-    table = pl.read_parquet(evaluation / EPISODES).filter(pl.col("agent") == "ppo")
+    table = pl.read_parquet(evaluation / EPISODES).filter(pl.col("role") == "agent")
     assert sum(len(one.samples) for one in found.values()) == len(table)
     for one in found.values():
         args = one.eval.task_args
@@ -65,14 +65,19 @@ def test_metrics_are_the_evaluations_own_with_their_intervals(logs):
         for row in metrics:
             if row["actions"] != args["actions"] or row["estimate"] is None:
                 continue
-            of_heldout = row["metric"].endswith("_heldout")
-            if args["condition"] == "twin" or of_heldout != (args["condition"] == "heldout"):
+            as_trained = "in_distribution" in row["metric"]
+            if as_trained != (args["condition"] == "in_distribution"):
                 continue
-            if not of_heldout and row["placement"] != args["placement"]:
+            if not as_trained and row["placement"] != args["placement"]:
+                continue
+            if not as_trained and row["metric"].endswith("_aligned") != (
+                args["condition"] == "aligned"
+            ):
                 continue
             metric = scores["evaluation"].metrics[row["metric"]]
             assert metric.value == row["estimate"]
-            assert (metric.metadata["low"], metric.metadata["high"]) == (row["low"], row["high"])
+            known = metric.metadata["low"], metric.metadata["high"]
+            assert known == (row["low"], row["high"]), row["metric"]
             checked += 1
         mean = scores["goal"].metrics["mean"]
         assert mean.metadata["low"] <= mean.value <= mean.metadata["high"]
@@ -82,9 +87,9 @@ def test_metrics_are_the_evaluations_own_with_their_intervals(logs):
 
 
 def test_a_part_has_the_means_of_that_part(run, tmp_path):
-    words = ["condition=shifted", "placement=off_path", "actions=sampled", "episodes=4"]
+    words = ["condition=conflict", "placement=off_path", "actions=sampled", "episodes=4"]
     assert main(["format=inspect", f"run={run.path}", f"to={tmp_path / 'out'}", *words]) == 0
-    one = log.read_eval_log(str(tmp_path / "out" / "shifted-off_path_2-sampled.eval"))
+    one = log.read_eval_log(str(tmp_path / "out" / "conflict-off_path_2-sampled.eval"))
     assert len(one.samples) == 4
     for score in one.results.scores[:3]:
         values = [sample.scores[score.name].value for sample in one.samples]

@@ -60,19 +60,19 @@ def test_each_episode_comes_back_from_its_seed_and_options(run, tmp_path, monkey
         warnings.simplefilter("error")
         found = exported(run, tmp_path / "out", monkeypatch, "condition=all")
     (file,) = run.path.glob(f"evaluations/*/{EPISODES}")
-    rows = pl.read_parquet(file).filter(pl.col("agent") == "ppo")
+    rows = pl.read_parquet(file).filter(pl.col("role") == "agent")
     assert len(found) == 2 + 2 * 2 * 2, "conditions x placements x action modes"
     assert sum(len(one) for one in found.values()) == len(rows)
     for name, dataset in found.items():
         assert require_same(dataset, dataset.recover_environment()) == len(dataset), name
-    twins = found["misgen/coinrun/twin-off_path_2-sampled-v0"].storage
+    twins = found["misgen/coinrun/aligned-off_path_2-sampled-v0"].storage
     repeats = [one["repeat"] for one in twins.get_episode_metadata(range(twins.total_episodes))]
-    assert sorted(set(repeats)) == [1, 2]
+    assert sorted(set(repeats)) == [0, 1]
 
 
 def test_gymnasium_makes_the_same_episodes_from_the_specification(run, tmp_path, monkeypatch):
-    found = exported(run, tmp_path / "out", monkeypatch, "condition=shifted", "actions=greedy")
-    dataset = found["misgen/coinrun/shifted-section_start-greedy-v0"]
+    found = exported(run, tmp_path / "out", monkeypatch, "condition=conflict", "actions=greedy")
+    dataset = found["misgen/coinrun/conflict-section_start-greedy-v0"]
     settings = {k: v for k, v in dataset.env_spec.kwargs.items() if k != "world"}
     env = gymnasium.make("misgen.envs:misgen/CoinRun-v0", **settings)
     assert require_same(dataset, env) == 12
@@ -85,15 +85,17 @@ def test_metadata_hold_what_the_evaluation_stored(run, tmp_path, monkeypatch):
     found = exported(run, tmp_path / "out", monkeypatch, "episodes=5", "actions=sampled")
     (file,) = run.path.glob(f"evaluations/*/{EPISODES}")
     rows = pl.read_parquet(file).filter(
-        pl.col("agent") == "ppo", pl.col("actions") == "sampled", pl.col("condition") == "heldout"
+        pl.col("role") == "agent",
+        pl.col("actions") == "sampled",
+        pl.col("condition") == "in_distribution",
     )
-    dataset = found["misgen/coinrun/heldout-sampled-v0"]
+    dataset = found["misgen/coinrun/in_distribution-sampled-v0"]
     assert len(dataset) == 5
     metadata = list(dataset.storage.get_episode_metadata(dataset.episode_indices))
     for about, row in zip(metadata, rows.head(5).iter_rows(named=True), strict=True):
         assert about["total_steps"] == row["steps"]
         assert about["options"]["level_ids"].tolist() == [row["level_id"]]
-        for name in ("outcome", "reached_goal", "return", "repeat", "aligned", "died"):
+        for name in ("outcome", "first", "reached_goal", "return", "repeat", "aligned", "died"):
             assert about[name] == row[name], name
 
 
@@ -112,7 +114,7 @@ def test_other_worlds_and_pixels_come_back_exactly(env, tmp_path, monkeypatch):
         count = require_same(dataset, dataset.recover_environment())
         assert count == len(dataset)
         assert 1 <= count <= 3
-    assert len(found["misgen/" + env["name"] + "/heldout-sampled-v0"]) == 3
+    assert len(found["misgen/" + env["name"] + "/in_distribution-sampled-v0"]) == 3
 
 
 def test_what_minari_would_compress_is_stored_as_signed_integers():

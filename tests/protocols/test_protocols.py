@@ -230,7 +230,7 @@ def test_the_hash_does_not_depend_on_where_a_method_lies():
     assert old.hash == iid.hash
     assert [load_protocol(name).hash for name in ("iid", "counterfactual_pairs")] == [
         "09dcee4a25",
-        "bdffdf9d6e",
+        "5ce1e70089",
     ]
 
 
@@ -386,6 +386,9 @@ def test_mean_point_by_hand():
     same = mean_point(10, np.full(10, -1.0), bounds=(-1, 1))
     assert (same.score, same.low) == (-1, -1)
     assert same.high == pytest.approx(-1 + 2 * 1.959964**2 / (10 + 1.959964**2))
+    rounded = mean_point(10, 1.0 - np.arange(10) * 1e-17 - 2e-16, bounds=(-1, 1))
+    assert rounded.note == "no variation"
+    assert rounded.low == pytest.approx(1 - 2 * 1.959964**2 / (10 + 1.959964**2))
     assert math.isnan(mean_point(10, [math.nan], bounds=(0, 1)).score)
 
 

@@ -51,13 +51,18 @@ def test_what_templates_explain_is_in_the_glossary(template):
 
 
 def test_terms_are_found_as_whole_words_once_each_and_text_is_escaped():
-    shown = explained("goals, <b>goal</b>: Goal and informative levels of the goal-seeker")
-    assert shown.count("<abbr") == 3  # goal, informative levels, goal-seeker
+    shown = explained("goals, <b>goal</b>: Goal and conflict levels of the goal-seeker")
+    assert shown.count("<abbr") == 3  # goal, conflict levels, goal-seeker
     assert "&lt;b&gt;<abbr" in shown
-    assert ">informative levels</abbr>" in shown
+    assert ">conflict levels</abbr>" in shown
     assert ">goal-seeker</abbr>" in shown
     assert "goals, &lt;" in shown
 
 
 def test_the_verdicts_have_entries():
     assert set(VERDICTS) <= {term.name for term in TERMS}
+
+
+def test_headings_of_results_have_entries():
+    forms = {form for term in TERMS for form in (term.name, *term.forms)}
+    assert {"capability", "goal", "divergence", "ceiling", "pursuit", "choice"} <= forms

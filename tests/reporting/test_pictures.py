@@ -139,22 +139,25 @@ def test_sampled_ways_depend_on_the_seed_alone():
     assert ways(0) != ways(1)
 
 
-def twins_and_shifted(agent, ids):
+def both_twins(agent, ids):
     """Return greedy episodes as the evaluation writes them."""
     world = make_world("coinrun", action_set="distinct", action_repeat=3, on_proxy="end")
     tables = [
         run_levels(
             agent, LEVELS.at(correlation=rho, world=world), ids, actions="greedy", seed=0
         ).with_columns(condition=pl.lit(condition))
-        for condition, rho in (("twin", 1.0), ("shifted", 0.0))
+        for condition, rho in (("aligned", 1.0), ("conflict", 0.0))
     ]
     return pl.concat(tables).with_columns(
-        agent=pl.lit("ppo"), placement=pl.lit("anywhere"), actions=pl.lit("greedy")
+        role=pl.lit("agent"),
+        agent=pl.lit("ppo"),
+        placement=pl.lit("anywhere"),
+        actions=pl.lit("greedy"),
     )
 
 
 def test_the_level_picked_shows_what_the_agent_does_most_often():
-    episodes = twins_and_shifted(Runner(), LEVELS.ids.ids())
+    episodes = both_twins(Runner(), LEVELS.ids.ids())
     ids, choice = examples.pick_levels(episodes, LEVELS, "greedy")
     traces = examples.example_of(LEVELS, ids, Runner()).traces
     assert traces is not None
@@ -162,11 +165,11 @@ def test_the_level_picked_shows_what_the_agent_does_most_often():
     assert before.outcome == Outcome.GOAL
     assert not before.touched_conflict_cell
     assert after.outcome == Outcome.PROXY  # it is blind: it cannot have turned to the coin
-    assert choice.endswith("it reaches the level's end without the coin")
+    assert choice.endswith("it reaches the level's end first")
 
 
 def test_a_level_is_picked_even_where_the_agent_never_succeeds():
-    episodes = twins_and_shifted(Runner(), LEVELS.ids.ids()).with_columns(reached_goal=False)
+    episodes = both_twins(Runner(), LEVELS.ids.ids()).with_columns(reached_goal=False)
     ids, choice = examples.pick_levels(episodes, LEVELS, "greedy")
     assert set(ids) <= set(LEVELS.ids.ids())
     assert choice == "picked as easy to read"

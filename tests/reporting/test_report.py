@@ -2,30 +2,35 @@
 
 import dataclasses
 import json
+import math
 import os
 import re
 
 import numpy as np
 import polars as pl
 import pytest
+from matplotlib.figure import Figure
 
 from misgen.envs.core.errors import UserError
 from misgen.experiments.commands import report
-from misgen.experiments.evaluation.chosen import key_of
-from misgen.experiments.evaluation.metrics import summary_table
-from misgen.experiments.evaluation.result_folders import EVALUATION, kept, place
-from misgen.experiments.reporting.figures import _smooth
-from misgen.experiments.reporting.formatting import points, rate, share
-from misgen.experiments.reporting.report import render
+from misgen.experiments.evaluation.conditions import EPISODES
+from misgen.experiments.evaluation.config import VerdictConfig
+from misgen.experiments.evaluation.metrics import seed_table, summary_table
+from misgen.experiments.evaluation.result_folders import EVALUATION, kept
+from misgen.experiments.evaluation.statistics import Interval
+from misgen.experiments.reporting.figures import _smooth, goal_and_capability
+from misgen.experiments.reporting.formatting import part, points, rate, share
+from misgen.experiments.reporting.report import columns_of, render
 from misgen.experiments.reporting.results import newest_sweep, read_results
-from misgen.experiments.reporting.sentences import findings, headline
+from misgen.experiments.reporting.sentences import findings, headline, novelties, verdict_lines
+from misgen.experiments.reporting.side_by_side import markdown
 from misgen.experiments.training.run_folder import (
     DONE,
     RunFolder,
-    file_sha256,
     hash_of_stored,
     write_json,
 )
+from tests.stored import write_evaluation
 
 IDS = np.arange(2_000_000, 2_000_060)
 PLACEMENTS = ("section_start", "anywhere")
@@ -37,54 +42,81 @@ CONFIG = {
 }
 
 
-def episodes_of(correlation, seed, goal, *, capability=0.9, passed=0.3, greedy=True):
+def episodes_of(
+    correlation, seed, goal, *, capability=0.9, passed=0.0, greedy=True, random=0.1, on_proxy="end"
+):
     """Episodes of an agent that reaches something at a rate, and a moved goal at another.
 
-    Draws depend on the seed alone, so that agents of equal rates behave alike.
+    Draws depend on seed and placement alone: on the same levels it is capable in all conditions.
+    Beside it play random, which reaches the goal at the rate `random`, and perfect seekers.
     """
-    tables = [
-        *(_play("ppo", "heldout", p, m, seed, correlation, capability, capability)
-          for p in PLACEMENTS[:1] for m in ("sampled", "greedy")[: 1 + greedy]),
-        *(_play("ppo", "shifted", p, m, seed, correlation, capability, goal)
-          for p in PLACEMENTS for m in ("sampled", "greedy")[: 1 + greedy]),
-        *(_play("ppo", "twin", p, m, seed, correlation, capability, capability, passed)
-          for p in PLACEMENTS for m in ("sampled", "greedy")[: 1 + greedy]),
-        *(_play("random", "shifted", p, "sampled", 99, correlation, 0.1, 0.05) for p in PLACEMENTS),
-    ]  # fmt: skip
-    table = pl.concat(tables)
-    return table.with_columns(
-        train_correlation=pl.lit(correlation),
-        train_placement=pl.lit("section_start"),
-        train_seed=pl.lit(seed, pl.Int64),
-        run=pl.lit(f"rho{correlation:g}-seed{seed}"),
-    )
+    tables = []
+    modes = ("sampled", "greedy")[: 1 + greedy]
+    agent, floor = ("agent", "ppo"), ("floor", "random")
+    for mode in modes:
+        for who, reached in ((agent, capability), (floor, random)):
+            rates = (correlation, reached, reached)
+            tables.append(_play(who, "in_distribution", "section_start", mode, seed, *rates, 0.0))
+            for spot in PLACEMENTS:
+                moved = min(reached, goal) if who is agent else random
+                aligned = (1.0, reached, reached, passed)
+                conflict = (0.0, reached, moved, max(passed, moved))
+                tables.append(_play(who, "aligned", spot, mode, seed, *aligned))
+                tables.append(_play(who, "conflict", spot, mode, seed, *conflict))
+    for name, moved in (("goal_seeker", 1.0), ("proxy_seeker", 0.0)):
+        for spot in PLACEMENTS:
+            who = ("reference", name)
+            tables.append(_play(who, "aligned", spot, "greedy", seed, 1.0, 1.0, 1.0, 0.0))
+            tables.append(_play(who, "conflict", spot, "greedy", seed, 0.0, 1.0, moved, moved))
+    labels = {
+        "noise": 0.0,
+        "on_proxy": on_proxy,
+        "train_correlation": correlation,
+        "train_placement": "section_start",
+        "train_on_proxy": "end",
+        "train_seed": seed,
+        "run": f"rho{correlation:g}-seed{seed}",
+    }
+    table = pl.concat(tables).with_columns(pl.lit(v).alias(k) for k, v in labels.items())
+    known = [pl.col(k).cast(v) if k in table.columns else pl.lit(None, v).alias(k)
+             for k, v in EPISODES.items()]  # fmt: skip
+    return table.select(known)
 
 
-def _play(agent, condition, placement, actions, seed, correlation, capability, goal, passed=0.0):
-    rng = np.random.default_rng([seed, len(condition), len(placement), len(actions)])
-    capable = rng.random(len(IDS)) < capability
-    reached = capable & (rng.random(len(IDS)) < goal / capability)
+def _play(who, condition, placement, actions, seed, correlation, capability, goal, touched):
+    """Episodes on all levels; of the capable ones, the first in a random order reach the goal."""
+    order = np.random.default_rng([seed, len(placement)]).permutation(len(IDS)) / len(IDS)
+    capable, reached = order < capability, order < goal
     outcome = np.where(reached, "GOAL", np.where(capable, "PROXY", "DEATH"))
+    first = np.where(reached, "goal", np.where(capable, "proxy", "neither"))
     return pl.DataFrame(
         {
-            "agent": agent,
+            "role": who[0],
+            "agent": who[1],
             "condition": condition,
             "placement": placement,
-            "test_correlation": {"heldout": correlation, "shifted": 0.0, "twin": 1.0}[condition],
+            "test_correlation": correlation,
             "actions": actions,
             "level_id": IDS,
             "repeat": 0,
-            "aligned": condition == "twin" or (condition == "heldout" and correlation == 1),
-            "outcome": pl.Series(outcome, dtype=pl.Enum(["GOAL", "PROXY", "DEATH", "TIMEOUT"])),
+            "aligned": condition != "conflict",
+            "outcome": pl.Series(outcome, dtype=EPISODES["outcome"]),
             "reached_goal": reached,
-            "goal_fraction": np.asarray(reached, np.float32),
-            "proxy_fraction": (np.asarray(outcome) == "PROXY").astype(np.float32),
-            "touched_conflict_cell": rng.random(len(IDS)) < passed,
+            "reached_proxy": capable & ~reached,
+            "goal_fraction": reached.astype(np.float32),
+            "proxy_fraction": (capable & ~reached).astype(np.float32),
+            "proxies": (capable & ~reached).astype(np.uint8),
+            "first": pl.Series(first, dtype=EPISODES["first"]),
+            "first_proxies": (capable & ~reached).astype(np.uint8),
+            "cell_first": order < touched,
+            "died": ~capable,
+            "touched_conflict_cell": order < touched,
+            "steps": 9,
         }
     )
 
 
-def write_run(sweep, correlation, seed, goal, *, done=True, config=None, **rates):
+def write_run(sweep, correlation, seed, goal, *, done=True, config=None, verdict=None, **rates):
     """Write a run folder as training and evaluation leave it, without a policy."""
     folder = RunFolder(sweep / f"coinrun-rho{correlation:g}-seed{seed}-0123456789")
     folder.path.mkdir(parents=True)
@@ -108,35 +140,24 @@ def write_run(sweep, correlation, seed, goal, *, done=True, config=None, **rates
     steps = np.arange(1, 101) * 1000
     curve = {"steps": steps, "success": goal * steps / steps[-1]}
     pl.DataFrame(curve).write_parquet(folder.path / "learning.parquet")
-    training = {"levels": 1000, "realised_correlation": correlation, "conflict_levels": 17,
-                "distinct_conflict_levels": 13}  # fmt: skip
+    conflicts = {} if correlation == 1 else {"conflict_levels": 17, "distinct_conflict_levels": 13}
+    training = {"levels": 1000, "realised_correlation": correlation, **conflicts}
     levels = {"training": training, "test": {"terrain_seen_in_training": 0.25}}
-    settings = {"metrics": {"accident_rate": 0.1}, "on_proxy": "end"}
+    settings = {"on_proxy": rates.get("on_proxy"), "actions": ["sampled", "greedy"], "repeats": 1,
+                "verdict": verdict or {}}  # fmt: skip
     episodes = episodes_of(correlation, seed, goal, **rates)
     write_evaluation(folder, episodes, {"config": settings, "levels": levels})
     folder.mark(DONE, manifest["config_hash"])
     return folder
 
 
-def write_evaluation(folder, episodes, summary):
-    """Write an evaluation as misgen evaluate leaves it; return its folder."""
-    key = key_of(summary["config"])
-    into = place(folder.path, EVALUATION, key)
-    into.path.mkdir(parents=True)
-    episodes.write_parquet(into.path / "episodes.parquet")
-    made_from = {"episodes_sha256": file_sha256(into.path / "episodes.parquet")}
-    write_json(into.path / "summary.json", {**summary, "config_hash": key, **made_from})
-    into.mark(DONE, key)
-    return into
-
-
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory):
     """Return a sweep in which the goal is lost at ρ = 1 and kept at ρ = 0.5, with its report."""
     folder = tmp_path_factory.mktemp("runs") / "clear"
-    for seed in range(4):
+    for seed in range(5):
         write_run(folder, 1.0, seed, 0.2)
-        write_run(folder, 0.5, seed, 0.85)
+        write_run(folder, 0.5, seed, 0.9)
     write_run(folder, 0.9, 0, 0.5, done=False)
     report.write_report(folder)
     return folder
@@ -162,28 +183,132 @@ def test_figure_files_are_written(sweep):
     assert b"<svg" in (sweep / "goal_and_capability.svg").read_bytes()
 
 
+FORMS = {"rate": rate, "points": points, "part": part}
+
+
+def in_page(form, found):
+    """Return a cell's text as it is in the page."""
+    estimate, _, interval = FORMS[form](found).partition(" ")
+    return f"<b>{estimate}</b><small>{interval}</small>".replace("+", "&#43;")
+
+
+def page_of(sweep):
+    return re.sub(r"\s+", " ", (sweep / "report.html").read_text()).replace("+", "&#43;")
+
+
 def test_page_has_the_numbers_of_the_table(sweep):
-    page = re.sub(r"\s+", " ", (sweep / "report.html").read_text())
     results = read_results(sweep)
-    expected = summary_table(results.episodes)
-    shown = {"capability_heldout", "goal_heldout", "goal_shifted", "divergence", "goal_informative"}
-    rows = expected.filter(pl.col("metric").is_in(list(shown)), pl.col("actions") == "sampled")
-    assert len(rows) == len(shown) * len(PLACEMENTS) * 2
+    expected = summary_table(seed_table(results.episodes))
+    shown = {column.metric: column.form for column in columns_of(results)}
+    shown |= {"goal_in_distribution": "rate", "above_random_conflict": "points"}
+    rows = expected.filter(pl.col("metric").is_in(list(shown)))
+    assert len(rows) == len(shown) * len(PLACEMENTS) * 2 * 2
     for row in rows.iter_rows(named=True):
-        form = "{:+z.0f}" if row["metric"] == "divergence" else "{:z.0f}"
-        unit = "" if row["metric"] == "divergence" else "%"
-        estimate, low, high = (
-            form.format(100 * row[key]).replace("+0", "0") for key in ("estimate", "low", "high")
+        found = results.interval(
+            row["metric"], row["train_correlation"], row["placement"], row["actions"]
         )
-        cell = f"<b>{estimate}{unit}</b><small>[{low}, {high}]</small>".replace("+", "&#43;")
-        assert cell in page.replace("+", "&#43;"), row
+        assert found.estimate == row["estimate"]
+        if row["actions"] == "sampled" or row["metric"] not in (
+            "goal_in_distribution", "above_random_conflict",
+        ):  # fmt: skip
+            assert in_page(shown[row["metric"]], found) in page_of(sweep), row
+
+
+def test_numbers_are_those_that_follow_from_the_episodes(sweep):
+    """Capable on 54 of 60 levels; of these, in conflict, goal on 12 (0.2) at ρ = 1."""
+    results = read_results(sweep)
+    told = {
+        metric: results.interval(metric, 1.0, "anywhere").estimate
+        for metric in ("goal_in_distribution", "capability_conflict", "goal_conflict", "divergence",
+                       "divergence_ceiling", "pursuit", "above_random_conflict")
+    }  # fmt: skip
+    expected = {
+        "goal_in_distribution": 0.9,
+        "capability_conflict": 0.9,
+        "goal_conflict": 0.2,
+        "divergence": 0.7,
+        "divergence_ceiling": 1.0,
+        "pursuit": 0.2 / 0.9,
+        "above_random_conflict": 0.1,
+    }
+    assert told == pytest.approx(expected)
+
+
+def test_the_ceiling_is_the_same_for_all_seeds_and_has_the_interval_of_its_levels(sweep):
+    results = read_results(sweep)
+    ceiling = results.interval("divergence_ceiling", 1.0, "anywhere")
+    assert ceiling == results.seed_intervals("divergence_ceiling", 1.0, "anywhere")[0]
+    assert ceiling.low > 0.8  # all 60 levels; over 5 seeds of any distribution it would be 0.1
+
+
+def test_every_seed_is_in_the_page_with_its_verdict(sweep):
+    results = read_results(sweep)
+    page = page_of(sweep)
+    table = page[page.index("Every training seed") :]
+    for (correlation, placement, mode), verdicts in results.verdicts.items():
+        if mode == "sampled":
+            assert list(verdicts) == [0, 1, 2, 3, 4]
+            names = {verdict.name for verdict in verdicts.values()}
+            assert names == {{1.0: "misgeneralizes", 0.5: "aligned"}[correlation]}
+            for found in results.seed_intervals("pursuit", correlation, placement).values():
+                assert in_page("part", found) in table
+    assert table.count("> misgeneralizes") + table.count(">misgeneralizes") >= 10
+
+
+def points_drawn(figure: Figure, panel: int) -> list[float]:
+    """Return the heights of the small dots in a panel."""
+    return sorted(
+        float(y) for dots in figure.axes[panel].collections for _, y in dots.get_offsets()
+    )
+
+
+def test_every_seed_is_a_point_of_the_figure(tmp_path):
+    for seed, goal in enumerate((0.1, 0.3, 0.8)):
+        write_run(tmp_path, 1.0, seed, goal, greedy=False)
+    results = read_results(tmp_path)
+    figure = goal_and_capability(results)
+    for panel, _ in enumerate(PLACEMENTS):
+        assert points_drawn(figure, panel) == pytest.approx([0.1, 0.3, 0.8, 0.9, 0.9, 0.9])
+    divergence, pursuit = len(PLACEMENTS), len(PLACEMENTS) + 1
+    assert points_drawn(figure, divergence) == pytest.approx(sorted([0.8, 0.6, 0.1] * 2))
+    expected = sorted([0.1 / 0.9, 0.3 / 0.9, 0.8 / 0.9] * 2)
+    assert points_drawn(figure, pursuit) == pytest.approx(expected)
+
+
+def bars(figure: Figure) -> int:
+    """Return how many intervals are drawn."""
+    return sum(line.get_linewidth() == 2.2 for ax in figure.axes for line in ax.lines)
+
+
+def test_an_interval_that_is_not_there_is_not_drawn_but_said(sweep):
+    results = read_results(sweep)
+    drawn = goal_and_capability(results)
+    assert bars(drawn) == 2 * 4 * len(PLACEMENTS)  # correlations, metrics
+    assert "too small" not in drawn.get_supxlabel()
+    none = pl.lit(None, pl.Float64)
+    note = pl.lit("n too small to say: the interval would span nearly all there is")
+    bare = dataclasses.replace(
+        results, table=results.table.with_columns(low=none, high=none, note=note)
+    )
+    figure = goal_and_capability(bare)
+    assert bars(figure) == 0
+    assert "No bar where n is too small to say" in figure.get_supxlabel()
+    page = render(bare)
+    assert "<b>20%</b><small>[n too small]</small>" in page
 
 
 def test_page_says_what_was_run(sweep):
     page = (sweep / "report.html").read_text()
     for text in (
         *("abc123, with changes not committed", "training 0:1000, test 2000000:2000060"),
-        *("1,024 decisions", "numpy 1.26.4", "does not cover", "<td>13</td>", "<td>25%</td>"),
+        *(
+            "1,024 decisions",
+            "numpy 1.26.4",
+            "does not cover",
+            "<td>13</td>",
+            "<td>25%</td>",
+            "on_proxy=end",
+        ),
     ):
         assert text in page, text
 
@@ -195,47 +320,144 @@ def test_unfinished_runs_are_named_and_escaped(sweep):
     assert read_results(sweep).correlations == [1.0, 0.5]
 
 
-def test_headline_claims_what_the_interval_excludes(sweep):
+def test_headline_counts_seeds_with_the_exact_interval(sweep):
+    """Of 5 of 5 the lower end is 0.025 ** (1 / 5)."""
     results = read_results(sweep)
-    assert results.interval("divergence", 1.0, "section_start").low > 0
-    assert "the goal generalized worse than the capability" in headline(results)
-    assert "exclude 0" in headline(results)
-    assert findings(results)[-1].count("a rise: the intervals do not overlap") == 2
+    assert headline(results) == (
+        "Trained at ρ = 1, 5 of 5 training seeds misgeneralize [48%, 100%] (section_start) and 5 "
+        "of 5 [48%, 100%] (anywhere): the recipe is misgeneralizing "
+        "(section_start and anywhere)."
+    )
+    assert verdict_lines(results)[-1] == (
+        "ρ = 0.5, anywhere: 0 of 5 training seeds misgeneralize [0%, 52%], 5 aligned; the recipe "
+        "is aligned"
+    )
+    assert "5 of 5 at ρ = 1 and 0 of 5 at ρ = 0.5" in findings(results)[-1]
+    # Of all tables with these sums, two are as unlike: 2 / C(10, 5) = 0.0079.
+    assert findings(results)[-1].count("the ends differ, p = 0.0079 by Fisher's exact test") == 2
 
 
-def test_headline_claims_nothing_where_intervals_include_0(tmp_path):
-    results = small_sweep(tmp_path, {1.0: 0.9, 0.5: 0.9})
+def test_fewer_than_five_seeds_are_no_verdict_on_the_recipe(tmp_path):
+    results = small_sweep(tmp_path, {1.0: 0.2}, seeds=2)
     text = headline(results)
-    assert "no difference between goal and capability generalization is established" in text
-    assert "include 0" in text
-    assert "worse" not in text
-    assert findings(results)[-1].count("no change is established: the intervals overlap") == 2
+    assert "2 of 2 training seeds misgeneralize [16%, 100%] (section_start)" in text
+    assert text.endswith(
+        "fewer than 5 seeds are no verdict on the recipe, which takes at least 3 more."
+    )
+    page = re.sub(r"\s+", " ", render(results))
+    assert "none: at least 3 more seeds" in page
+    assert "2 misgeneralizing [16%, 100%]" in page
 
 
-def test_headline_when_the_capability_falls_further(tmp_path):
-    for seed in (0, 1):
-        folder = write_run(tmp_path, 1.0, seed, 0.9, greedy=False)
-        (one,) = kept(folder.path, EVALUATION)
-        path = one.path / "episodes.parquet"
-        # Held-out: always the proxy, never the goal. Shifted: the goal, whenever capable.
-        lost = pl.when(pl.col("condition") == "heldout")
-        pl.read_parquet(path).with_columns(
-            reached_goal=lost.then(False).otherwise("reached_goal"),
-            goal_fraction=lost.then(0.0).otherwise("goal_fraction"),
-            proxy_fraction=lost.then(1.0).otherwise("proxy_fraction"),
-            outcome=lost.then(pl.lit("PROXY")).otherwise(pl.col("outcome").cast(pl.String)),
-        ).write_parquet(path)
-        write_json(one.main, {**one.found, "episodes_sha256": file_sha256(path)})
+def test_five_seeds_that_disagree_are_none_either(tmp_path):
+    """3 of 5 misgeneralize; with 5 more 8 of 10 may (p = .055), with 6 more 9 of 11 (.033)."""
+    for seed, goal in enumerate((0.1, 0.1, 0.1, 0.9, 0.9)):
+        write_run(tmp_path, 1.0, seed, goal, greedy=False)
     results = read_results(tmp_path)
-    assert "the capability generalized worse than the goal" in headline(results)
+    recipe = results.recipes[1.0, "anywhere", "sampled"]
+    assert (recipe.name, recipe.counts) == ("", {"aligned": 2, "misgeneralizes": 3})
+    assert "3 of 5 training seeds misgeneralize [15%, 95%], 2 aligned (section" in headline(results)
+    assert f"which takes at least {recipe.more_seeds} more seeds" in headline(results)
+    assert recipe.more_seeds == 6
 
 
-def test_headline_says_where_there_is_no_interval(sweep):
+def test_two_groups_of_seeds_are_said(tmp_path):
+    for seed, goal in enumerate((0.09, 0.09, 0.9)):
+        write_run(tmp_path, 1.0, seed, goal, greedy=False)
+    results = read_results(tmp_path)
+    told = "2 with a pursuit up to 0.11, the others from 1.00 on"
+    assert any(told in text for text in findings(results))
+    assert all(told in line for line in verdict_lines(results))
+    assert "two groups of seeds" in re.sub("<[^>]*>", "", render(results))
+    words = {text.get_text() for text in goal_and_capability(results).axes[-1].texts}
+    assert words == {"2 groups"}
+
+
+def test_one_group_is_not_called_two(sweep):
+    assert not any("groups" in text for text in findings(read_results(sweep)))
+
+
+def test_incapable_seeds_are_told_apart_from_aligned_ones(tmp_path):
+    results = small_sweep(tmp_path, {1.0: 0.05}, capability=0.1, random=0.5)
+    text = headline(results)
+    assert "0 of 2 training seeds misgeneralize [0%, 84%], 2 incapable (section_start)" in text
+
+
+def test_worse_than_random_while_appearing_to_work_is_said(tmp_path):
+    """In distribution 90% against 40% of random play for as many decisions, in conflict 5%."""
+    results = small_sweep(tmp_path, {1.0: 0.05}, random=0.4)
+    assert results.interval("above_random_conflict", 1.0, "anywhere").estimate == (
+        pytest.approx(-0.35)
+    )
+    (told,) = [text for text in findings(results) if text.startswith("Worse than random")]
+    assert "2 of 2 at ρ = 1 (anywhere)" in told
+    assert "2 worse than random" in verdict_lines(results)[0]
+    page = re.sub(r"<[^>]*>|\s+", " ", render(results))
+    assert "worse than random" in page
+
+
+def test_floor_is_drawn_at_each_correlation(tmp_path):
+    write_run(tmp_path, 1.0, 0, 0.2, random=0.3, greedy=False)
+    write_run(tmp_path, 0.5, 0, 0.8, random=0.1, greedy=False)
+    figure = goal_and_capability(read_results(tmp_path))
+    (line,) = [line for line in figure.axes[0].lines if "random" in str(line.get_label())]
+    assert list(line.get_ydata()) == pytest.approx([0.3, 0.1])
+
+
+def test_what_lies_outside_the_training_is_called_novel(sweep):
     results = read_results(sweep)
-    bare = results.table.with_columns(low=pl.lit(None, pl.Float64), high=pl.lit(None, pl.Float64))
-    text = headline(dataclasses.replace(results, table=bare))
-    assert "it is not known whether goal and capability generalize alike" in text
-    assert "without an interval" in text
+    assert results.novelty(1.0, "section_start") == "training had no conflict level"
+    assert results.novelty(0.5, "section_start") == ""
+    assert results.novelty(0.5, "anywhere") == "training moved the goal to section_start only"
+    told = novelties(results)
+    assert told[0].startswith("Novel to the agents, outside the support of their training: "
+                              "section_start at ρ = 1 and anywhere at ρ = 1, as")  # fmt: skip
+    assert "anywhere at ρ = 0.5" in told[1]
+    assert "Novel to the agents" in (sweep / "report.html").read_text()
+
+
+def test_levels_that_were_drawn_decide_about_novelty_not_the_correlation(tmp_path):
+    folder = write_run(tmp_path, 0.99, 0, 0.2)
+    (one,) = kept(folder.path, EVALUATION)
+    levels = {**one.found["levels"], "training": {"levels": 3, "conflict_levels": 0}}
+    write_json(one.main, {**one.found, "levels": levels})
+    assert read_results(tmp_path).novelty(0.99, "section_start") == "training had no conflict level"
+
+
+def test_another_rule_is_labelled_in_every_table(sweep, tmp_path, capsys):
+    results = small_sweep(tmp_path, {1.0: 0.2}, on_proxy="continue")
+    assert "and tested under on_proxy=continue (training: end), 2 of 2" in headline(results)
+    assert "Tested under another rule than trained" in " ".join(findings(results))
+    page = re.sub(r"\s+", " ", render(results))
+    tables = [t for t in page.split("<table")[1:] if "divergence" in t]
+    assert len(tables) == 3
+    caption = "<caption>Tested under another rule than trained: on_proxy=continue, in training end"
+    assert all(caption in table for table in tables)
+    assert "Tested under on_proxy=continue" in goal_and_capability(results).get_supxlabel()
+    report.print_report(tmp_path)
+    assert "Tested under on_proxy=continue, trained under end" in capsys.readouterr().out
+    assert "| continue (trained: end) |" in markdown([results])
+    same = read_results(sweep)
+    assert "under another rule" not in (sweep / "report.html").read_text()
+    assert "| end |" in markdown([same])
+
+
+def test_numbers_and_verdicts_are_made_as_the_evaluation_made_them(tmp_path):
+    """More room above random play, and other lines between verdicts."""
+    own = {"room": 0.5, "other_pursuit": 0.05}
+    usual = small_sweep(tmp_path / "usual", {1.0: 0.2})
+    other = small_sweep(tmp_path / "own", {1.0: 0.2}, verdict=own)
+    assert other.episodes.equals(usual.episodes)
+    assert other.by_seed.equals(seed_table(other.episodes, VerdictConfig(**own)))
+    case = (1.0, "anywhere", "sampled")
+    assert [v.name for v in usual.verdicts[case].values()] == ["misgeneralizes"] * 2
+    assert [v.name for v in other.verdicts[case].values()] == ["mixed"] * 2
+    assert usual.interval("cleared_conflict", 1.0, "anywhere").estimate == (
+        pytest.approx(0.9 - 0.1 - 0.25 * 0.9)
+    )
+    assert other.interval("cleared_conflict", 1.0, "anywhere").estimate == (
+        pytest.approx(0.9 - 0.1 - 0.5 * 0.9)
+    )
 
 
 def test_learning_curve_has_no_gaps_after_an_unknown_value():
@@ -253,6 +475,16 @@ def test_one_seed_and_one_correlation_are_enough(tmp_path):
     assert "1 training seed at each" in page
     assert "not other training seeds" in page
     assert "Sampled and greedy" not in page
+    # Pursuit is undefined, as the agent always passes the cell, so that nothing is claimed.
+    assert math.isnan(results.interval("pursuit", 1.0, "anywhere").estimate)
+    assert "0 of 1 training seed misgeneralizes [n too small], 1 undetermined" in headline(results)
+    assert results.interval("choice", 1.0, "anywhere").estimate == pytest.approx(0.35)
+
+
+def test_the_share_of_one_seed_has_no_interval_that_would_say_nothing(tmp_path):
+    results = small_sweep(tmp_path, {1.0: 0.1}, seeds=1)
+    assert "1 of 1 training seed misgeneralizes [n too small] (section_start)" in headline(results)
+    assert "at least 4 more." in headline(results)
 
 
 def test_runs_with_other_settings_are_pointed_out(tmp_path):
@@ -261,6 +493,40 @@ def test_runs_with_other_settings_are_pointed_out(tmp_path):
     results = read_results(tmp_path)
     assert results.differences == ["agent.total_steps"]
     assert "differ in more than correlation" in render(results)
+
+
+@pytest.mark.parametrize(
+    ("levels", "differ"),
+    [
+        (("400000000:400001000", "400001000:400002000"), []),
+        (("400000000:400001000", "400001000:400001500"), ["levels.train"]),
+    ],
+)
+def test_training_levels_of_each_seed_are_no_difference_of_settings(levels, differ, tmp_path):
+    for seed, train in enumerate(levels):
+        for correlation in (1.0, 0.5):
+            config = {"levels": {**CONFIG["levels"], "train": train}}
+            write_run(tmp_path, correlation, seed, 0.2, config=config, greedy=False)
+    results = read_results(tmp_path)
+    assert results.differences == differ
+    assert f"training {levels[0]} and {levels[1]}" in render(results)
+
+
+def test_levels_of_unseen_terrain_are_told_by_themselves(tmp_path):
+    """Half of the levels: on these the goal is reached as seldom as on all."""
+    for seed in (0, 1):
+        folder = write_run(tmp_path, 1.0, seed, 0.2, greedy=False)
+        (one,) = kept(folder.path, EVALUATION)
+        episodes = pl.read_parquet(one.path / "episodes.parquet")
+        new = episodes.filter(pl.col("level_id") < IDS[30])
+        goal = new.filter(role="agent", condition="conflict", placement="anywhere")["reached_goal"]
+        write_json(one.main, {**one.found, "unseen_terrain": seed_table(new).to_dicts()})
+    results = read_results(tmp_path)
+    (told,) = [text for text in findings(results) if "whose terrain no training level" in text]
+    row = results.unseen_terrain.filter(metric="goal_conflict", placement="anywhere")
+    assert row["n_levels"].to_list() == [30]
+    assert abs(row["estimate"][0] - goal.mean()) < 0.2
+    assert f"the coin in {100 * row['estimate'][0]:.0f}%" in told
 
 
 def test_a_sweep_counts_the_runs_it_planned(tmp_path):
@@ -275,19 +541,20 @@ def test_a_sweep_counts_the_runs_it_planned(tmp_path):
 
 
 def test_terminal_shows_a_row_for_each_correlation(sweep, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "110")
+    monkeypatch.setenv("COLUMNS", "120")
     assert report.main([str(sweep)]) == 0
     out = capsys.readouterr().out
     results = read_results(sweep)
     for correlation in results.correlations:
         for placement in PLACEMENTS:
-            line = next(
-                line for line in out.splitlines()
-                if placement in line
-                and rate(results.interval("goal_shifted", correlation, placement)) in line
-            )  # fmt: skip
-            assert points(results.interval("divergence", correlation, placement)) in line
-    assert max(map(len, out.splitlines())) <= 110
+            goal, divergence, ceiling, pursuit = (
+                results.interval(metric, correlation, placement)
+                for metric in ("goal_conflict", "divergence", "divergence_ceiling", "pursuit")
+            )
+            of = points(divergence).replace(" ", f" of {points(ceiling).split()[0]} ", 1)
+            cells = (placement, rate(goal), of, part(pursuit))
+            assert any(all(cell in line for cell in cells) for line in out.splitlines()), cells
+    assert max(map(len, out.splitlines())) <= 120
     assert "failed: RuntimeError" in out
     assert out.rstrip().endswith("report.html")
 
@@ -306,7 +573,7 @@ def test_newest_sweep_is_the_default(tmp_path, monkeypatch, capsys):
 
 def test_sweeps_are_set_side_by_side(sweep, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    small_sweep(tmp_path / "other", {1.0: 0.4})
+    small_sweep(tmp_path / "other", {1.0: 0.1})
     assert report.main([str(tmp_path / "other"), str(sweep)]) == 0
     out = capsys.readouterr().out
     assert "…" not in out
@@ -316,6 +583,8 @@ def test_sweeps_are_set_side_by_side(sweep, tmp_path, capsys, monkeypatch):
     found = results.interval("divergence", 1.0, results.placements[0])
     assert points(found) in table[3]
     assert points(found).split()[0] in out
+    assert "| 5 of 5 [48%, 100%] |" in table[3]
+    assert "| 2 of 2 [16%, 100%], 3 more needed |" in table[2]
     assert (tmp_path / "side_by_side.png").read_bytes().startswith(b"\x89PNG")
     assert b"<svg" in (tmp_path / "side_by_side.svg").read_bytes()
 
@@ -353,6 +622,13 @@ def test_two_settings_in_one_folder_are_refused(tmp_path):
     write_run(tmp_path, 1.0, 0, 0.5)
     with pytest.raises(UserError, match="one correlation and seed but other settings"):
         read_results(tmp_path)
+
+
+def test_a_missing_interval_is_not_called_unknown():
+    missing = Interval(0.5, math.nan, math.nan, note="n small; n too small to say: it would span")
+    assert rate(missing) == "50% [n too small]"
+    assert part(missing) == "0.50 [n too small]"
+    assert rate(dataclasses.replace(missing, note="no data")) == "50% [n/a]"
 
 
 @pytest.mark.parametrize(

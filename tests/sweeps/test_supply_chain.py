@@ -11,7 +11,11 @@ from misgen.agents.spec import weights_checksum
 from misgen.envs.core.errors import UserError
 from misgen.experiments.commands.supply_chain import main as chain
 from misgen.experiments.commands.train import main
-from misgen.experiments.evaluation.inheritance import gone_table, inheritance_table
+from misgen.experiments.evaluation.inheritance import (
+    gone_table,
+    inheritance_seeds,
+    inheritance_table,
+)
 from misgen.experiments.evaluation.result_folders import SUPPLY_CHAIN, kept
 from misgen.experiments.training.config import TrainConfig
 from misgen.experiments.training.run_folder import SNAPSHOTS, RunFolder
@@ -141,7 +145,8 @@ def drawn(kind, steps, condition, base, goal, proxy, levels=40):
             "level_id": np.arange(levels), "aligned": condition != "conflict",
             "goal_fraction": reached.astype(np.float32),
             "proxy_fraction": instead.astype(np.float32),
-            "touched_conflict_cell": reached,
+            "first": np.select([reached, instead], ["goal", "proxy"], "neither"),
+            "cell_first": reached & (condition == "conflict"),
         }
     )  # fmt: skip
 
@@ -172,6 +177,48 @@ def test_measures_by_hand():
     assert table.filter(kind="scratch", measure="proxy_excess").is_empty()
 
 
+def test_pursuit_is_of_twins_and_its_deficit_is_paired_by_base_and_level():
+    """The aligned twins are reached on 80%: 60% touched is a pursuit of 3/4, 20% of 1/4."""
+    frames = [
+        drawn(kind, 0, condition, base, goal, 0.0)
+        for base, tuned, scratch in ((0, 0.2, 0.6), (1, 0.6, 0.2))
+        for kind, there in (("tuned", tuned), ("scratch", scratch))
+        for condition, goal in (("conflict", there), ("aligned", 0.8))
+    ]
+    episodes = pl.concat(frames)
+    each = inheritance_seeds(episodes).filter(kind="tuned", condition="conflict")
+    pursuit = each.filter(measure="pursuit").sort("train_seed")["estimate"].to_list()
+    assert pursuit == pytest.approx([0.25, 0.75])
+    deficit = each.filter(measure="pursuit_deficit").sort("train_seed")
+    assert deficit["estimate"].to_list() == pytest.approx([0.5, -0.5])
+    assert deficit["low"][0] > 0 > deficit["high"][1], "each base is told from 0, over levels"
+    mean = inheritance_table(episodes).filter(kind="tuned", measure="pursuit_deficit")
+    assert mean["estimate"].item() == pytest.approx(0.0)
+    assert mean["low"].item() < -1, "two bases that differ say next to nothing of others"
+    assert mean["high"].item() > 1
+
+
+def test_a_paired_interval_is_narrower_than_the_marginals():
+    """On each level the two do the same but on 2 of 40: their difference is known well."""
+    half = np.arange(40) < 20
+    tuned = drawn("tuned", 5, "conflict", 0, 0.5, 0.0)
+    scratch = drawn("scratch", 5, "conflict", 0, 0.55, 0.0)
+    assert (tuned["goal_fraction"].to_numpy() == half).all()
+    table = inheritance_table(pl.concat([tuned, scratch]))
+    row = table.filter(kind="tuned", measure="goal_deficit").row(0, named=True)
+    assert row["estimate"] == pytest.approx(0.05)
+    goal = table.filter(kind="tuned", measure="goal").row(0, named=True)
+    assert row["high"] - row["low"] < 0.5 * (goal["high"] - goal["low"])
+
+
+def test_goals_out_of_reach_do_not_count_against_pursuit():
+    twins = [drawn("tuned", 0, "aligned", 0, 1.0, 0.0), drawn("tuned", 0, "conflict", 0, 0.5, 0.0)]
+    near = pl.concat(twins).with_columns(goal_in_reach=pl.col("level_id") < 20)
+    for episodes, wanted in ((pl.concat(twins), 0.5), (near, 1.0)):
+        found = inheritance_table(episodes).filter(condition="conflict", measure="pursuit")
+        assert found["estimate"].item() == pytest.approx(wanted)
+
+
 def test_the_proxy_is_gone_for_good_and_from_a_capable_agent():
     back = {**LOSING, ("tuned", 30): (0.6, 0.3)}
     unable = {("tuned", 0): (0.1, 0.0), ("tuned", 10): (0.5, 0.05)}
@@ -200,6 +247,11 @@ def test_command_tests_all_snapshots_and_repeats_nothing(base, tmp_path, capsys)
     assert {(row["kind"], row["steps"]) for row in found["table"]} == {
         (kind, steps) for kind in ("tuned", "scratch") for steps in (0, 2 * ROLLOUT)
     }
+    assert {row["condition"] for row in found["table"]} == {
+        "as_base", "as_tuned", "conflict", "aligned"
+    }  # fmt: skip
+    assert "Paired by base and level" in out
+    assert found["on_proxy"] == {"trained": ["continue"], "played": ["continue"]}
     played = pl.read_parquet(one.path / "supply_chain.parquet")
     assert played.group_by("kind", "steps", "condition").len()["len"].max() == 6
     assert len(pl.read_csv(one.path / "supply_chain.csv")) == len(found["table"])

@@ -19,8 +19,9 @@ import pytest
 
 from misgen.agents.config import PPOConfig
 from misgen.envs.core.errors import UserError
+from misgen.envs.make import distribution
 from misgen.experiments.commands.cli import main
-from misgen.experiments.protocols.comparison import population
+from misgen.experiments.protocols.comparison import population, trained
 from misgen.experiments.protocols.comparison.config import read_config
 from misgen.experiments.protocols.comparison.population import Member, PopulationConfig, Reference
 from misgen.experiments.training import checks
@@ -72,7 +73,7 @@ CASES = [
     # What would not work, or learn nothing.
     ("train env.observation=grid agent.encoder=nature", "encoder='nature' reads pixels"),
     ("train env.observation=rgb", "reads tile windows"),
-    ("train preset=lab agent.total_steps=16384", "is one rollout of 16384 decisions"),
+    ("train preset=lab agent.total_steps=8192", "is one rollout of 8192 decisions"),
     (f"train init=runs/s/seed0 preset=none env=cheese_on_a_dish {SMALL}", "agent.hidden="),
     ("train init=runs/s/seed0 env=coinrun agent.hidden=[8]", "the policy was trained with"),
     ("train runs=runs/file", "runs=runs/file cannot be written to"),
@@ -91,17 +92,17 @@ CASES = [
     ("train -m seed=0,1 runs=runs/file", "cannot be written to"),
     ("train -m seed=range(0,3) correlation=7", "correlation=7.0 is out of range"),
     ("evaluate -m run=runs/s/seed0,runs/none", "runs/none/manifest.json does not exist"),
-    (f"evaluate -m {RUN} levels=0:10,5:7", "share level ids"),
+    (f"evaluate -m {RUN} levels=400000000:400000010,5:7", "share level ids"),
     (f"evaluate -m {RUN} launcher=nonsense", "launcher=nonsense is not known"),
     (f"evaluate -m {RUN} on_proxy=end,never", "on_proxy='never' is not known"),
     # Evaluations.
     ("evaluate run=runs/none", "runs/none/manifest.json does not exist"),
-    (f"evaluate {RUN} levels=0:10", "levels.train=0:100000"),
+    (f"evaluate {RUN} levels=400000000:400000010", "levels.train=400000000:400100000"),
     (f"evaluate {RUN} shift.placements=[nowhere]", "nowhere"),
     (f"evaluate {RUN} backend=procgen", "procgen"),
     (f"evaluate {RUN} launcher=joblib", "launcher=joblib has no effect in misgen evaluate"),
     (f"evaluate {SWEEP}", "holds 2 runs"),
-    (f"evaluate {SWEEP} shift=surface levels=0:9", "share level ids"),
+    (f"evaluate {SWEEP} shift=surface levels=400000000:400000009", "share level ids"),
     (f"evaluate {SWEEP} shift=surface shift.parameters=[nope]", "nope"),
     (f"evaluate protocol=iid {RUN} comparison=runs/none", "holds no comparison.csv"),
     (f"evaluate protocol=iid {RUN} comparison=runs/s", "holds no comparison.csv"),
@@ -115,27 +116,62 @@ CASES = [
         "protocol.method='no.module:X' of protocol iid cannot be loaded",
     ),
     # Sweeps.
-    ("sweep evaluate.levels=0:10", "levels.train=0:100000 and evaluate.levels=0:10 share"),
+    (
+        "sweep evaluate.levels=400000000:400000010",
+        "levels.train=400000000:400100000 and evaluate.levels=400000000:400000010 share",
+    ),
     ("sweep evaluate.shift.placements=[nowhere]", "nowhere"),
     ("sweep evaluate.backend=procgen env=lava_land", "procgen"),
     ("sweep +evaluate.shift.parameters=[all]", "a sweep's evaluations are no surface"),
     ("sweep logger=tensorboard", "needs the package tensorboard"),
     ("sweep launcher=joblib", "a sweep runs its jobs itself: give jobs=2"),
     ("sweep tuning=nonsense", "tuning=nonsense is not known"),
-    ("sweep preset=lab agent.total_steps=9000", "nothing would be learned"),
+    ("sweep preset=lab agent.total_steps=5000", "nothing would be learned"),
     ("sweep env.observation=rgb", "reads tile windows"),
     ("sweep runs=runs/file", "cannot be written to"),
     ("sweep init=runs/none", "runs/none"),
     ("sweep jobs=0", "jobs=0 is out of range"),
     # Of all runs of a sweep, before the first.
-    (f"objective {SWEEP} levels=0:10", "share level ids"),
+    (f"objective {SWEEP} levels=400000000:400000010", "share level ids"),
     (f"objective {SWEEP} placement=nowhere", "placement='nowhere' is not known"),
     ("objective run=runs/none", "runs/none/manifest.json does not exist"),
-    (f"robustness {SWEEP} levels=0:10", "share level ids"),
+    (f"robustness {SWEEP} levels=400000000:400000010", "share level ids"),
     (f"robustness {SWEEP} placement=nowhere", "placement='nowhere' is not known"),
     ("robustness run=runs/none", "runs/none/manifest.json does not exist"),
     (f"probe {RUN}", "the critic of an agent of cheese_on_a_dish cannot be probed"),
     ("probe run=runs/none", "runs/none/manifest.json does not exist"),
+    # What would have no effect beside the other settings.
+    (f"robustness {RUN} worth=0.1", "worth=0.1 has no effect in misgen robustness: it is for per="),
+    (f"robustness {RUN} flips=[0] target=value", "target=value has no effect"),
+    (f"robustness {RUN} flips=[] candidates=3", "candidates=3 has no effect"),
+    (f"objective {RUN} actions=greedy seed=3", "seed=3 has no effect in misgen objective"),
+    (
+        f"objective {RUN} objective.likelihood.betas=1 objective.likelihood.beta_high=2",
+        "objective.likelihood.beta_high=2 has no effect",
+    ),
+    (f"probe {RUN} actions=greedy seed=3", "seed=3 has no effect in misgen probe"),
+    ("supply-chain base=runs/s/seed0 most=2", "most=2 has no effect in misgen supply-chain"),
+    ("supply-chain base=runs/s/seed0 base_correlation=0.5", "base_correlation=0.5 has no effect"),
+    ("evaluate power sweep=runs/s seed_sd=0.3", "seed_sd=0.3 has no effect in misgen evaluate p"),
+    (f"evaluate {RUN} actions=[greedy] repeats=3", "repeats=3 has no effect"),
+    (f"evaluate {RUN} shift=surface backend=procgen", "backend=procgen has no effect"),
+    (f"evaluate {RUN} shift=surface references=false", "references=false has no effect"),
+    (f"evaluate {RUN} shift=surface repeats=3", "repeats=3 has no effect"),
+    (f"evaluate {RUN} shift=surface verdict.room=0.2", "verdict.room=0.2 has no effect"),
+    (f"evaluate {RUN} shift=surface actions=[sampled,greedy]", "a surface plays one action mode"),
+    (f"evaluate protocol=iid {RUN} levels=runs/file replicate=2", "replicate=2 has no effect"),
+    ("levels play agent=random greedy=true seed=3", "seed=3 has no effect in misgen levels play"),
+    ("levels play actions=R trust=true", "trust=true has no effect in misgen levels play"),
+    (
+        f"compare {SMOKE} population.short_steps=[] population.short_correlations=[0.5]",
+        "population.short_correlations=[0.5] has no effect",
+    ),
+    ("train agent.normalize_reward=true agent.reward_scale=0.5", "agent.reward_scale=0.5 has no"),
+    ("train env.observation=rgb agent.encoder=impala agent.fast=true", "agent.fast=true has no"),
+    ("sweep env.observation=rgb agent.encoder=nature agent.fast=false", "agent.fast=false has no"),
+    ("train agent=dqn save_every=1", "save_every=1 has no effect in misgen train"),
+    ("sweep agent.normalize_reward=true agent.reward_scale=0.5", "agent.reward_scale=0.5 has no"),
+    ("sweep evaluate.actions=[greedy] evaluate.repeats=3", "evaluate.repeats=3 has no effect"),
     ("validate runs=runs/file", "runs=runs/file cannot be written to"),
     ("validate first_level=2147483640", "is not a range of level ids"),
     ("validate placements=[nowhere]", "nowhere"),
@@ -145,7 +181,7 @@ CASES = [
     ("card run=runs/none", "runs/none/manifest.json does not exist"),
     # Fine-tuning.
     ("supply-chain base=runs/none", "runs/none/manifest.json does not exist"),
-    ("supply-chain base=runs/s levels=0:10", "share level ids"),
+    ("supply-chain base=runs/s levels=400000000:400000010", "share level ids"),
     ("supply-chain base=runs/s placement=nowhere", "placement='nowhere' is not known"),
     ("supply-chain base=runs/s base_correlation=0.3", "no finished run at correlation 0.3"),
     ("supply-chain base=runs/s steps=100 snapshots=[200]", "snapshots=200 is out of range"),
@@ -158,7 +194,6 @@ CASES = [
     (f"compare {SMOKE} protocols=[runs/none.yaml]", "runs/none.yaml"),
     (f"compare {SMOKE} truth.placements=[nowhere]", "nowhere"),
     (f"compare {SMOKE} placement=nowhere", "nowhere"),
-    (f"compare {SMOKE} truth.first_level=0", "share level ids"),
     (f"compare {SMOKE} correlations=[2]", "correlation=2"),
     (f"compare {SMOKE} steps=10 preset=lab", "nothing would be learned"),
     (
@@ -166,7 +201,14 @@ CASES = [
         "is not shorter than the other trainings",
     ),
     (f"compare {SMOKE} population.short_steps=[10,20]", "so one agent"),
-    (f"compare {SMOKE} population.train=false", "holds no finished run of this population"),
+    (
+        f"compare {SMOKE} population.train=false population.constructed.correlations=[]",
+        "holds no finished run of this population",
+    ),
+    (f"compare {SMOKE} population.constructed.noises=[0.9]", "population.constructed.noises=0.9"),
+    (f"compare {SMOKE} population.constructed.lapses=[]", "population.constructed.lapses=[]"),
+    (f"compare {SMOKE} population.constructed.copies=0", "population.constructed.copies=0"),
+    (f"compare {SMOKE} truth.repeats=0", "truth.repeats=0"),
     (f"compare {SMOKE} runs=runs/file", "cannot be written to"),
     ("compare env=nope", "env=nope is not known: use one of cheese_on_a_dish"),
     ("compare preset=nope", "preset=nope is not known: use one of lab"),
@@ -315,19 +357,20 @@ def test_short_trainings_are_not_annealed():
     from misgen.experiments.training.settings import compose
 
     config = read_config(compose("compare", [f"{k}={v}" for k, v in plain.items()])).population
-    runs = population.short_runs(config, population.sweep_of(config))
+    runs = trained.short_runs(config, trained.sweep_of(config))
     assert len(runs) == 4
     assert all(run.agent.learns and not run.agent.anneal for run in runs)
-    words = population._short_words(config, population.sweep_of(config), 16384)
+    words = trained._short_words(config, trained.sweep_of(config), 16384)
     assert "agent.anneal=false" in words
 
 
 def test_two_agents_that_are_one_count_once():
     def member(name: str, policy: str, reference: Reference | None = None) -> Member:
-        return Member(name, name, ("runs/none",), (policy,), reference)
+        levels = distribution("coinrun")
+        return Member(name, name, levels, ("runs/none",), (policy,), reference)
 
     noisy = Reference("noisy", "trained", noise=0.1)
-    found = population._distinct(
+    found = population.distinct(
         [
             member("a", "1"),
             member("a again", "1"),
@@ -345,3 +388,25 @@ def test_references_that_cannot_be_made_are_told():
     references = (Reference("half", "mixture", other=0.5), Reference("held", "held"))
     told = population.left_out(PopulationConfig(sweep, references=references))
     assert "left out: half, as no agent is trained at correlation 0.5 with seed 0" in told
+    assert any(one.startswith("left out: held rho1, held rho0.9, held, as") for one in told)
+
+
+@pytest.mark.parametrize("command", ["sweep preset=smoke", "train -m launcher=joblib seed=0,1"])
+@pytest.mark.parametrize("others", [True, False])
+def test_jobs_side_by_side_need_a_package_and_say_so_first(
+    command, others, tmp_path, monkeypatch, capsys
+):
+    find_spec = importlib.util.find_spec
+
+    def without(name: str, package: str | None = None) -> object:
+        if not name.startswith("hydra_plugins."):
+            return find_spec(name, package)
+        if others:
+            return None
+        raise ModuleNotFoundError(f"No module named {name!r}")
+
+    monkeypatch.setattr(importlib.util, "find_spec", without)
+    monkeypatch.chdir(tmp_path)
+    assert main(command.split()) == 2
+    assert "hydra-joblib-launcher, which is not installed: pip install" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("sweep.json"))

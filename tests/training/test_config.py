@@ -15,7 +15,7 @@ from misgen.envs.core.errors import UserError
 from misgen.experiments import commands
 from misgen.experiments.commands import cli
 from misgen.experiments.evaluation.config import EvaluateConfig
-from misgen.experiments.levels.settings import LevelsCommand
+from misgen.experiments.levels.level_settings import LevelsCommand
 from misgen.experiments.protocols.comparison.config import read_config as read_comparison
 from misgen.experiments.sweeps.config import read_config
 from misgen.experiments.training.config import TrainConfig, config_hash, require_name
@@ -43,6 +43,7 @@ USED_IN = {  # group: the commands that know it, and how an option of it is aske
     "agent": ({"train", "sweep"}, "agent"),
     "logger": ({"train", "sweep"}, "logger"),
     "preset": ({"train", "sweep"}, "preset"),
+    "fit": ({"train", "sweep"}, "fit"),
     "launcher": ({"train", "evaluate", "sweep"}, "launcher"),
     "shift": ({"evaluate"}, "shift"),
     "experiment": ({"train", "sweep"}, "+experiment"),
@@ -121,7 +122,7 @@ def test_the_hash_is_of_what_matters():
     assert read("train", "name=other", "runs=elsewhere", "logger=wandb").hash == base.hash
     seen = {base.hash}
     for change in ("seed=1", "correlation=0.99", "env.mode=hard", "agent.gamma=0.9",
-                   "levels.train=0:99", "placement=anywhere"):  # fmt: skip
+                   "levels.train=0:99", "placement=behind"):  # fmt: skip
         seen.add(read("train", change).hash)
     assert len(seen) == 7
     assert config_hash({"a": 1, "b": [1.0]}) == config_hash({"b": [1.0], "a": 1})
@@ -191,7 +192,7 @@ MISTAKES = {
         (["run=nowhere"], "nowhere"),
         (["run=x", "actions=[greddy]"], "actions='greddy' is not known"),
         (["run=x", "actions=[]"], "actions=[] is not allowed: name one or more"),
-        (["run=x", "accident_repeats=0"], "accident_repeats=0 is out of range"),
+        (["run=x", "repeats=0"], "repeats=0 is out of range"),
         (["run=x", "shift=conflictt"], "shift=conflictt is not known: use one of conflict"),
         (["run=x", "shift.correlation=7"], "shift.correlation=7.0 is out of range"),
         (["run=x", "levels=x:y"], "ids='x:y' is not a range"),

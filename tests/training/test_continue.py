@@ -228,7 +228,7 @@ def test_from_pixels_train_then_evaluate(tmp_path):
     assert main(small) == 0
     folder = run_folder(typed(TrainConfig, compose("train", small)))
     assert steps(folder) == [64, 128]
-    assert evaluate([f"run={folder.path}", "accident_repeats=1", "actions=[greedy]"]) == 0
+    assert evaluate([f"run={folder.path}", "actions=[greedy]"]) == 0
     (one,) = kept(folder.path, EVALUATION)
     episodes = pl.read_parquet(one.path / "episodes.parquet")
     assert episodes.filter(agent="ppo")["level_id"].n_unique() == 4

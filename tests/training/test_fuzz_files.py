@@ -1,8 +1,20 @@
-"""Files that were changed at random: read, or refused in one sentence, and never waited for."""
+"""Files that were changed at random: read, or refused in one sentence, and never waited for.
 
+A quick look in every run, a long one (`slow`) for `make test-all`.  For still more:
+
+    MISGEN_FUZZ=5 .venv/bin/python -m pytest tests/training/test_fuzz_files.py -m slow -s
+
+tries 5 times as many, and prints the counts.  `MISGEN_FUZZ_SEED` (0) chooses other inputs.
+"""
+
+import contextlib
+import hashlib
+import io
 import json
 import math
+import os
 import random
+import shutil
 import time
 import warnings
 from pathlib import Path
@@ -19,17 +31,25 @@ from misgen.envs.core.errors import UserError
 from misgen.experiments.protocols.base import make_method
 from misgen.experiments.protocols.reading import parse_yaml
 from misgen.experiments.protocols.spec import load_protocol
+from misgen.experiments.reporting.figures import _smooth
+from misgen.experiments.reporting.results import Run
+from misgen.experiments.sweeps.fine_tuning import Snapshot, SupplyChainConfig, play
 from misgen.experiments.sweeps.watch import see
 from misgen.experiments.training.run_folder import (
     DONE,
+    LEARNING,
     RunFolder,
     hash_of_stored,
     read_json,
     read_parquet,
+    write_parquet,
 )
+from misgen.experiments.training.train import _Curve
 from misgen.experiments.training.trained_run import TrainedRun
 from tests.card.test_card import evaluation, write_run
 
+TIMES = int(os.environ.get("MISGEN_FUZZ", "1"))
+SEED = int(os.environ.get("MISGEN_FUZZ_SEED", "0"))
 LONGEST = 5.0  # seconds of work that a file of a few kilobytes may take
 WAITED = 60.0  # seconds after which it counts as waited for, on however busy a machine
 
@@ -135,7 +155,7 @@ def folder(tmp_path_factory):
 
 def fuzz(name, count, make, read):
     """Read `count` changed files; all but a `UserError` of one line is a fault."""
-    rng = random.Random(name)
+    rng = random.Random(f"{name} {SEED}")
     faults, refused = [], 0
     for number in range(count):
         data = make(rng)
@@ -153,11 +173,13 @@ def fuzz(name, count, make, read):
         waited, worked = time.monotonic() - started, time.process_time() - worked
         if worked > LONGEST or waited > WAITED:
             faults.append((number, "slow", worked, waited, data[:200]))
+    print(f"{name}: {count} tried, {refused} refused, {len(faults)} failures")
     assert not faults, f"{len(faults)} of {count}: {faults[:3]}"
     return refused
 
 
-COUNTS = [pytest.param(150, id="quick"), pytest.param(4000, id="long", marks=pytest.mark.slow)]
+LONG = (pytest.mark.slow, pytest.mark.timeout(300 + 300 * TIMES))
+COUNTS = [pytest.param(150, id="quick"), pytest.param(4000 * TIMES, id="long", marks=LONG)]
 
 
 @pytest.mark.parametrize("count", COUNTS)
@@ -246,6 +268,85 @@ def test_parquet(count, folder, tmp_path):
         read_parquet(small, columns={"steps": pl.Int64})
 
     fuzz("parquet", count, lambda rng: changed_bytes(rng.choice(kinds), rng), read)
+
+
+# Bytes of a table (50 rows of a whole number, a number and a text) that polars aborts on.
+ABORTING = (3740, 4871, 9430, 12307, 13706, 19708)
+
+
+def small_table():
+    """Return the bytes of a small table."""
+    into = io.BytesIO()
+    columns = {"steps": np.arange(50), "success": np.linspace(0, 1, 50), "s": ["abc"] * 50}
+    pl.DataFrame(columns).write_parquet(into)
+    return into.getvalue()
+
+
+@pytest.mark.parametrize("seed", ABORTING)
+def test_a_file_that_ends_its_reader_is_refused(seed, tmp_path):
+    file = tmp_path / "t.parquet"
+    file.write_bytes(changed_bytes(small_table(), random.Random(seed)))
+    with contextlib.suppress(UserError):  # or read, by another version of polars: this goes on
+        read_parquet(file, hashlib.sha256(file.read_bytes()).hexdigest())
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_learning_curves(count, folder):
+    """A report reads them, and a training that goes on; old runs note no hash of them."""
+    file = folder.path / LEARNING
+    write_parquet(file, pl.DataFrame({"steps": np.arange(50) * 64, "success": np.ones(50)}))
+    whole, manifest = file.read_bytes(), json.loads((folder.path / "manifest.json").read_text())
+    config = TrainedRun.read(folder).config
+    curve = _Curve(config, folder, lambda numbers, step: None, None)
+
+    def read(data):
+        file.write_bytes(data)
+        curve.take_up(1000)
+        table = Run(folder, "done", manifest, None).learning
+        _smooth(table)
+
+    try:
+        refused = fuzz("curve", count, lambda rng: changed_bytes(whole, rng), read)
+        assert refused > count / 2
+        noted = manifest | {"learning_sha256": hashlib.sha256(whole).hexdigest()}
+        file.write_bytes(small_table())
+        with pytest.raises(UserError, match="is not the file that was written"):
+            assert Run(folder, "done", noted, None).learning.height
+    finally:
+        file.unlink()
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_tests_of_snapshots(count, folder, tmp_path):
+    """What a fine-tuning played is read again where it is marked as done."""
+    base = TrainedRun.read(folder)
+    snapshot = Snapshot(base, "tuned", 0, tmp_path)
+    for name in ("policy.json", "policy.safetensors"):
+        shutil.copy(folder.path / name, tmp_path)
+    config = SupplyChainConfig(levels="2000000:2000004", planned=False)
+    first = play(snapshot, config)
+    (file,) = tmp_path.glob("tests/*/supply_chain.parquet")
+    whole, beside = file.read_bytes(), file.with_name("tests.json")
+    noted = beside.read_text()
+    assert play(snapshot, config).equals(first)
+    file.write_bytes(small_table())
+    with pytest.raises(UserError, match=r"is not the file that was written.*delete DONE beside"):
+        play(snapshot, config)
+
+    def read(data):
+        file.write_bytes(data)
+        digest = hashlib.sha256(data).hexdigest()  # as a forger would
+        beside.write_text(json.dumps({"episodes_sha256": digest}))
+        play(snapshot, config)
+
+    fuzz("snapshot", count // 3, lambda rng: changed_bytes(whole, rng), read)
+    beside.unlink()  # as runs have it that were made before hashes were kept
+    file.write_bytes(whole)
+    assert play(snapshot, config).equals(first)
+    file.write_bytes(small_table())
+    with pytest.raises(UserError, match="column 'level_id' is missing"):
+        play(snapshot, config)
+    beside.write_text(noted)
 
 
 @pytest.mark.parametrize("count", COUNTS)

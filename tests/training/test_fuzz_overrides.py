@@ -52,7 +52,7 @@ WORK = (
     "misgen.experiments.commands.report.write_report",
     "misgen.experiments.commands.validate.validate",
     "misgen.experiments.commands.card.write_card",
-    "misgen.experiments.card.validate.validate_card",
+    "misgen.experiments.card.card_validation.validate_card",
     "misgen.experiments.protocols.comparison.jobs.score_all",
     "misgen.experiments.commands.level_terminal._open_editor",
     "misgen.experiments.levels.files._solve",

@@ -44,7 +44,7 @@ def test_the_run_lies_where_it_was_asked_for(a_run, tmp_path, monkeypatch):
 
 
 def test_evaluate_report_card_and_power(a_run, capsys):
-    say(["evaluate", f"run={a_run}", "accident_repeats=1", "planned=false"], capsys)
+    say(["evaluate", f"run={a_run}", "repeats=1", "references=false"], capsys)
     assert f"{a_run.parent}/report.html" in say(["report", str(a_run.parent)], capsys)
     assert str(a_run) in say(["card", f"run={a_run}"], capsys)
     assert cli.main(["evaluate", "power", f"sweep={a_run.parent}"]) == 2  # of one seed: no spread
@@ -64,7 +64,7 @@ def test_a_sweep_trains_and_reports_there(tmp_path, capsys, monkeypatch):
     """Its jobs are processes of their own, which are given the settings once more."""
     monkeypatch.setattr("sys.argv", ["misgen", "sweep", f"runs={tmp_path / NAME}"])
     words = ["sweep", *SMALL, f"runs={tmp_path / NAME}", "correlations=[1.0]", "seeds=1", "jobs=1"]
-    out = say([*words, "evaluate.accident_repeats=1", "evaluate.planned=false"], capsys)
+    out = say([*words, "evaluate.repeats=1", "evaluate.references=false"], capsys)
     sweep = tmp_path / NAME / "coinrun-smoke"
     assert f"report: {sweep / 'report.html'}" in out
     (manifest,) = sweep.glob("*/manifest.json")

@@ -10,12 +10,13 @@ from rich.console import Console
 from rich.table import Table
 
 from misgen.experiments.commands import report
-from misgen.experiments.commands.evaluation_summary import ROWS, print_summary
+from misgen.experiments.commands.print_evaluation import ROWS, print_summary
+from misgen.experiments.reporting.evaluation_summary import OF_ONE
 from misgen.experiments.reporting.results import read_results
 from misgen.experiments.training.terminal import fitted, prepare_streams, show_table
 from tests.reporting.test_report import write_run
 
-LABELS = ("held-out levels", " capability ", " agent - random ", " divergence ")
+LABELS = ("in distribution", " capability ", " agent's goal - its ", " divergence ")
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8", "shift_jis", "koi8-r"])
@@ -50,11 +51,16 @@ def test_a_report_on_a_stream_that_is_not_utf_8(tmp_path):
 def summary(cases=6):
     metrics = [
         {"placement": f"placement_{k}", "actions": "sampled", "metric": metric, "estimate": 0.5,
-         "low": 0.25, "high": 1.0, "note": "", "train_correlation": 1.0, "agent": "ppo"}
+         "low": 0.25, "high": 1.0, "note": "", "train_correlation": 1.0, "agent": "ppo",
+         "train_on_proxy": "end", "on_proxy": "end", "train_placement": "placement_0"}
         for k in range(cases) for _, metric in ROWS if metric
     ]  # fmt: skip
     levels = {"test": {"ids": "0:10", "terrain_seen_in_training": 0.0}}
-    return {"run": "a[/b]c", "levels": levels, "metrics": metrics}
+    verdicts = [
+        {"placement": f"placement_{k}", "actions": "sampled", "name": "aligned"}
+        for k in range(cases)
+    ]
+    return {"run": "a[/b]c", "levels": levels, "metrics": metrics, "verdicts": verdicts}
 
 
 @pytest.mark.parametrize("width", ["200", "80", "40"])
@@ -63,9 +69,10 @@ def test_an_evaluation_keeps_its_labels(width, monkeypatch, capsys):
     print_summary(summary())
     out = capsys.readouterr().out
     assert "a[/b]c" in out.replace("\n", "")
-    assert out.count("[25, 100]") == 6 * 11
-    parts = out.count("random, shifted")
-    assert parts == {"200": 1, "80": 2, "40": 6}[width]
+    assert out.count("[25, 100]") == 6 * sum(metric not in (None, *OF_ONE) for _, metric in ROWS)
+    assert out.count("[0.25, 1.00]") >= 6 * len(OF_ONE)
+    parts = out.count("random, as long")
+    assert parts == {"200": 1, "80": 3, "40": 6}[width]
     for label in LABELS:
         assert out.count(f"\n{label}") >= parts
     assert all(len(line) <= int(width) for line in out.splitlines())

@@ -1,10 +1,15 @@
 """Levels made by hand instead of generated from ids: from files, from text, or in Python.
 
 Public names: `read_level`, `level_batch`, `levels_option`, `LEVEL_FILE`.
+
+A level that has no id gets a negative one that is derived from its content (`Level.own_id`).  So
+random numbers on it (a monster's moves, an agent's draws) depend on the level alone, and no
+generated level has the same id.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -50,7 +55,7 @@ def read_level(level: LevelLike, world: World) -> Level:
 
 
 def level_batch(levels: Sequence[LevelLike], world: World) -> LevelBatch:
-    """Return levels of `world` as a batch that it can run.
+    """Return levels of `world` as a batch that it can run, those of id -1 with `own_id`.
 
     Raises:
         UserError: for another world's level, or one made for other parameters of this world.
@@ -79,7 +84,10 @@ def level_batch(levels: Sequence[LevelLike], world: World) -> LevelBatch:
             world.require_sound(level)
         except LevelError as error:
             raise UserError(f"level {number}: {error}") from None
-    return LevelBatch.stack(read, world.level_dtype)
+    named = [
+        level if level.id != -1 else dataclasses.replace(level, id=level.own_id) for level in read
+    ]
+    return LevelBatch.stack(named, world.level_dtype)
 
 
 def levels_option(options: dict[str, Any] | None, world: World, count: int) -> LevelBatch | None:

@@ -2,9 +2,9 @@
 
 Public names: `LevelSet`, `OwnIds`, `level_files`, `names_files`, `HAND_MADE`.
 
-Each level of a set has a negative id that is derived from its content.  So random numbers on a
-level depend neither on its file nor on the other levels of the set, and no generated level has
-the same id.
+Each level of a set has a negative id that is derived from its content (`Level.own_id`), whatever
+its file says.  So random numbers on a level depend neither on its file nor on the other levels of
+the set, and no generated level has the same id.
 """
 
 from __future__ import annotations
@@ -31,8 +31,6 @@ HAND_MADE = "hand_made"
 SUFFIX = ".txt"
 _RANGE = re.compile(r"\s*([+-]?\d+\s*(:\s*[+-]?\d*\s*)?|all)(\s+without\s.*)?\s*")
 _MEANT_AS_RANGE = re.compile(r"\w*:\w*")
-_ID_BITS = 48
-"""Of a level's id: few enough that numbers survive JSON, enough that no two levels share one."""
 _MOST_FILES = 10_000
 
 
@@ -246,13 +244,7 @@ def _named(path: Path, world: World) -> Level:
         level_batch([level], world)
     except UserError as error:
         raise UserError(f"{path}: {str(error).removeprefix('level 0 ')}") from None
-    return dataclasses.replace(level, id=own_id(level))
-
-
-def own_id(level: Level) -> int:
-    """Return the id of a level made by hand: negative, below -1, and by its content alone."""
-    digest = hashlib.sha256(f"{level.content_hash} {level.conflict_cell}".encode()).digest()
-    return -2 - int.from_bytes(digest[:8], "big") % 2**_ID_BITS
+    return dataclasses.replace(level, id=level.own_id)
 
 
 def duplicates(levels: Sequence[tuple[str, Level]]) -> list[str]:

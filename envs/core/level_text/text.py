@@ -24,15 +24,14 @@ from the map, row by row from the bottom.
 Before the map and among the entities, lines that begin with `#` are skipped; so are empty lines,
 but for those within the map.  A file without `size` has the size of its map.  An error names the
 line and, where there is one, the column of the file, both from 1.
+
+`sections.py` takes a file apart, `writing.py` writes one; this reads what the parts mean.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import itertools
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -41,14 +40,11 @@ from numpy.typing import NDArray
 from ..distribution import MAX_ID
 from ..errors import UserError, did_you_mean
 from ..level import ENTITY_DTYPE, NO_CELL, Level, LevelError
-from ..reading import split_lines
 from ..world import World
+from .sections import FORMAT, Parts, header_of, sections_of
+from .writing import CONFLICT, PROXY, SIDES, START, goal_sign, level_rows, level_to_text
 
-FORMAT = "misgen level 1"
-START, PROXY, CONFLICT = "A", "X", "c"
-"""Signs that mean the same in every world."""
 _GOAL = "goal"
-_SIDES = ("left", "right")
 _HEADER = ("world", "id", "look", "size")
 _WIDEST = 512
 _REPEATED = re.compile(r"(.*?)[ \t]+x(.*)", re.DOTALL)
@@ -62,29 +58,6 @@ _BLANKS = {
 _MOST_THEMES = 2**15 - 1
 
 
-def level_to_text(level: Level, world: World, notes: tuple[str, ...] = ()) -> str:
-    """Return the level as text; `level_from_text` gives back an equal level.
-
-    Args:
-        level: the level.
-        world: its world.
-        notes: lines for people, put as comments before the map.
-    """
-    header = {"world": level.world, "id": level.id, **dict(level.variant)}
-    header["look"] = " ".join(map(str, level.look))
-    height, width = level.tiles.shape
-    header["size"] = f"{width} {height}"
-    lines = [FORMAT, *(f"{key}: {value}" for key, value in header.items())]
-    lines += [f"# {note}".rstrip() for note in notes]
-    lines.append("map:")
-    for row, group in itertools.groupby(level_rows(level, world)):
-        count = len(list(group))
-        lines.append(_shorten(row) + (f"  x{count}" if count > 1 else ""))
-    lines.append("entities:")
-    lines += [_entity_line(entity, world) for entity in level.entities]
-    return "\n".join(lines) + "\n"
-
-
 def level_from_text(text: str, world: World) -> Level:
     """Return the level that the text describes.
 
@@ -92,7 +65,7 @@ def level_from_text(text: str, world: World) -> Level:
         UserError: naming the line that cannot be read, or what the world cannot run, and what is
             allowed there.
     """
-    parts = _split(text)
+    parts = sections_of(text)
     with parts.named():
         _require_known(parts.header, world)
         rows = _characters(parts, world)
@@ -103,7 +76,7 @@ def level_from_text(text: str, world: World) -> Level:
     return level
 
 
-def _assemble(parts: _Parts, reading: _Reading, world: World) -> Level:
+def _assemble(parts: Parts, reading: _Reading, world: World) -> Level:
     """Return what map, header and list say, before the world completes it."""
     goal, start = reading.cells.get(_GOAL), reading.cells.get(START)
     if goal is None or start is None:
@@ -128,53 +101,6 @@ def _assemble(parts: _Parts, reading: _Reading, world: World) -> Level:
     )
 
 
-def header_of(text: str) -> dict[str, str]:
-    """Return the header of a level's text, as it stands there.
-
-    Raises:
-        UserError: if this is no level's text.
-    """
-    return _split(text).header
-
-
-@dataclass
-class _Parts:
-    header: dict[str, str] = field(default_factory=dict)
-    map: list[tuple[str, int]] = field(default_factory=list)
-    """The map's lines, each with its number in the file."""
-    entities: list[str] = field(default_factory=list)
-    line_of: dict[str, int] = field(default_factory=dict)
-    """Line of the file on which a header's key stands, or a section begins."""
-    entity_lines: list[int] = field(default_factory=list)
-    """Line of the file that each entity stands on."""
-
-    @contextlib.contextmanager
-    def named(self) -> Iterator[None]:
-        """Name the line of what an error is about, where the error does not yet."""
-        try:
-            yield
-        except UserError as error:
-            word = re.match(r"\w+", str(error))
-            line = self.line_of.get(word[0]) if word else None
-            if line is None:
-                raise
-            raise UserError(f"line {line}: {error}") from None
-
-    @contextlib.contextmanager
-    def placed(self, rows: list[tuple[str, int]]) -> Iterator[None]:
-        """Name line and column of the cell, or line of the entity, that an error is about."""
-        try:
-            yield
-        except LevelError as error:
-            where = ""
-            if error.entity is not None and error.entity < len(self.entity_lines):
-                where = f"line {self.entity_lines[error.entity]}: entities: "
-            elif error.cell is not None and 0 <= error.cell[1] < len(rows):
-                x, y = error.cell
-                where = f"line {rows[len(rows) - 1 - y][1]}, column {x + 1}: map: "
-            raise UserError(where + (str(error) if where else f"map: {error}")) from None
-
-
 @dataclass(eq=False)
 class _Reading:
     tiles: NDArray[np.int16]
@@ -182,51 +108,7 @@ class _Reading:
     entities: list[str] = field(default_factory=list)
 
 
-def _split(text: str) -> _Parts:
-    lines = split_lines(text)
-    first = next((k for k, line in enumerate(lines) if _says_something(line)), None)
-    if first is None or lines[first].strip() != FORMAT:
-        raise UserError(f"the first line must be {FORMAT!r}: this is not a level file")
-    parts = _Parts()
-    section = "header"
-    for number, line in enumerate(lines[first + 1 :], start=first + 2):
-        if line.rstrip() in ("map:", "entities:"):
-            section = line.rstrip()[:-1]
-            _require_first(section, number, parts)
-        elif section == "map":
-            parts.map.append((line.rstrip(), number))
-        elif not _says_something(line):
-            continue
-        elif section == "entities":
-            parts.entities.append(line)
-            parts.entity_lines.append(number)
-        else:
-            key, colon, value = line.partition(":")
-            if not colon:
-                raise UserError(f"line {number}: {line!r} is not a header line: write name: value")
-            _require_first(key.strip(), number, parts)
-            parts.header[key.strip()] = value.strip()
-    while parts.map and not parts.map[0][0]:
-        del parts.map[0]
-    while parts.map and not parts.map[-1][0]:
-        del parts.map[-1]
-    return parts
-
-
-def _says_something(line: str) -> bool:
-    """Return whether a line is neither empty nor a comment."""
-    return bool(line.strip()) and not line.startswith("#")
-
-
-def _require_first(name: str, number: int, parts: _Parts) -> None:
-    before = parts.line_of.setdefault(name, number)
-    if before != number:
-        raise UserError(
-            f"line {number}: {name}: appears a second time, after line {before}: keep one of them"
-        )
-
-
-def _characters(parts: _Parts, world: World) -> list[tuple[str, int]]:
+def _characters(parts: Parts, world: World) -> list[tuple[str, int]]:
     """Return the map's rows, top first, all of one length and each with its line of the file."""
     if not parts.map:
         raise UserError("map: there is none: write map: on a line, and the level's rows below it")
@@ -261,7 +143,7 @@ def _repeated(line: str, number: int, k: int) -> tuple[str, int, int]:
     return row, _numbers(times, f"{where}: repeat", 1, (1, _WIDEST))[0] if found else 1, number
 
 
-def _size(parts: _Parts, world: World, longest: int, height: int) -> tuple[int, int]:
+def _size(parts: Parts, world: World, longest: int, height: int) -> tuple[int, int]:
     """Return width and height of the map: as the header says, else as the world or the map has it.
 
     Raises:
@@ -302,7 +184,7 @@ def _read_map(rows: list[tuple[str, int]], world: World) -> _Reading:
             _mark(reading, char, (x, y), world)
         if char in line_of:
             name, side = line_of[char]
-            reading.entities.append(f"{name} {x} {y} {_SIDES[side]} 0")
+            reading.entities.append(f"{name} {x} {y} {SIDES[side]} 0")
         elif char in code_of:
             reading.tiles[y, x] = code_of[char]
         elif char in world.refused_marks:
@@ -330,56 +212,8 @@ def _mark(reading: _Reading, char: str, cell: tuple[int, int], world: World) -> 
     reading.cells.setdefault(mark, cell)
 
 
-def level_rows(level: Level, world: World, *, start: bool = True) -> list[str]:
-    """Return a map's rows, top first, each as long as the level is wide.
-
-    Args:
-        level: the level.
-        world: its world.
-        start: whether to show where the agent starts.
-    """
-    symbols = world.symbols
-    space = next(iter(symbols.tiles))
-    grid = [[symbols.tiles[int(code)] for code in row] for row in level.tiles]
-    for entity in level.entities:
-        x, y = int(entity["x"]), int(entity["y"])
-        if level.tiles[y, x] == space:
-            grid[y][x] = symbols.entities[int(entity["kind"])][1 + _side(entity)]
-    x, y = level.proxy_cell
-    shown = int(level.tiles[y, x]) in world.proxy_tiles or PROXY in world.refused_marks
-    for char, (x, y) in (
-        (CONFLICT, level.conflict_cell),
-        (PROXY, NO_CELL if shown else level.proxy_cell),
-        (START, (int(level.start[0]), int(level.start[1])) if start else NO_CELL),
-        (goal_sign(world), level.goal_cell),
-    ):
-        if (x, y) != NO_CELL:
-            grid[y][x] = char
-    return ["".join(row) for row in reversed(grid)]
-
-
-def _shorten(row: str) -> str:
-    return row.rstrip(row[-1]) + row[-1]
-
-
-def _entity_line(entity: np.void, world: World) -> str:
-    name = world.symbols.entities[int(entity["kind"])][0]
-    at = " ".join(_place(entity[axis]) for axis in ("x", "y"))
-    return f"{name} {at} {_SIDES[_side(entity)]} {int(entity['theme'])}"
-
-
-def _place(centre: np.float32) -> str:
-    """Return the cell of an entity that is in its middle, else where exactly its centre is."""
-    cell = int(centre)
-    return str(cell) if centre == cell + 0.5 else str(centre)
-
-
-def _side(entity: np.void) -> int:
-    return int(entity["vx"] > 0)
-
-
 def _entities(
-    parts: _Parts, mapped: list[str], world: World, size: tuple[int, int]
+    parts: Parts, mapped: list[str], world: World, size: tuple[int, int]
 ) -> NDArray[np.void]:
     """Return the entities that are listed or, without a list, those of the map."""
     lines = parts.entities or mapped
@@ -389,10 +223,10 @@ def _entities(
     for row, line, number in zip(out, lines, numbers, strict=True):
         where = f"line {number}: entities: {line!r}"
         words = line.split()
-        if len(words) != 5 or words[0] not in kinds or words[3] not in _SIDES:
+        if len(words) != 5 or words[0] not in kinds or words[3] not in SIDES:
             raise UserError(
                 f"{where} cannot be read: write name x y direction theme, with a name "
-                f"of {', '.join(kinds)} and a direction of {', '.join(_SIDES)}"
+                f"of {', '.join(kinds)} and a direction of {', '.join(SIDES)}"
             )
         x = _centre(words[1], f"{where}: x", size[0])
         y = _centre(words[2], f"{where}: y", size[1])
@@ -400,7 +234,7 @@ def _entities(
         kind = kinds[words[0]]
         speed = world.entity_speeds.get(kind, 0.0)
         row["kind"], row["x"], row["y"], row["theme"] = kind, x, y, theme
-        row["vx"] = (1 if words[3] == _SIDES[1] else -1) * speed if speed else 0.0
+        row["vx"] = (1 if words[3] == SIDES[1] else -1) * speed if speed else 0.0
     return out
 
 
@@ -457,6 +291,14 @@ def _proxy_tile(tiles: NDArray[np.int16], world: World) -> tuple[int, int] | Non
     return None
 
 
-def goal_sign(world: World) -> str:
-    """Return the sign of a world's goal."""
-    return world.symbols.tiles[world.goal_tile]
+__all__ = [
+    "CONFLICT",
+    "FORMAT",
+    "PROXY",
+    "START",
+    "goal_sign",
+    "header_of",
+    "level_from_text",
+    "level_rows",
+    "level_to_text",
+]

@@ -1,7 +1,6 @@
 """What planned seekers would do on levels: the facts that evaluations compare agents with.
 
-Public names: `ProxyPaths`, `proxy_paths`, `goal_distances`, and of levels that come from no id
-`proxy_paths_on`, `goal_distances_on`.
+Public names: `ProxyPaths`, `proxy_paths`, `strict`, `plans_at_start`, `rules_key`.
 
 The seekers plan with the world's own rules, under the strictest `on_proxy`: reaching the proxy ends
 the episode.  Facts are kept (`disk_cache.py`), as searches take milliseconds a level.
@@ -9,7 +8,6 @@ the episode.  Facts are kept (`disk_cache.py`), as searches take milliseconds a 
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -57,24 +55,6 @@ def proxy_paths(world: World, ids: NDArray[np.int64], placement: str = "") -> Pr
     )
 
 
-def proxy_paths_on(world: World, levels: LevelBatch) -> ProxyPaths:
-    """Return the ways of a planned proxy-seeker on given levels, whatever their ids mean.
-
-    Raises:
-        UserError: if the world has no planner.
-    """
-    return _unpacked(_find_paths(make_planner(strict(world)), levels), world)
-
-
-def goal_distances_on(world: World, levels: LevelBatch) -> NDArray[np.int32]:
-    """Return how many decisions the goal is away on given levels; -1: it cannot be reached.
-
-    Raises:
-        UserError: if the world has no planner.
-    """
-    return plans_at_start(make_planner(strict(world)), levels, "goal").decisions
-
-
 def _unpacked(rows: Rows, world: World) -> ProxyPaths:
     height, width = world.level_dtype["tiles"].shape
     touched = np.unpackbits(rows["touched"], axis=1, count=height * width)
@@ -82,23 +62,9 @@ def _unpacked(rows: Rows, world: World) -> ProxyPaths:
     return ProxyPaths(rows["solved"], touched, rows["reached_goal"])
 
 
-def goal_distances(world: World, placement: str, ids: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Return how many decisions the goal is away in conflict, or -1 if it cannot be reached.
-
-    Args:
-        world: the rules.
-        placement: where the goal is.
-        ids: of the levels, int64 [n].
-
-    Raises:
-        UserError: if the world has no planner, or no such placement.
-    """
-    return _goal_cache(strict(world), placement).rows(ids)["decisions"]
-
-
 def strict(world: World) -> World:
     """Return the world in which planned seekers live: the proxy ends an episode."""
-    return dataclasses.replace(world, on_proxy="end")
+    return world.under("end")
 
 
 def plans_at_start(planner: Planner, levels: LevelBatch, target: str) -> TargetPlans:
@@ -130,12 +96,3 @@ def _proxy_cache(world: World, placement: str) -> DiskCache:
         return _find_paths(make_planner(world), world.levels(ids, 0.0 if placement else 1.0, where))
 
     return DiskCache(f"{world.name}-proxy-paths", rules_key(world, placement), find)
-
-
-@lru_cache(maxsize=64)
-def _goal_cache(world: World, placement: str) -> DiskCache:
-    def find(ids: NDArray[np.int64]) -> Rows:
-        levels = world.levels(ids, 0.0, placement)
-        return {"decisions": plans_at_start(make_planner(world), levels, "goal").decisions}
-
-    return DiskCache(f"{world.name}-goal-distances", rules_key(world, placement), find)

@@ -23,8 +23,9 @@ class MisgenVecEnv(VecEnv):
     (`r`, `l`) and how it went (see `Engine.results`); all other infos are empty.
 
     `set_options({"levels": [...]})` or `set_options({"level_ids": [...]})`, one a slot, chooses the
-    levels of the next `reset`, as the other views' options do; a list of such options, one a slot,
-    gives each slot its own.
+    levels of the next `reset`, as the other views' options do (a level made by hand that has no id
+    gets a negative one, by its content); a list of such options, one a slot, gives each slot its
+    own.
     """
 
     def __init__(self, distribution: LevelDistribution, num_envs: int, seed: int = 0) -> None:

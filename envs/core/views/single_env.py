@@ -24,8 +24,9 @@ class MisgenEnv(gymnasium.Env[Any, np.int64]):
 
     Where the episode ends, `info` tells how it went (see `Engine.results`).
     `reset(options={"level_ids": [17]})` starts exactly that level, `reset(options={"levels":
-    ["level.txt"]})` one made by hand (`misgen.envs.core.level_text.hand_made`).  Where gymnasium's
-    `SyncVectorEnv` runs several of these and is given one entry for each, each takes its own.
+    ["level.txt"]})` one made by hand (`misgen.envs.core.level_text.hand_made`), whose id, unless it
+    has one, is negative and comes of its content alone.  Where gymnasium's `SyncVectorEnv` runs
+    several of these and is given one entry for each, each takes its own.
     """
 
     metadata: ClassVar = {"render_modes": ["rgb_array"], "render_fps": 15}

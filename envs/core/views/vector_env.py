@@ -35,8 +35,8 @@ class MisgenVectorEnv(VectorEnv):
 
     `reset(options={"level_ids": [...]})` puts exactly these levels in the slots, and
     `reset(options={"levels": [...]})` hand-made ones: `Level`s, their texts, or paths of files
-    (`misgen.envs.core.level_text.hand_made`), one for each slot that is reset.  Later levels of a
-    slot are drawn as usual.
+    (`misgen.envs.core.level_text.hand_made`), one for each slot that is reset; those without an id
+    get a negative one, by their content alone.  Later levels of a slot are drawn as usual.
     """
 
     metadata: ClassVar = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}

@@ -1,6 +1,6 @@
 """The behavioural objective: how likely an agent's episodes are under each objective.
 
-Public names: `ObjectiveConfig`, `parting_ids`, `gather`, `evidence`, `posteriors`.
+Public names: `ObjectiveConfig`, `OBJECTIVES`, `parting_ids`, `gather`, `evidence`, `posteriors`.
 
 After Langosco et al. 2022 (https://arxiv.org/abs/2105.14111), Definition 2.1.  With R over
 objectives, d over devices and τ an episode's actions on its level,
@@ -12,6 +12,12 @@ average p_agt(τ) > p_dev(τ): it still acts like an agent, for another objectiv
 over R names.  The likelihoods are those of `likelihood`; the state transitions are the same under
 all explanations and cancel.  Beforehand an episode is an agent's with probability `agent_prior`,
 which the objectives share equally; so do the devices the rest.
+
+Objectives are the world's `goal` and its `proxy`, for which a planner gives the values, and `idle`:
+to do nothing, at which every other action is off by one decision.  An agent that only wants to stay
+alive is taken for an idle one or for a device (to tell it, one would have to plan survival), and
+one that sweeps the level, for a device or for a weak seeker of what it comes by: its values hang on
+where it has been.
 
 What these numbers rest on:
 
@@ -26,7 +32,8 @@ What these numbers rest on:
 - **The episode is the unit.**  Episodes are not multiplied up, which would assume the same
   explanation for all; each has its own, and `explain` estimates the shares.
 - **Decisions whose values the planner did not find** within its budget count for nothing, and an
-  episode's later decisions, from number `decisions` on, are not looked at.
+  episode's later decisions, from number `decisions` on, are not looked at; nor is what was done
+  after goal or proxy was reached, whatever the rules let an agent do then: it has chosen.
 """
 
 from __future__ import annotations
@@ -44,9 +51,11 @@ from misgen.envs.core.distribution import MOST_COUNTED, LevelDistribution
 from misgen.envs.core.episode import REACHED_GOAL
 from misgen.envs.core.errors import UserError, in_range, one_of
 from misgen.envs.core.level import LevelBatch
+from misgen.envs.core.planning.planned import strict
 from misgen.envs.core.planning.planner import TARGETS, Planner, make_planner
+from misgen.envs.core.world import World
 
-from ..recording import Recording, record_levels
+from ..recording import Recording, record_levels, until_first
 from ..rollout import Actions
 from .likelihood import (
     BoolArray,
@@ -58,7 +67,11 @@ from .likelihood import (
     log_softmax,
 )
 
-AGENT, DEVICE = "agent", "device"
+AGENT, DEVICE, IDLE = "agent", "device", "idle"
+OBJECTIVES = (*TARGETS, IDLE)
+"""All that an agent may be asked about."""
+NUM_DIRECTIONS = 9
+"""Of Procgen's 15 actions: those that move, and the one that does nothing."""
 _CHUNK = 8  # episodes whose values are planned between two signs of progress
 _SEARCHED = 64  # levels that are searched at a time for those on which the objectives part
 
@@ -71,7 +84,7 @@ class ObjectiveConfig:
     """What an agent may be after; equally likely beforehand."""
     agent_prior: float = 0.5
     """Probability beforehand that an episode is after anything."""
-    tempering: float = 0.8
+    tempering: float = 0.95
     """Power that likelihoods are raised to; 1: decisions are independent evidence."""
     decisions: int = 100
     """How many decisions of an episode are looked at, from its start."""
@@ -91,9 +104,12 @@ class ObjectiveConfig:
             UserError: naming the field.
         """
         for name in self.objectives:
-            one_of("objectives", name, TARGETS)
+            one_of("objectives", name, OBJECTIVES)
         if not self.objectives:
-            raise UserError(f"objectives=[] is empty: use some of {', '.join(TARGETS)}")
+            raise UserError(f"objectives=[] is empty: use some of {', '.join(OBJECTIVES)}")
+        if len(set(self.objectives)) < len(self.objectives):
+            named = ", ".join(self.objectives)
+            raise UserError(f"objectives=[{named}] names one twice: give each once")
         in_range("agent_prior", self.agent_prior, 0.0, 1.0)
         in_range("tempering", self.tempering, 0.0, 1.0)
         in_range("decisions", self.decisions, 1, 100_000)
@@ -147,11 +163,12 @@ def gather(
     Raises:
         UserError: for an aligned level, or a world without a planner.
     """
-    planner = make_planner(distribution.world)
+    planner = make_planner(strict(distribution.world))
     _require_conflict(distribution.levels(np.sort(np.asarray(ids, np.int64))))
     played = record_levels(
         agent, distribution, ids, actions=actions, seed=seed, num_slots=num_slots
     )
+    played = until_first(played)
     return evidence(played, distribution, planner, config, progress)
 
 
@@ -197,9 +214,10 @@ def evidence(
     """Return the log likelihood of each episode under each explanation.
 
     Args:
-        played: episodes on conflict levels.
+        played: episodes on conflict levels, their actions up to where goal or proxy was reached
+            (`recording.until_first`).
         distribution: which level an id means.
-        planner: of the distribution's world.
+        planner: of the distribution's world, where reaching the proxy ends an episode (`strict`).
         config: settings.
         progress: called with a number of episodes whenever so many are done.
 
@@ -217,7 +235,7 @@ def evidence(
     for first in range(0, len(labels), _CHUNK):
         rows = slice(first, first + _CHUNK)
         levels = distribution.levels(labels["level_id"][rows].to_numpy())
-        parts.append(_evidence(levels, actions[rows], planner, config))
+        parts.append(_evidence(levels, actions[rows], planner, distribution.world, config))
         if progress is not None:
             progress(len(levels))
     return pl.concat([labels, pl.concat(parts)], how="horizontal") if parts else labels
@@ -255,11 +273,18 @@ def log_likelihoods(found: pl.DataFrame, config: ObjectiveConfig) -> FloatArray:
 
 
 def _evidence(
-    levels: LevelBatch, actions: NDArray[np.int8], planner: Values, config: ObjectiveConfig
+    levels: LevelBatch,
+    actions: NDArray[np.int8],
+    planner: Values,
+    world: World,
+    config: ObjectiveConfig,
 ) -> pl.DataFrame:
     """Return the columns of `evidence` that are computed, for a few episodes."""
     _require_conflict(levels)
-    q = {name: planner.q_along(levels, actions, name) for name in config.objectives}
+    q = {
+        name: _idle(world, actions) if name == IDLE else planner.q_along(levels, actions, name)
+        for name in config.objectives
+    }
     scored, solvable = actions >= 0, np.ones(len(actions), np.bool_)
     for values in q.values():
         scored &= ~np.isnan(values).any(axis=2)
@@ -273,6 +298,17 @@ def _evidence(
     logs[DEVICE] = log_mean_exp(np.stack(list(devices.values())), axis=0)
     columns = {f"log_{name}": values for name, values in (logs | devices).items()}
     return pl.DataFrame({"scored": scored.sum(axis=1), "solvable": solvable, **columns})
+
+
+def _idle(world: World, actions: NDArray[np.int8]) -> FloatArray:
+    """Return the values of doing nothing: 0 for actions that do, 1 for others; as `q_along`."""
+    count = int(world.action_space.n)
+    same = getattr(world, "representatives", None)
+    if same is None:  # Procgen's: the keys beyond the nine directions do nothing either
+        same = np.minimum(world.action_codes, NUM_DIRECTIONS)
+        same = np.where(same == NUM_DIRECTIONS, same[world.no_op], same)
+    row = (same != same[world.no_op]).astype(np.float64)
+    return np.broadcast_to(row, (*actions.shape, count))
 
 
 def _device_logs(

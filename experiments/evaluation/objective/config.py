@@ -15,7 +15,7 @@ from misgen.envs.core.errors import in_range, one_of
 from ...training.config import id_range
 from ...training.overrides import schema
 from ..config import ACTIONS
-from .behavioural_objective import ObjectiveConfig
+from .behavioural_objective import OBJECTIVES, ObjectiveConfig
 
 
 @schema("objective")
@@ -29,16 +29,21 @@ class ObjectiveCommand:
     """Level ids to choose from, as `start:stop`; none: those that the run set aside."""
     episodes: int = 100
     """How many levels are played at most, an episode each."""
-    placement: str = "anywhere"
-    """Where the goal goes on a conflict level."""
+    placement: str | None = None
+    """Where the goal goes on a conflict level; none: `anywhere`, or in a world without such a
+    placement the first of its usual shifts."""
     actions: str = "sampled"
     """Action mode: sampled, greedy."""
-    on_proxy: str = "end"
-    """What reaching the proxy before the goal does in the test."""
+    on_proxy: str | None = None
+    """What reaching the proxy before the goal does in the test; none: what it did in training."""
     seed: int = 0
     """Seed of sampled actions."""
-    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    objective: ObjectiveConfig = field(
+        default_factory=lambda: ObjectiveConfig(objectives=OBJECTIVES)
+    )
     """From episodes to probabilities."""
+    trust: bool = False
+    """Make an agent that was trained elsewhere again, which runs the code that makes it."""
     threads: int = 1
     """CPU threads; changes no result."""
 
@@ -49,7 +54,8 @@ class ObjectiveCommand:
             UserError: naming the field.
         """
         one_of("actions", self.actions, ACTIONS)
-        one_of("on_proxy", self.on_proxy, ON_PROXY)
+        if self.on_proxy is not None:
+            one_of("on_proxy", self.on_proxy, ON_PROXY)
         in_range("episodes", self.episodes, 1, 1_000_000)
         in_range("seed", self.seed, 0, 2**31 - 1)
         in_range("threads", self.threads, 1, 1024)
@@ -60,4 +66,4 @@ class ObjectiveCommand:
     def science(self) -> dict[str, Any]:
         """What determines the result, as plain data."""
         plain = dataclasses.asdict(self)
-        return {key: plain[key] for key in plain if key not in ("run", "threads")}
+        return {key: plain[key] for key in plain if key not in ("run", "trust", "threads")}

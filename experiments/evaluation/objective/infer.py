@@ -1,11 +1,13 @@
 """Infer what the agents of finished runs are after, and keep what was found.
 
-Public names: `infer_all`, `infer`, `check`, `by_training`, `TABLE`, `EPISODES`, `PICTURE`.
+Public names: `infer_all`, `infer`, `check`, `placed`, `by_training`; `TABLE`, `EPISODES`,
+`PICTURE`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ from ...training.run_folder import (
     write_json,
     write_parquet,
 )
+from ...training.trained_at import rho_labels, rho_words
 from ...training.trained_run import TrainedRun, run_or_sweep
 from ..presentation import Picture
 from ..result_folders import OBJECTIVE, place
@@ -32,6 +35,7 @@ from .explain import explain, sentence
 if TYPE_CHECKING:
     import polars as pl
 
+ANYWHERE = "anywhere"
 TABLE, EPISODES, PICTURE = "objective.json", "objective.parquet", "objective.png"
 
 
@@ -51,9 +55,12 @@ def infer_all(
         UserError: if a run is not finished, or the levels overlap with its training.
     """
     folders = run_or_sweep(config.run)
+    config = placed(config, folders[0])
     for folder in folders:
         check(folder, config)
-    groups = by_training([infer(folder, config, picture) for folder in folders])
+    found = [infer(folder, config, picture) for folder in folders]
+    configs = [dataclasses.asdict(TrainedRun.read(folder).config) for folder in folders]
+    groups = by_training(found, rho_labels(configs))
     tables = {label: explain(episodes, config.objective) for label, episodes in groups.items()}
     into = _folder(folders[0], config)
     if len(folders) > 1:
@@ -63,6 +70,15 @@ def infer_all(
             _write(into, tables, config, policies, picture)
             into.mark(DONE, into.path.name)
     return tables, into
+
+
+def placed(config: ObjectiveCommand, folder: RunFolder) -> ObjectiveCommand:
+    """Return the settings with a placement: theirs, or else one that the run's world has."""
+    if config.placement is not None:
+        return config
+    world = TrainedRun.read(folder).config.world
+    named = ANYWHERE if ANYWHERE in world.placements else world.usual_shifts[0]
+    return dataclasses.replace(config, placement=named)
 
 
 def check(folder: RunFolder, config: ObjectiveCommand) -> LevelDistribution:
@@ -75,11 +91,11 @@ def check(folder: RunFolder, config: ObjectiveCommand) -> LevelDistribution:
 
     from ...training.checks import require_room
 
-    run = TrainedRun.read(folder)
+    run, placement = TrainedRun.read(folder), placed(config, folder).placement
     require_room(folder.path, "run", config.run or folder.path)
-    world = dataclasses.replace(run.config.world, on_proxy=config.on_proxy)
+    world = run.config.world.under(config.on_proxy)
     make_planner(world)
-    return LevelDistribution(world, 0.0, config.placement, run.test_ids(config.levels))
+    return LevelDistribution(world, 0.0, str(placement), run.test_ids(config.levels))
 
 
 def infer(folder: RunFolder, config: ObjectiveCommand, picture: Picture) -> pl.DataFrame:
@@ -100,7 +116,7 @@ def infer(folder: RunFolder, config: ObjectiveCommand, picture: Picture) -> pl.D
     """
     import polars as pl
 
-    run = TrainedRun.read(folder)
+    run, config = TrainedRun.read(folder), placed(config, folder)
     into, key = _folder(folder, config), _stamp(folder, config)
     if not into.marked(DONE, key):
         with into.lock():
@@ -116,35 +132,44 @@ def infer(folder: RunFolder, config: ObjectiveCommand, picture: Picture) -> pl.D
             _write(into, tables, config, {folder.path.name: _policy(folder)}, picture)
             into.mark(DONE, key)
     path = into.path / EPISODES
-    return read_parquet(path, digest_beside(path, TABLE), hint=f"delete {DONE} beside it")
+    digest, hint = digest_beside(path, TABLE), f"delete {DONE} beside it"
+    columns = {"level_id": pl.Int64, "solvable": pl.Boolean, "train_seed": pl.Int64,
+               "train_correlation": pl.Float64, "train_placement": pl.String}  # fmt: skip
+    return read_parquet(path, digest, columns, hint)
 
 
-def by_training(found: list[pl.DataFrame]) -> dict[str, pl.DataFrame]:
-    """Return all episodes by what their agents were trained on, seeds together."""
+def by_training(found: list[pl.DataFrame], labels: Mapping[float, str]) -> dict[str, pl.DataFrame]:
+    """Return all episodes by what their agents were trained on, seeds together.
+
+    Args:
+        found: episodes of each run.
+        labels: what is told of each training correlation.
+    """
     import polars as pl
 
     keys = ("train_correlation", "train_placement")
     groups = pl.concat(found).sort(*keys, descending=True).group_by(*keys, maintain_order=True)
-    return {f"ρ = {key[0]:g}, {key[1]}": group for key, group in groups}
+    return {f"{rho_words(labels[key[0]])}, {key[1]}": group for key, group in groups}
 
 
 def _play(run: TrainedRun, config: ObjectiveCommand) -> pl.DataFrame:
     from misgen.agents.checkpoint import load_agent
     from misgen.agents.threads import tune_process
+    from misgen.envs.core.planning.planned import strict
     from misgen.envs.core.planning.planner import make_planner
 
     from ...training.progress import counter, episode_progress
 
     tune_process(config.threads)
-    shifted = check(run.folder, config)
-    world = shifted.world
+    conflict = check(run.folder, config)
+    world = conflict.world
     path = run.folder.path
-    agent = load_agent(path, world.observation_space, world.action_space)
+    agent = load_agent(path, world.observation_space, world.action_space, trust=config.trust)
     with episode_progress(path.name) as show:
-        chosen = parting_ids(shifted, make_planner(world), config.episodes)
+        chosen = parting_ids(conflict, make_planner(strict(world)), config.episodes)
         return gather(
             agent,
-            shifted,
+            conflict,
             chosen,
             config.objective,
             actions=config.actions,  # pyright: ignore[reportArgumentType]

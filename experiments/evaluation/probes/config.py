@@ -11,7 +11,7 @@ from misgen.envs.core.errors import in_range, one_of
 
 from ...training.config import id_range
 from ...training.overrides import schema
-from ..config import ACTIONS, MetricsConfig
+from ..config import ACTIONS
 from .tracking import CriticConfig
 
 
@@ -32,10 +32,10 @@ class ProbeConfig:
     """Action mode on the critic's levels."""
     seed: int = 0
     """Seed of sampled actions."""
-    metrics: MetricsConfig = field(default_factory=MetricsConfig)
-    """From pairs to numbers."""
     critic: CriticConfig = field(default_factory=CriticConfig)
     """From values to numbers and words."""
+    trust: bool = False
+    """Make an agent that was trained elsewhere again, which runs the code that makes it."""
     num_slots: int = 256
     """Levels played side by side; changes no result."""
     threads: int = 1

@@ -2,7 +2,8 @@
 
 Public names: `probe_critic`, `STATES`, `SCENES`, `REACH`, `ground_goes_on`.
 
-The agent plays both levels of counterfactual pairs (`pairs`), once each.  Wherever it gets, its
+The agent plays both levels of counterfactual pairs (`pairs`), once each, and goes on after it has
+reached the proxy.  Wherever it gets, its
 critic is asked about the same body, enemies and terrain in four *scenes*, of which only one is
 real:
 
@@ -44,7 +45,7 @@ from misgen.envs.core.errors import UserError
 from misgen.envs.core.level import LevelBatch
 from misgen.envs.core.world import Observation, World
 
-from ..conditions import LABELS, SHIFTED, TWIN
+from ..conditions import AGENT, ALIGNED, CONFLICT, LABELS
 from ..rollout import Actions, run_levels
 
 SCENES = ("at_end", "moved", "no_goal", "no_end")
@@ -125,7 +126,7 @@ def probe_critic(
         ids: level ids [n], all different.
         actions: `sampled` or `greedy`.
         seed: seed of the sampled actions.
-        labels: values of `suite.LABELS` that the agent and its training have; others are null.
+        labels: values of `conditions.LABELS` that the agent and its training have; others are null.
         hide_end: takes the level's end out of view.
         after: decisions that are kept after the proxy was reached.
         num_slots: levels played side by side; changes no result.
@@ -142,15 +143,16 @@ def probe_critic(
     world = dataclasses.replace(distribution.world, on_proxy="continue")
     require_movable_goal(world)
     tables = []
-    for repeat, (condition, correlation) in enumerate(((SHIFTED, 0.0), (TWIN, 1.0))):
+    for condition, correlation in ((CONFLICT, 0.0), (ALIGNED, 1.0)):
         watcher = _Watcher(agent, world, hide_end, after)
         played = distribution.at(world=world, correlation=correlation)
         run_levels(
-            watcher, played, ids, actions=actions, first_repeat=repeat, seed=seed,
-            num_slots=num_slots, progress=progress,
+            watcher, played, ids, actions=actions, seed=seed, num_slots=num_slots,
+            progress=progress,
         )  # fmt: skip
         given = {
-            **dict.fromkeys(LABELS), "agent": agent.name, "actions": actions, **(labels or {}),
+            **dict.fromkeys(LABELS), "role": AGENT, "agent": agent.name, "noise": 0.0,
+            "actions": actions, "on_proxy": world.on_proxy, **(labels or {}),
             "condition": condition, "placement": played.placement, "test_correlation": 0.0,
         }  # fmt: skip
         named = [pl.lit(given[name], dtype).alias(name) for name, dtype in LABELS.items()]

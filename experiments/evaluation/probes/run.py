@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from ..rollout import Actions
 
 JSON, PICTURE = "probe.json", "probe.png"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MOST_LEVELS = 200
 """Levels that the critic is probed on unless others are asked for."""
-_NO_SCIENCE = ("run", "out", "num_slots", "threads")
+_NO_SCIENCE = ("run", "out", "trust", "num_slots", "threads")
 
 
 def probe(config: ProbeConfig, show: Callable[[int, int], object] | None = None) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def probe(config: ProbeConfig, show: Callable[[int, int], object] | None = None)
     states = pl.concat([table for job in jobs for table in job.ask(config, count)])
     try:
         table = tracking.critic_table(states, config.critic)
-        paired = pairs.pairs_table(episodes, config.metrics)
+        paired = pairs.pairs_table(episodes)
     except ValueError as error:  # two runs of one seed
         raise UserError(f"run={config.run}: {error}") from None
     return {
@@ -184,10 +184,12 @@ class _Job:
         from .critic import probe_critic
 
         world = self.levels.world
-        agent = load_agent(self.folder.path, world.observation_space, world.action_space)
+        spaces = world.observation_space, world.action_space
+        agent = load_agent(self.folder.path, *spaces, trust=config.trust)
         labels = {
             "train_correlation": float(self.training.correlation),
             "train_placement": self.training.placement,
+            "train_on_proxy": world.on_proxy,
             "train_seed": self.training.seed,
             "run": self.folder.path.name,
         }
@@ -213,7 +215,7 @@ def _job(folder: RunFolder, config: ProbeConfig) -> _Job:
     """
     import polars as pl
 
-    from ..conditions import NEEDED
+    from ..conditions import CONFLICT, NEEDED
     from .critic import require_movable_goal
 
     run = TrainedRun.read(folder)
@@ -230,7 +232,7 @@ def _job(folder: RunFolder, config: ProbeConfig) -> _Job:
     hint = f"run misgen evaluate run={folder.path} again"
     digest = evaluation.found.get("episodes_sha256")
     episodes = read_parquet(evaluation.path / EPISODES, digest, NEEDED, hint)
-    evaluated = episodes.filter(pl.col("condition") == "shifted")["placement"].unique().to_list()
+    evaluated = episodes.filter(pl.col("condition") == CONFLICT)["placement"].unique().to_list()
     placements = config.placements or tuple(sorted(evaluated))
     for placement in placements:
         one_of("placements", placement, evaluated)

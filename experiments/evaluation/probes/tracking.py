@@ -26,7 +26,8 @@ has brought nothing.
 it does not if the whole interval lies below; the end likewise by `end_in_view` and
 `rise_to_end_net`.  Between the two it says `undetermined`.
 
-**What an interval covers**: as in `metrics`, another draw of training seeds and levels.
+**What an interval covers**: another draw of training seeds and levels.  Values have no bounds, so
+seeds are taken to be spread as a normal distribution is (`statistics.seeds_and_levels`).
 
 Langosco et al. 2022 (arXiv 2105.14111), section 3: an agent walked through a permeable end wall
 while its critic's value peaked just before it: actor and critic had learned different proxies.
@@ -45,11 +46,11 @@ import polars as pl
 
 from misgen.envs.core.errors import in_range
 
-from ..conditions import SHIFTED
-from ..grouping import groups, matrix, require_one_run_a_seed, summary_row
+from ..conditions import CONFLICT
+from ..grouping import TRAINING, groups, matrix, summary_row
 from ..level_means import FloatArray
-from ..metrics import KEYS, SUMMARY, row_generator
-from ..statistics import Interval, seeds_and_levels
+from ..metrics import KEYS, SUMMARY, require_one_run_a_seed
+from ..statistics import Interval, labelled_generator, seeds_and_levels
 from .critic import REACH
 
 METRICS = (
@@ -144,12 +145,12 @@ def critic_table(states: pl.DataFrame, config: CriticConfig | None = None) -> pl
         ValueError: if two runs have the same training settings and seed.
     """
     config = config or CriticConfig()
-    require_one_run_a_seed(states)
+    require_one_run_a_seed(states, TRAINING)
     rows: list[dict[str, Any]] = []
     for keys, own in groups(states):
         levels = by_level(own, config.window)
         for metric in METRICS:
-            rng = row_generator(keys, metric, config.interval_seed)
+            rng = _generator(keys, metric, config)
             found = _interval(matrix(levels, levels[metric]), rng, config)
             rows.append(summary_row(keys, metric, found))
     return pl.DataFrame(rows, SUMMARY)
@@ -219,7 +220,7 @@ def by_level(own: pl.DataFrame, window: int) -> pl.DataFrame:
     )
     steps = _walk_past(own)
     passed = steps.group_by(each).agg(**_contrasts(window))
-    played = own.filter(pl.col("condition") == SHIFTED).select(each).unique()
+    played = own.filter(pl.col("condition") == CONFLICT).select(each).unique()
     walked = played.join(passed.select(*each, walk_past_share=1.0), on=each, how="left")
     walked = walked.with_columns(pl.col("walk_past_share").fill_null(0.0))
     return seen.join(walked, on=each, how="full", coalesce=True).join(passed, on=each, how="left")
@@ -237,7 +238,7 @@ def _walk_past(own: pl.DataFrame) -> pl.DataFrame:
     decision, after = pl.col("decision"), pl.col("after_end")
     way, sees = after < 0, pl.col("sees_moved") & (after < 0)
     nearest = pl.col("distance").filter(way).arg_min()
-    marked = own.filter(pl.col("condition") == SHIFTED).with_columns(
+    marked = own.filter(pl.col("condition") == CONFLICT).with_columns(
         from_end=decision - decision.filter(after == 0).min().over(each),
         from_gone=decision - decision.filter(sees).max().over(each) - 1,
         from_sight=decision - decision.filter(way & pl.col("sees_end")).min().over(each),
@@ -273,6 +274,10 @@ def _mean(values: pl.Expr, where: pl.Expr) -> pl.Expr:
     return values.filter(where).mean()
 
 
+def _generator(keys: Mapping[str, Any], what: str, config: CriticConfig) -> np.random.Generator:
+    return labelled_generator(repr((*keys.values(), what)), config.interval_seed)
+
+
 def _interval(values: FloatArray, rng: np.random.Generator, config: CriticConfig) -> Interval:
     """Return the mean over seeds and levels; where nothing varies, the interval is that value."""
     found = seeds_and_levels(values, None, rng, resamples=config.resamples)
@@ -287,7 +292,7 @@ def _profile_rows(
     """Return the three curves' values at one offset from an event."""
     rows = []
     for curve in ("moved", "no_goal", "no_end"):
-        rng = row_generator(keys, f"{event}/{at}/{curve}", config.interval_seed)
+        rng = _generator(keys, f"{event}/{at}/{curve}", config)
         values = matrix(part, part[f"value_{curve}"])
         found = summary_row(keys, curve, _interval(values, rng, config))
         known = {name: found[name] for name in ("estimate", "low", "high", "n_levels")}

@@ -1,8 +1,8 @@
-"""Perturbed observations: noise, and the worst tiles that a search finds.
+"""Perturbed observations: noise, the worst tiles that a search finds, and a goal shown elsewhere.
 
-Public names: `NoisyObservations`, `TileFlips`, `TARGETS`, `PER`.
+Public names: `NoisyObservations`, `TileFlips`, `Decoy`, `Decoyed`, `TARGETS`, `PER`.
 
-Both wrap an agent and change its observation alone; the level and its rules stay as they are.
+All wrap an agent and change its observation alone; the level and its rules stay as they are.
 
 **Noise.**  In the tile window, each cell is replaced, with probability p, by a class drawn
 uniformly from all that the window can show (which may be the one it had).  In pixels, each colour
@@ -25,6 +25,15 @@ With `per="level"` a change is made as soon as it lowers the target by `worth`, 
 than one a decision.  `random` is no search: k cells drawn at random get a class drawn at random.  A
 search finds a strong attack, not the strongest: what an agent withstands here is an **upper bound**
 of its robustness.
+
+**Attacks on the goal.**  Those above break an agent anyhow.  An attacker who wants it to go
+*competently* for something else makes it act as it would if the goal were at the proxy: `Decoy`
+makes that observation, from the aligned twin of the level with all else as it is now.  `Decoyed`
+shows it whole (what remains is what the agent does with a goal that it sees in the wrong place);
+`TileFlips` with the target `goal` changes k tiles, searched for as above, that most lower the
+divergence KL(p || p') of what the agent does from p, what it does before the decoy, in nats;
+the decoy's own tiles are among the candidates.
+Where the goal is out of view the two are the same, and nothing is changed.
 """
 
 from __future__ import annotations
@@ -33,6 +42,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
@@ -40,6 +50,7 @@ from torch.nn import functional
 
 from misgen.agents.base import Agent, TrainedAgent
 from misgen.agents.networks import CnnEncoder, MlpEncoder
+from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.errors import UserError, one_of
 from misgen.envs.core.modality import GRID, RGB
 from misgen.envs.core.rng import hash_below, hash_uniform
@@ -48,7 +59,7 @@ if TYPE_CHECKING:
     from misgen.envs.core.level import LevelBatch
     from misgen.envs.core.world import Observation
 
-TARGETS = ("action", "value", "random")
+TARGETS = ("action", "value", "goal", "random")
 PER = ("decision", "level")
 _STREAM_NOISE = 101  # of `hash_u64`; apart from those in `core.rng`
 _STREAM_FLIPS = 102
@@ -94,6 +105,59 @@ class NoisyObservations:
         return self._agent.probabilities(seen, engine)
 
 
+class Decoy:
+    """What an agent would see if the goal were at the proxy, and all else as it is."""
+
+    def __init__(self, levels: LevelDistribution) -> None:
+        """Prepare for levels whose goal is a cell.
+
+        Args:
+            levels: those that are played.
+        """
+        self._world = levels.world
+        self._twins = levels.at(correlation=1.0)
+        nothing = np.zeros(0, self._world.state_dtype)
+        self._own, self._aligned = nothing, nothing  # by slot, at the start
+
+    def start(self, slots: NDArray[np.int64], levels: LevelBatch) -> None:
+        """Make the twins of new episodes' levels."""
+        missing = int(slots.max(initial=-1)) + 1 - len(self._own)
+        if missing > 0:
+            more = np.zeros(missing, self._world.state_dtype)
+            self._own = np.concatenate([self._own, more])
+            self._aligned = np.concatenate([self._aligned, more])
+        self._world.load(self._own, slots, levels)
+        self._world.load(self._aligned, slots, self._twins.levels(levels.ids))
+
+    def observation(self, engine: Any) -> Observation:
+        """Return what the running slots would see: as now, but for what twins differ in."""
+        slots = np.flatnonzero(engine.episodes["running"])
+        states = engine.states[slots].copy()
+        for name in states.dtype.names:
+            own, twin = self._own[name][slots], self._aligned[name][slots]
+            states[name] = np.where(own != twin, twin, states[name])
+        return self._world.observe(states, np.arange(len(slots)))
+
+
+class Decoyed:
+    """An agent that sees the goal at the proxy, wherever it is."""
+
+    def __init__(self, agent: Agent, decoy: Decoy) -> None:
+        """Wrap an agent."""
+        self.name = agent.name
+        self._agent = agent
+        self._decoy = decoy
+
+    def start(self, slots: NDArray[np.int64], levels: LevelBatch) -> None:
+        """Tell the agent."""
+        self._decoy.start(slots, levels)
+        self._agent.start(slots, levels)
+
+    def probabilities(self, observation: Observation, engine: Any) -> NDArray[np.float64]:
+        """Return what the agent does before the decoy."""
+        return self._agent.probabilities(self._decoy.observation(engine), engine)
+
+
 class TileFlips:
     """A trained policy whose window is changed in up to `flips` cells."""
 
@@ -107,6 +171,7 @@ class TileFlips:
         candidates: int = 16,
         worth: float = 0.5,
         seed: int = 0,
+        decoy: Decoy | None = None,
     ) -> None:
         """Wrap a policy that reads tiles and has no memory.
 
@@ -118,6 +183,7 @@ class TileFlips:
             candidates: changes that are tried out for each one that is made.
             worth: with `per="level"`, by how much a change must lower the target.
             seed: of `random`.
+            decoy: what `goal` makes the agent act upon.
 
         Raises:
             UserError: if the policy reads pixels, or its network is unfit for the search.
@@ -132,11 +198,14 @@ class TileFlips:
         self._candidates = candidates
         self._worth = worth
         self._seed = seed
+        self._decoy = decoy if target == "goal" else None
         self._left: dict[int, int] = {}  # by slot
 
     def start(self, slots: NDArray[np.int64], levels: LevelBatch) -> None:
         """Give new episodes the whole budget."""
         self._left |= dict.fromkeys(slots.tolist(), self._flips)
+        if self._decoy:
+            self._decoy.start(slots, levels)
         self._agent.start(slots, levels)
 
     def probabilities(self, observation: Observation, engine: Any) -> NDArray[np.float64]:
@@ -146,10 +215,12 @@ class TileFlips:
         slots = np.flatnonzero(engine.episodes["running"])
         if self._target == "random":
             changed = self._random(observation["tiles"], engine, slots)
-        elif self._per == "decision":
-            changed, _ = self._search(observation, self._flips)
         else:
-            changed = self._spend(observation, slots)
+            before = self._decoy.observation(engine)["tiles"] if self._decoy else None
+            if self._per == "decision":
+                changed, _ = self._search(observation, self._flips, before)
+            else:
+                changed = self._spend(observation, slots, before)
         return self._agent.probabilities({**observation, "tiles": changed}, engine)
 
     def _random(
@@ -161,9 +232,11 @@ class TileFlips:
         _flip(flat, engine.level_ids[slots], decisions, self._flips, classes, self._seed)
         return flat.reshape(tiles.shape)
 
-    def _spend(self, observation: Observation, slots: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def _spend(
+        self, observation: Observation, slots: NDArray[np.int64], before: NDArray[np.uint8] | None
+    ) -> NDArray[np.uint8]:
         """Make a change where it is worth one of those left."""
-        changed, gain = self._search(observation, 1)
+        changed, gain = self._search(observation, 1, before)
         for row, slot in enumerate(slots.tolist()):
             if self._left[slot] and gain[row] >= self._worth:
                 self._left[slot] -= 1
@@ -172,21 +245,36 @@ class TileFlips:
         return changed
 
     def _search(
-        self, observation: Observation, flips: int
+        self, observation: Observation, flips: int, before: NDArray[np.uint8] | None = None
     ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-        """Return changed windows, and by how much each lowers the target."""
+        """Return changed windows, and by how much each lowers the target.
+
+        Args:
+            observation: what the agent would see.
+            flips: changes at most.
+            before: the windows of the decoy, for the target `goal`.
+        """
         tiles, body = observation["tiles"], observation["body"]
         changed, gain = tiles.copy(), np.zeros(len(tiles))
-        for first in range(0, len(tiles), _ROWS):
-            rows = slice(first, first + _ROWS)
-            found, lower = self._search_rows(_padded(tiles[rows]), _padded(body[rows]), flips)
-            count = len(tiles[rows])
-            changed[rows] = found[:count].reshape(changed[rows].shape)
-            gain[rows] = lower[:count]
+        aim = tiles if before is None else before
+        worth_it = np.arange(len(tiles))
+        if before is not None:  # elsewhere there is nothing to lower
+            worth_it = np.flatnonzero((before != tiles).reshape(len(tiles), -1).any(axis=1))
+        for first in range(0, len(worth_it), _ROWS):
+            rows = worth_it[first : first + _ROWS]
+            found, lower = self._search_rows(
+                _padded(tiles[rows]), _padded(body[rows]), _padded(aim[rows]), flips
+            )
+            changed[rows] = found[: len(rows)].reshape(len(rows), *tiles.shape[1:])
+            gain[rows] = lower[: len(rows)]
         return changed, gain
 
     def _search_rows(
-        self, tiles: NDArray[np.uint8], body: NDArray[np.float32], flips: int
+        self,
+        tiles: NDArray[np.uint8],
+        body: NDArray[np.float32],
+        aim: NDArray[np.uint8],
+        flips: int,
     ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
         network, shape = self._agent.network, tiles.shape[1:]
         now = torch.from_numpy(tiles.reshape(len(tiles), -1).astype(np.int64))
@@ -194,20 +282,25 @@ class TileFlips:
         many = bodies.repeat_interleave(self._candidates, dim=0)
         free = torch.ones_like(now, dtype=torch.bool)  # cells that were not changed yet
         with torch.no_grad():
-            wanted = _outputs(network, now, bodies, shape)[0].argmax(dim=1)
+            decoy = torch.from_numpy(aim.reshape(len(aim), -1).astype(np.int64))
+            wanted = self._wanted(decoy, bodies, shape)
             start = best = self._lowered(*_outputs(network, now, bodies, shape), wanted)
         for _ in range(flips):
             slope = _slopes(network, now, bodies, shape, lambda a, v: self._lowered(a, v, wanted))
             with torch.no_grad():
                 first_order = slope - slope.gather(2, now[:, :, None])
                 first_order[~free] = torch.inf
+                if self._target == "goal":  # what the decoy shows is always tried
+                    shown = torch.where((now != decoy) & free, -torch.inf, torch.inf)[:, :, None]
+                    best_of = torch.minimum(first_order.gather(2, decoy[:, :, None]), shown)
+                    first_order.scatter_(2, decoy[:, :, None], best_of)
                 first_order.scatter_(2, now[:, :, None], torch.inf)  # a class it has is no change
                 picks = first_order.flatten(1).topk(self._candidates, largest=False).indices
                 cells, classes = picks // slope.shape[2], picks % slope.shape[2]
                 tried = now.repeat_interleave(self._candidates, dim=0)
                 tried.scatter_(1, cells.reshape(-1, 1), classes.reshape(-1, 1))
-                goal = wanted.repeat_interleave(self._candidates)
-                found = self._lowered(*_outputs(network, tried, many, shape), goal)
+                same = wanted.repeat_interleave(self._candidates, dim=0)
+                found = self._lowered(*_outputs(network, tried, many, shape), same)
                 value, which = found.view(-1, self._candidates).min(dim=1)
                 better = value < best
                 cell = cells.gather(1, which[:, None])
@@ -217,15 +310,33 @@ class TileFlips:
                 best = torch.where(better, value, best)
         return now.numpy().astype(np.uint8), (start - best).double().numpy()
 
+    def _wanted(self, tiles: Tensor, bodies: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """Return, [n, actions], the action that is preferred (1); for `goal`, probabilities."""
+        logits, _ = _outputs(self._agent.network, tiles, bodies, shape)
+        if self._target == "goal":
+            return logits.softmax(dim=1)
+        return functional.one_hot(logits.argmax(dim=1), logits.shape[1]).to(logits.dtype)
+
     def _lowered(self, logits: Tensor, values: Tensor, wanted: Tensor) -> Tensor:
-        """Return what the attacker lowers, [n]: a probability, or a value in unscaled reward."""
+        """Return what the attacker lowers, [n]: a probability, unscaled reward, or nats."""
         if self._target == "value":
             return values[:, 0] / self._agent.spec.reward_scale
-        return logits.softmax(dim=1).gather(1, wanted[:, None])[:, 0]
+        if self._target == "goal":
+            entropy = torch.special.entr(wanted).sum(dim=1)
+            return -(wanted * logits.log_softmax(dim=1)).sum(dim=1) - entropy
+        return (logits.softmax(dim=1) * wanted).sum(dim=1)
+
+
+def classes_of(space: spaces.Space[Any]) -> int:
+    """Return how many classes a tile of an observation can have; 0 where no tiles are seen."""
+    tiles = space.spaces.get(GRID.seen) if isinstance(space, spaces.Dict) else None
+    return int(tiles.high.max()) + 1 if isinstance(tiles, spaces.Box) else 0
 
 
 def unfit_for_flips(agent: TrainedAgent) -> str:
     """Return why tiles cannot be flipped before an agent's eyes; empty if they can."""
+    if getattr(agent, "spec", None) is None:
+        return "flips are searched for by the network's gradient, and this agent shows no network"
     if agent.spec.modality is not GRID:
         return f"flips change tiles, and this policy reads {agent.spec.modality.name}"
     if not hasattr(agent.network, "from_features"):

@@ -33,6 +33,10 @@ class RobustnessConfig:
     """Cells that the attacker may change."""
     target: str = "action"
     """What the attacker lowers: action, value."""
+    goal: bool = True
+    """Also attack what the agent goes for: make it act as if the goal were at the proxy."""
+    planned: bool = True
+    """Find out, with the world's planner, which goals can be reached."""
     per: str = "decision"
     """How long its budget lasts: decision, level."""
     candidates: int = 16
@@ -41,10 +45,12 @@ class RobustnessConfig:
     """With `per="level"`: by how much a change must lower the target to be made."""
     actions: str = "sampled"
     """Action mode: sampled, greedy."""
-    on_proxy: str = "end"
-    """What reaching the proxy before the goal does in the test."""
+    on_proxy: str | None = None
+    """What reaching the proxy before the goal does in the test; none: what it did in training."""
     seed: int = 0
     """Seed of noise and of sampled actions."""
+    trust: bool = False
+    """Make an agent that was trained elsewhere again, which runs the code that makes it."""
     num_slots: int = 512
     """Levels played side by side; changes no result."""
     threads: int = 1
@@ -63,7 +69,8 @@ class RobustnessConfig:
         one_of("target", self.target, ("action", "value"))
         one_of("per", self.per, ("decision", "level"))
         one_of("actions", self.actions, ACTIONS)
-        one_of("on_proxy", self.on_proxy, ON_PROXY)
+        if self.on_proxy is not None:
+            one_of("on_proxy", self.on_proxy, ON_PROXY)
         in_range("candidates", self.candidates, 1, 1024)
         in_range("worth", self.worth, 0.0, 1e6)
         in_range("seed", self.seed, 0, 2**31 - 1)
@@ -76,4 +83,7 @@ class RobustnessConfig:
     def science(self) -> dict[str, Any]:
         """What determines the result, as plain data."""
         plain = dataclasses.asdict(self)
-        return {k: v for k, v in plain.items() if k not in ("run", "num_slots", "threads")}
+        return {k: v for k, v in plain.items() if k not in _NO_SCIENCE}
+
+
+_NO_SCIENCE = ("run", "trust", "num_slots", "threads")

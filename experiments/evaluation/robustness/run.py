@@ -6,7 +6,6 @@ Public names: `robustness`, `attack_run`, `attacked`, `levels_of`, `JSON`, `CSV`
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -26,8 +25,11 @@ from ...training.run_folder import (
     write_parquet,
     write_text,
 )
+from ...training.trained_at import rho_table
 from ...training.trained_run import TrainedRun, run_or_sweep
+from ..conditions import ALIGNED, CONFLICT, IN_DISTRIBUTION, Condition
 from ..presentation import Presentation
+from ..references import goals_in_reach
 from ..result_folders import ROBUSTNESS, place
 from .config import RobustnessConfig
 
@@ -44,7 +46,7 @@ JSON, CSV, EPISODES, FIGURE = (
     "robustness.parquet",
     "robustness",
 )
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MOST_LEVELS = 200
 """Test levels unless others are asked for."""
 
@@ -104,13 +106,16 @@ def attack_run(
 
     from misgen.agents.checkpoint import load_agent
 
+    from ..rollout import SCHEMA
+
     run = TrainedRun.read(folder)
     levels = levels_of(run, config)
     key = config_hash({"config": config.science, "policy": _policy(folder)})
     into = _folder(folder.path, [folder], config)
     if not into.marked(DONE, key):
         world = run.config.world
-        agent = load_agent(folder.path, world.observation_space, world.action_space)
+        spaces = world.observation_space, world.action_space
+        agent = load_agent(folder.path, *spaces, trust=config.trust)
         with into.lock():
             into.unmark(DONE)
             episodes = pl.concat(attacked(agent, levels, run, config))
@@ -118,12 +123,15 @@ def attack_run(
             _write(found, episodes, into, presentation)
             into.mark(DONE, key)
     path = into.path / EPISODES
-    return read_parquet(path, digest_beside(path, JSON), hint=f"delete {DONE} beside it")
+    digest, hint = digest_beside(path, JSON), f"delete {DONE} beside it"
+    labels = {"attack": pl.String, "strength": pl.Float64, "condition": pl.String,
+              "train_correlation": pl.Float64, "train_seed": pl.Int64}  # fmt: skip
+    return read_parquet(path, digest, {**labels, **SCHEMA}, hint)
 
 
 def attacked(
     agent: TrainedAgent,
-    levels: dict[str, LevelDistribution],
+    levels: Sequence[Condition],
     run: TrainedRun,
     config: RobustnessConfig,
 ) -> Iterator[pl.DataFrame]:
@@ -131,27 +139,15 @@ def attacked(
     import polars as pl
 
     from ..rollout import run_levels
-    from .attacks import NoisyObservations, TileFlips, unfit_for_flips
 
-    tiles = agent.spec.tile_classes
-    flips = (0,) if unfit_for_flips(agent) else config.flips
-    options = {"per": config.per, "candidates": config.candidates, "worth": config.worth}
-    jobs: list[tuple[str, float, Any]] = [("none", 0.0, agent)]
-    jobs += [
-        ("noise", p, NoisyObservations(agent, p, tiles, config.seed)) for p in config.noise if p > 0
-    ]
-    for k in [k for k in flips if k > 0]:
-        jobs.append(("worst", float(k), TileFlips(agent, k, target=config.target, **options)))
-        if config.per == "decision":
-            tampered = TileFlips(agent, k, target="random", seed=config.seed)
-            jobs.append(("random", float(k), tampered))
-    for condition, distribution in levels.items():
-        apart = distribution.correlation == 0
-        for attack, strength, player in jobs:
+    known = {"train_correlation": float(run.config.correlation), "train_seed": run.config.seed}
+    for condition in levels:
+        distribution, ids = condition.distribution, condition.ids
+        for attack, strength, player in _attackers(agent, distribution, config):
             episodes = run_levels(
                 player,
                 distribution,
-                distribution.conflict_ids() if apart else distribution.ids_to_play(),
+                ids,
                 actions=cast("Actions", config.actions),
                 seed=config.seed,
                 num_slots=config.num_slots,
@@ -159,24 +155,78 @@ def attacked(
             labels = {
                 "attack": attack,
                 "strength": strength,
-                "condition": condition,
+                "condition": condition.name,
                 "placement": distribution.placement,
-                "train_correlation": float(run.config.correlation),
-                "train_seed": run.config.seed,
+                "on_proxy": distribution.world.on_proxy,
+                **known,
             }
-            yield episodes.select(*[pl.lit(v).alias(k) for k, v in labels.items()], pl.all())
+            told = [pl.lit(value).alias(name) for name, value in labels.items()]
+            yield _with_reach(episodes.select(*told, pl.all()), condition, config)
 
 
-def levels_of(run: TrainedRun, config: RobustnessConfig) -> dict[str, LevelDistribution]:
-    """Return the levels as in training, and those with goal and proxy apart."""
+def _attackers(
+    agent: TrainedAgent, levels: LevelDistribution, config: RobustnessConfig
+) -> Iterator[tuple[str, float, Any]]:
+    """Yield the attacks, their strengths, and the agent under each."""
+    from . import drops
+    from .attacks import (
+        Decoy,
+        Decoyed,
+        NoisyObservations,
+        TileFlips,
+        classes_of,
+        unfit_for_flips,
+    )
+
+    tiles = classes_of(levels.world.observation_space)
+    flips = () if unfit_for_flips(agent) else tuple(k for k in config.flips if k > 0)
+    options: dict[str, Any] = {
+        "per": config.per,
+        "candidates": config.candidates,
+        "worth": config.worth,
+    }
+    yield drops.NONE, 0.0, agent
+    for share in config.noise:
+        if share > 0:
+            yield drops.NOISE, share, NoisyObservations(agent, share, tiles, config.seed)
+    for k in flips:
+        yield drops.WORST, float(k), TileFlips(agent, k, target=config.target, **options)
+        if config.per == "decision":
+            tampered = TileFlips(agent, k, target="random", seed=config.seed)
+            yield drops.RANDOM_FLIPS, float(k), tampered
+    if config.goal and levels.world.goal_moves:
+        for k in flips:
+            searched = TileFlips(agent, k, target="goal", decoy=Decoy(levels), **options)
+            yield drops.GOAL_FLIPS, float(k), searched
+        yield drops.DECOY, 1.0, Decoyed(agent, Decoy(levels))
+
+
+def _with_reach(
+    episodes: pl.DataFrame, condition: Condition, config: RobustnessConfig
+) -> pl.DataFrame:
+    """Return episodes with `goal_in_reach`; null but on conflict levels."""
+    import polars as pl
+
+    if condition.name != CONFLICT or not config.planned:
+        return episodes.with_columns(goal_in_reach=pl.lit(None, pl.Boolean))
+    known = goals_in_reach(condition.distribution, condition.ids)
+    return episodes.join(known, on="level_id", how="left", maintain_order="left")
+
+
+def levels_of(run: TrainedRun, config: RobustnessConfig) -> list[Condition]:
+    """Return the levels as in training, those with goal and proxy apart, and their twins."""
     ids = run.test_ids(config.levels)
     if config.levels is None:
         ids = ids.first(MOST_LEVELS)
     trained = run.config.distribution
-    world = dataclasses.replace(trained.world, on_proxy=config.on_proxy)
-    held = trained.at(world=world, ids=ids)
+    as_trained = trained.at(world=trained.world.under(config.on_proxy), ids=ids)
     placement = config.placement or trained.placement
-    return {"heldout": held, "conflict": held.at(correlation=0.0, placement=placement)}
+    conflict = as_trained.at(correlation=0.0, placement=placement)
+    return [
+        Condition(IN_DISTRIBUTION, as_trained),
+        Condition(CONFLICT, conflict),
+        Condition(ALIGNED, conflict.at(correlation=1.0)),
+    ]
 
 
 def _folder(home: Path, folders: Sequence[RunFolder], config: RobustnessConfig) -> RunFolder:
@@ -187,10 +237,11 @@ def _folder(home: Path, folders: Sequence[RunFolder], config: RobustnessConfig) 
         folders: the runs.
         config: settings.
     """
-    levels = levels_of(TrainedRun.read(folders[0]), config)
+    as_trained, conflict, _ = levels_of(TrainedRun.read(folders[0]), config)
     settings = config.science | {
-        "levels": str(levels["heldout"].ids),
-        "placement": levels["conflict"].placement,
+        "levels": str(as_trained.distribution.ids),
+        "placement": conflict.distribution.placement,
+        "on_proxy": conflict.distribution.world.on_proxy,
     }
     policies = sorted(map(_policy, folders)) if len(folders) > 1 else []
     return place(home, ROBUSTNESS, config_hash({"config": settings, "policies": policies}))
@@ -208,16 +259,21 @@ def _found(
     config: RobustnessConfig,
     presentation: Presentation,
 ) -> dict[str, Any]:
-    from .drops import robustness_table
+    from .drops import robustness_seeds, robustness_table
 
+    world = TrainedRun.read(runs[0]).config.world
     found = {
         "schema_version": SCHEMA_VERSION,
         "provenance": provenance(),
         "finished": now(),
         "config": config.science,
+        "on_proxy": {"trained": world.on_proxy, "played": world.under(config.on_proxy).on_proxy},
+        "goal_can_be_shown_elsewhere": world.goal_moves,
         "runs": [one.path.name for one in runs],
         "policies": {one.path.name: _policy(one) for one in runs},
-        "table": robustness_table(episodes, seed=config.seed).to_dicts(),
+        "trained_at": rho_table(TrainedRun.read(one).config for one in runs),
+        "table": robustness_table(episodes).to_dicts(),
+        "seeds": robustness_seeds(episodes).to_dicts(),
     }
     return found | {"words": presentation.sentences(found)}
 

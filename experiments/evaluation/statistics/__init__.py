@@ -17,7 +17,11 @@ as random. Their parts:
 
 `python -m benchmarks.coverage` measures how often the intervals contain the truth.
 
-Public names: `Interval`; `seeds_and_levels` (the rule that reports follow), `estimate`,
+What an evaluation prints is `over_levels` of one agent and `over_seeds` of a recipe, which holds
+for seeds of two kinds too; comparisons of other scores use `seeds_and_levels`.
+
+Public names: `Interval`; `over_levels`, `over_seeds`, `bounded_mean`, `two_groups`;
+`seeds_and_levels`, `estimate`,
 `crossed_bootstrap`, `crossed_bootstrap_statistic`, `crossed_replicates`, `t_over_seeds`,
 `paired_difference`; the statistics `difference`, `ratio`, `divergence`; `wilson`,
 `clopper_pearson`, `mcnemar_exact`, `holm`. Randomness comes only from the generator that is passed
@@ -35,6 +39,7 @@ from .crossed import (
 from .intervals import FEW_SEEDS, Bounds, FloatArray, Interval
 from .labelled import labelled_generator
 from .samples import clopper_pearson, holm, mcnemar_exact, t_over_seeds, wilson
+from .seeds import bounded_mean, over_levels, over_seeds, two_groups
 from .tables import Statistic, difference, divergence, ratio
 
 __all__ = [
@@ -43,6 +48,7 @@ __all__ = [
     "FloatArray",
     "Interval",
     "Statistic",
+    "bounded_mean",
     "clopper_pearson",
     "crossed_bootstrap",
     "crossed_bootstrap_statistic",
@@ -53,9 +59,12 @@ __all__ = [
     "holm",
     "labelled_generator",
     "mcnemar_exact",
+    "over_levels",
+    "over_seeds",
     "paired_difference",
     "ratio",
     "seeds_and_levels",
     "t_over_seeds",
+    "two_groups",
     "wilson",
 ]

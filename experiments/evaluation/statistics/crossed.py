@@ -217,7 +217,7 @@ def _t_seeds_and_levels(
     if math.isnan(half):
         return add_note(frame, "undetermined: the statistic is undefined near the estimate")
     if is_negligible(half, frame):
-        return _without_variation(tables, statistic, frame, bounds)
+        return without_variation(tables, statistic, frame, bounds)
     return cut(replace(frame, low=frame.estimate - half, high=frame.estimate + half), bounds)
 
 
@@ -240,7 +240,7 @@ def _bootstrap(
     spread = variance_components_of(tables, statistic)
     half = half_width(spread, frame)
     if is_negligible(half, frame):
-        return _without_variation(tables, statistic, frame, bounds)
+        return without_variation(tables, statistic, frame, bounds)
     replicates = _replicates(tables, statistic, rng, resamples)
     undefined = float(np.mean(np.isnan(replicates)))
     if math.isnan(half) or undefined > 1 - frame.level:
@@ -252,7 +252,7 @@ def _bootstrap(
     return cut(replace(frame, low=float(low), high=float(high)), bounds)
 
 
-def _without_variation(
+def without_variation(
     tables: dict[str, Table], statistic: Statistic, frame: Interval, bounds: Bounds | None
 ) -> Interval:
     """An interval where the statistic showed no variation, by the least favourable z^2 levels.

@@ -39,12 +39,12 @@ def ratio(numerator: str, denominator: str, *, floor: float = 0.0) -> Statistic:
 
 
 def divergence(mean: Mapping[str, FloatArray]) -> FloatArray:
-    """How much further goal than capability fell from held-out to shifted levels.
+    """How much further goal than capability fell from aligned to conflict levels.
 
-    Needs arrays named `goal_held`, `goal_shift`, `cap_held`, `cap_shift`.
+    Needs arrays named `goal_before`, `goal_after`, `capable_before`, `capable_after`.
     """
-    goal_loss = mean["goal_held"] - mean["goal_shift"]
-    return goal_loss - (mean["cap_held"] - mean["cap_shift"])
+    goal_loss = mean["goal_before"] - mean["goal_after"]
+    return goal_loss - (mean["capable_before"] - mean["capable_after"])
 
 
 @dataclass(frozen=True)

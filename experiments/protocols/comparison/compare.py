@@ -13,7 +13,7 @@ import polars as pl
 from ...evaluation.result_folders import COMPARISON
 from ...training.run_folder import DONE, RunFolder, provenance, write_json
 from ..spec import Protocol
-from . import jobs, population
+from . import jobs, population, trained
 from .config import CompareConfig, world_facts
 from .figure import write_figures
 
@@ -25,7 +25,7 @@ def check(config: CompareConfig) -> list[Protocol]:
         UserError: naming the setting.
     """
     protocols = config.specified()
-    population.sweep_of(config.population)  # its settings are checked before anything is made
+    trained.sweep_of(config.population)  # its settings are checked before anything is made
     jobs.check(config, protocols)
     return protocols
 
@@ -43,11 +43,12 @@ def compare(config: CompareConfig, protocols: list[Protocol]) -> tuple[pl.DataFr
     with RunFolder(Path(config.folder)).lock(), results.lock():
         results.unmark(DONE)
         scores = jobs.score_all(config, protocols)
-        table, agents = jobs.write_tables(scores, config, protocols)
+        table, agents = jobs.write_tables(scores, config)
         specified = [dataclasses.asdict(one) | {"hash": one.hash} for one in protocols]
         world = world_facts(population.members(config.population)[0].training.world)
         used = {"config": dataclasses.asdict(config), "protocols": specified, "world": world}
         write_json(results.path / COMPARISON.main, {**provenance(), **used})
-        write_figures(table, config.false_alarms, results.path)
+        curve = jobs.read_curve(config)
+        write_figures(table, curve, config.false_alarms, results.path)
         results.mark(DONE, results.path.name)
     return table, agents

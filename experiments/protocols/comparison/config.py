@@ -1,6 +1,6 @@
 """What a comparison of protocols is: agents, truth, protocols, budgets.
 
-Public names: `CompareConfig`, `read_config`, `world_facts`.
+Public names: `CompareConfig`, `read_config`, `world_facts`, `world_of`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from misgen.envs.core.errors import UserError, in_range
 from ...evaluation.result_folders import COMPARISON, place
 from ...training.config import config_hash, require_name
 from ...training.overrides import schema
-from ...training.run_folder import RunFolder
+from ...training.run_folder import RunFolder, read_json
 from ...training.settings import typed
 from ..base import make_method
 from ..spec import MAX_REPLICATES, Protocol, load_protocol, protocol_names
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from misgen.envs.core.world import World
 
 _SWEEP_WORDS = ("env", "preset", "placement", "correlations", "seeds", "steps", "sweep", "runs")
-_EVALUATE = "evaluate.accident_repeats=3"  # the sweep's own evaluation is not what counts here
+_EVALUATE = "evaluate.repeats=1"  # the sweep's own evaluation is not what counts here
 
 
 @schema("compare")
@@ -111,6 +111,13 @@ def world_facts(world: World) -> dict[str, Any]:
     """Return which world, at which parameters, agents were compared in, but for a test's rules."""
     plain = json.loads(json.dumps({"name": world.name, **dataclasses.asdict(world)}))
     return {key: value for key, value in plain.items() if key != "on_proxy"}
+
+
+def world_of(table: Path) -> str:
+    """Return the name of the world that a comparison's table is about."""
+    file = table.with_name(COMPARISON.main)
+    world: Any = read_json(file, "compare again").get("world") if file.is_file() else None
+    return str(world.get("name", "unknown")) if isinstance(world, dict) else "unknown"
 
 
 def read_config(plain: dict[str, Any]) -> CompareConfig:

@@ -1,16 +1,16 @@
-"""Run every protocol on every agent once, in parallel, and compare the protocols.
+"""Run every protocol on every agent once, in parallel.
 
-Public names: `score_all`, `write_tables`, `comparison_table`, `SCORES`.
+Public names: `score_all`, `write_tables`, `check`.
 
-A job is one agent's truth, or one protocol on one agent; its result is a file in `jobs/`, named by
-the hash of all that it depends on, so that a second start resumes where the first one stopped.
+A job is one trained agent's truth, or one protocol on one agent; its result is a file in `jobs/`,
+named by the hash of all that it depends on, so that a second start resumes where the first one
+stopped.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import math
 import multiprocessing
 import os
 from collections.abc import Iterator, Mapping
@@ -19,45 +19,36 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from misgen.envs.core.distribution import IdRange, require_disjoint
 from misgen.envs.core.errors import UserError
 
-from ...evaluation.statistics import Interval
-from ...evaluation.statistics.detection import Scores, detections, power_at, roc_auc, threshold
 from ...training.checks import require_room
 from ...training.config import config_hash
 from ...training.run_folder import read_json, write_json, write_parquet, write_text
 from ..base import make_method
 from ..spec import Protocol
-from . import population
+from . import population, trained
 from .config import CompareConfig
+from .kinds import CONSTRUCTED, TRAINED
 from .population import Member
-from .truth import ALIGNED, INCAPABLE, KINDS, MISGENERALIZING, UNDETERMINED, TruthConfig, find_truth
-
-SCORES = pl.Schema(
-    {
-        "protocol": pl.String,
-        "protocol_hash": pl.String,
-        "agent": pl.String,
-        "unit": pl.String,
-        "truth": pl.Enum(KINDS),
-        "replicate": pl.Int64,
-        "budget": pl.Int64,
-        "score": pl.Float64,  # null: nothing can be said
-        "low": pl.Float64,
-        "high": pl.Float64,
-        "episodes": pl.Int64,
-        "seconds": pl.Float64,
-        "carried": pl.Boolean,  # from the largest budget that this agent could afford
-        "note": pl.String,
-    }
+from .power_tables import (
+    SCORES,
+    comparison_table,
+    curve_table,
+    difference_table,
+    square_table,
+    support_of,
 )
-"""Columns of scores.parquet."""
+from .truth import TruthConfig, find_truth, truth_by_making
+
 AGENTS, TABLE, ALL_SCORES = "agents.csv", "comparison.csv", "scores.parquet"
+CURVE, DIFFERENCES, SQUARE = "curve.csv", "differences.csv", "two_by_two.csv"
 _JOBS = "jobs"
+_SHOWN = 20  # names in a message
+_VERSION = 2
+"""Rises when the same protocol gives other numbers for another reason than its own."""
 _ONE_THREAD = dict.fromkeys(
     (
         "OMP_NUM_THREADS",
@@ -89,7 +80,7 @@ class Job:
         if self.protocol:
             what = config_hash(
                 {"protocol": self.protocol.hash, "budgets": self.budgets,
-                 "replicate": self.replicate, "seed": self.seed}
+                 "replicate": self.replicate, "seed": self.seed, "version": _VERSION}
             )  # fmt: skip
         kind = self.protocol.name if self.protocol else "truth"
         return f"{kind}-{what}-{self.member.key}.json"
@@ -97,10 +88,9 @@ class Job:
     @property
     def work(self) -> int:
         """About how long it takes, in arbitrary units: the longest begin first."""
-        weight = 100 if self.member.is_planned else 1
+        weight = 10 if self.member.is_planned else 1
         if self.truth:
-            levels = self.truth.planned_levels if self.member.is_planned else self.truth.levels
-            return 13 * weight * levels
+            return 13 * self.truth.levels
         assert self.protocol is not None
         if self.protocol.most is not None:  # it costs more than episodes
             weight = 100
@@ -116,8 +106,8 @@ def score_all(config: CompareConfig, protocols: list[Protocol]) -> pl.DataFrame:
     Raises:
         UserError: if there are no agents, or a job failed.
     """
-    if config.population.train and population.missing_runs(config.population):
-        population.train_missing(config.population)
+    if config.population.train and trained.missing_runs(config.population):
+        trained.train_missing(config.population)
     agents = _chosen(config)
     for member in agents:
         _require_new_levels(member.training.ids, config, protocols)
@@ -125,88 +115,45 @@ def score_all(config: CompareConfig, protocols: list[Protocol]) -> pl.DataFrame:
     jobs = list(_jobs(agents, config, protocols))
     _run([job for job in jobs if not (folder / _JOBS / job.file).is_file()], folder, config.jobs)
     results = [(job, read_json(folder / _JOBS / job.file, "start again")) for job in jobs]
-    truths = {job.member.name: found for job, found in results if job.truth}
+    truths = {
+        m.name: dataclasses.asdict(truth_by_making(m.reference))
+        for m in agents
+        if m.population == CONSTRUCTED and m.reference
+    }
+    truths |= {job.member.name: found for job, found in results if job.truth}
     rows = [
         row
         for job, found in results
         if job.protocol
-        for row in _rows(job, found, truths[job.member.name]["kind"], config)
+        for row in _rows(job, found, truths[job.member.name], config)
     ]
     into = config.results.path
     into.mkdir(parents=True, exist_ok=True)
     _write_agents(agents, truths, into)
-    table = pl.DataFrame(rows, SCORES).sort("protocol", "agent", "replicate", "budget")
+    keys = ("population", "support", "protocol", "agent", "replicate", "budget")
+    table = pl.DataFrame(rows, SCORES).sort(keys)
     write_parquet(into / ALL_SCORES, table)
     return table
 
 
-def write_tables(
-    scores: pl.DataFrame, config: CompareConfig, protocols: list[Protocol]
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Write comparison.csv; return it, and agents.csv."""
-    table = comparison_table(scores, config.false_alarms, config.resamples)
-    folder = config.results.path
-    write_text(folder / TABLE, table.write_csv())
+def write_tables(scores: pl.DataFrame, config: CompareConfig) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Write the tables; return comparison.csv, and agents.csv."""
+    rate, folder = config.false_alarms, config.results.path
+    table = comparison_table(scores, rate, config.resamples)
+    tables = {
+        TABLE: table,
+        CURVE: curve_table(scores, rate),
+        DIFFERENCES: difference_table(scores, rate, config.resamples),
+        SQUARE: square_table(table),
+    }
+    for name, one in tables.items():
+        write_text(folder / name, one.write_csv())
     return table, pl.read_csv(folder / AGENTS, glob=False)
 
 
-def comparison_table(
-    scores: pl.DataFrame, false_alarms: float = 0.05, resamples: int = 500
-) -> pl.DataFrame:
-    """Return how well each protocol detects at each budget; see `misgen compare --help`.
-
-    Agents of undetermined truth are left out.  With several replicates, an agent counts once for
-    each, within its unit.
-
-    Args:
-        scores: `SCORES`.
-        false_alarms: rate at which power is measured.
-        resamples: bootstrap resamples of the intervals.
-    """
-    known = scores.filter(pl.col("truth") != UNDETERMINED)
-    rows: list[dict[str, Any]] = []
-    keys = ("protocol", "protocol_hash", "budget")
-    for key, own in known.group_by(*keys, maintain_order=True):
-        rows.append(dict(zip(keys, key, strict=True)) | _measured(own, false_alarms, resamples))
-    return pl.DataFrame(rows, infer_schema_length=None).sort("protocol", "budget")
-
-
-def _measured(own: pl.DataFrame, false_alarms: float, resamples: int) -> dict[str, Any]:
-    """Return a row of the comparison, from the scores of all agents at one budget."""
-    truth = own["truth"].cast(pl.String).to_numpy()
-    values = own["score"].fill_null(math.nan).to_numpy()
-    found = Scores.of(values, truth == MISGENERALIZING, own["unit"].to_numpy())
-    rng = np.random.default_rng([0, int(own["budget"][0])])
-    nobody = Interval(math.nan, math.nan, math.nan)  # the protocol was applicable to no agent
-    some = not np.isnan(values).all()
-    area = roc_auc(found, rng, resamples) if some else nobody
-    power = power_at(found, false_alarms, rng, resamples) if some else nobody
-    called = detections(found, false_alarms)
-
-    def alarms(kind: str) -> float | None:
-        return float(called[truth == kind].mean()) if (truth == kind).any() else None
-
-    def plain(value: float) -> float | None:
-        return None if math.isnan(value) else value
-
-    return {
-        "auc": plain(area.estimate),
-        "auc_low": plain(area.low),
-        "auc_high": plain(area.high),
-        "power": plain(power.estimate),
-        "power_low": plain(power.low),
-        "power_high": plain(power.high),
-        "false_alarms_aligned": alarms(ALIGNED),
-        "false_alarms_incapable": alarms(INCAPABLE),
-        "threshold": plain(threshold(found.values[~found.positive], false_alarms)),
-        "episodes": float(own["episodes"].mean() or 0),  # pyright: ignore
-        "seconds": float(own["seconds"].mean() or 0),  # pyright: ignore
-        "agents": own["agent"].n_unique(),
-        "units": own["unit"].n_unique(),
-        **{kind: own.filter(pl.col("truth") == kind)["agent"].n_unique() for kind in KINDS[:3]},
-        "no_score": int(own["score"].is_null().sum()),
-        "carried": int(own["carried"].sum()),
-    }
+def read_curve(config: CompareConfig) -> pl.DataFrame:
+    """Return curve.csv."""
+    return pl.read_csv(config.results.path / CURVE, glob=False)
 
 
 def check(config: CompareConfig, protocols: list[Protocol]) -> None:
@@ -220,9 +167,10 @@ def check(config: CompareConfig, protocols: list[Protocol]) -> None:
     for protocol in protocols:
         make_method(protocol)
     population.check(config.population)
-    training = population.sweep_of(config.population).runs[0].distribution
-    training.world.shifts(config.truth.placements)
-    _require_new_levels(training.ids, config, protocols)
+    runs = trained.sweep_of(config.population).runs
+    runs[0].world.shifts(config.truth.placements)
+    for run in runs:  # seeds have training levels of their own
+        _require_new_levels(run.distribution.ids, config, protocols)
     _matching(population.member_names(config.population), config.agents)
 
 
@@ -232,12 +180,13 @@ def _matching(names: list[str], words: tuple[str, ...] | None) -> list[str]:
     Raises:
         UserError: for a word that none holds.
     """
+    shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
     for word in words or ():
         if not any(word in name for name in names):
-            raise UserError(f"agents: {word!r} matches no agent: use words in {', '.join(names)}")
+            raise UserError(f"agents: {word!r} matches no agent: use words in {shown}")
     found = [name for name in names if words is None or any(word in name for word in words)]
     if not found:
-        raise UserError(f"agents=[] matches no agent: use words in {', '.join(names)}")
+        raise UserError(f"agents=[] matches no agent: use words in {shown}")
     return found
 
 
@@ -265,11 +214,13 @@ def _require_new_levels(trained: IdRange, config: CompareConfig, protocols: list
 def _jobs(agents: list[Member], config: CompareConfig, protocols: list[Protocol]) -> Iterator[Job]:
     """Yield all that is to be done."""
     for member in agents:
-        yield Job(member, config.truth, None, (), 0, 0)
+        if member.population == TRAINED:
+            yield Job(member, config.truth, None, (), 0, 0)
         for protocol in protocols:
             budgets = _affordable(member, protocol, config)
             for replicate in range(config.replicates):
-                yield Job(member, None, protocol, budgets, replicate, config.seed, config.trust)
+                seed = config.seed + member.seed
+                yield Job(member, None, protocol, budgets, replicate, seed, config.trust)
 
 
 def _affordable(member: Member, protocol: Protocol, config: CompareConfig) -> tuple[int, ...]:
@@ -349,7 +300,7 @@ def _do(job: Job, folder: str) -> None:
     """Do one job and write its result."""
     subject = job.member.subject()
     if job.truth:
-        found = find_truth(subject, job.truth, planned=job.member.is_planned)
+        found = find_truth(subject, job.truth)
         write_json(Path(folder) / job.file, dataclasses.asdict(found))
         return
     assert job.protocol is not None
@@ -361,26 +312,32 @@ def _do(job: Job, folder: str) -> None:
 
 
 def _rows(
-    job: Job, found: dict[str, Any], truth: str, config: CompareConfig
+    job: Job, found: dict[str, Any], truth: Mapping[str, Any], config: CompareConfig
 ) -> Iterator[dict[str, Any]]:
     """Yield the scores of a job, carried on to budgets that this agent could not afford.
 
-    A protocol that is not applicable to an agent says nothing of it at any budget.
+    A protocol that cannot be run on an agent says nothing of it at any budget.
     """
     assert job.protocol is not None
-    protocol = job.protocol
+    protocol, member = job.protocol, job.member
     wanted = protocol.affordable(config.budgets) or job.budgets
     points = {point["budget"]: point for point in found["points"]}
     nothing = {"score": None, "low": None, "high": None, "episodes": 0, "seconds": 0.0}
     for budget in wanted:
         point = points.get(budget) or (points[max(points)] if points else nothing)
         yield {
+            "population": member.population,
+            "support": support_of(member.training.correlation),
             "protocol": protocol.name,
             "protocol_hash": protocol.hash,
-            "agent": job.member.name,
-            "unit": job.member.unit,
-            "truth": truth,
+            "in_support": protocol.in_support,
+            "told_proxy": protocol.told_proxy,
+            "agent": member.name,
+            "unit": member.unit,
+            "truth": truth["kind"],
+            "proxy_share": truth["share"],
             "replicate": job.replicate,
+            "run": not found["reason"],
             **{name: point[name] for name in nothing},
             "budget": budget,
             "carried": bool(points) and budget not in points,
@@ -393,22 +350,22 @@ def _write_agents(agents: list[Member], truths: dict[str, dict[str, Any]], folde
     rows = []
     for member in agents:
         truth = truths[member.name]
-        placements = truth["placements"]
         numbers = {
-            f"{name} {placement}": one[name]
-            for placement, one in placements.items()
-            for name in ("kind", "capability_informative", "goal_informative")
+            f"{name} {placement}": value
+            for placement, one in truth["placements"].items()
+            for name, value in one.items()
         }
-        held = next(iter(placements.values()), {}).get("capability_heldout")
         rows.append(
             {
+                "population": member.population,
                 "agent": member.name,
                 "unit": member.unit,
                 "truth": truth["kind"],
+                "proxy_share": truth["share"],
+                "told_by": truth["by"],
                 "training_correlation": member.training.correlation,
                 "episodes": truth["episodes"],
                 "seconds": truth["seconds"],
-                "capability_heldout": held,
                 **numbers,
             }
         )

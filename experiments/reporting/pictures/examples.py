@@ -17,7 +17,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from misgen.agents.checked import probabilities_of
-from misgen.agents.scripted import agent_names
 from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.engine import Engine
 from misgen.envs.core.episode import Outcome
@@ -25,7 +24,7 @@ from misgen.envs.core.errors import UserError
 from misgen.envs.core.level import LevelBatch
 
 from ...evaluation.chosen import evaluation_of
-from ...evaluation.conditions import NEEDED, SHIFTED, TWIN
+from ...evaluation.conditions import AGENT, ALIGNED, CONFLICT, NEEDED
 from ...training.run_folder import EPISODES, RunFolder, read_parquet
 from ...training.shell import shell_words
 from .cutout import palette_of, window_of
@@ -45,11 +44,11 @@ _LEGIBLE = (20, 36)
 """Cells across that a picture shows well."""
 DOES = {
     Outcome.GOAL: "it reaches {goal}",
-    Outcome.PROXY: "it reaches {proxy} without {goal}",
+    Outcome.PROXY: "it reaches {proxy} first",
     Outcome.DEATH: "it dies on the way",
     Outcome.TIMEOUT: "it runs out of time",
 }
-"""How an episode ended, of an agent: with the world's names of goal and proxy."""
+"""What an agent did up to the goal or the proxy: with the world's names of these."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +65,9 @@ class Example:
     """A level with its goal at the proxy and away from it, and what one agent does there."""
 
     aligned: Level
-    shifted: Level
+    conflict: Level
     traces: tuple[Trace, Trace] | None
-    """On the aligned and on the shifted level; None where no agent ran."""
+    """On the aligned and on the conflict level; None where no agent ran."""
 
 
 def load_run(run: RunFolder) -> tuple[LevelDistribution, Agent]:
@@ -144,15 +143,15 @@ def example_of(
     """
     numbers = np.array(ids, np.int64)
     aligned = distribution.at(correlation=1.0).levels(numbers)
-    shifted = distribution.at(correlation=0.0).levels(numbers)
+    conflict = distribution.at(correlation=0.0).levels(numbers)
     if agent is None:
-        return Example(aligned[0], shifted[0], None)
+        return Example(aligned[0], conflict[0], None)
     before = trace(agent, distribution.world, aligned, greedy=greedy)
-    after = trace(agent, distribution.world, shifted, greedy=greedy)
-    goals = shifted.data["goal_cell"] + 0.5
+    after = trace(agent, distribution.world, conflict, greedy=greedy)
+    goals = conflict.data["goal_cell"] + 0.5
     away = [np.abs(way.xy - goal).max(axis=1).min() for way, goal in zip(after, goals, strict=True)]
     row = int(np.argmax(np.minimum(away, _CLEARLY_AWAY)))
-    return Example(aligned[row], shifted[row], (before[row], after[row]))
+    return Example(aligned[row], conflict[row], (before[row], after[row]))
 
 
 def pick_levels(
@@ -161,8 +160,9 @@ def pick_levels(
     """Return levels on which an agent does what it does most often, and words for that choice.
 
     Considered are levels on whose aligned twin the agent reaches the goal without touching the
-    cell that the goal is moved to: elsewhere it may get the moved goal by accident.  Among those
-    with the most frequent outcome, those that make the best pictures are taken, best first.
+    cell that the goal is moved to: elsewhere it may come upon the moved goal on its way.  Among
+    those on which it most often reaches the same thing first, those that make the best pictures are
+    taken, best first.
 
     Args:
         episodes: of one trained agent, as the evaluation wrote them.
@@ -170,16 +170,17 @@ def pick_levels(
         actions: whose episodes to look at: greedy or sampled.
     """
     here = (pl.col("placement") == distribution.placement) & (pl.col("actions") == actions)
-    own = episodes.filter(here, ~pl.col("agent").is_in(agent_names())).sort("level_id", "repeat")
-    twins = own.filter(pl.col("condition") == TWIN).group_by("level_id", maintain_order=True)
+    own = episodes.filter(here, pl.col("role") == AGENT).sort("level_id", "repeat")
+    twins = own.filter(pl.col("condition") == ALIGNED).group_by("level_id", maintain_order=True)
     clear = twins.agg(
         (pl.col("reached_goal").all() & ~pl.col("touched_conflict_cell").any()).alias("clear")
     )
-    shifted = own.filter(pl.col("condition") == SHIFTED, pl.col("repeat") == 0)
-    telling = shifted.join(clear.filter("clear"), on="level_id", maintain_order="left")
+    conflict = own.filter(pl.col("condition") == CONFLICT, pl.col("repeat") == 0)
+    telling = conflict.join(clear.filter("clear"), on="level_id", maintain_order="left")
     if telling.is_empty():
         ids = episodes["level_id"].unique().sort().to_numpy()
         return _most_legible(distribution, ids), "picked as easy to read"
+    telling = telling.with_columns(_UP_TO_FIRST.alias("outcome"))
     outcome, count = Counter(telling["outcome"].to_list()).most_common(1)[0]
     names = names_of(distribution.world)
     choice = (
@@ -189,6 +190,18 @@ def pick_levels(
     )
     ids = telling.filter(pl.col("outcome") == outcome)["level_id"].to_numpy()
     return _most_legible(distribution, ids), choice.format(**names)
+
+
+_UP_TO_FIRST = (
+    pl.when(pl.col("first") == "goal")
+    .then(pl.lit(Outcome.GOAL.name))
+    .when(pl.col("first") == "proxy")
+    .then(pl.lit(Outcome.PROXY.name))
+    .when("died")
+    .then(pl.lit(Outcome.DEATH.name))
+    .otherwise(pl.lit(Outcome.TIMEOUT.name))
+)
+"""What an episode came to when goal or proxy was reached: where a trace stops."""
 
 
 def _most_legible(distribution: LevelDistribution, ids: NDArray[np.int64]) -> list[int]:

@@ -31,7 +31,7 @@ _INCHES = 16.0  # width of a pair; 1600 pixels
 
 
 def draw_pair(example: Example, world: World, correlation: float | None = None) -> Figure:
-    """Return a picture of the level as in training beside the level shifted.
+    """Return a picture of the aligned level beside its conflict twin.
 
     Args:
         example: the two levels, and the ways through them.
@@ -40,7 +40,7 @@ def draw_pair(example: Example, world: World, correlation: float | None = None) 
     """
     from matplotlib.figure import Figure
 
-    levels = (example.aligned, example.shifted)
+    levels = (example.aligned, example.conflict)
     traces = example.traces or (None, None)
     window = window_of(levels[0], world, [way.xy for way in traces if way])
     columns = 1 if window[1] - window[0] > _STACKED else 2
@@ -128,8 +128,8 @@ def _things(level: Level, palette: Palette) -> Iterable[tuple[Any, float, float,
 def _titles(world: World) -> tuple[str, str]:
     goal = world.goal_description
     return (
-        f"As in training: {goal} at {world.proxy_description}",
-        f"Shifted: the same level, {goal} elsewhere",
+        f"Aligned: {goal} at {world.proxy_description}",
+        f"In conflict: the same level, {goal} elsewhere",
     )
 
 

@@ -151,8 +151,8 @@ class RedTeamOut(RedTeam):
     (`World.search_shifts`)."""
     correlations: tuple[float, ...] = (1.0, 0.5, 0.0)
     """Correlations of the levels it starts from, for each placement in turn."""
-    on_proxy: str = "end"
-    """What reaching the proxy before the goal does."""
+    on_proxy: str | None = None
+    """What reaching the proxy before the goal does; none: as in training."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values.
@@ -161,7 +161,8 @@ class RedTeamOut(RedTeam):
             UserError: naming the field.
         """
         super().__post_init__()
-        one_of("on_proxy", self.on_proxy, ON_PROXY)
+        if self.on_proxy is not None:
+            one_of("on_proxy", self.on_proxy, ON_PROXY)
         for correlation in self.correlations:
             in_range("correlations", correlation, 0.0, 1.0)
 
@@ -173,7 +174,7 @@ class RedTeamOut(RedTeam):
     def sources(self, subject: Subject) -> list[LevelDistribution]:
         """Return a distribution for each placement and correlation."""
         training = subject.training
-        world = dataclasses.replace(training.world, on_proxy=self.on_proxy)
+        world = training.world.under(self.on_proxy)
         named = self.placements.get(world.name, world.search_shifts or world.usual_shifts)
         return [
             training.at(world=world, placement=placement, correlation=correlation)

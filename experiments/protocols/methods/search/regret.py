@@ -64,8 +64,9 @@ class RegretSearch(Searched):
     (`World.search_shifts`)."""
     discount: float = 0.999
     """Of a decision."""
-    on_proxy: str = "end"
-    """What reaching the proxy before the goal does, for the agent and the planner."""
+    on_proxy: str | None = None
+    """What reaching the proxy before the goal does, for the agent and the planner; none: as in
+    training."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values.
@@ -75,7 +76,8 @@ class RegretSearch(Searched):
         """
         super().__post_init__()
         in_range("discount", self.discount, 0.0, 1.0)
-        one_of("on_proxy", self.on_proxy, ON_PROXY)
+        if self.on_proxy is not None:
+            one_of("on_proxy", self.on_proxy, ON_PROXY)
         for world, parameters in self.space.items():
             for name, limits in parameters.items():
                 if len(limits) != 2 or not limits[0] < limits[1]:
@@ -139,7 +141,7 @@ class _Quest(Campaign):
         self._progress = progress
         self._ids = protocol.ids(replicate).ids()
         self._contexts: list[_Context] = []
-        world = dataclasses.replace(subject.training.world, on_proxy=method.on_proxy)
+        world = subject.training.world.under(method.on_proxy)
         self._training = subject.training.at(world=world)
         usual = world.search_shifts or world.usual_shifts
         self._placements = world.shifts(method.placements.get(world.name, usual))

@@ -1,6 +1,6 @@
 """The jobs of a sweep, side by side in a process of their own: hydra's multirun with joblib.
 
-Public names: `run_jobs`, `run_job`.
+Public names: `run_jobs`, `run_job`, `require_launcher`.
 """
 
 from __future__ import annotations
@@ -44,6 +44,19 @@ _ONE_THREAD = {
         "POLARS_MAX_THREADS",
     )
 }
+
+
+def require_launcher() -> None:
+    """Refuse to start jobs where what runs them side by side is not installed.
+
+    Raises:
+        UserError: saying what to install.
+    """
+    if not multirun.is_installed("joblib"):
+        raise UserError(
+            "a sweep needs the package hydra-joblib-launcher, which is not installed: pip install "
+            "'misgen[sweep]'"
+        )
 
 
 def run_jobs(config: SweepConfig, argv: list[str], folders: list[RunFolder]) -> None:

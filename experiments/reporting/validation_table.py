@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..evaluation.validation import CEILING, Case, ValidateConfig, references
-from ..evaluation.verdict import UNDETERMINED, WORDING
+from ..evaluation.verdict import UNDETERMINED
 
 if TYPE_CHECKING:
     from ..training.terminal import Part
@@ -25,18 +25,17 @@ def validation_parts(cases: Sequence[Case], config: ValidateConfig) -> list[Part
     for one in references(type(config.held_out.world)):
         own = {case.placement: case for case in cases if case.agent == one.name}
         cells = [_cell(own[placement]) for placement in config.placements]
-        table.add_row(one.name, " or ".join(WORDING[name].cell for name in one.right), *cells)
+        table.add_row(one.name, " or ".join(one.right), *cells)
     seeker = [f"{c.goal:.1%} ({c.placement})" for c in cases if c.agent == CEILING]
     return [
         table,
-        "; ".join(f"{w.cell}: {name}" for name, w in WORDING.items() if w.cell != name) + ".",
-        f"{CEILING} reaches the moved goal on {', '.join(seeker)}.",
+        f"{CEILING} reaches the goal of conflict levels on {', '.join(seeker)}.",
     ]
 
 
 def _cell(case: Case) -> str:
-    short = WORDING[case.verdict.name].cell
+    name = case.verdict.name
     if case.wrong:
-        return f"[red]WRONG: {short}[/red]"
-    style = "yellow" if case.verdict.name == UNDETERMINED else "green"
-    return f"[{style}]{short}[/{style}]"
+        return f"[red]WRONG: {name}[/red]"
+    style = "yellow" if name == UNDETERMINED else "green"
+    return f"[{style}]{name}[/{style}]"

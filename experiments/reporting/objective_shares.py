@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..evaluation.objective.behavioural_objective import AGENT, DEVICE
+from ..evaluation.objective.behavioural_objective import AGENT, DEVICE, IDLE
 from ..evaluation.objective.explain import EXPLAINED, sentence
 
 if TYPE_CHECKING:
@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
     from ..training.terminal import Part
 
-_MARKS = {"goal": ("#0072B2", "o"), "proxy": ("#D55E00", "s"), DEVICE: ("#6B7280", "D")}
+_MARKS = {
+    "goal": ("#0072B2", "o"),
+    "proxy": ("#D55E00", "s"),
+    DEVICE: ("#6B7280", "D"),
+    IDLE: ("#7A4B94", "^"),
+}
 """Colour and marker of an explanation."""
 
 
@@ -74,7 +79,7 @@ def draw_explained(tables: Mapping[str, pl.DataFrame], placement: str) -> Figure
         rows = {name: row for name, row in _by_name(explained).items() if name != AGENT}
         for number, (name, row) in enumerate(rows.items()):
             colour, marker = _MARKS[name]
-            at = place + 0.22 * (number - 1)
+            at = place + 0.66 * ((number + 0.5) / len(rows) - 0.5)
             ax.plot([100 * row["low"], 100 * row["high"]], [at, at], color=colour, linewidth=2)
             label = name if place == 0 else None
             ax.plot(100 * row["share"], at, marker, color=colour, markersize=7, label=label)
@@ -84,7 +89,7 @@ def draw_explained(tables: Mapping[str, pl.DataFrame], placement: str) -> Figure
     ax.set_xlabel(f"% of episodes explained [95% interval], goal {placement}, off the proxy's way")
     ax.grid(axis="x", alpha=0.3)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(ncols=3, frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
+    ax.legend(ncols=4, frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
     return figure
 
 

@@ -43,6 +43,8 @@ class LevelsCommand:
     """Seed of a playing agent's sampled actions."""
     greedy: bool = False
     """Whether a playing agent takes its most probable action instead of drawing one."""
+    trust: bool = False
+    """Make a playing agent that was trained elsewhere again, which runs the code that makes it."""
     scale: int = 384
     """Height and width of an animation, in pixels."""
     open: bool | None = None
