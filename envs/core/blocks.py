@@ -1,6 +1,6 @@
 """Arrays of bytes, some dozens at a time: what the compiler does one by one.
 
-Public names: `copy_bytes`, `fill_bytes`, `look_up`, `ENTRIES`.
+Public names: `copy_rows`, `fill_bytes`, `look_up`, `ENTRIES`.
 
 An array is given with the place to begin at, which counts through all its axes: a slice would cost
 more than the work.  It lies in one piece, and may be aligned anyhow.  What is left at the end is
@@ -24,15 +24,31 @@ _NARROW, _WIDE = 8, 16
 
 
 @numba.njit(cache=True)
-def copy_bytes(cells, at, out, to, count):
-    """Copy `count` bytes of `cells`, from `at` on, into `out`, from `to` on."""
-    if count < _NARROW:
-        for k in range(count):
-            out.flat[to + k] = cells.flat[at + k]
-        return
-    for k in range(0, count - _NARROW, _NARROW):
-        _copy(cells, at + k, out, to + k)
-    _copy(cells, at + count - _NARROW, out, to + count - _NARROW)
+def copy_rows(cells, at, stride, out, to, out_stride, rows, count):
+    """Copy some rows of bytes.
+
+    Args:
+        cells: uint8, copied from.
+        at: place of the first row's first byte.
+        stride: bytes from a row to the next.
+        out: uint8, copied to.
+        to: as `at`.
+        out_stride: as `stride`; below 0 the rows are turned upside down.
+        rows: how many.
+        count: bytes in each.
+    """
+    for _ in range(rows):
+        if count < _NARROW:
+            for k in range(count):
+                out.flat[to + k] = cells.flat[at + k]
+        else:
+            _copy(cells, at, out, to)
+            if count > 2 * _NARROW:
+                for k in range(_NARROW, count - _NARROW, _NARROW):
+                    _copy(cells, at + k, out, to + k)
+            _copy(cells, at + count - _NARROW, out, to + count - _NARROW)
+        at += stride
+        to += out_stride
 
 
 @numba.njit(cache=True)
@@ -48,25 +64,28 @@ def fill_bytes(out, to, count, value):
 
 
 @numba.njit(cache=True)
-def look_up(cells, at, tables, row, out, to, count):
-    """Write `tables[row, c]` for each `c` of `count` cells; none is beyond the table.
+def look_up(cells, at, tables, out, to, count):
+    """Write what each of `count` cells is by each table, one table's after the other's.
 
     Args:
-        cells: uint8, indices into the table.
+        cells: uint8, indices into the tables; none is beyond them.
         at: place of the first.
-        tables: uint8 [rows, entries]; fast with `ENTRIES` of these.
-        row: which.
+        tables: uint8 [tables, entries]; fast with `ENTRIES` of these.
         out: uint8, filled.
         to: from this place on.
         count: how many.
     """
     if count < _WIDE or tables.shape[1] != ENTRIES:
-        for k in range(count):
-            out.flat[to + k] = tables[row, cells.flat[at + k]]
+        for table in range(len(tables)):
+            for k in range(count):
+                out.flat[to + table * count + k] = tables[table, cells.flat[at + k]]
         return
-    for k in range(0, count - _WIDE, _WIDE):
-        _look_up(cells, at + k, tables, row * ENTRIES, out, to + k)
-    _look_up(cells, at + count - _WIDE, tables, row * ENTRIES, out, to + count - _WIDE)
+    last = count - _WIDE
+    for k in range(0, last, _WIDE):
+        for table in range(len(tables)):
+            _look_up(cells, at + k, tables, table * ENTRIES, out, to + table * count + k)
+    for table in range(len(tables)):
+        _look_up(cells, at + last, tables, table * ENTRIES, out, to + table * count + last)
 
 
 # ---------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .episode import EPISODE_DTYPE, RESULT_DTYPE, Outcome, start_episodes, tell
+from .episode import EPISODE_DTYPE, RESULT_DTYPE, Outcome, end_episodes, start_episodes, tell
 from .errors import UserError
 from .level import LevelBatch
 from .registry import world_class
@@ -74,11 +74,9 @@ class Engine:
             UserError: if they are anything else, before anything has moved.
         """
         episodes = self.episodes
-        ran = episodes["running"].copy()
-        self.world.advance(self.states, episodes, self._actions.taken(actions, ran))
-        ended = np.flatnonzero(ran & (episodes["terminated"] | episodes["truncated"]))
-        episodes["running"][ended] = False
-        return ended
+        taken = self._actions.taken(actions, episodes["running"])
+        self.world.advance(self.states, episodes, taken)
+        return end_episodes(episodes)
 
     def observe(self, slots: NDArray[np.int64] | None = None) -> Observation:
         """Return what the agents in `slots` (default: all) see, in fresh arrays."""

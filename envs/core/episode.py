@@ -78,7 +78,7 @@ EPISODE_DTYPE = np.dtype(
 """The running episode of a slot."""
 
 
-_BEGUN = np.zeros((), EPISODE_DTYPE)
+_BEGUN = np.zeros(1, EPISODE_DTYPE)
 _BEGUN["running"] = True
 
 RESULT_DTYPE = np.dtype(
@@ -109,7 +109,27 @@ RESULT_DTYPE = np.dtype(
 
 def start_episodes(episodes: NDArray[np.void], slots: NDArray[np.int64]) -> None:
     """Begin a new episode in each of `slots`."""
-    episodes[slots] = _BEGUN
+    _begin(episodes, slots, _BEGUN)
+
+
+@njit(cache=True)
+def _begin(episodes, slots, begun):
+    for slot in slots:
+        episodes[slot] = begun[0]
+
+
+@njit(cache=True)
+def end_episodes(episodes):
+    """Stop the episodes that a decision has ended; return their slots, int64 [m]."""
+    ended = np.empty(len(episodes), np.int64)
+    count = 0
+    for slot in range(len(episodes)):
+        episode = episodes[slot]
+        if episode.running and (episode.terminated or episode.truncated):
+            episode.running = False
+            ended[count] = slot
+            count += 1
+    return ended[:count]
 
 
 @njit(cache=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from misgen.envs.core.blocks import ENTRIES, copy_bytes, fill_bytes, look_up
+from misgen.envs.core.blocks import ENTRIES, copy_rows, fill_bytes, look_up
 from misgen.envs.core.boards.board import WALL
 from misgen.envs.core.boards.grid_world import GridWorld
 from misgen.envs.core.registry import entries, make_world, world_class
@@ -76,12 +76,22 @@ def test_copied_bytes_and_no_others_change():
     for count in range(50):
         out = np.full(64, 255, np.uint8)
         wanted = out.copy()
-        copy_bytes(cells, 5, out, 11, count)
+        copy_rows(cells, 5, count, out, 11, 0, 1, count)
         wanted[11 : 11 + count] = cells[5 : 5 + count]
         np.testing.assert_array_equal(out, wanted, f"{count} bytes")
         fill_bytes(out, 9, count, 7)
         wanted[9 : 9 + count] = 7
         np.testing.assert_array_equal(out, wanted, f"{count} bytes")
+
+
+@pytest.mark.parametrize("count", [3, 8, 13, 16, 17, 30])
+def test_rows_are_copied_and_turned_upside_down(count: int):
+    cells = np.arange(200, dtype=np.uint8).reshape(5, 40)
+    out = np.full((6, 36), 255, np.uint8)
+    wanted = out.copy()
+    copy_rows(cells, 40 + 7, 40, out, 36 * 4 + 2, -36, 3, count)
+    wanted[4:1:-1, 2 : 2 + count] = cells[1:4, 7 : 7 + count]
+    np.testing.assert_array_equal(out, wanted)
 
 
 @pytest.mark.parametrize("entries", [6, ENTRIES, 40])
@@ -90,10 +100,10 @@ def test_bytes_are_looked_up(entries: int):
     tables = rng.integers(0, 256, (3, entries), np.uint8)
     for count in range(50):
         cells = rng.integers(0, entries, count + 3, np.uint8)
-        out = np.full(count + 8, 9, np.uint8)
+        out = np.full(3 * count + 8, 9, np.uint8)
         wanted = out.copy()
-        wanted[5 : 5 + count] = tables[1][cells[3:]]
-        look_up(cells, 3, tables, 1, out, 5, count)
+        wanted[5 : 5 + 3 * count] = tables[:, cells[3:]].ravel()
+        look_up(cells, 3, tables, out, 5, count)
         np.testing.assert_array_equal(out, wanted, f"{count} bytes")
 
 

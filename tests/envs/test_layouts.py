@@ -37,7 +37,7 @@ CASES = [
 def board(size: int, layout: str, level_id: int, least: int) -> tuple[int, NDArray[np.bool_]]:
     """Return how many connected cells a board has, and its walls."""
     walls, cells = np.empty((size, size), np.bool_), np.empty(size * size, np.int64)
-    return lay_out(walls, LAYOUTS.index(layout), level_id, least, cells), walls
+    return int(lay_out(walls, LAYOUTS.index(layout), level_id, least, cells)), walls
 
 
 @pytest.mark.parametrize(("name", "settings"), CASES, ids=str)
@@ -72,6 +72,6 @@ def test_only_boards_without_room_are_drawn_again():
 
 
 def test_more_things_than_a_board_has_cells_are_refused():
-    with pytest.raises(UserError, match="env.monsters=7 are too many .* room for 6; give fewer"):
+    with pytest.raises(UserError, match=r"env\.monsters=7 are too many .* room for 6; give fewer"):
         make_world("monster_world", side=7, layout="tree", monsters=7)
     make_world("monster_world", side=7, layout="tree", monsters=6)

@@ -19,7 +19,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from ..blocks import copy_bytes, fill_bytes, look_up
+from ..blocks import copy_rows, fill_bytes, look_up
 from ..drawing.canvas import Canvas
 from ..kernels import HEAVY, LIGHT, parallel
 
@@ -133,9 +133,7 @@ def observe(states, slots, features, tiles, body):
             _show_classes(s, view, tiles, k * cells)
         else:
             _show_classes(s, view, classes, k * cells)
-            for plane in range(planes):
-                to = (k * planes + plane) * cells
-                look_up(classes, k * cells, features, plane, tiles, to, cells)
+            look_up(classes, k * cells, features, tiles, k * planes * cells, cells)
         for j in range(body.shape[1]):
             body[k, j] = s.body[j]
 
@@ -149,10 +147,10 @@ def _show_classes(s, view, out, begin):
     side, width = int(s.side), s.board.shape[1]
     left, top = s.x - view // 2, s.y + view // 2
     first, last = max(0, -left), min(view, side - left)  # columns that are on the board
+    low, high = max(0, top - view + 1), min(side, top + 1)  # and rows
     fill_bytes(out, begin, view * view, WALL)
-    for y in range(max(0, top - view + 1), min(side, top + 1)):
-        to = begin + (top - y) * view + first
-        copy_bytes(s.board, y * width + left + first, out, to, last - first)
+    at, to = low * width + left + first, begin + (top - low) * view + first
+    copy_rows(s.board, at, width, out, to, -view, high - low, last - first)
     for j in range(len(s.mover)):
         column, row = s.mover[j, 0] - left, top - s.mover[j, 1]
         if s.mover[j, 0] >= 0 and 0 <= row < view and 0 <= column < view:
