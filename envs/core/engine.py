@@ -85,11 +85,10 @@ class Engine:
         episodes = self.episodes
         ran = episodes["running"].copy()
         taken = self._actions.taken(actions, ran)
-        if self._paid_for:
-            before = episodes[self._paid_for].copy()
+        before = self._gained()
         self.world.advance(self.states, episodes, taken)
-        if self._paid_for:
-            self._pay(ran, episodes[self._paid_for] - before)
+        if before is not None:
+            self._pay(ran, before)
         ended = np.flatnonzero(ran & (episodes["terminated"] | episodes["truncated"]))
         episodes["running"][ended] = False
         return ended
@@ -130,9 +129,14 @@ class Engine:
         columns["outcome"] = [Outcome(code).name for code in columns["outcome"]]
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
-    def _pay(self, ran: NDArray[np.bool_], gained: NDArray[np.float32]) -> None:
-        """Pay for what was gained (float32 [num_slots]), in place of what the world paid."""
+    def _gained(self) -> NDArray[np.float32] | None:
+        """Return how far each episode has come with what it is paid for; None: the world pays."""
+        return self.episodes[self._paid_for].astype(np.float32) if self._paid_for else None
+
+    def _pay(self, ran: NDArray[np.bool_], before: NDArray[np.float32]) -> None:
+        """Pay for what was gained since `before`, in place of what the world paid."""
         episodes = self.episodes
+        gained = episodes[str(self._paid_for)].astype(np.float32) - before
         paid = np.where(ran, np.float32(FULL_PAY) * gained, episodes["reward"])
         episodes["returns"] += paid - episodes["reward"]
         episodes["reward"] = paid
