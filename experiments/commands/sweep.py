@@ -30,7 +30,6 @@ from ..sweeps.config import SweepConfig, read_config
 from ..sweeps.sweep import check, run
 from ..training.checks import notes_of, unused_of
 from ..training.overrides import refuse_unused
-from ..training.run_folder import RunFolder
 from ..training.settings import compose
 from ..training.trackers import notes
 
@@ -64,10 +63,10 @@ def main(argv: list[str]) -> int:
         return print_config("sweep", argv)
     config = read_config(compose("sweep", argv), argv)
     refuse_unused("sweep", argv, unused_of(config.runs[0]) | _unused(config))
-    check(config, argv)
+    check(config)
     for text in (*notes_of(config.runs[0]), *notes(config.runs[0].logger)):
         print(text, file=sys.stderr)
-    with stopping_cleanly(), RunFolder(config.folder).lock():
+    with stopping_cleanly():
         failed = run(config, argv)
     if failed:
         names = ", ".join(folder.path.name for folder in failed)

@@ -1,0 +1,144 @@
+"""What a sweep is to do, in its folder: its settings and its cells, for whoever works on it.
+
+Whoever sees the folder can go on with it: nothing has to be given again, and a folder that was
+moved or copied is read where it lies now.
+
+Public names: `Plan`, `write_plan`, `read_plan`, `train_words`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from misgen.envs.core.errors import UserError
+
+from ..evaluation.chosen import again, key_of, settings_of
+from ..training.config import TrainConfig
+from ..training.run_folder import RunFolder, read_json, write_json
+from ..training.settings import typed
+from ..training.shell import command_line, shell_words
+from ..training.train import run_folder
+from ..training.trained_run import TrainedRun
+from .config import OWN_KEYS, SweepConfig
+from .ledger import LEDGER, PLAN, Cell, Ledger
+
+_NOT_TRAINING = (*OWN_KEYS, "correlation", "seed")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sweep's settings and cells, as they lie in its folder."""
+
+    folder: Path
+    plain: dict[str, Any]
+    """The settings, as `SweepConfig` has them."""
+    evaluation: str
+    """The hash of the settings of its evaluations."""
+    words: tuple[str, ...]
+    """The settings as they were given on the command line."""
+    command: str
+    """The command that made it, for people."""
+    cells: tuple[Cell, ...]
+
+    @cached_property
+    def config(self) -> SweepConfig:
+        """The settings, checked, for the folder where it lies now."""
+        train = {**self.plain["train"], "runs": str(self.folder.parent)}
+        return typed(SweepConfig, {**self.plain, "train": train, "name": self.folder.name})
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """What is known of the cells."""
+        return Ledger(self.folder, self.evaluation)
+
+    @cached_property
+    def by_run(self) -> dict[str, Cell]:
+        """The cells by the hash of their training's settings."""
+        return {cell.run: cell for cell in self.cells}
+
+    def run(self, cell: Cell) -> TrainConfig:
+        """Return the training of a cell."""
+        return self.config.run(cell.correlation, cell.seed)
+
+    def run_folder(self, cell: Cell) -> RunFolder:
+        """Return the folder of a cell's training."""
+        return RunFolder(self.folder / cell.name)
+
+    def repeats(self, cell: Cell, stage: str) -> str:
+        """Return the command that repeats what a cell failed in, in the foreground."""
+        folder = self.run_folder(cell)
+        if stage == "evaluation":
+            run = TrainedRun(folder, self.run(cell), {})
+            return again(folder.path, settings_of(run, self.config.evaluate))
+        own = [f"correlation={cell.correlation!r}", f"seed={cell.seed}"]
+        own += [f"runs={self.folder.parent}", f"name={self.folder.name}"]
+        return shell_words("misgen", "train", *train_words(self.words), *own)
+
+
+def train_words(words: Sequence[str]) -> list[str]:
+    """Return those words of a sweep's command line that are settings of its trainings."""
+    kept = []
+    for word in words:
+        key = word.lstrip("+").partition("=")[0]
+        if key not in (*_NOT_TRAINING, "runs") and key.partition(".")[0] not in OWN_KEYS:
+            kept.append(word)
+    return kept
+
+
+def write_plan(config: SweepConfig, words: Sequence[str]) -> Plan:
+    """Write down what a sweep is to do, and return it."""
+    runs = config.runs
+    first = TrainedRun(run_folder(runs[0]), runs[0], {})
+    plan = Plan(
+        config.folder,
+        dataclasses.asdict(config),
+        key_of(settings_of(first, config.evaluate)),
+        tuple(words),
+        command_line(),
+        tuple(Cell(run_folder(one).path.name, one.correlation, one.seed) for one in runs),
+    )
+    plan.ledger.make()
+    write_json(
+        plan.ledger.plan_file,
+        {
+            "sweep": plan.plain,
+            "evaluation": plan.evaluation,
+            "words": list(plan.words),
+            "command": plan.command,
+            "cells": [[cell.name, cell.correlation, cell.seed] for cell in plan.cells],
+        },
+    )
+    return plan
+
+
+def read_plan(folder: Path) -> Plan:
+    """Return what the sweep in a folder is to do.
+
+    Raises:
+        UserError: if it is none, or was made by an earlier version.
+    """
+    path = folder / LEDGER / PLAN
+    if not path.exists():
+        raise UserError(
+            f"{folder} has no ledger of a sweep: give the folder of one, as misgen sweep makes it, "
+            "or run misgen sweep there first"
+        )
+    hint = "run misgen sweep again, with its settings"
+    plain = read_json(path, hint)
+    try:
+        cells = tuple(Cell(str(name), float(rho), int(seed)) for name, rho, seed in plain["cells"])
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path}: cells cannot be read ({error}): {hint}") from None
+    return Plan(
+        folder,
+        plain["sweep"],
+        plain["evaluation"],
+        tuple(plain.get("words") or ()),
+        str(plain.get("command") or ""),
+        cells,
+    )
