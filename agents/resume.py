@@ -4,9 +4,9 @@ Public names: `ResumeState`, `Progressing`.
 
 The file is safetensors: plain tensors (weights, the optimiser's moments, the generators of torch,
 NumPy and Python, the levels that run and the actions taken in them, a memory's contents) and, in
-its header, JSON (step counts, the reward's normaliser, recent episodes).  It holds no code, and none
-is run when it is read.  It is written to a temporary file and moved into place, with a checksum, so
-that a kill at any moment leaves a complete file.
+its header, JSON (step counts, the reward's normaliser, recent episodes).  It holds no code, and
+none is run when it is read.  It is written to a temporary file and moved into place, with a
+checksum, so that a kill at any moment leaves a complete file.
 
 On one thread a run that was interrupted ends with the weights that it would have had, bit for bit.
 (Not where its environment cannot say where its slots are, and of files of earlier versions, which

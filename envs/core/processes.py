@@ -1,7 +1,7 @@
 """Differences between POSIX and Windows, behind one function each.
 
 Public names: `is_alive`, `this_process`, `still_runs`, `group_options`, `end_group`, `end_groups`,
-`ended_together`, `try_lock`, `replace`, `stop_signals`, `stopping_cleanly`.
+`ended_together`, `try_lock`, `lock_byte`, `replace`, `stop_signals`, `stopping_cleanly`.
 
 Each function reads `os.name` when it is called, so that a test can simulate either system.
 """
@@ -140,6 +140,50 @@ def try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
+        return False
+    return True
+
+
+def lock_byte(descriptor: int, place: int, patience: float) -> bool:
+    """Lock one byte of an open file, which need not be there, for this process until it is closed.
+
+    Processes exclude one another; threads of one do not.
+
+    Args:
+        descriptor: of a file that may be written to.
+        place: which byte.
+        patience: seconds to wait until it is free.
+
+    Returns:
+        Whether it is locked.
+
+    Raises:
+        OSError: where the file system has no locks.
+    """
+    deadline = time.monotonic() + patience
+    while not _try_lock_byte(descriptor, place):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_PAUSE)
+    return True
+
+
+def _try_lock_byte(descriptor: int, place: int) -> bool:
+    if on_windows():
+        import msvcrt
+
+        windows: Any = msvcrt
+        os.lseek(descriptor, place, os.SEEK_SET)
+        try:
+            windows.locking(descriptor, windows.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+    import fcntl
+
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+    except (BlockingIOError, PermissionError):  # EAGAIN or EACCES: another process has it
         return False
     return True
 

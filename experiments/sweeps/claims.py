@@ -77,7 +77,8 @@ class Holder:
         seen = still_runs(self.told)
         if seen is not None:
             return seen
-        return self.age <= _PATIENCE * (self.told.get("beat") or _BEAT)
+        beat = self.told.get("beat") or _BEAT
+        return self.age <= _PATIENCE * (beat if beat > 0 else _BEAT)
 
     @property
     def words(self) -> str:

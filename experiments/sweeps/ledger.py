@@ -14,7 +14,7 @@ thousands of cells:
 where `<run>` and `<evaluation>` are the hashes of their settings.  What lies in the run's own
 folder decides; the ledger repeats it, and `sweep.run` corrects it.
 
-Public names: `Ledger`, `Seen`, `Cell`, `LEDGER`.
+Public names: `Ledger`, `Known`, `Cell`, `LEDGER`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Cell:
 
 
 @dataclass
-class Seen:
+class Known:
     """What one listing of the ledger's folder told."""
 
     trained: set[str] = field(default_factory=set)
@@ -101,9 +101,9 @@ class Ledger:
                 "name=..."
             ) from None
 
-    def look(self) -> Seen:
+    def look(self) -> Known:
         """Return what is known of all cells, from one listing of the folder."""
-        seen = Seen()
+        seen = Known()
         own = f"-{self.evaluation}"
         sets = {DONE: seen.done, FAILED: seen.failed}
         try:
@@ -150,7 +150,7 @@ class Ledger:
 
     # --- who works on a cell
 
-    def claim(self, run: str, seen: Seen) -> Claim | None:
+    def claim(self, run: str, seen: Known) -> Claim | None:
         """Claim a run for this process; None if somebody else was first.
 
         Args:
@@ -179,7 +179,7 @@ class Ledger:
         """Return the file of a run's n-th claim."""
         return self.path / f"{run}.{_CLAIM}{number}.json"
 
-    def holder(self, run: str, seen: Seen) -> Holder:
+    def holder(self, run: str, seen: Known) -> Holder:
         """Return who works on a run that is claimed."""
         return Holder.read(self.claim_file(run, seen.claims[run]))
 
@@ -201,7 +201,7 @@ class Ledger:
         write_json(path, {**this, "beat": beat_seconds(), "since": time.time(), **told})
         return Claim(path)
 
-    def sessions(self, seen: Seen) -> list[Holder]:
+    def sessions(self, seen: Known) -> list[Holder]:
         """Return those who see to the sweep; notes of those that are gone are removed."""
         found = [(self.path / name, Holder.read(self.path / name)) for name in seen.sessions]
         for path, holder in found:

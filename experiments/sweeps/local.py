@@ -8,12 +8,14 @@ Public names: `run_workers`.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import IO, Any
 
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.processes import end_groups, group_options, stopping_cleanly, this_process
@@ -42,13 +44,19 @@ _ONE_THREAD = {
 }
 
 
-def run_workers(plan: Plan, workers: int, show: Callable[[], object]) -> None:
+def run_workers(
+    plan: Plan,
+    workers: int,
+    show: Callable[[], object] = lambda: None,
+    tell: Callable[[str], object] = lambda text: None,
+) -> None:
     """Have workers do what is left of a sweep.
 
     Args:
         plan: the sweep.
         workers: how many, side by side.
         show: called a few times a second meanwhile.
+        tell: called with a sentence when they are told to stop.
 
     Raises:
         UserError: if workers end before they take anything on.
@@ -63,13 +71,15 @@ def run_workers(plan: Plan, workers: int, show: Callable[[], object]) -> None:
                 time.sleep(_POLL)
         finally:
             heart.stop()
-            pool.end()
+            if pool.runs:
+                tell("saving what is being trained ...")
+                pool.end()
 
 
 class _Pool:
     """The workers of this machine."""
 
-    def __init__(self, plan: Plan, workers: int, log: object) -> None:
+    def __init__(self, plan: Plan, workers: int, log: IO[bytes]) -> None:
         self._plan = plan
         self._count = workers
         self._log = log
@@ -84,20 +94,22 @@ class _Pool:
                 continue
             self._bury(process, status)
             self._processes[place] = self._start()
+        return self.runs
+
+    @property
+    def runs(self) -> bool:
+        """Whether any is at work."""
         return any(process.poll() is None for process in self._processes)
 
     def end(self) -> None:
         """End all, after they have saved what they do."""
-        left = [process for process in self._processes if process.poll() is None]
-        if left:
-            print("saving what is being trained ...", file=sys.stderr, flush=True)
-            end_groups(left, _PATIENCE)
+        end_groups(self._processes, _PATIENCE)
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        own = {worker.PARENT: str(os.getpid()), COMMAND: command_line()}
-        words = [str(self._plan.folder), str(self._count)]
+    def _start(self) -> subprocess.Popen[Any]:
+        work = {"folder": str(self._plan.folder), "workers": self._count, "parent": os.getpid()}
+        own = {worker.WORK: json.dumps(work), COMMAND: command_line()}
         return subprocess.Popen(
-            [sys.executable, "-m", worker.__name__, *words],
+            [sys.executable, "-m", worker.__name__],
             env={**os.environ, **_ONE_THREAD, **own},
             stdin=subprocess.DEVNULL,
             stdout=self._log,
@@ -105,7 +117,7 @@ class _Pool:
             **group_options(),
         )
 
-    def _bury(self, process: subprocess.Popen[bytes], status: int) -> None:
+    def _bury(self, process: subprocess.Popen[Any], status: int) -> None:
         """Fail the cell that a dead worker was at.
 
         Raises:

@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from .ledger import Cell, Seen
+from .ledger import Cell, Known
 
 TRAINING, EVALUATION = "training", "evaluation"
 _FEW = 2
@@ -34,7 +34,7 @@ class Task:
 
 def choose(
     cells: Iterable[Cell],
-    seen: Seen,
+    seen: Known,
     workers: int,
     done_of: Callable[[Cell], float] = lambda cell: 0.0,
     leave: Collection[str] = (),

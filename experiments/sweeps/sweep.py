@@ -62,7 +62,7 @@ def run(config: SweepConfig, words: Sequence[str]) -> list[RunFolder]:
     if todo:
         _compile(config)
         with Watch(plan, config.jobs) as watch:
-            run_workers(plan, min(config.jobs, len(todo)), watch.show)
+            run_workers(plan, min(config.jobs, len(todo)), watch.show, watch.tell)
         for folder, one in todo:
             folder.tidy(finished=folder.marked(DONE, one.hash))
         _add_wall_time(plan, time.monotonic() - started)

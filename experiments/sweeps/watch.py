@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from misgen.envs.core.errors import UserError
 
-from ..evaluation.result_folders import EVALUATION, kept
 from ..training.by_value import ByValue
-from ..training.run_folder import DONE, STATUS, RunFolder, read_json
+from ..training.run_folder import STATUS, RunFolder, read_json
 from . import ledger as known
 from .plan import Plan
 from .schedule import Left, Pace, time_left, typical
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
-    from .ledger import Cell
-    from .ledger import Seen as Noted
+    from .ledger import Cell, Known
 
 _LOOK_EVERY = 1.0  # seconds
 _LINE_EVERY = 20.0  # seconds, where there is no terminal
@@ -59,14 +57,6 @@ class Seen(ByValue):
 
 
 def see(folder: RunFolder, total_steps: int, began: float) -> Seen:
-    """Return how far a run is; what an earlier start left behind counts only if it is finished."""
-    name = folder.path.name.rsplit("-", 1)[0]
-    if (folder.path / DONE).exists() and kept(folder.path, EVALUATION):
-        return Seen(name, "done", 1.0, 0.0, math.nan)
-    return running(folder, total_steps, began)
-
-
-def running(folder: RunFolder, total_steps: int, began: float) -> Seen:
     """Return how far a run is that somebody works on, by its status file."""
     name = folder.path.name.rsplit("-", 1)[0]
     status = _status(folder)
@@ -130,7 +120,11 @@ class Watch:
         for one in cells.values():
             print(f"  {one.name}: {one.line}", file=sys.stderr, flush=True)
 
-    def _look(self) -> tuple[Noted, dict[str, Seen]]:
+    def tell(self, text: str) -> None:
+        """Say something beside it."""
+        print(text, file=sys.stderr, flush=True)
+
+    def _look(self) -> tuple[Known, dict[str, Seen]]:
         """Return what the ledger says, and how far the cells are that somebody works on."""
         noted = self._plan.ledger.look()
         steps = int(self._plan.config.train["agent"]["total_steps"])
@@ -138,19 +132,15 @@ class Watch:
         for run in noted.claims:
             cell = self._plan.by_run.get(run)
             if cell and run not in noted.done:
-                cells[run] = running(self._plan.run_folder(cell), steps, self._began)
+                cells[run] = see(self._plan.run_folder(cell), steps, self._began)
         for kind, runs in ((known.TRAINED, noted.trained), (known.DONE, noted.done)):
-            for run in runs - {run for run, of in self._timed if of == kind}:
-                seconds = (
-                    self._plan.ledger.told(run, kind).get("seconds") if self._is_own(run) else None
-                )
+            own = runs & self._plan.by_run.keys()
+            for run in own - {run for run, of in self._timed if of == kind}:
+                seconds = self._plan.ledger.told(run, kind).get("seconds")
                 self._timed[run, kind] = math.nan if seconds is None else float(seconds)
         return noted, cells
 
-    def _is_own(self, run: str) -> bool:
-        return run in self._plan.by_run
-
-    def _summary(self, noted: Noted, cells: Mapping[str, Seen]) -> str:
+    def _summary(self, noted: Known, cells: Mapping[str, Seen]) -> str:
         own = self._plan.by_run.keys()
         text = f"{len(noted.done & own)} of {len(own)} agents done"
         if failed := len(noted.failed & own - noted.done):
@@ -175,14 +165,14 @@ class Watch:
         gone = share - had
         return ((now - first) / gone, gone) if gone > 0.01 else None
 
-    def _rows(self, noted: Noted, cells: Mapping[str, Seen]) -> list[Seen]:
+    def _rows(self, noted: Known, cells: Mapping[str, Seen]) -> list[Seen]:
         if len(self._plan.cells) > _MOST_ROWS:
             return list(cells.values())
         return [cells.get(cell.run) or _still(cell, noted) for cell in self._plan.cells]
 
 
 def estimate(
-    runs: set[str], noted: Noted, cells: Mapping[str, Seen], pace: Pace, workers: int
+    runs: set[str], noted: Known, cells: Mapping[str, Seen], pace: Pace, workers: int
 ) -> float:
     """Return in how many seconds all is done; NaN where it cannot be known yet.
 
@@ -218,7 +208,7 @@ def _duration(seconds: float) -> str:
     return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 
-def _still(cell: Cell, noted: Noted) -> Seen:
+def _still(cell: Cell, noted: Known) -> Seen:
     """Return the state of a cell that nobody works on."""
     name = cell.name.rpartition("-")[0]
     states = {"done": noted.done, "failed": noted.failed, "paused": noted.paused}

@@ -4,18 +4,17 @@ What takes a process seconds, importing, loading compiled kernels and planned fa
 Each cell begins with the same seeds and with nothing of the one before it, so that its results are
 those of a process of its own.
 
-    python -m misgen.experiments.sweeps.worker <sweep's folder> <workers beside it>
-
-Public names: `work`, `fail`, `share_done`, `PARENT`, `LOST`.
+Public names: `work`, `fail`, `share_done`, `WORK`, `LOST`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
+import logging
 import os
 import random
 import signal
-import sys
 import threading
 import time
 import traceback
@@ -27,18 +26,19 @@ from misgen.envs.core.processes import is_alive, on_windows, stopping_cleanly
 from ..evaluation.evaluate_run import evaluate_run
 from ..training.run_folder import DONE as TRAINED_MARK
 from ..training.run_folder import STATE, STATUS, Busy, read_json
-from ..training.shell import COMMAND
 from ..training.terminal import prepare_streams
 from ..training.train import train
 from .claims import Heart
-from .ledger import DONE, FAILED, LEDGER, MOST_TRIES, PAUSED, PLAN, TRAINED, Cell, Ledger, Seen
+from .ledger import DONE, FAILED, LEDGER, MOST_TRIES, PAUSED, PLAN, TRAINED, Cell, Known, Ledger
 from .plan import Plan, read_plan
 from .schedule import EVALUATION, TRAINING, Task, choose
 
-PARENT = "MISGEN_SWEEP_PID"
-"""Environment variable: the process that started this one, and with which it ends."""
+WORK = "MISGEN_SWEEP_WORK"
+"""Environment variable, JSON: the sweep's `folder`, how many `workers` there are, and the `parent`,
+the process that started this one and with which it ends."""
 LOST = 76
 """Exit status of a worker whose claim was taken by another one while it did not answer."""
+_LOG = logging.getLogger(__name__)
 _POLL, _LONGEST_POLL = 0.5, 10.0  # seconds
 _BUSY = 20.0  # seconds after which a run that another command writes to is looked at again
 _PATIENCE = 30.0  # seconds to save what is trained once the parent is gone
@@ -116,7 +116,7 @@ class _Worker:
             self._shares[cell.run] = share_done(self._plan, cell)
         return self._shares[cell.run]
 
-    def _inherited(self, seen: Seen) -> Task | None:
+    def _inherited(self, seen: Known) -> Task | None:
         """Return a cell of a process that is gone; give up one that many processes died of."""
         for cell in self._plan.cells:
             if cell.run not in seen.claims or cell.run in seen.done | seen.failed | self._leave():
@@ -131,7 +131,7 @@ class _Worker:
             fail(self._plan, cell, stage, error)
         return None
 
-    def _is_over(self, seen: Seen) -> bool:
+    def _is_over(self, seen: Known) -> bool:
         """Return whether there will be nothing to do any more."""
         if any(until > time.monotonic() for until in self._busy.values()):
             return False
@@ -142,7 +142,7 @@ class _Worker:
             cell.run in seen.claims and cell.run not in closed for cell in self._plan.cells
         )
 
-    def _take(self, task: Task, seen: Seen) -> None:
+    def _take(self, task: Task, seen: Known) -> None:
         """Do a task, unless somebody else was first."""
         claim = self._ledger.claim(task.cell.run, seen)
         if claim is None:
@@ -184,7 +184,7 @@ class _Worker:
 
 def fail(plan: Plan, cell: Cell, stage: str, error: str) -> None:
     """Note that a cell failed, and the command that repeats it; best effort, on a full disk."""
-    print(f"{cell.name}: {stage} failed: {error}", file=sys.stderr, flush=True)
+    _LOG.error("%s: %s failed: %s", cell.name, stage, error)
     with contextlib.suppress(UserError):
         command = plan.repeats(cell, stage)
         plan.ledger.note(cell.run, FAILED, stage=stage, error=error, command=command)
@@ -203,11 +203,8 @@ def share_done(plan: Plan, cell: Cell) -> float:
     return min(1.0, (status.get("steps") or 0) / total) if total > 0 else 0.0
 
 
-def _end_with_parent() -> None:
+def _end_with(parent: int) -> None:
     """End this process when the one that started it is gone, even if it was killed."""
-    parent = int(os.environ.get(PARENT, "0"))
-    if not parent:
-        return
 
     def look() -> None:
         while is_alive(parent):
@@ -220,22 +217,20 @@ def _end_with_parent() -> None:
     threading.Thread(target=look, daemon=True).start()
 
 
-def main(argv: list[str]) -> int:
-    """Work on the sweep in a folder; what goes wrong is told in the sweep's log."""
+def _main() -> int:
+    """Work as the environment says; what goes wrong is told in the sweep's log."""
     prepare_streams()
-    folder, workers = Path(argv[0]), int(argv[1])
+    given = json.loads(os.environ[WORK])
     try:
         with stopping_cleanly():
-            _end_with_parent()
-            os.environ.setdefault(COMMAND, read_plan(folder).command)
-            work(folder, workers)
+            _end_with(given["parent"])
+            work(Path(given["folder"]), given["workers"])
     except KeyboardInterrupt:
         return 130
     except UserError as error:
-        print(f"misgen sweep: {plain_sentence(error)}", file=sys.stderr)
-        return 2
+        raise SystemExit(f"misgen sweep: {plain_sentence(error)}") from None
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(_main())

@@ -88,5 +88,5 @@ def _require_position(engine: Engine, position: Position) -> None:
         raise ValueError(f"drawn, ages or actions are not of {engine.num_slots} slots")
     if (drawn < 1).any() or (ages < 0).any() or len(actions) != ages.max():
         raise ValueError("drawn, ages and actions hold counts that are impossible")
-    if len(actions) and not (0 <= actions.min() and actions.max() < engine.world.action_space.n):
+    if len(actions) and (actions.min() < 0 or actions.max() >= engine.world.action_space.n):
         raise ValueError("actions holds what is no action")
