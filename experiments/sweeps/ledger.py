@@ -1,7 +1,8 @@
 """The ledger of a sweep: which cells there are, and what is known of each, as files in one folder.
 
 A cell is a training run and its evaluation.  `<sweep>/ledger/` holds `plan.json`, which lists the
-cells, and small files whose names say it all, so that one listing of the folder tells the state of
+cells (and the same under another name for each grid that there was, for those who still work on
+it), and small files whose names say it all, so that one listing of the folder tells the state of
 thousands of cells:
 
     <run>.trained.json               it is trained; how long that took
@@ -213,10 +214,3 @@ class Ledger:
     def tidy(self) -> None:
         """Remove what killed writers left."""
         remove_leftovers(self.path)
-
-    # --- the plan
-
-    @property
-    def plan_file(self) -> Path:
-        """Where the cells are listed."""
-        return self.path / PLAN

@@ -106,7 +106,9 @@ class _Pool:
         end_groups(self._processes, _PATIENCE)
 
     def _start(self) -> subprocess.Popen[Any]:
-        work = {"folder": str(self._plan.folder), "workers": self._count, "parent": os.getpid()}
+        plan = self._plan
+        work = {"folder": str(plan.folder), "plan": plan.file, "workers": self._count}
+        work["parent"] = os.getpid()
         own = {worker.WORK: json.dumps(work), COMMAND: command_line()}
         return subprocess.Popen(
             [sys.executable, "-m", worker.__name__],

@@ -8,6 +8,7 @@ Public names: `Plan`, `write_plan`, `read_plan`, `train_words`.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import Any
 from misgen.envs.core.errors import UserError
 
 from ..evaluation.chosen import again, key_of, settings_of
-from ..training.config import TrainConfig
+from ..training.config import TrainConfig, config_hash
 from ..training.run_folder import RunFolder, read_json, write_json
 from ..training.settings import typed
 from ..training.shell import command_line, shell_words
@@ -44,12 +45,31 @@ class Plan:
     command: str
     """The command that made it, for people."""
     cells: tuple[Cell, ...]
+    extends: tuple[str, ...] = ()
+    """Names of plans to which cells were added to make this one."""
 
     @cached_property
     def config(self) -> SweepConfig:
         """The settings, checked, for the folder where it lies now."""
         train = {**self.plain["train"], "runs": str(self.folder.parent)}
         return typed(SweepConfig, {**self.plain, "train": train, "name": self.folder.name})
+
+    @cached_property
+    def file(self) -> str:
+        """The name of its file, which stays when the grid is changed under the sweep's name."""
+        digest = config_hash({"cells": [c.name for c in self.cells], "evaluation": self.evaluation})
+        return f"plan-{digest}.json"
+
+    def grown(self) -> Plan:
+        """Return the sweep's latest plan if cells were added to this one, or else this one."""
+        with contextlib.suppress(OSError, UserError):
+            changed = (self.ledger.path / PLAN).stat().st_mtime_ns
+            if _LOOKED.get((self.ledger.path, self.file)) != changed:
+                _LOOKED[self.ledger.path, self.file] = changed
+                latest = read_plan(self.folder)
+                if self.file in latest.extends:
+                    return latest
+        return self
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -80,6 +100,10 @@ class Plan:
         return shell_words("misgen", "train", *train_words(self.words), *own)
 
 
+_LOOKED: dict[tuple[Path, str], int] = {}
+"""For each plan: when the sweep's latest was written that this process has looked at."""
+
+
 def train_words(words: Sequence[str]) -> list[str]:
     """Return those words of a sweep's command line that are settings of its trainings."""
     kept = []
@@ -90,8 +114,18 @@ def train_words(words: Sequence[str]) -> list[str]:
     return kept
 
 
-def write_plan(config: SweepConfig, words: Sequence[str]) -> Plan:
-    """Write down what a sweep is to do, and return it."""
+def write_plan(
+    config: SweepConfig, words: Sequence[str], extends: Sequence[str] = (), command: str = ""
+) -> Plan:
+    """Write down what a sweep is to do, and return it.
+
+    Args:
+        config: the sweep.
+        words: its settings, as they are given after `misgen sweep`.
+        extends: names of plans to which cells were added to make it: whoever works on them takes
+            these on.
+        command: the command that made it, for people; this process's, if none is given.
+    """
     runs = config.runs
     first = TrainedRun(run_folder(runs[0]), runs[0], {})
     plan = Plan(
@@ -99,30 +133,35 @@ def write_plan(config: SweepConfig, words: Sequence[str]) -> Plan:
         dataclasses.asdict(config),
         key_of(settings_of(first, config.evaluate)),
         tuple(words),
-        command_line(),
+        command or command_line(),
         tuple(Cell(run_folder(one).path.name, one.correlation, one.seed) for one in runs),
+        tuple(extends),
     )
     plan.ledger.make()
-    write_json(
-        plan.ledger.plan_file,
-        {
-            "sweep": plan.plain,
-            "evaluation": plan.evaluation,
-            "words": list(plan.words),
-            "command": plan.command,
-            "cells": [[cell.name, cell.correlation, cell.seed] for cell in plan.cells],
-        },
-    )
+    plain = {
+        "sweep": plan.plain,
+        "evaluation": plan.evaluation,
+        "words": list(plan.words),
+        "command": plan.command,
+        "cells": [[cell.name, cell.correlation, cell.seed] for cell in plan.cells],
+        "extends": list(plan.extends),
+    }
+    for name in (plan.file, PLAN):
+        write_json(plan.ledger.path / name, plain)
     return plan
 
 
-def read_plan(folder: Path) -> Plan:
+def read_plan(folder: Path, name: str = PLAN) -> Plan:
     """Return what the sweep in a folder is to do.
+
+    Args:
+        folder: the sweep's.
+        name: of the plan's file; that of the latest, if none is given.
 
     Raises:
         UserError: if it is none, or was made by an earlier version.
     """
-    path = folder / LEDGER / PLAN
+    path = folder / LEDGER / name
     if not path.exists():
         raise UserError(
             f"{folder} has no ledger of a sweep: give the folder of one, as misgen sweep makes it, "
@@ -141,4 +180,5 @@ def read_plan(folder: Path) -> Plan:
         tuple(plain.get("words") or ()),
         str(plain.get("command") or ""),
         cells,
+        tuple(plain.get("extends") or ()),
     )

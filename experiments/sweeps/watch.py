@@ -126,6 +126,7 @@ class Watch:
 
     def _look(self) -> tuple[Known, dict[str, Seen]]:
         """Return what the ledger says, and how far the cells are that somebody works on."""
+        self._plan = self._plan.grown()
         noted = self._plan.ledger.look()
         steps = int(self._plan.config.train["agent"]["total_steps"])
         cells = {}

@@ -29,13 +29,13 @@ from ..training.run_folder import STATE, STATUS, Busy, read_json
 from ..training.terminal import prepare_streams
 from ..training.train import train
 from .claims import Heart
-from .ledger import DONE, FAILED, LEDGER, MOST_TRIES, PAUSED, PLAN, TRAINED, Cell, Known, Ledger
+from .ledger import DONE, FAILED, MOST_TRIES, PAUSED, TRAINED, Cell, Known, Ledger
 from .plan import Plan, read_plan
 from .schedule import EVALUATION, TRAINING, Task, choose
 
 WORK = "MISGEN_SWEEP_WORK"
-"""Environment variable, JSON: the sweep's `folder`, how many `workers` there are, and the `parent`,
-the process that started this one and with which it ends."""
+"""Environment variable, JSON: the sweep's `folder`, the name of its `plan`, how many `workers`
+there are, and the `parent`, the process that started this one and with which it ends."""
 LOST = 76
 """Exit status of a worker whose claim was taken by another one while it did not answer."""
 _LOG = logging.getLogger(__name__)
@@ -44,17 +44,17 @@ _BUSY = 20.0  # seconds after which a run that another command writes to is look
 _PATIENCE = 30.0  # seconds to save what is trained once the parent is gone
 
 
-def work(folder: Path, workers: int, linger: bool = True) -> None:
+def work(plan: Plan, workers: int, linger: bool = True) -> None:
     """Do whatever cell of a sweep is free, until none is left.
 
     Args:
-        folder: the sweep's.
+        plan: the sweep's.
         workers: how many workers there are.
         linger: wait while others are at work, as what they train is to be evaluated.
     """
     heart = Heart(lambda: os._exit(LOST))
     try:
-        _Worker(folder, workers, linger, heart).run()
+        _Worker(plan, workers, linger, heart).run()
     finally:
         heart.stop()
 
@@ -62,21 +62,20 @@ def work(folder: Path, workers: int, linger: bool = True) -> None:
 class _Worker:
     """What a worker keeps in mind."""
 
-    def __init__(self, folder: Path, workers: int, linger: bool, heart: Heart) -> None:
-        self._folder = folder
+    def __init__(self, plan: Plan, workers: int, linger: bool, heart: Heart) -> None:
         self._workers = workers
         self._linger = linger
         self._heart = heart
         self._tried: set[str] = set()
         self._busy: dict[str, float] = {}
         self._shares: dict[str, float] = {}
-        self._read = 0.0
-        self._plan = self._reread()
+        self._plan = plan
 
     def run(self) -> None:
         """Work until nothing is left."""
         pause = _POLL
         while True:
+            self._plan = self._plan.grown()
             seen = self._ledger.look()
             task = choose(self._plan.cells, seen, self._workers, self._share, self._leave())
             task = task or self._inherited(seen)
@@ -88,23 +87,10 @@ class _Worker:
             else:
                 time.sleep(pause * random.uniform(0.8, 1.2))
                 pause = min(1.5 * pause, _POLL * max(2, self._workers), _LONGEST_POLL)
-            self._plan = self._reread()
 
     @property
     def _ledger(self) -> Ledger:
         return self._plan.ledger
-
-    def _reread(self) -> Plan:
-        """Return the plan, read again if it was changed: cells may have been added."""
-        path = self._folder / LEDGER / PLAN
-        changed = path.stat().st_mtime if path.exists() else 0.0
-        if changed == self._read:
-            return self._plan
-        plan = read_plan(self._folder)
-        if self._read and plan.evaluation != self._plan.evaluation:
-            return self._plan  # another sweep, under the same name
-        self._read = changed
-        return plan
 
     def _leave(self) -> set[str]:
         now = time.monotonic()
@@ -224,7 +210,7 @@ def _main() -> int:
     try:
         with stopping_cleanly():
             _end_with(given["parent"])
-            work(Path(given["folder"]), given["workers"])
+            work(read_plan(Path(given["folder"]), given["plan"]), given["workers"])
     except KeyboardInterrupt:
         return 130
     except UserError as error:

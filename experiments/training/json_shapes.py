@@ -110,12 +110,13 @@ SHAPES: dict[str, Shape] = {
         "evaluate": _CONFIG,
         "runs": [str],
     },
-    "plan.json": {
+    "plan*.json": {
         "sweep!": _CONFIG,
         "evaluation!": str,
         "words": [str],
         "command": _TEXT,
         "cells!": [[Any]],
+        "extends": [str],
     },
     "*.claim-*.json": _PROCESS,
     "*.session.json": {**_PROCESS, "jobs": int, "launcher": _TEXT},

@@ -85,7 +85,8 @@ def test_processes_that_race_share_the_cells(ledger):
         for _ in range(4)
     ]  # fmt: skip
     for one in racers:
-        assert one.stdout and one.stdout.readline() == "ready\n"
+        assert one.stdout
+        assert one.stdout.readline() == "ready\n"
     for one in racers:
         assert one.stdin
         one.stdin.write("\n")

@@ -124,9 +124,7 @@ def test_progress_tells_the_truth(workers):
             return
         cells = {}
         for run, (stage, since) in begun.items():
-            whole, phase = (
-                (lasting[run], "training") if stage == TRAINING else (20.0, "evaluating")
-            )
+            whole, phase = (lasting[run], "training") if stage == TRAINING else (20.0, "evaluating")
             cells[run] = Seen(run, phase, (now - since) / whole, 0.0, NAN)
         pace = Pace(100.0, 20.0)
         told.append((now, estimate({c.run for c in CELLS}, known, cells, pace, workers)))
