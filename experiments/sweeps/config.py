@@ -1,6 +1,6 @@
 """What a sweep is: training runs over correlations and seeds, and how each is evaluated.
 
-Public names: `SweepConfig`, `read_config`, `OWN_KEYS`.
+Public names: `SweepConfig`, `read_config`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,7 @@ from ..evaluation.config import EvaluateConfig
 from ..training.config import LevelsConfig, TrainConfig
 from ..training.overrides import keys_of, schema
 from ..training.settings import typed
-
-OWN_KEYS = ("correlations", "seeds", "jobs", "name", "evaluate")
-"""Settings of a sweep that are none of a training."""
+from .plan import OWN_KEYS
 
 
 @schema("sweep", TrainConfig)

@@ -1,7 +1,7 @@
 """What a sweep is to do, in its folder: its settings and its cells, for whoever works on it.
 
 Whoever sees the folder can go on with it: nothing has to be given again, and a folder that was
-moved or copied is read where it lies now.
+moved or copied is read where it lies now.  To read it, no world and no network is loaded.
 
 Public names: `Plan`, `write_plan`, `read_plan`, `train_words`.
 """
@@ -10,24 +10,26 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from misgen.envs.core.errors import UserError
 
-from ..evaluation.chosen import again, key_of, settings_of
-from ..training.config import TrainConfig, config_hash
-from ..training.run_folder import RunFolder, read_json, write_json
-from ..training.settings import typed
+from ..training.run_folder import SWEEP, RunFolder, read_json, write_json
 from ..training.shell import command_line, shell_words
-from ..training.train import run_folder
-from ..training.trained_run import TrainedRun
-from .config import OWN_KEYS, SweepConfig
 from .ledger import LEDGER, PLAN, Cell, Ledger
 
+if TYPE_CHECKING:
+    from ..training.config import TrainConfig
+    from .config import SweepConfig
+
+OWN_KEYS = ("correlations", "seeds", "jobs", "name", "evaluate")
+"""Settings of a sweep that are none of a training."""
 _NOT_TRAINING = (*OWN_KEYS, "correlation", "seed")
 
 
@@ -50,15 +52,27 @@ class Plan:
 
     @cached_property
     def config(self) -> SweepConfig:
-        """The settings, checked, for the folder where it lies now."""
+        """The settings, checked, for the folder where it lies now.
+
+        Raises:
+            UserError: if they cannot be read, or the sweep was made by an earlier version.
+        """
+        from ..training.settings import typed
+        from .config import SweepConfig
+
+        if not self.plain:
+            raise UserError(
+                f"{self.folder} is the sweep of an earlier version, which did not note all that it "
+                "takes to go on: run misgen sweep again, with its settings"
+            )
         train = {**self.plain["train"], "runs": str(self.folder.parent)}
         return typed(SweepConfig, {**self.plain, "train": train, "name": self.folder.name})
 
     @cached_property
     def file(self) -> str:
         """The name of its file, which stays when the grid is changed under the sweep's name."""
-        digest = config_hash({"cells": [c.name for c in self.cells], "evaluation": self.evaluation})
-        return f"plan-{digest}.json"
+        own = "\n".join([self.evaluation, *(cell.name for cell in self.cells)])
+        return f"plan-{hashlib.sha256(own.encode()).hexdigest()[:10]}.json"
 
     def grown(self) -> Plan:
         """Return the sweep's latest plan if cells were added to this one, or else this one."""
@@ -91,6 +105,9 @@ class Plan:
 
     def repeats(self, cell: Cell, stage: str) -> str:
         """Return the command that repeats what a cell failed in, in the foreground."""
+        from ..evaluation.chosen import again, settings_of
+        from ..training.trained_run import TrainedRun
+
         folder = self.run_folder(cell)
         if stage == "evaluation":
             run = TrainedRun(folder, self.run(cell), {})
@@ -126,6 +143,10 @@ def write_plan(
             these on.
         command: the command that made it, for people; this process's, if none is given.
     """
+    from ..evaluation.chosen import key_of, settings_of
+    from ..training.train import run_folder
+    from ..training.trained_run import TrainedRun
+
     runs = config.runs
     first = TrainedRun(run_folder(runs[0]), runs[0], {})
     plan = Plan(
@@ -163,9 +184,11 @@ def read_plan(folder: Path, name: str = PLAN) -> Plan:
     """
     path = folder / LEDGER / name
     if not path.exists():
+        if (folder / SWEEP).exists():
+            return _of_before(folder)
         raise UserError(
-            f"{folder} has no ledger of a sweep: give the folder of one, as misgen sweep makes it, "
-            "or run misgen sweep there first"
+            f"{folder} holds no sweep: give the folder of one, as misgen sweep makes it, such as "
+            "runs/coinrun-lab"
         )
     hint = "run misgen sweep again, with its settings"
     plain = read_json(path, hint)
@@ -182,3 +205,20 @@ def read_plan(folder: Path, name: str = PLAN) -> Plan:
         cells,
         tuple(plain.get("extends") or ()),
     )
+
+
+def _of_before(folder: Path) -> Plan:
+    """Return what is known of a sweep of an earlier version, which had no plan.
+
+    Raises:
+        UserError: if its file cannot be read, or is none of a sweep.
+    """
+    hint = "run misgen sweep again, with its settings"
+    sweep = read_json(folder / SWEEP, hint)
+    names, seeds = sweep.get("runs") or [], sweep.get("seeds") or 0
+    grid = list(itertools.product(sweep.get("correlations") or [], range(seeds)))
+    if len(grid) != len(names):
+        raise UserError(f"{folder / SWEEP} does not say what its runs are: {hint}")
+    cells = tuple(Cell(name, *at) for name, at in zip(names, grid, strict=True))
+    told = str(sweep.get("command") or "")
+    return Plan(folder, {}, str(sweep.get("evaluation") or ""), (), told, cells)

@@ -1,6 +1,6 @@
 """Train and evaluate at several correlations: what is not done yet.
 
-Public names: `check`, `run`.
+Public names: `check`, `run`, `note`.
 """
 
 from __future__ import annotations
@@ -46,18 +46,7 @@ def run(config: SweepConfig, words: Sequence[str]) -> list[RunFolder]:
     """
     started = time.monotonic()
     plan = write_plan(config, words)
-    write_json(
-        config.folder / SWEEP,
-        {
-            **provenance(),
-            "correlations": config.correlations,
-            "seeds": config.seeds,
-            "train": config.runs[0].science,
-            "evaluate": config.evaluate.science,
-            "evaluation": plan.evaluation,
-            "runs": [cell.name for cell in plan.cells],
-        },
-    )
+    note(plan)
     todo = _correct(plan)
     if todo:
         _compile(config)
@@ -68,6 +57,23 @@ def run(config: SweepConfig, words: Sequence[str]) -> list[RunFolder]:
         _add_wall_time(plan, time.monotonic() - started)
     plan.ledger.tidy()
     return [folder for folder, one in todo if not _complete(folder, one, config)]
+
+
+def note(plan: Plan) -> None:
+    """Write down what the sweep's report is about."""
+    config = plan.config
+    write_json(
+        plan.folder / SWEEP,
+        {
+            **provenance(),
+            "correlations": config.correlations,
+            "seeds": config.seeds,
+            "train": config.runs[0].science,
+            "evaluate": config.evaluate.science,
+            "evaluation": plan.evaluation,
+            "runs": [cell.name for cell in plan.cells],
+        },
+    )
 
 
 def _correct(plan: Plan) -> list[tuple[RunFolder, TrainConfig]]:

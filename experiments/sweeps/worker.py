@@ -164,16 +164,18 @@ class _Worker:
         self._ledger.note(cell.run, DONE, seconds=time.monotonic() - began)
 
     def _failed(self, task: Task, error: str) -> None:
-        self._tried.add(task.cell.run)
-        fail(self._plan, task.cell, task.stage, error)
+        if not fail(self._plan, task.cell, task.stage, error):
+            self._tried.add(task.cell.run)
 
 
-def fail(plan: Plan, cell: Cell, stage: str, error: str) -> None:
-    """Note that a cell failed, and the command that repeats it; best effort, on a full disk."""
+def fail(plan: Plan, cell: Cell, stage: str, error: str) -> bool:
+    """Note that a cell failed, and the command that repeats it; return False on a full disk."""
     _LOG.error("%s: %s failed: %s", cell.name, stage, error)
     with contextlib.suppress(UserError):
         command = plan.repeats(cell, stage)
         plan.ledger.note(cell.run, FAILED, stage=stage, error=error, command=command)
+        return True
+    return False
 
 
 def share_done(plan: Plan, cell: Cell) -> float:
