@@ -12,7 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .episode import EPISODE_DTYPE, RESULT_DTYPE, Outcome, end_episodes, start_episodes, tell
+from .episode import (
+    EPISODE_DTYPE,
+    FULL_PAY,
+    PAYS,
+    RESULT_DTYPE,
+    Outcome,
+    end_episodes,
+    start_episodes,
+    tell,
+)
 from .errors import UserError
 from .level import LevelBatch
 from .registry import world_class
@@ -49,6 +58,7 @@ class Engine:
         self.aligned = np.zeros(num_slots, np.bool_)
         self._all = np.arange(num_slots)
         self._actions = Actions(num_slots, int(world.action_space.n))
+        self._paid_for = PAYS[world.pays]
 
     def load(self, slots: NDArray[np.int64], levels: LevelBatch) -> None:
         """Start `levels[k]` in `slots[k]`, for every k.
@@ -74,8 +84,12 @@ class Engine:
             UserError: if they are anything else, before anything has moved.
         """
         episodes = self.episodes
-        taken = self._actions.taken(actions, episodes["running"])
+        running = episodes["running"]
+        taken = self._actions.taken(actions, running)
+        before = self._gained()
         self.world.advance(self.states, episodes, taken)
+        if before is not None:
+            self._pay(running, before)
         return end_episodes(episodes)
 
     def observe(self, slots: NDArray[np.int64] | None = None) -> Observation:
@@ -105,6 +119,18 @@ class Engine:
         results = np.zeros(length, RESULT_DTYPE)
         tell(self.episodes, self.level_ids, self.aligned, slots, results, rows)
         return {name: results[name] for name in _COLUMNS}
+
+    def _gained(self) -> NDArray[np.float32] | None:
+        """Return how far each episode has come with what it is paid for; None: the world pays."""
+        return self.episodes[self._paid_for].astype(np.float32) if self._paid_for else None
+
+    def _pay(self, ran: NDArray[np.bool_], before: NDArray[np.float32]) -> None:
+        """Pay for what was gained since `before`, in place of what the world paid."""
+        episodes = self.episodes
+        gained = episodes[str(self._paid_for)].astype(np.float32) - before
+        paid = np.where(ran, np.float32(FULL_PAY) * gained, episodes["reward"])
+        episodes["returns"] += paid - episodes["reward"]
+        episodes["reward"] = paid
 
     def _chosen(self, slots: NDArray[np.int64] | None) -> NDArray[np.int64]:
         """Return slots to look at, all of them where none are named."""
