@@ -58,6 +58,10 @@ COMMANDS = {
         "misgen.experiments.commands.export",
         "write a run for Inspect, Minari or the Hugging Face hub",
     ),
+    "play": (
+        "misgen.experiments.commands.play",
+        "play, watch agents and edit levels, in a browser or a terminal",
+    ),
     "levels": (
         "misgen.experiments.commands.levels",
         "list worlds; show, edit, check, play, export levels",

@@ -76,6 +76,11 @@ class Watched:
             self._ask()
         return self._answers[at]
 
+    def values(self) -> list[tuple[int, float]]:
+        """Return what its critic said so far: decisions before, and the value."""
+        known = sorted(self._answers.items())
+        return [(at, one.value) for at, one in known if one.value is not None]
+
     def _begin(self) -> None:
         self._engine.load(ONE, self._game.levels)
         self.agent.start(ONE, self._game.levels)
