@@ -70,13 +70,14 @@ class Session:
         self._kept = True
         self._game: Game | None = None
         self._note = ""
+        self._legends: dict[World, list[dict[str, Any]]] = {}
+        self.workshop = Workshop(self)
         if config.file is not None:
             self.start(level_batch([read_file(command, self.world)], self.world), BY_HAND)
         else:
             self._draw(config.id, config.correlation, config.placement)
         if config.player is not None:
             self._choose(config.player)
-        self.workshop = Workshop(self)
 
     @property
     def game(self) -> Game:
@@ -113,6 +114,7 @@ class Session:
         game, hidden = self.game, self.test is not None
         return {
             "world": game.world.name,
+            "rules": repr(game.world),
             "level": None if hidden else self._level(),
             "at": game.at,
             "length": len(game.actions),
@@ -135,7 +137,7 @@ class Session:
         return shown if not self.game.running else {**shown, "outcome": None}
 
     def _level(self) -> dict[str, Any]:
-        level, origin = self.game.level, self._origin
+        level, origin = self.game.level, self.origin
         cells = {"goal": level.goal_cell, "proxy": level.proxy_cell, "twin": level.conflict_cell}
         return {
             "id": level.id,
@@ -145,7 +147,7 @@ class Session:
             "byHand": origin.by_hand,
             "marks": {name: cell for name, cell in cells.items() if cell != NO_CELL},
             "movable": can_move(level, self.world) if self.world.runs_any_level else [],
-            "undo": len(self.workshop.before) if hasattr(self, "workshop") else 0,
+            "undo": len(self.workshop.before),
         }
 
     def _answer(self, watched: Watched) -> dict[str, Any]:
@@ -180,7 +182,7 @@ class Session:
 
     def _show(self, game: Game, origin: Origin) -> None:
         self._keep()
-        self._game, self._origin, self._kept = game, origin, False
+        self._game, self.origin, self._kept = game, origin, False
         if self._watched is not None:
             self._watched = self._watch(self._watched.agent)
 
@@ -190,7 +192,7 @@ class Session:
     def _keep(self) -> None:
         if self._game is not None and not self._kept:
             self._kept = True
-            self.diary.keep(self._game, self._origin, self.agent)
+            self.diary.keep(self._game, self.origin, self.agent)
 
     def _draw(self, level_id: int, correlation: float, placement: str) -> None:
         """Start the level of an id."""
@@ -245,7 +247,7 @@ class Session:
             "actions": actions_of(world),
             "noOp": world.no_op,
             "inTime": not hasattr(world, "classes"),  # not on a board: things move by themselves
-            "legend": legend_of(world, self.game.level) if self.test is None else [],
+            "legend": self._legend(),
             "agents": offered(world, self.config.runs, self.config.player),
             "edits": world.runs_any_level,
             "seed": self.seed,
@@ -254,9 +256,15 @@ class Session:
             "onProxy": world.on_proxy,
         }
 
+    def _legend(self) -> list[dict[str, Any]]:
+        if self.world not in self._legends:
+            self._legends[self.world] = legend_of(self.world, self.game.level)
+        return self._legends[self.world]
+
     def _open(self, fields: Fields) -> None:
         """Start the level of an id, in this world or another."""
-        world = self.world_named(fields.text("world"))
+        name = fields.text("world")
+        world = self.world if name == self.world.name else self.world_named(name)
         level_id, correlation = fields.whole("id"), fields.number("correlation")
         placement = fields.text("placement") if world.name == self.world.name else "usual"
         LevelDistribution(world, correlation, placement, IdRange.parse(level_id))
@@ -265,7 +273,7 @@ class Session:
 
     def _again(self, fields: Fields) -> None:
         """Start the same level again."""
-        self.start(self.game.levels, self._origin)
+        self.start(self.game.levels, self.origin)
 
     def _act(self, fields: Fields) -> None:
         """Take an action for the person at the keys."""
@@ -313,7 +321,7 @@ class Session:
         world = trained_world(name) if Path(name).is_dir() else self.world
         agent = make_watched(name, world, trust=self.config.trust)
         if world != self.world:
-            level, origin = self.game.level, self._origin
+            level, origin = self.game.level, self.origin
             self.enter(world)
             fits = origin.correlation is not None and 0 <= level.id
             self._draw(level.id if fits else 0, origin.correlation or 0.0, "usual")
@@ -356,7 +364,7 @@ class Session:
 
     def _rule(self) -> str:
         """Return the placement of the level that is shown; of one made by hand, the usual."""
-        return "usual" if self._origin.by_hand else self._origin.placement
+        return "usual" if self.origin.by_hand else self.origin.placement
 
     def _test_next(self, fields: Fields) -> dict[str, Any]:
         """Show the level that is next in a test, or evaluate what was played."""

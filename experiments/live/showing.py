@@ -6,7 +6,9 @@ Public names: `View`, `legend_of`, `actions_of`.
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ from misgen.envs.core.errors import UserError
 from misgen.envs.core.level import LevelBatch
 from misgen.envs.core.level_text.painting import brushes, paint
 from misgen.envs.core.level_text.scene import scene
+from misgen.envs.core.level_text.writing import level_rows
 
 from ..levels.game import ONE, Game
 
@@ -31,9 +34,11 @@ _WORDS = ("left, down", "left", "left, up", "down", "stay", "up", "right, down",
           "right, up")  # fmt: skip
 """Of Procgen's first nine actions; the others press keys that do nothing here."""
 _STAY = 4
-_THUMB = 32
+_THUMB = 24
 """Pixels of a cell in the legend."""
 _LEAST, _MOST = 64, 1400
+_MOST_OF_PART = 312
+"""Height of a picture of a part of a level: its textures are painted anew for each level."""
 _STEP = 8
 """Pixels: sizes are rounded to multiples, as textures are made for each size."""
 
@@ -62,6 +67,8 @@ class View:
         height, width = self.height, self.width
         if isinstance(world, GridWorld):
             height = width = min(height, width)
+        elif height > _MOST_OF_PART:
+            height, width = _MOST_OF_PART, width * _MOST_OF_PART // height // _STEP * _STEP
         try:
             pixels = world.picture(state, height, width, self.shift)
         except UserError:
@@ -83,18 +90,18 @@ def legend_of(world: World, level: Level) -> list[dict[str, Any]]:
         return found
     try:
         spots = _spots(world, level)
-        free = [_looks(world, level, spot, found[0]["sign"]) for spot in spots]
+        ground = [_looks(world, level, spot) for spot in spots]
     except UserError:
-        return found
+        return found  # the world draws no pictures
+    shown = dict(_standing(world, level))
     for entry in found:
-        for spot, ground in zip(spots, free, strict=True):
-            try:
-                looks = _looks(world, level, spot, entry["sign"])
-            except UserError:
-                continue  # the rules want other things beside it there
-            if entry is found[0] or not np.array_equal(looks, ground):
-                entry["image"] = _png(looks)
-            break
+        sign = entry["sign"]
+        looks = _looks(world, level, shown[sign]) if sign in shown else None
+        if looks is None:
+            looks = _painted(world, level, spots, sign)
+        seen = looks is not None and not any(np.array_equal(looks, one) for one in ground)
+        if looks is not None and (seen or entry is found[0]):
+            entry["image"] = _png(looks)
     return found
 
 
@@ -126,9 +133,28 @@ def _spots(world: World, level: Level) -> list[tuple[int, int]]:
     return [spots[k * len(spots) // 3] for k in range(min(3, len(spots)))]
 
 
-def _looks(world: World, level: Level, spot: tuple[int, int], sign: str) -> NDArray[np.uint8]:
-    """Return what a sign looks like in a cell, uint8 [_THUMB, _THUMB, 3]."""
-    state = _start(world, paint(level, world, spot, sign))
+def _standing(world: World, level: Level) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Yield signs that stand on a level, and a cell of each that a picture of its start shows."""
+    left, bottom, across, up = world.in_picture(_start(world, level), _THUMB, _THUMB)
+    rows = level_rows(level, world)
+    for y, x in np.ndindex(level.tiles.shape):
+        if left <= x <= left + across - 1 and bottom <= y <= bottom + up - 1:
+            yield rows[len(rows) - 1 - y][x], (x, y)
+
+
+def _painted(
+    world: World, level: Level, spots: list[tuple[int, int]], sign: str
+) -> NDArray[np.uint8] | None:
+    """Return what a sign looks like that is put into one of some cells; None if it cannot be."""
+    for spot in spots:
+        with contextlib.suppress(UserError):  # the rules want other things beside it there
+            return _looks(world, paint(level, world, spot, sign), spot)
+    return None
+
+
+def _looks(world: World, level: Level, spot: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return what a cell of a level looks like, uint8 [_THUMB, _THUMB, 3]."""
+    state = _start(world, level)
     size = round(world.in_picture(state, _THUMB, _THUMB)[2] * _THUMB)
     pixels = world.picture(state, size, size)
     left, bottom, across, up = world.in_picture(state, size, size)

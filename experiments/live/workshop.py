@@ -48,7 +48,7 @@ class Workshop:
     def remember(self) -> None:
         """Note the level that is about to be changed, so that this can be undone."""
         session = self._session
-        self.before.append((session.world, session.game.levels, session._origin))
+        self.before.append((session.world, session.game.levels, session.origin))
         del self.before[:-_MOST_UNDONE]
 
     def paint(self, fields: Fields) -> None:
@@ -123,6 +123,6 @@ class Workshop:
     def _text(self, notes: tuple[str, ...] = ()) -> str:
         session = self._session
         level = session.game.level
-        if session._origin.by_hand:
+        if session.origin.by_hand:
             level = dataclasses.replace(level, id=-1)
         return level_to_text(level, session.world, notes)

@@ -1,0 +1,35 @@
+// What the page asks its server, one thing after the other.
+
+let last = Promise.resolve();
+let waiting = 0;
+let heard = () => {};
+
+// `listener(told)` is given every answer: { state, error, ... }.
+export function listen(listener) { heard = listener; }
+
+// How many requests are under way or waiting.
+export function pending() { return waiting; }
+
+// Ask for something; resolves to the answer, or to null where there was none.
+export function call(name, fields = {}) {
+  waiting += 1;
+  const answer = last.then(() => send(name, fields));
+  last = answer.then(() => { waiting -= 1; }, () => { waiting -= 1; });
+  return answer;
+}
+
+async function send(name, fields) {
+  let told;
+  try {
+    const response = await fetch(`do/${name}`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(fields),
+    });
+    told = response.ok ? await response.json() : { error: (await response.text()).trim() };
+  } catch {
+    told = { error: "misgen play no longer answers: start it again in the terminal, and open its new address" };
+  }
+  heard(told, name);
+  return told;
+}
