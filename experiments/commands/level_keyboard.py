@@ -68,7 +68,7 @@ def play_at_the_keys(playing: Playing, choose: Choose | None, config: LevelsComm
 
 
 def _draw(playing: Playing, agent: str, auto: bool) -> None:
-    """Show the level, beside it what its signs mean, and below who plays and which keys there are."""
+    """Show the level, beside it what its signs mean, below it who plays, and the keys."""
     columns, lines = shutil.get_terminal_size()
     board = playing.map()
     wide = max(map(len, board))
@@ -77,7 +77,8 @@ def _draw(playing: Playing, agent: str, auto: bool) -> None:
     if lines > len(board) + 6:
         beside = beside[: lines - 6]
     rows = [
-        f"{row:<{wide}}   {words}".rstrip() for row, words in zip_longest(board, beside, fillvalue="")
+        f"{row:<{wide}}   {words}".rstrip()
+        for row, words in zip_longest(board, beside, fillvalue="")
     ]
     shown = [*rows, "", *_told(playing, agent, auto)]
     print("\x1b[2J\x1b[H" + "\n".join(shown), flush=True)

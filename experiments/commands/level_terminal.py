@@ -24,7 +24,6 @@ from ..levels.playing import Choose, Playing, chooser
 from .level_keyboard import play_at_the_keys
 
 
-
 def edit(config: LevelsCommand) -> int:
     """Write a level as text, have it edited, and check it."""
     out, written = write_level(config)

@@ -5,8 +5,8 @@ Serves a page from this machine only, and prints its address; Ctrl-C ends it.  O
   play     any world yourself, by keyboard or touch
   watch    an agent: its action probabilities and its value, at every decision
   take over from it at any decision, also an earlier one, and hand back
-  move     the goal, or what else stands in a cell, by dragging it, and watch the agent choose again,
-           from the start or from where it is
+  move     the goal, or what else stands in a cell, by dragging it, and watch the agent choose
+           again, from the start or from where it is
   edit     the level, cell by cell or as text, with the world's own checks, and save it as a file
            that misgen play, misgen levels and misgen evaluate levels=... read
   be tested: levels that nobody has seen, aligned and in conflict, in an order that tells nothing;

@@ -57,7 +57,9 @@ class Animation:
         path = Path(out)
         if path.suffix.lower() not in ENDINGS or not path.parent.is_dir():
             known = " or ".join(ENDINGS)
-            raise UserError(f"out={out!r} cannot be written: give a {known} in a folder that exists")
+            raise UserError(
+                f"out={out!r} cannot be written: give a {known} in a folder that exists"
+            )
         return path
 
     def take(self, game: Game) -> None:
@@ -79,7 +81,7 @@ class Animation:
             frames = [frame.convert("RGB") for frame in frames]
         first, *rest = frames
         durations = [round(1000 * FRAME_SECONDS)] * len(rest) + [round(1000 * _LAST_SECONDS)]
-        options = {} if kind == "GIF" else {"quality": 80, "method": 3}
+        options = {} if kind == "GIF" else {"lossless": True, "quality": 30, "method": 2}
         buffer = io.BytesIO()
         first.save(
             buffer, kind, save_all=True, append_images=rest, duration=durations, loop=0, **options
@@ -105,7 +107,10 @@ class Animation:
             draw.line(way, fill=PATH, width=width, joint="curve")
         radius = 0.46 * scale / up
         level = game.level
-        for cell, colour, dashed in ((level.proxy_cell, PROXY, True), (level.goal_cell, GOAL, False)):
+        for cell, colour, dashed in (
+            (level.proxy_cell, PROXY, True),
+            (level.goal_cell, GOAL, False),
+        ):
             if cell != NO_CELL:
                 _ring(draw, pixel(cell[0] + 0.5, cell[1] + 0.5), radius, colour, width, dashed)
         return self._with_strip(picture) if scale >= _LEAST_STRIP else picture

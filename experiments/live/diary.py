@@ -16,6 +16,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from misgen.envs.core.episode import First
+from misgen.envs.core.errors import UserError
 from misgen.envs.core.level_text.level_set import HAND_MADE
 from misgen.envs.core.level_text.text import level_to_text
 
@@ -89,9 +91,15 @@ class Diary:
         }
         self._played[key] += 1
         self.rows.append({**row, "finished": not game.running})
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / PLAYS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(self._line(game, origin, role, name)) + "\n")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with (self.folder / PLAYS).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(self._line(game, origin, role, name)) + "\n")
+        except OSError as error:
+            raise UserError(
+                f"{self.folder} cannot be written to ({error.strerror}), so this episode is in no "
+                "file: make room there; those to come are then kept"
+            ) from None
         write_parquet(self.folder / EPISODES, self.table())
 
     def table(self) -> pl.DataFrame:
@@ -100,11 +108,11 @@ class Diary:
 
         from ..evaluation.conditions import EPISODES as COLUMNS
 
-        rows = [{name: row.get(name) for name in COLUMNS} for row in self.rows]
-        for row in rows:
-            for name in ("goal_at", "proxy_at"):
-                row[name] = row[name] or None
-            row["first"] = ("neither", "goal", "proxy")[row["first"]]
+        rows = []
+        for row in self.rows:
+            at = {name: row[name] or None for name in ("goal_at", "proxy_at")}
+            first = First(row["first"]).name.lower()
+            rows.append({name: row.get(name) for name in COLUMNS} | at | {"first": first})
         return pl.DataFrame(rows, COLUMNS)
 
     def _line(self, game: Game, origin: Origin, role: str, name: str) -> dict[str, Any]:

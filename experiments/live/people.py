@@ -1,6 +1,6 @@
 """A test that a person takes, and its evaluation: that of an agent.
 
-Public names: `PersonTest`, `evaluate_person`.
+Public names: `PersonTest`, `evaluate_person`, `FIRST`, `FEWEST_TO_TELL`.
 
 Levels that nobody has seen are played as twins, aligned and in conflict, in an order that tells
 nothing.  What the person did is then played again by the evaluator (`agents.recorded`), beside the
@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 
 FEWEST_TO_TELL = 20
 """Pairs of levels below which a person's numbers are called too few."""
-_FIRST, _BLOCK, _MOST = 2_000_000, 500, 100
-"""The first level, of those that trainings leave to tests; how many are looked at; the most."""
+FIRST = 2_000_000
+"""The first of the levels that trainings leave to tests."""
+_BLOCK, _MOST = 500, 100
+"""Levels that are looked at for some in which the goal can move; the most that a test has."""
 
 
 @dataclass
@@ -58,7 +60,7 @@ class PersonTest:
 
     @classmethod
     def of(
-        cls, world: World, placement: str, person: str, count: int, seed: int, first: int = _FIRST
+        cls, world: World, placement: str, person: str, count: int, seed: int, first: int = FIRST
     ) -> PersonTest:
         """Choose `count` levels from the id `first` on, and an order.
 

@@ -5,7 +5,6 @@ Public names: `Fields`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,10 +25,7 @@ class Fields:
         """
         if not isinstance(given, Mapping):
             raise UserError("the request holds no fields: send a JSON object")
-        self._given = given
-
-    def __contains__(self, name: str) -> bool:
-        return self._given.get(name) is not None
+        self._given: dict[str, Any] = {str(key): value for key, value in given.items()}
 
     def whole(self, name: str) -> int:
         """Return a whole number."""
@@ -42,10 +38,10 @@ class Fields:
 
     def number(self, name: str) -> float:
         """Return a finite number."""
-        value = self._given.get(name)
-        if type(value) not in (int, float) or not math.isfinite(value):
-            raise self._wrong(name, "a number")
-        return float(value)
+        value: Any = self._given.get(name)
+        if type(value) in (int, float) and abs(value) <= _LARGEST:  # false for NaN, too
+            return float(value)
+        raise self._wrong(name, "a number")
 
     def text(self, name: str, most: int = 200) -> str:
         """Return a text of so many signs at most."""
@@ -64,10 +60,11 @@ class Fields:
     def cell(self, name: str) -> tuple[int, int]:
         """Return a cell: column and row."""
         value = self._given.get(name)
-        fine = isinstance(value, list) and len(value) == 2
-        if not fine or not all(type(one) is int and abs(one) < _LARGEST for one in value):
-            raise self._wrong(name, "a cell, [column, row]")
-        return value[0], value[1]
+        if isinstance(value, list) and len(value) == 2:
+            x, y = value
+            if type(x) is int and type(y) is int and max(abs(x), abs(y)) < _LARGEST:
+                return x, y
+        raise self._wrong(name, "a cell, [column, row]")
 
     def _wrong(self, name: str, wanted: str) -> UserError:
         shown = repr(self._given.get(name))[:_SHOWN]

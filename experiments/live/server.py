@@ -132,18 +132,19 @@ class _Handler(BaseHTTPRequestHandler):
         """
         port = self.server.server_port
         hosts = [f"{name}:{port}" for name in _NAMES]
+        origins = [f"http://{host}" for host in hosts]
         origin = self.headers.get("Origin")
+        site = self.headers.get("Sec-Fetch-Site", "none")
+        ours = origin in origins or (origin is None and not page)
+        token, slash, inside = self.path.lstrip("/").partition("/")
         if self.headers.get("Host") not in hosts:
             self._refuse(HTTPStatus.FORBIDDEN, "this server is known by another name")
-        elif origin not in [*(f"http://{host}" for host in hosts), *([] if page else [None])]:
+        elif not ours or site not in ("same-origin", "none"):
             self._refuse(HTTPStatus.FORBIDDEN, "this page does not belong to the server")
-        elif self.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
-            self._refuse(HTTPStatus.FORBIDDEN, "this page does not belong to the server")
-        else:
-            token, slash, inside = self.path.lstrip("/").partition("/")
-            if slash and hmac.compare_digest(token.encode(), self.server.token.encode()):
-                return inside.partition("?")[0]
+        elif not slash or not hmac.compare_digest(token.encode(), self.server.token.encode()):
             self._refuse(HTTPStatus.FORBIDDEN, "use the whole address that misgen play printed")
+        else:
+            return inside.partition("?")[0]
         return None
 
     def _given(self) -> Any:

@@ -9,8 +9,8 @@ cannot be, and leaves everything as it was.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -27,14 +27,15 @@ from ..levels.files import read_file
 from ..levels.game import Game
 from ..levels.level_settings import LevelsCommand
 from ..levels.watching import Watched, make_watched
+from ..training.checks import require_room
 from ..training.run_folder import now
 from ..training.settings import compose, typed
-from .config import PlayConfig, require_name
+from .config import PlayConfig
 from .diary import BY_HAND, PERSON, Diary, Origin
-from .people import PersonTest, evaluate_person
 from .players import offered, trained_world
 from .requests import Fields
 from .showing import View, actions_of, legend_of
+from .testing import Testing
 from .workshop import Workshop
 
 if TYPE_CHECKING:
@@ -61,15 +62,16 @@ class Session:
         self.world = command.world()
         self._worlds[self.world.name] = self.world
         self.view = View()
-        self.diary = Diary(Path(config.runs) / config.name / now().replace(":", ""), config.called)
+        folder = Path(config.runs) / config.name
+        require_room(folder, "runs", config.runs)
+        self.diary = Diary(folder / f"{now()[:19].replace(':', '')}-{os.getpid()}", config.called)
         self.agent = ""
         self.seed, self.greedy = config.seed, config.greedy
-        self.test: PersonTest | None = None
-        self._next_test = 0
+        self.testing = Testing(self)
         self._watched: Watched | None = None
         self._kept = True
         self._game: Game | None = None
-        self._note = ""
+        self.note = ""
         self._legends: dict[World, list[dict[str, Any]]] = {}
         self.workshop = Workshop(self)
         if config.file is not None:
@@ -92,10 +94,10 @@ class Session:
             What the request gives, and `state`; or `error`, a sentence.
         """
         with self._lock:
-            self._note = ""
+            self.note = ""
             try:
                 one_of("request", name, _CALLS)
-                if self.test is not None and name not in _IN_A_TEST:
+                if self.testing.test is not None and name not in _IN_A_TEST:
                     raise UserError("a test is going on: play it to its end, or stop it first")
                 found = _CALLS[name](self, Fields(given)) or {}
             except UserError as error:
@@ -111,7 +113,7 @@ class Session:
 
     def state(self) -> dict[str, Any]:
         """Return the game as a page shows it."""
-        game, hidden = self.game, self.test is not None
+        game, hidden = self.game, self.testing.test is not None
         return {
             "world": game.world.name,
             "rules": repr(game.world),
@@ -125,8 +127,8 @@ class Session:
             "turns": [[who, len(list(group))] for who, group in itertools.groupby(game.who)],
             "agent": None if self._watched is None or hidden else self._answer(self._watched),
             "view": self.view.of(game),
-            "test": self._test(),
-            "note": self._note,
+            "test": self.testing.state(),
+            "note": self.note,
             "episodes": len(self.diary.rows),
         }
 
@@ -162,12 +164,6 @@ class Session:
             }
         return found
 
-    def _test(self) -> dict[str, Any] | None:
-        if self.test is None:
-            return None
-        played = len(self.test.done)
-        return {"played": played, "all": played + len(self.test.left), "pairs": len(self.test.pairs)}
-
     # --- levels
 
     def start(self, levels: LevelBatch, origin: Origin) -> None:
@@ -200,7 +196,7 @@ class Session:
         levels = LevelDistribution(self.world, correlation, placement, ids)
         self.start(levels.levels(), Origin(correlation, levels.placement))
         if correlation == 0 and self.game.level.aligned:
-            self._note = (
+            self.note = (
                 f"{levels.placement} finds no place for the goal on level {level_id}, so it stays "
                 "aligned: take another level, or another placement"
             )
@@ -219,13 +215,17 @@ class Session:
         world = make_world(**plain)
         return world if parameters else self._worlds.setdefault(name, world)
 
+    def dismiss(self) -> None:
+        """Go on without an agent."""
+        self._watched, self.agent = None, ""
+
     def enter(self, world: World) -> None:
         """Go on in another world; an agent that does not belong there leaves."""
         if world == self.world:
             return
         self._keep()
         self.world = world
-        self._watched, self.agent = None, ""
+        self.dismiss()
 
     # --- what a page asks for
 
@@ -296,8 +296,7 @@ class Session:
         self.game.step(action, who)
         if not self.game.running:
             self._keep()
-            if self.test is not None:
-                self.test.take(self.game)
+            self.testing.take(self.game)
 
     def _go(self, fields: Fields) -> None:
         """Go back, or forth again, to a decision."""
@@ -310,11 +309,13 @@ class Session:
         name = fields.text("name", 4000)
         self.seed, self.greedy = seed, greedy
         if not name:
-            self._watched, self.agent = None, ""
+            self.dismiss()
         elif name == self.agent and self._watched is not None:
             self._watched = self._watch(self._watched.agent)
         else:
-            known = [one["name"] for one in offered(self.world, self.config.runs, self.config.player)]
+            known = [
+                one["name"] for one in offered(self.world, self.config.runs, self.config.player)
+            ]
             self._choose(one_of("agent", name, known))
 
     def _choose(self, name: str) -> None:
@@ -323,9 +324,9 @@ class Session:
         if world != self.world:
             level, origin = self.game.level, self.origin
             self.enter(world)
-            fits = origin.correlation is not None and 0 <= level.id
+            fits = origin.correlation is not None and level.id >= 0
             self._draw(level.id if fits else 0, origin.correlation or 0.0, "usual")
-            self._note = "the level is now one of the world as the agent was trained in"
+            self.note = "the level is now one of the world as the agent was trained in"
         self._worlds[world.name] = world
         self.agent = name
         self._watched = self._watch(agent)
@@ -339,7 +340,7 @@ class Session:
         self.workshop.remember()
         self._show(other or Game(self.world, levels), BY_HAND)
         if how == "here" and other is None:
-            self._note = (
+            self.note = (
                 "from here is not possible: had it stood there all along, the same actions would "
                 "have led elsewhere, so the level starts again"
             )
@@ -348,44 +349,6 @@ class Session:
         """Take the size of the picture that the page has room for, and where it looks."""
         self.view.resize(fields.number("width"), fields.number("height"))
         self.view.shift = (fields.number("right"), fields.number("up"))
-
-    # --- a person's test
-
-    def _test_begin(self, fields: Fields) -> None:
-        person = require_name("called", fields.text("called"))
-        first = 2_000_000 + self._next_test
-        test = PersonTest.of(
-            self.world, self._rule(), person, fields.whole("levels"), self.seed, first
-        )
-        self._next_test = test.ids[-1] + 1 - 2_000_000
-        self.diary.person = person
-        self._watched, self.agent, self.test = None, "", test
-        self._test_next(fields)
-
-    def _rule(self) -> str:
-        """Return the placement of the level that is shown; of one made by hand, the usual."""
-        return "usual" if self.origin.by_hand else self.origin.placement
-
-    def _test_next(self, fields: Fields) -> dict[str, Any]:
-        """Show the level that is next in a test, or evaluate what was played."""
-        if self.test is None:
-            raise UserError("no test is going on: begin one first")
-        if not self.test.left:
-            return self._test_stop(fields)
-        correlation = self.test.left[0][1]
-        self.start(self.test.levels(), Origin(correlation, self.test.placement))
-        return {}
-
-    def _test_stop(self, fields: Fields) -> dict[str, Any]:
-        """End a test; evaluate what was played, if a level was played both ways."""
-        if self.test is None:
-            raise UserError("no test is going on: begin one first")
-        test, self.test = self.test, None
-        if not test.pairs:
-            self._note = "the test ended before a level was played both ways: nothing to evaluate"
-            return {"result": None}
-        name = f"{self.config.name}-people"
-        return {"result": evaluate_person(test, self.config.runs, name)}
 
     def _episodes(self, fields: Fields) -> dict[str, Any]:
         """Return the episodes that were kept, the last first."""
@@ -405,9 +368,9 @@ _CALLS: dict[str, Callable[[Session, Fields], dict[str, Any] | None]] = {
     "agent": Session._watch_whom,
     "move": Session._move,
     "view": Session._see,
-    "test": Session._test_begin,
-    "test_next": Session._test_next,
-    "test_stop": Session._test_stop,
+    "test": lambda session, fields: session.testing.begin(fields),
+    "test_next": lambda session, fields: session.testing.next(fields),
+    "test_stop": lambda session, fields: session.testing.stop(fields),
     "episodes": Session._episodes,
     "paint": lambda session, fields: session.workshop.paint(fields),
     "undo": lambda session, fields: session.workshop.undo(fields),

@@ -91,7 +91,9 @@ class Workshop:
         levels = level_batch([dataclasses.replace(level, id=-1)], world)
         self.remember()
         own = {**dataclasses.asdict(session.world)}
-        same = name == session.world.name and all(str(own.get(k)) == v for k, v in parameters.items())
+        same = name == session.world.name and all(
+            str(own.get(k)) == v for k, v in parameters.items()
+        )
         if not same:
             session.enter(world)
         session.start(levels, BY_HAND)

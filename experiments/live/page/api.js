@@ -1,20 +1,24 @@
 // What the page asks its server, one thing after the other.
 
 let last = Promise.resolve();
-let waiting = 0;
+const begun = []; // when each request that is under way or waiting was made
 let heard = () => {};
 
 // `listener(told)` is given every answer: { state, error, ... }.
 export function listen(listener) { heard = listener; }
 
 // How many requests are under way or waiting.
-export function pending() { return waiting; }
+export function pending() { return begun.length; }
+
+// Milliseconds that the oldest of them has taken so far.
+export function slowest() { return begun.length ? performance.now() - begun[0] : 0; }
 
 // Ask for something; resolves to the answer, or to null where there was none.
 export function call(name, fields = {}) {
-  waiting += 1;
+  begun.push(performance.now());
   const answer = last.then(() => send(name, fields));
-  last = answer.then(() => { waiting -= 1; }, () => { waiting -= 1; });
+  const end = () => { begun.shift(); };
+  last = answer.then(end, end);
   return answer;
 }
 

@@ -114,7 +114,7 @@ function drawMarks() {
 
 function ring([x, y], style, dashed) {
   const side = cellSize(), width = Math.max(2.5, side / 12);
-  const radius = side * (dashed ? 0.5 : 0.43);
+  const radius = side * (dashed ? 0.64 : 0.54);
   for (const [stroke, wide] of [["#000a", width + 2 * ratio()], [style, width]]) {
     pen.beginPath();
     pen.setLineDash(dashed ? [side * 0.28, side * 0.16] : []);

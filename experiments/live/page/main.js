@@ -1,6 +1,6 @@
 // The page: what is shown of the state, and which control asks for what.
 
-import { call, listen, pending } from "./api.js";
+import { call, listen, pending, slowest } from "./api.js";
 import * as board from "./board.js";
 import { $, fill, isWriting, make, options, picture } from "./dom.js";
 import * as edit from "./edit.js";
@@ -72,7 +72,7 @@ function showStatus() {
   const turn = play.isWatching() ? "the agent plays" : "you play";
   const began = `Decision ${at}${state.running ? `, ${turn}` : ""}. Return ${Math.round(info.return * 100) / 100}.`;
   $("status").textContent = test ? `Decision ${at}.` : [began, ...happened.slice(-2)].join(" ");
-  $("ended").hidden = state.running;
+  $("ended").hidden = state.running || edit.isEditing();
   $("outcome").textContent = OUTCOMES[info.outcome] ?? "";
   $("next").textContent = !test ? "Next level" : test.played === test.all ? "See the result" : "Next level";
   $("again-2").hidden = Boolean(test);
@@ -159,8 +159,16 @@ async function chooseAgent() {
 $("agent").addEventListener("change", chooseAgent);
 $("seed").addEventListener("change", chooseAgent);
 $("greedy").addEventListener("change", chooseAgent);
-$("hand").addEventListener("click", () => (play.isWatching() ? play.stop() : play.watch()));
+$("hand").addEventListener("click", () => (play.isWatching() ? play.stop() : hand()));
 $("one").addEventListener("click", () => { play.stop(); call("let"); });
+
+// Hand over to the agent; where the level has ended, from its start.
+async function hand() {
+  play.release();
+  if (state.agent && !state.running) await call("again");
+  play.watch();
+}
+
 $("at").addEventListener("input", () => goTo(Number($("at").value)));
 
 function goTo(to) {
@@ -172,7 +180,7 @@ function goTo(to) {
 // --- keys
 
 const KEYS = {
-  a: () => play.watch(), p: () => play.stop(), b: () => goTo(state.at - 1), s: again, n: next,
+  a: hand, p: () => play.stop(), b: () => goTo(state.at - 1), s: again, n: next,
 };
 
 document.addEventListener("keydown", (event) => {
@@ -206,6 +214,7 @@ function choose(name) {
     tab.setAttribute("aria-selected", String(chosen));
     $(tab.getAttribute("aria-controls")).hidden = !chosen;
   }
+  if (state) showStatus();
   if (name === "episodes") tested.showEpisodes();
   if (name === "edit") { play.stop(); play.release(); edit.refreshText(); } else edit.lookStraight();
 }
@@ -221,13 +230,7 @@ $("board").addEventListener("look", measure);
 board.showMarks.addEventListener("change", board.draw);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", board.draw);
 
-setInterval(() => { $("busy").hidden = !(pending() && busySince() > 400); }, 150);
-let busyFrom = 0;
-function busySince() {
-  if (!pending()) { busyFrom = 0; return 0; }
-  busyFrom ||= performance.now();
-  return performance.now() - busyFrom;
-}
+setInterval(() => { $("busy").hidden = slowest() < 700; }, 150);
 
 await measure();
 await greet();

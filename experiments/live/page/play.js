@@ -68,7 +68,8 @@ export function show(next) {
   showMind(agent);
   if (!state.running) stop();
   $("hand").textContent = watching ? "❚❚ Take over" : "▶ Let the agent play";
-  $("hand").disabled = $("one").disabled = !agent || !state.running;
+  $("hand").disabled = !agent;
+  $("one").disabled = !agent || !state.running;
 }
 
 function showMind(agent) {
