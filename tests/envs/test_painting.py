@@ -51,7 +51,8 @@ def _fine(change, world: World) -> bool:
     try:
         found = change()
     except UserError as error:
-        assert not str(error).startswith("line "), "nobody sees the lines of a text here"
+        if str(error).startswith("line "):
+            raise  # nobody sees the lines of a text here
         return False
     level_batch([found], world)
     again = level_from_text(level_to_text(found, world), world)
