@@ -25,7 +25,8 @@ _ARROWS = {"A": "U", "B": "D", "C": "R", "D": "L"}
 """Letter of each arrow key, by the last sign of what a terminal sends for it."""
 _LEAVE = ("x", "\x03", "\x04", "")
 _AGENT, _STOP, _BACK, _AGAIN = "a", "p", "b", "s"
-_HELP = "arrow keys move, Q E Z C are diagonals, space waits, b goes back, s starts again, x quits"
+_HELP = "arrow keys move, {diagonals}space waits, b goes back, s starts again, x quits"
+_DIAGONALS = "Q E Z C are diagonals, "
 _HELP_AGENT = "a lets {name} play on, any move takes over from it, p stops it"
 _NARROW = 56
 _LEAST_LEGEND = 24
@@ -89,7 +90,8 @@ def _told(playing: Playing, agent: str, auto: bool) -> list[str]:
     who = agent if auto else "you"
     happened = [words for at, _, words in playing.events if at <= playing.at]
     state = f"decision {playing.at}, {who} play{'s' if auto else ''}"
-    lines = ["; ".join([state, *happened[-1:]]), _HELP]
+    diagonals = _DIAGONALS if action_of_key("q", playing.world) is not None else ""
+    lines = ["; ".join([state, *happened[-1:]]), _HELP.format(diagonals=diagonals)]
     if agent:
         lines.append(_HELP_AGENT.format(name=agent))
     return [part for line in lines for part in textwrap.wrap(line, columns - 1)]

@@ -44,6 +44,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 
 from ..live.config import PlayConfig, configured
@@ -55,7 +56,7 @@ def main(argv: list[str]) -> int:
     from .common import print_config
 
     if "--cfg" in argv:
-        return print_config("play", [word for word in argv if not word.startswith("agent=")])
+        return print_config("play", [re.sub("^agent=", "player=", word) for word in argv])
     config = configured(argv)
     if config.terminal:
         from .level_terminal import play

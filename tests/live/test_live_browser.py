@@ -151,7 +151,7 @@ def test_the_goal_is_dragged_and_the_agent_chooses_again(served):
     page.evaluate("document.querySelector('#speed').value = 30")
     drag(page, (3, 5), (4, 9))
     api.expect(page.locator("#outcome")).to_contain_text("The goal was reached", timeout=WAIT)
-    status(page, "At decision 8 the goal is reached")
+    status(page, "At decision 10 the goal is reached")
     page.click("#again-2")
     status(page, "Decision 0")
 
@@ -173,7 +173,7 @@ def test_a_level_is_edited_checked_saved_and_read_back(served):
     assert [int(level.tiles[9, x]) for x in (5, 6, 7)] == [int(level.tiles[0, 0])] * 3
     page.click("#undo")
     page.click("#as-text summary")
-    page.wait_for_function("document.querySelector('#text').value.startsWith('misgen level')")
+    api.expect(page.locator("#text")).to_have_value(re.compile("^misgen level 1\n"))
     page.fill("#text", file.read_text().replace("A", "?"))
     page.click("#read")
     api.expect(page.locator("#error")).to_contain_text("'?' at column")
