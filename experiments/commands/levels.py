@@ -40,8 +40,9 @@ Settings
   file           a level file, as written by edit.  In an environment, run it by
                  reset(options={"levels": ["level.txt"]}); to test an agent on many of them, use
                  misgen evaluate run=... levels=my_folder
-  agent          goal_seeker, proxy_seeker, random, idle, or a run's folder; seed, greedy=true;
-                 trust=true to recreate an agent that was trained elsewhere, which runs its code
+  agent          goal_seeker, proxy_seeker, random, idle, a run's folder, or zoo:<name>; with
+                 seed, greedy=true; trust=true to recreate an agent that was trained elsewhere,
+                 which runs its code
   out            file to write: .txt (edit), .gif or .webp (play; scale=384 pixels, overlay=true),
                  .npz (export, replay)
 """

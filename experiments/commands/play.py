@@ -15,7 +15,7 @@ Serves a page from this machine only, and prints its address; Ctrl-C ends it.  O
 Examples:
   misgen play
   misgen play env=corner_maze env.mode=easy agent=goal_seeker
-  misgen play agent=runs/single/coinrun-rho1-seed0-0123456789 id=17
+  misgen play run=runs/single/coinrun-rho1-seed0-0123456789 id=17
   misgen play file=level.txt
   misgen play terminal=true agent=proxy_seeker      here, in the terminal, also over ssh
 
@@ -25,8 +25,8 @@ Settings
   correlation  how often goal and proxy coincide in the levels that are opened (default: 0)
   placement    where the goal is where they do not
   file         a level file to begin with, as misgen levels edit and this page write it
-  agent        whom to watch: goal_seeker, proxy_seeker, random, idle, or a run's folder; the page
-               offers these, and the finished runs in runs=...
+  agent, run   whom to watch: goal_seeker, proxy_seeker, random, idle, a run's folder, or zoo:<name>
+               (misgen zoo); the page offers these, and the finished runs in runs=...
   seed, greedy how it draws its actions; with the seed of an evaluation it draws the same
   trust        true: make an agent that was trained elsewhere again, which runs its code
   terminal     true: play in this terminal
@@ -56,7 +56,7 @@ def main(argv: list[str]) -> int:
     from .common import print_config
 
     if "--cfg" in argv:
-        return print_config("play", [re.sub("^agent=", "player=", word) for word in argv])
+        return print_config("play", [re.sub("^(agent|run)=", "player=", word) for word in argv])
     config = configured(argv)
     if config.terminal:
         from .level_terminal import play

@@ -20,8 +20,8 @@ from misgen.envs.core.reading import read_text, split_lines
 from misgen.envs.core.registry import world_class
 
 from ..training.shell import shell_words
-from ..training.trained_run import TrainedRun, one_run
 from .level_settings import LevelsCommand
+from .watching import is_run, run_named
 
 if TYPE_CHECKING:
     from misgen.envs.core.level import Level
@@ -46,8 +46,8 @@ def overrides_of(argv: list[str]) -> list[str]:
     """
     given = dict(word.split("=", 1) for word in argv if "=" in word)
     found: dict[str, str] = {}
-    if Path(given.get("agent", "")).is_dir() and given.get("agent"):
-        run = TrainedRun.read(one_run(given["agent"]))
+    if is_run(given.get("agent", "")):
+        run = run_named(given["agent"])
         _require_its_world(given, run.config.world.name)
         found |= {key: str(value) for key, value in run.config.env.items()}
     file = given.get("file") or given.get("out", "")

@@ -1,6 +1,6 @@
 """An agent beside a game: what it would do in the state that is shown, whoever acts.
 
-Public names: `Watched`, `Answer`, `make_watched`.
+Public names: `Watched`, `Answer`, `make_watched`, `is_run`, `run_named`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 from misgen.agents.base import ValuedAgent
 from misgen.agents.checked import probabilities_of, values_of
 from misgen.agents.draws import drawn
+from misgen.agents.zoo import PREFIX, located
 from misgen.envs.core.errors import UserError, did_you_mean
 
+from ..training.run_folder import RunFolder
+from ..training.trained_run import TrainedRun, one_run
 from .game import ONE, Game
 
 if TYPE_CHECKING:
@@ -111,19 +114,35 @@ def make_watched(name: str, world: World, *, trust: bool = False) -> Agent:
     Raises:
         UserError: if there is none, or it does not fit the world.
     """
-    if Path(name).is_dir():
+    if is_run(name):
         from misgen.agents.checkpoint import load_agent
 
         spaces = world.observation_space, world.action_space
-        return load_agent(Path(name), *spaces, trust=trust)
+        return load_agent(run_named(name).folder.path, *spaces, trust=trust)
     from misgen.agents.known import agent_named, names
 
     if name not in names():
         raise UserError(
-            f"agent={name!r} is not known: use one of {', '.join(names())}, or a run's folder"
+            f"agent={name!r} is not known: use one of {', '.join(names())}, a run's folder, or "
+            f"{PREFIX}<name> (misgen zoo lists those)"
             f"{did_you_mean(name, names())}"
         )
     return agent_named(name, world)
+
+
+def is_run(name: str) -> bool:
+    """Return whether a name stands for a trained agent: a run's folder, or one of the zoo."""
+    return name.startswith(PREFIX) or (bool(name) and Path(name).is_dir())
+
+
+def run_named(name: str) -> TrainedRun:
+    """Return the run that a name stands for; one of the zoo is read where it lies.
+
+    Raises:
+        UserError: if it is no finished run.
+    """
+    found = RunFolder(located(name)) if name.startswith(PREFIX) else one_run(name)
+    return TrainedRun.read(found)
 
 
 def _shared(first: list[Any], second: list[Any]) -> int:

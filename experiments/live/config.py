@@ -15,7 +15,7 @@ from misgen.envs.core.placement import USUAL
 
 from ..levels.files import overrides_of
 from ..levels.level_settings import LevelsCommand
-from ..training.overrides import schema
+from ..training.overrides import keys_of, schema
 from ..training.settings import compose, typed
 
 _LONGEST_NAME = 40
@@ -38,7 +38,8 @@ class PlayConfig:
     file: str | None = None
     """A level file to begin with."""
     player: str | None = None
-    """The agent to watch, written `agent=...`: its name, or a run's folder; None: nobody."""
+    """The agent to watch, written `agent=...` or `run=...`: its name, or a run's folder; None:
+    nobody."""
     seed: int = 0
     """Seed of the agent's sampled actions, and of the order in which a test shows its levels."""
     greedy: bool = False
@@ -97,6 +98,9 @@ def require_name(field: str, name: str) -> str:
 
 def configured(argv: Sequence[str]) -> PlayConfig:
     """Return the settings that a command line gives, with those that its file or run implies."""
+    words = [re.sub("^run=", "agent=", word) for word in argv]
+    if len(keys_of(argv).keys() & {"run", "agent"}) == 2:
+        raise UserError("run and agent both name whom to watch: give one of them")
     # hydra would look for agent=... in its group of that name
-    own = [re.sub("^agent=", "player=", word) for word in argv]
-    return typed(PlayConfig, compose("play", overrides_of(list(argv)) + own))
+    own = [re.sub("^agent=", "player=", word) for word in words]
+    return typed(PlayConfig, compose("play", overrides_of(words) + own))

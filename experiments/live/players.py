@@ -1,4 +1,4 @@
-"""Whom a page can watch: agents with known goals, and the trained runs of a folder.
+"""Whom a page can watch: agents with known goals, those of the zoo, trained runs of a folder.
 
 Public names: `offered`, `trained_world`.
 """
@@ -8,13 +8,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from misgen.agents import zoo
 from misgen.envs.core.errors import UserError
 
+from ..levels.watching import is_run, run_named
 from ..training.run_folder import MANIFEST, RunFolder, find_runs
-from ..training.trained_run import TrainedRun, one_run
 
 if TYPE_CHECKING:
     from misgen.envs.core.world import World
+
+    from ..training.trained_run import TrainedRun
 
 _MOST = 200
 """Runs that are offered: more would make no list that anybody reads."""
@@ -35,17 +38,17 @@ def offered(world: World, runs: str, named: str | None) -> list[dict[str, Any]]:
         for name in names()
         if world.planner or name not in SEEKERS
     ]
-    paths = [named] if named and Path(named).is_dir() else []
-    for folder in _runs(Path(runs)):
-        if str(folder.path) not in paths and len(paths) < _MOST:
-            paths.append(str(folder.path))
-    for path in paths:
+    trained = [f"{zoo.PREFIX}{name}" for name in zoo.names()]
+    trained += [str(folder.path) for folder in _runs(Path(runs))][:_MOST]
+    if named and is_run(named) and named not in trained:
+        trained.insert(0, named)
+    for name in trained:
         try:
-            run = TrainedRun.read(RunFolder(Path(path)))
+            run = run_named(name)
         except UserError:
             continue  # not finished, or no run of ours
         if run.config.world.name == world.name:
-            found.append({"name": path, "title": _title(run)})
+            found.append({"name": name, "title": _title(name, run)})
     return found
 
 
@@ -55,7 +58,7 @@ def trained_world(path: str) -> World:
     Raises:
         UserError: if it is no finished run.
     """
-    return TrainedRun.read(one_run(path)).config.world
+    return run_named(path).config.world
 
 
 def _runs(runs: Path) -> list[RunFolder]:
@@ -64,8 +67,10 @@ def _runs(runs: Path) -> list[RunFolder]:
     return [run for sweep in sweeps if not (sweep / MANIFEST).exists() for run in find_runs(sweep)]
 
 
-def _title(run: TrainedRun) -> str:
+def _title(name: str, run: TrainedRun) -> str:
     config = run.config
+    if name.startswith(zoo.PREFIX):
+        return name.replace(":", ": ", 1)
     if config.agent.unknown:
         return f"{run.folder.path.parent.name}: {run.folder.path.name}"
     return (

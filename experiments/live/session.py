@@ -26,7 +26,7 @@ from misgen.envs.core.registry import entries, make_world, world_class
 from ..levels.files import read_file
 from ..levels.game import Game
 from ..levels.level_settings import LevelsCommand
-from ..levels.watching import Watched, make_watched
+from ..levels.watching import Watched, is_run, make_watched
 from ..training.checks import require_room
 from ..training.run_folder import now
 from ..training.settings import compose, typed
@@ -319,7 +319,7 @@ class Session:
             self._choose(one_of("agent", name, known))
 
     def _choose(self, name: str) -> None:
-        world = trained_world(name) if Path(name).is_dir() else self.world
+        world = trained_world(name) if is_run(name) else self.world
         agent = make_watched(name, world, trust=self.config.trust)
         if world != self.world:
             level, origin = self.game.level, self.origin
