@@ -106,12 +106,12 @@ class Animation:
             draw.line(way, fill=_EDGE, width=width + 2, joint="curve")
             draw.line(way, fill=PATH, width=width, joint="curve")
         radius = 0.46 * scale / up
-        level = game.level
+        level, cells = game.level, game.world.goal_is_cell  # or it is several things
         for cell, colour, dashed in (
             (level.proxy_cell, PROXY, True),
             (level.goal_cell, GOAL, False),
         ):
-            if cell != NO_CELL:
+            if cells and cell != NO_CELL:
                 _ring(draw, pixel(cell[0] + 0.5, cell[1] + 0.5), radius, colour, width, dashed)
         return self._with_strip(picture) if scale >= _LEAST_STRIP else picture
 

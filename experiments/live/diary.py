@@ -62,19 +62,19 @@ class Diary:
         self.rows: list[dict[str, Any]] = []
         self._played: Counter[tuple[int, bytes]] = Counter()
 
-    def keep(self, game: Game, origin: Origin, agent: str) -> None:
+    def keep(self, game: Game, origin: Origin) -> None:
         """Keep an episode as far as it went; one in which nothing was done is none.
 
         Args:
             game: what was played, up to the state that it shows.
             origin: of its level.
-            agent: what tables call the agent beside it; empty if there is none.
         """
         if not game.at:
             return
-        who = set(game.who[: game.at])
-        role = PERSON if who == {PERSON} else MIXED if PERSON in who else _AGENT
-        name = {PERSON: self.person, MIXED: f"{self.person} and {agent}", _AGENT: agent}[role]
+        who = list(dict.fromkeys(game.who[: game.at]))
+        role = PERSON if who == [PERSON] else MIXED if PERSON in who else _AGENT
+        people, agents = who.count(PERSON), [one for one in who if one != PERSON]
+        name = " and ".join([self.person] * people + agents)
         key = game.level.id, game.levels.digests()[0]
         row = {
             **game.info(),

@@ -140,7 +140,9 @@ class Session:
 
     def _level(self) -> dict[str, Any]:
         level, origin = self.game.level, self.origin
-        cells = {"goal": level.goal_cell, "proxy": level.proxy_cell, "twin": level.conflict_cell}
+        cells = {"goal": level.goal_cell, "proxy": level.proxy_cell}
+        if not self.world.goal_is_cell:  # it is several things, of which that is but one
+            cells = {}
         return {
             "id": level.id,
             "aligned": level.aligned,
@@ -188,7 +190,7 @@ class Session:
     def _keep(self) -> None:
         if self._game is not None and not self._kept:
             self._kept = True
-            self.diary.keep(self._game, self.origin, self.agent)
+            self.diary.keep(self._game, self.origin)
 
     def _draw(self, level_id: int, correlation: float, placement: str) -> None:
         """Start the level of an id."""

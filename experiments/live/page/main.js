@@ -87,6 +87,7 @@ function showTransport() {
 
 function showLevel() {
   const level = state.level;
+  document.body.classList.toggle("no-cells", Boolean(level) && !level.marks.goal);
   if (!level || !hello) return;
   if (document.activeElement !== $("id")) $("id").value = level.byHand ? "" : level.id;
   $("id").placeholder = level.byHand ? "changed" : "";
@@ -232,6 +233,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", board.draw
 
 setInterval(() => { $("busy").hidden = slowest() < 700; }, 150);
 
+tested.begin(choose);
 await measure();
 await greet();
 lastId = state.level && !state.level.byHand ? state.level.id : 0;

@@ -4,6 +4,10 @@ import { call } from "./api.js";
 import { $, fill, make } from "./dom.js";
 
 let state = null;
+let chooseTab = () => {};
+
+// `choose(name)` shows the tab of that name.
+export function begin(choose) { chooseTab = choose; }
 
 export function show(next) {
   state = next;
@@ -23,6 +27,7 @@ $("begin").addEventListener("submit", async (event) => {
   const told = await call("test", { called: $("called").value, levels: Number($("levels").value) });
   if (told.error) return;
   $("result").hidden = true;
+  chooseTab("play"); // its pad is what people without a keyboard play with
   $("board").focus();
 });
 
@@ -39,6 +44,7 @@ $("stop").addEventListener("click", async () => {
 });
 
 function showResult(result) {
+  chooseTab("test");
   const table = make("table");
   table.append(...result.rows.map(([label, number]) => {
     const row = make("tr", "", number === null ? "heading" : "");
