@@ -150,7 +150,7 @@ class Session:
             "placement": origin.placement,
             "byHand": origin.by_hand,
             "marks": {name: cell for name, cell in cells.items() if cell != NO_CELL},
-            "movable": can_move(level, self.world) if self.world.runs_any_level else [],
+            "movable": self._movable,
             "undo": len(self.workshop.before),
         }
 
@@ -181,6 +181,7 @@ class Session:
     def _show(self, game: Game, origin: Origin) -> None:
         self._keep()
         self._game, self.origin, self._kept = game, origin, False
+        self._movable = can_move(game.level, self.world) if self.world.runs_any_level else []
         if self._watched is not None:
             self._watched = self._watch(self._watched.agent)
 
@@ -190,6 +191,7 @@ class Session:
     def _keep(self) -> None:
         if self._game is not None and not self._kept:
             self._kept = True
+            self._game.go_to(len(self._game.actions))  # somebody may look at an earlier decision
             self.diary.keep(self._game, self.origin)
 
     def _draw(self, level_id: int, correlation: float, placement: str) -> None:

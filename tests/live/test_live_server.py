@@ -6,13 +6,18 @@ import http.client
 import json
 import re
 import runpy
+import signal
 import socket
+import subprocess
+import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from misgen.envs.core.level_text.level_set import LevelSet
 from misgen.experiments.commands import cli
 from misgen.experiments.live.config import PlayConfig, configured
 from misgen.experiments.live.server import PageServer
@@ -251,6 +256,8 @@ def test_a_level_is_painted_undone_saved_and_read_back(session, capsys):
     assert "is there already" in session.call("save", {"name": "mine.txt"})["error"]
     file = saved["file"]
     content = session.game.level.content_hash
+    (to_evaluate,) = LevelSet.read(str(Path(file).parent), session.world).levels()
+    assert to_evaluate.content_hash == content
     assert do(session, "undo")["state"]["level"]["byHand"] is False
     assert session.game.level.content_hash == before.content_hash
     do(session, "read", text=Path(file).read_text())
@@ -354,10 +361,37 @@ def test_settings_can_be_printed(capsys):
         assert f"{field}:" in out
 
 
-def test_a_page_needs_no_torch(tmp_path):
-    import subprocess
-    import sys
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_ends_it_loses_nothing(number, tmp_path):
+    code = (
+        "import sys; from misgen.experiments.commands.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    argv = [sys.executable, "-c", code, "play", *SMALL, "open=false", f"runs={tmp_path}"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().split(": ", 1)[1].strip()
+        own = address.rpartition("/")[0].rpartition("/")[0]
+        headers = {"Origin": own, "Content-Type": "application/json"}
+        request = urllib.request.Request(f"{address}do/act", b'{"action": 2}', headers)
+        assert json.load(urllib.request.urlopen(request, timeout=60))["state"]["at"] == 1
+        process.send_signal(number)
+        rest, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "written: " in rest
+    (plays,) = tmp_path.glob("play/*/plays.jsonl")
+    assert json.loads(plays.read_text())["actions"] == [2]
 
+
+def test_an_episode_is_kept_whole_though_somebody_looks_at_its_beginning(session):
+    for _ in range(3):
+        do(session, "let")
+    do(session, "go", to=1)
+    do(session, "again")
+    assert [row["steps"] for row in do(session, "episodes")["rows"]] == [3]
+
+
+def test_a_page_needs_no_torch(tmp_path):
     code = (
         "import sys; from misgen.experiments.live.config import configured; "
         "from misgen.experiments.live.session import Session; "
