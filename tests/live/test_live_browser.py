@@ -158,7 +158,10 @@ def test_the_goal_is_dragged_and_the_agent_chooses_again(served):
 
 def test_a_level_is_edited_checked_saved_and_read_back(served):
     page = served.open()
+    page.click("#one")
+    status(page, "Decision 1")
     page.click("#tab-edit")
+    status(page, "Decision 0")  # what is edited is the level as it begins
     page.click("#brushes button[data-sign='#']")
     page.mouse.move(*cell(page, 5, 9))
     page.mouse.down()

@@ -217,7 +217,7 @@ function choose(name) {
   }
   if (state) showStatus();
   if (name === "episodes") tested.showEpisodes();
-  if (name === "edit") { play.stop(); play.release(); edit.refreshText(); } else edit.lookStraight();
+  if (name === "edit") { goTo(0); edit.refreshText(); } else edit.lookStraight(); // as the level begins
 }
 
 async function measure() {
