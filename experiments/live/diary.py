@@ -89,6 +89,8 @@ class Diary:
             "run": self.folder.name,
             "repeat": self._played[key],
         }
+        if not game.world.goal_moves:
+            row["cell_first"] = None  # there is no cell to touch
         self._played[key] += 1
         self.rows.append({**row, "finished": not game.running})
         try:
