@@ -227,6 +227,15 @@ class CoinRun(World):
         slot = np.zeros(1, np.int64)
         return pixels.draw(np.array([state]), slot, textures, height, width, shift)[0]
 
+    def in_picture(
+        self, state: np.void, height: int, width: int, shift: tuple[float, float] = (0.0, 0.0)
+    ) -> tuple[float, float, float, float]:
+        """Return what `picture` shows: the cells around the agent."""
+        up = float(pixels.CELLS)
+        across = up * width / height
+        middle = float(state["x"]) + shift[0], float(state["y"]) + shift[1]
+        return middle[0] - across / 2, middle[1] - up / 2, across, up
+
     def level_from_map(self, header: Mapping[str, str], level: Level) -> Level:
         """Complete a level read from text."""
         if level.tiles.shape != (SIZE, SIZE):

@@ -280,6 +280,16 @@ class World(ABC):
         """
         raise UserError(f"{self.name} draws no pictures: leave render_mode out")
 
+    def in_picture(
+        self, state: np.void, height: int, width: int, shift: tuple[float, float] = (0.0, 0.0)
+    ) -> tuple[float, float, float, float]:
+        """Return what `picture` shows: its left and lower edge, width and height, in cells.
+
+        Arguments as for `picture`.  Here: the whole of the level.
+        """
+        rows, columns = self.level_dtype["tiles"].shape
+        return 0.0, 0.0, float(columns), float(rows)
+
     @abstractmethod
     def level_from_map(self, header: Mapping[str, str], level: Level) -> Level:
         """Complete a level read from text: variant, start and whatever the map leaves open."""

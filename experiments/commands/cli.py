@@ -58,6 +58,10 @@ COMMANDS = {
         "misgen.experiments.commands.export",
         "write a run for Inspect, Minari or the Hugging Face hub",
     ),
+    "play": (
+        "misgen.experiments.commands.play",
+        "play, watch agents and edit levels, in a browser or a terminal",
+    ),
     "zoo": ("misgen.experiments.commands.zoo", "list the trained agents that come with misgen"),
     "levels": (
         "misgen.experiments.commands.levels",

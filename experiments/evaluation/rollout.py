@@ -19,11 +19,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from misgen.agents.base import Agent
 from misgen.agents.checked import probabilities_of, require_agent
+from misgen.agents.draws import drawn
 from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.engine import Engine
 from misgen.envs.core.episode import First, Outcome
 from misgen.envs.core.level import LevelBatch
-from misgen.envs.core.rng import STREAM_ACTIONS, hash_uniforms
 from misgen.envs.core.world import World
 
 Actions = Literal["sampled", "greedy"]
@@ -365,7 +365,4 @@ class _Sampler:
         repeat: NDArray[np.int64],
         decision: NDArray[np.int32],
     ) -> NDArray[np.int64]:
-        u = hash_uniforms(STREAM_ACTIONS, self._seed, level_id, (repeat << 32) | decision)
-        below = np.cumsum(p, axis=1)
-        total = below[:, -1]
-        return np.minimum((below <= (u * total)[:, None]).sum(axis=1), p.shape[1] - 1)
+        return drawn(p, self._seed, level_id, repeat, decision)

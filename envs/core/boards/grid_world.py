@@ -144,6 +144,13 @@ class GridWorld(World):
         )
         return pixels[0]
 
+    def in_picture(
+        self, state: np.void, height: int, width: int, shift: tuple[float, float] = (0.0, 0.0)
+    ) -> tuple[float, float, float, float]:
+        """Return what `picture` shows: the whole board."""
+        side = float(state["side"])
+        return 0.0, 0.0, side, side
+
     def classify(self, tiles: NDArray[np.int16]) -> NDArray[np.uint8]:
         """Return the class of each tile code."""
         return _table(tuple(self.class_of_tile.items()))[tiles]
