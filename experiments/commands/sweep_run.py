@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from misgen.envs.core.processes import stopping_cleanly
 
-from ..sweeps.config import SweepConfig, read_config
+from ..sweeps.config import LOCAL, SweepConfig, read_config
 from ..sweeps.sweep import check, run
 from ..training.checks import notes_of, unused_of
 from ..training.overrides import refuse_unused
@@ -22,8 +22,7 @@ _UNUSED = {
     "correlation": "a sweep trains at several: give correlations=[1,0.9]",
     "seed": "a sweep trains at several: seeds=3 stands for the seeds 0, 1 and 2",
     "evaluate.run": "a sweep evaluates the runs that it trains",
-    "launcher": "a sweep runs its jobs itself: give jobs=2",
-    "hydra": "a sweep runs its jobs itself: give jobs=2",
+    "hydra": "a sweep runs its jobs itself: give jobs=2, and launcher=slurm on a cluster",
     **{
         f"evaluate.shift.{name}": _SURFACE
         for name in ("parameters", "capability", "correlations", "levels")
@@ -32,10 +31,13 @@ _UNUSED = {
 
 
 def _unused(config: SweepConfig) -> dict[str, str]:
-    """Return the settings of evaluations that have no effect beside the others, and why."""
-    if "sampled" in config.evaluate.actions:
-        return {}
-    return {"evaluate.repeats": "greedy play needs one episode on each level"}
+    """Return the settings that have no effect beside the others, and why."""
+    found = {}
+    if "sampled" not in config.evaluate.actions:
+        found["evaluate.repeats"] = "greedy play needs one episode on each level"
+    if config.launcher == LOCAL:
+        found["cluster"] = "it is for launcher=slurm"
+    return found
 
 
 def main(argv: list[str]) -> int:
@@ -57,6 +59,9 @@ def finish(config: SweepConfig, words: Sequence[str]) -> int:
     """Do what is left of a sweep, and report."""
     with stopping_cleanly():
         failed = run(config, words)
+    if config.launcher != LOCAL and not config.cluster.wait and failed:
+        print(f"{len(failed)} agents are left to the jobs: misgen sweep status {config.folder}")
+        return 0
     if failed:
         names = ", ".join(folder.path.name for folder in failed)
         print(

@@ -1,6 +1,6 @@
 """What a sweep is: training runs over correlations and seeds, and how each is evaluated.
 
-Public names: `SweepConfig`, `read_config`.
+Public names: `SweepConfig`, `ClusterConfig`, `read_config`, `LAUNCHERS`, `LOCAL`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,51 @@ from pathlib import Path
 from typing import Any
 
 from misgen.agents.config import DEFAULT_ALGORITHM
-from misgen.envs.core.errors import UserError, in_range
+from misgen.envs.core.errors import UserError, in_range, one_of
 from misgen.envs.core.placement import USUAL
 
 from ..evaluation.config import EvaluateConfig
 from ..training.config import LevelsConfig, TrainConfig
 from ..training.overrides import keys_of, schema
 from ..training.settings import typed
+from .cluster import SLURM, SUBMITIT_LOCAL
 from .plan import OWN_KEYS
+
+LOCAL = "local"
+LAUNCHERS = (LOCAL, SLURM, SUBMITIT_LOCAL)
+"""Where the jobs of a sweep can run."""
+
+
+@dataclass(frozen=True)
+class ClusterConfig:
+    """What each job of a cluster is given."""
+
+    minutes: int = 720
+    """Its time limit; one whose time is up saves, and is queued again."""
+    memory: float = 4.0
+    """Gigabytes."""
+    partition: str | None = None
+    """Slurm's partition; none: its default."""
+    account: str | None = None
+    """Slurm's account."""
+    qos: str | None = None
+    """Slurm's quality of service."""
+    notice: int = 120
+    """Seconds before the end of its time at which a job is told to save."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Further options of sbatch, by name: cluster.options={constraint: cpu}."""
+    wait: bool = True
+    """Show how far the sweep is until it is done, and report; the jobs do not need it."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values.
+
+        Raises:
+            UserError: naming the field.
+        """
+        in_range("cluster.minutes", self.minutes, 1, 1_000_000)
+        in_range("cluster.memory", self.memory, 0.1, 100_000)
+        in_range("cluster.notice", self.notice, 1, 86_400)
 
 
 @schema("sweep", TrainConfig)
@@ -41,6 +78,10 @@ class SweepConfig:
     """Training seeds 0 to seeds - 1 at each correlation."""
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
     """One-thread jobs side by side."""
+    launcher: str = "local"
+    """Where the jobs run: local, slurm, submitit_local."""
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+    """What each job is given; of launcher=slurm and submitit_local."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values.
@@ -50,6 +91,7 @@ class SweepConfig:
         """
         in_range("seeds", self.seeds, 1, 10_000)
         in_range("jobs", self.jobs, 1, 10_000)
+        one_of("launcher", self.launcher, LAUNCHERS)
         if not self.correlations or len(set(self.correlations)) < len(self.correlations):
             raise UserError(
                 f"correlations={self.correlations} must name one or more, each once: "
@@ -81,6 +123,11 @@ class SweepConfig:
     def _levels(self) -> LevelsConfig:
         """The levels as they are given: `own` is written out for each seed."""
         return typed(LevelsConfig, self.train.get("levels") or {}, "levels.")
+
+    @property
+    def threads(self) -> int:
+        """Threads of each job of a cluster."""
+        return max(self._first.agent.threads, self.evaluate.threads)
 
     @property
     def folder(self) -> Path:
