@@ -226,8 +226,9 @@ class Ledger:
                 os.utime(path)
 
     def tidy(self) -> None:
-        """Remove what killed writers left."""
+        """Remove what processes left that are gone."""
         remove_leftovers(self.path)
+        self.sessions(self.look())
 
 
 def _is_at_work(session: Holder) -> bool:
