@@ -17,7 +17,10 @@ Examples:
 
 Settings (misgen sweep --cfg prints them all with their values)
   correlations  the correlations to train at
-  seeds         how many training seeds at each
+  seeds         how many training seeds at each; until: as many as it takes
+  until.*       of seeds=until: looks at first=8 seeds, every step=4, up to most=20, and each
+                correlation gets seeds until its verdict stands (or, with until.width=0.3, the
+                interval of its misgeneralizing share is so narrow); error=0.05 over all looks
   jobs          parallel jobs (default: one per CPU core)
   launcher      local; slurm: an array of jobs, which need nobody to wait for them, are queued again
                 when their time is up or they are preempted, and lose nothing; submitit_local:

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from misgen.envs.core.processes import stopping_cleanly
 
 from ..sweeps.config import LOCAL, SweepConfig, read_config
+from ..sweeps.looks import decisions
+from ..sweeps.plan import read_plan
 from ..sweeps.sweep import check, run
+from ..sweeps.until import UntilConfig
 from ..training.checks import notes_of, unused_of
 from ..training.overrides import refuse_unused
 from ..training.settings import compose
@@ -37,6 +41,8 @@ def _unused(config: SweepConfig) -> dict[str, str]:
         found["evaluate.repeats"] = "greedy play needs one episode on each level"
     if config.launcher == LOCAL:
         found["cluster"] = "it is for launcher=slurm"
+    if config.until is None:
+        found["until"] = "it is for seeds=until"
     return found
 
 
@@ -69,11 +75,20 @@ def finish(config: SweepConfig, words: Sequence[str]) -> int:
             " again to resume",
             file=sys.stderr,
         )
-    if len(failed) < len(config.runs):
+    if len(failed) < len(read_plan(config.folder).cells):
         from ..reporting.report import write_report
         from .report import print_report
 
         report = write_report(config.folder)
         print_report(config.folder)
         print(f"report: {report}")
+    if config.until and not failed:
+        _print_decisions(config.folder, config.until)
     return 1 if failed else 0
+
+
+def _print_decisions(folder: Path, rule: UntilConfig) -> None:
+    """Print what each correlation is called, after how many seeds."""
+    print(f"Seeds until the verdict stands, with an error of {rule.error:.0%} over all looks:")
+    for correlation, found in decisions(read_plan(folder), rule).items():
+        print(f"  \u03c1 = {correlation:g}: {found}")

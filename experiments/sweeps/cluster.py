@@ -6,7 +6,8 @@ wait for them: the command that submitted them may end.
 
 `submitit_local` starts the same jobs as processes of this machine, to try things out.
 
-Public names: `SLURM`, `SUBMITIT_LOCAL`, `require_cluster`, `submit`, `Submitted`, `is_queued`.
+Public names: `SLURM`, `SUBMITIT_LOCAL`, `require_cluster`, `submit`, `Submitted`, `wait`,
+`is_queued`, `job_here`, `thread_variables`.
 """
 
 from __future__ import annotations
@@ -191,6 +192,12 @@ def wait(submitted: Submitted, show: Callable[[], object], is_over: Callable[[],
                 break
     for session in submitted.sessions:
         session.release()
+
+
+def job_here() -> str | None:
+    """Return the number of the Slurm job that this process belongs to, if it does."""
+    array, task = (os.environ.get(f"SLURM_ARRAY_{name}_ID") for name in ("JOB", "TASK"))
+    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
 
 
 def is_queued(job: str) -> bool | None:

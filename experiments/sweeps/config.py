@@ -1,12 +1,11 @@
 """What a sweep is: training runs over correlations and seeds, and how each is evaluated.
 
-Public names: `SweepConfig`, `ClusterConfig`, `read_config`, `LAUNCHERS`, `LOCAL`.
+Public names: `SweepConfig`, `ClusterConfig`, `read_config`, `LAUNCHERS`, `LOCAL`, `UNTIL`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import os
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,7 +22,10 @@ from ..training.overrides import keys_of, schema
 from ..training.settings import typed
 from .cluster import SLURM, SUBMITIT_LOCAL
 from .plan import OWN_KEYS
+from .until import UntilConfig
 
+UNTIL = "until"
+"""In place of a number of seeds: as many as it takes."""
 LOCAL = "local"
 LAUNCHERS = (LOCAL, SLURM, SUBMITIT_LOCAL)
 """Where the jobs of a sweep can run."""
@@ -76,6 +78,10 @@ class SweepConfig:
     """Folder of the sweep."""
     seeds: int = 2
     """Training seeds 0 to seeds - 1 at each correlation."""
+    until: UntilConfig | None = None
+    """With `seeds=until`: when a correlation has seeds enough."""
+    more_seeds: dict[str, int] = field(default_factory=dict)
+    """Of correlations (as text) that have more seeds than `seeds`: how many."""
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
     """One-thread jobs side by side."""
     launcher: str = "local"
@@ -103,8 +109,15 @@ class SweepConfig:
     @cached_property
     def runs(self) -> list[TrainConfig]:
         """The training runs, in the order of correlations and seeds."""
-        pairs = itertools.product(self.correlations, range(self.seeds))
-        return [self.run(correlation, seed) for correlation, seed in pairs]
+        return [
+            self.run(correlation, seed)
+            for correlation in self.correlations
+            for seed in range(self.seeds_of(correlation))
+        ]
+
+    def seeds_of(self, correlation: float) -> int:
+        """Return how many seeds a correlation has."""
+        return max(self.seeds, self.more_seeds.get(repr(correlation), 0))
 
     def run(self, correlation: float, seed: int) -> TrainConfig:
         """Return the training run of one correlation and seed."""
@@ -138,6 +151,10 @@ class SweepConfig:
 def read_config(plain: dict[str, Any], argv: list[str]) -> SweepConfig:
     """Return the sweep that a composed config describes."""
     own = {key: plain.pop(key) for key in OWN_KEYS}
+    if own["seeds"] == UNTIL:
+        own["seeds"] = typed(UntilConfig, own["until"], "until.").first
+    else:
+        del own["until"]
     if own["name"] is None:
         preset = keys_of(argv).get("preset", "lab").strip("'\"")
         algorithm = plain["agent"].get("algorithm", DEFAULT_ALGORITHM)

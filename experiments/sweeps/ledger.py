@@ -34,7 +34,7 @@ from misgen.envs.core.processes import this_process
 
 from ..training.run_folder import read_json, write_json
 from .claims import Claim, Holder, beat_seconds, create
-from .cluster import SLURM, is_queued
+from .cluster import SLURM, is_queued, job_here
 
 TRAINED, DONE, FAILED, PAUSED = "trained", "done", "failed", "paused"
 LEDGER, PLAN = "ledger", "plan.json"
@@ -161,7 +161,10 @@ class Ledger:
         """
         number = seen.claims.get(run, 0) + 1
         path = self.claim_file(run, number)
-        if not create(path, {**this_process(), "beat": beat_seconds(), "since": time.time()}):
+        if not create(
+            path,
+            {**this_process(), "job": job_here(), "beat": beat_seconds(), "since": time.time()},
+        ):
             return None
         claim = Claim(path)
         now = self.look()  # between the look and the claim others may have come, and gone

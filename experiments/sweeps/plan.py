@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..training.config import TrainConfig
     from .config import SweepConfig
 
-OWN_KEYS = ("correlations", "seeds", "jobs", "name", "evaluate", "launcher", "cluster")
+OWN_KEYS = ("correlations", "seeds", "until", "jobs", "name", "evaluate", "launcher", "cluster")
 """Settings of a sweep that are none of a training."""
 _NOT_TRAINING = (*OWN_KEYS, "correlation", "seed")
 

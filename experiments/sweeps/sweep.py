@@ -18,6 +18,7 @@ from . import ledger as known
 from .cluster import require_cluster, submit, wait
 from .config import LOCAL, SweepConfig
 from .local import run_workers
+from .looks import next_look
 from .plan import Plan, write_plan
 from .watch import Watch
 
@@ -47,8 +48,17 @@ def run(config: SweepConfig, words: Sequence[str]) -> list[RunFolder]:
     Raises:
         UserError: if the folder cannot be written to, or jobs cannot be started.
     """
-    started = time.monotonic()
     plan = write_plan(config, words)
+    left = _run_once(plan)
+    while config.until and not left and (following := next_look(plan, config.until)):
+        plan = write_plan(following, words, (plan.file, *plan.extends), plan.command)
+        left = _run_once(plan)
+    return left
+
+
+def _run_once(plan: Plan) -> list[RunFolder]:
+    """Do what is left of a plan; return the runs that are still not done."""
+    started, config = time.monotonic(), plan.config
     note(plan)
     todo = _correct(plan)
     if todo:
@@ -93,7 +103,7 @@ def note(plan: Plan) -> None:
         {
             **provenance(),
             "correlations": config.correlations,
-            "seeds": config.seeds,
+            "seeds": max(map(config.seeds_of, config.correlations)),
             "train": config.runs[0].science,
             "evaluate": config.evaluate.science,
             "evaluation": plan.evaluation,
