@@ -11,7 +11,8 @@ from pathlib import Path
 
 from misgen.envs.core.processes import stopping_cleanly
 
-from ..sweeps.config import LOCAL, SweepConfig, read_config
+from ..sweeps.config import SweepConfig, read_config
+from ..sweeps.launchers import LOCAL
 from ..sweeps.looks import decisions
 from ..sweeps.plan import read_plan
 from ..sweeps.sweep import check, run
@@ -21,6 +22,7 @@ from ..training.overrides import refuse_unused
 from ..training.settings import compose
 from ..training.trackers import notes
 
+_SHOWN = 10  # names in a message
 _SURFACE = "a sweep's evaluations are no surface: misgen evaluate shift=surface run=<the sweep>"
 _UNUSED = {
     "correlation": "a sweep trains at several: give correlations=[1,0.9]",
@@ -69,7 +71,8 @@ def finish(config: SweepConfig, words: Sequence[str]) -> int:
         print(f"{len(failed)} agents are left to the jobs: misgen sweep status {config.folder}")
         return 0
     if failed:
-        names = ", ".join(folder.path.name for folder in failed)
+        more = f" and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
+        names = ", ".join(folder.path.name for folder in failed[:_SHOWN]) + more
         print(
             f"not done: {names}; {config.folder / 'sweep.log'} says why; run the sweep"
             " again to resume",

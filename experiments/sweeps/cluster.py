@@ -6,8 +6,7 @@ wait for them: the command that submitted them may end.
 
 `submitit_local` starts the same jobs as processes of this machine, to try things out.
 
-Public names: `SLURM`, `SUBMITIT_LOCAL`, `require_cluster`, `submit`, `Submitted`, `wait`,
-`is_queued`, `job_here`, `thread_variables`.
+Public names: `require_cluster`, `submit`, `Submitted`, `wait`.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ from misgen.envs.core.errors import UserError
 from misgen.envs.core.processes import process_here
 
 from ..training.shell import COMMAND
+from .launchers import SLURM, is_queued, thread_variables
 
 if TYPE_CHECKING:
     from .claims import Claim
     from .config import ClusterConfig
     from .plan import Plan
 
-SLURM, SUBMITIT_LOCAL = "slurm", "submitit_local"
 _JOBS = "jobs"
 """Folder in the ledger's for what submitit notes, and what jobs print."""
 _MOST_TIMEOUTS = 100_000
@@ -43,18 +42,6 @@ _ASK_EVERY = 15.0  # seconds between two questions to Slurm
 _PATIENCE = 7 * 24 * 3600.0
 """Seconds after which jobs of which no sign was seen are taken for gone, where Slurm cannot be
 asked."""
-_THREADS = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "POLARS_MAX_THREADS",
-)
-
-
-def thread_variables(threads: int) -> dict[str, str]:
-    """Return the environment variables that limit a process to so many threads."""
-    return dict.fromkeys(_THREADS, str(threads))
 
 
 def require_cluster(launcher: str) -> None:
@@ -192,26 +179,6 @@ def wait(submitted: Submitted, show: Callable[[], object], is_over: Callable[[],
                 break
     for session in submitted.sessions:
         session.release()
-
-
-def job_here() -> str | None:
-    """Return the number of the Slurm job that this process belongs to, if it does."""
-    array, task = (os.environ.get(f"SLURM_ARRAY_{name}_ID") for name in ("JOB", "TASK"))
-    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
-
-
-def is_queued(job: str) -> bool | None:
-    """Return whether a job of Slurm's runs or waits; None where Slurm cannot be asked."""
-    if shutil.which("squeue") is None:
-        return None
-    words = ["squeue", "--noheader", "--jobs", job, "--format", "%T"]
-    try:
-        told = subprocess.run(words, capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    if told.returncode:  # of one that is long gone, Slurm says that the id is none
-        return False if "Invalid job id" in told.stderr else None
-    return bool(told.stdout.split())
 
 
 def _parameters(cluster: ClusterConfig, threads: int, name: str) -> dict[str, Any]:

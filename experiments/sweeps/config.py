@@ -1,6 +1,6 @@
 """What a sweep is: training runs over correlations and seeds, and how each is evaluated.
 
-Public names: `SweepConfig`, `ClusterConfig`, `read_config`, `LAUNCHERS`, `LOCAL`, `UNTIL`.
+Public names: `SweepConfig`, `ClusterConfig`, `read_config`, `UNTIL`.
 """
 
 from __future__ import annotations
@@ -20,15 +20,12 @@ from ..evaluation.config import EvaluateConfig
 from ..training.config import LevelsConfig, TrainConfig
 from ..training.overrides import keys_of, schema
 from ..training.settings import typed
-from .cluster import SLURM, SUBMITIT_LOCAL
+from .launchers import LAUNCHERS, LOCAL
 from .plan import OWN_KEYS
 from .until import UntilConfig
 
 UNTIL = "until"
 """In place of a number of seeds: as many as it takes."""
-LOCAL = "local"
-LAUNCHERS = (LOCAL, SLURM, SUBMITIT_LOCAL)
-"""Where the jobs of a sweep can run."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ class SweepConfig:
     """Of correlations (as text) that have more seeds than `seeds`: how many."""
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
     """One-thread jobs side by side."""
-    launcher: str = "local"
+    launcher: str = LOCAL
     """Where the jobs run: local, slurm, submitit_local."""
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
     """What each job is given; of launcher=slurm and submitit_local."""

@@ -34,7 +34,7 @@ from misgen.envs.core.processes import this_process
 
 from ..training.run_folder import read_json, write_json
 from .claims import Claim, Holder, beat_seconds, create
-from .cluster import SLURM, is_queued, job_here
+from .launchers import SLURM, is_queued, job_here
 
 TRAINED, DONE, FAILED, PAUSED = "trained", "done", "failed", "paused"
 LEDGER, PLAN = "ledger", "plan.json"

@@ -23,7 +23,7 @@ from misgen.envs.core.processes import end_groups, group_options, stopping_clean
 from ..training.shell import COMMAND, command_line
 from . import worker
 from .claims import Heart
-from .cluster import thread_variables
+from .launchers import LOCAL, thread_variables
 from .ledger import Ledger
 from .plan import Plan
 from .schedule import EVALUATION, TRAINING
@@ -53,7 +53,7 @@ def run_workers(
         UserError: if workers end before they take anything on.
     """
     heart = Heart(lambda: None)
-    session = plan.ledger.open_session(jobs=workers, launcher="local")
+    session = plan.ledger.open_session(jobs=workers, launcher=LOCAL)
     with heart.keeping(session), (plan.folder / LOG).open("ab") as log, stopping_cleanly():
         pool = _Pool(plan, workers, log)
         try:

@@ -16,7 +16,8 @@ from ..training.run_folder import DONE, SWEEP, RunFolder, provenance, read_json,
 from ..training.train import run_folder
 from . import ledger as known
 from .cluster import require_cluster, submit, wait
-from .config import LOCAL, SweepConfig
+from .config import SweepConfig
+from .launchers import LOCAL
 from .local import run_workers
 from .looks import next_look
 from .plan import Plan, write_plan

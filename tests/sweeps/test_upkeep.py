@@ -11,6 +11,7 @@ import pytest
 
 from misgen.envs.core.errors import UserError
 from misgen.experiments.commands.cli import main
+from misgen.experiments.commands.sweep_run import main as sweep_main
 from misgen.experiments.reporting.results import read_results
 from misgen.experiments.sweeps import ledger as known_as
 from misgen.experiments.sweeps import looks, sweep
@@ -245,6 +246,7 @@ def test_ten_thousand_cells_take_under_a_second(tmp_path):
 COUNTED = """
 import sys, time
 from misgen.experiments.commands.cli import main
+from misgen.experiments.commands.sweep_run import main as sweep_main
 main()
 assert not {"numba", "torch", "polars"} & set(sys.modules)
 print(time.process_time())
@@ -332,6 +334,4 @@ def test_words_that_have_no_effect_are_refused(tmp_path):
         (["until.most=30"], "it is for seeds=until"),
     ):
         with pytest.raises(UserError, match=told):
-            from misgen.experiments.commands.sweep_run import main as sweep_main
-
             sweep_main([*words(tmp_path), *wrong])
