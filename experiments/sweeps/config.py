@@ -21,8 +21,8 @@ from ..training.config import LevelsConfig, TrainConfig
 from ..training.overrides import keys_of, schema
 from ..training.settings import typed
 from .launchers import LAUNCHERS, LOCAL
-from .plan import OWN_KEYS
 from .until import UntilConfig
+from .words import OWN_KEYS
 
 UNTIL = "until"
 """In place of a number of seeds: as many as it takes."""
