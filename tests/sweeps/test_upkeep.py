@@ -12,6 +12,7 @@ import pytest
 from misgen.envs.core.errors import UserError
 from misgen.experiments.commands.cli import main
 from misgen.experiments.commands.sweep_run import main as sweep_main
+from misgen.experiments.evaluation.verdict import VERDICTS
 from misgen.experiments.reporting.results import read_results
 from misgen.experiments.sweeps import ledger as known_as
 from misgen.experiments.sweeps import looks, sweep
@@ -19,6 +20,7 @@ from misgen.experiments.sweeps.cluster import require_cluster
 from misgen.experiments.sweeps.plan import Plan, read_plan, write_plan
 from misgen.experiments.sweeps.states import STATES, count, states
 from misgen.experiments.sweeps.sweep import check, run
+from misgen.experiments.sweeps.until import decide
 from misgen.experiments.sweeps.upkeep import add, clean, retry
 from misgen.experiments.training.run_folder import DONE
 
@@ -264,13 +266,13 @@ def test_seeds_are_added_until_each_verdict_stands(tmp_path, monkeypatch):
 
     def verdict(plan: Plan, name: str) -> str:
         seed = int(name.split("seed")[1].split("-")[0])
-        clear = "rho1-" in name or (seed >= 2 and seed < 99)
+        clear = "rho1-" in name or seed > 0
         return "misgeneralizes" if clear else "mixed"
 
     monkeypatch.setattr(looks, "_verdict", verdict)
     assert run(swept, words(tmp_path, *given)) == []
     shown = [[plan.config.seeds_of(rho) for rho in (1.0, 0.5)] for plan in grids]
-    assert shown == [[8, 8], [8, 12]]  # 6 of 8 are too few, 10 of 12 enough
+    assert shown == [[8, 8], [8, 12]]  # 7 of 8 are too few, 11 of 12 enough
     last = grids[-1]
     assert last.extends == (grids[0].file,)
     found = looks.decisions(last, swept.until)
@@ -285,8 +287,13 @@ def test_verdicts_are_those_of_the_evaluations(tmp_path):
              "correlations=[1.0]"]  # fmt: skip
     swept = config(tmp_path, *given)
     assert run(swept, words(tmp_path, *given)) == []
-    (found,) = looks.decisions(read_plan(swept.folder), swept.until).values()
-    assert (found.seeds, found.verdict) == (5, "incapable")
+    plan = read_plan(swept.folder)
+    (found,) = looks.decisions(plan, swept.until).values()
+    names = [looks._verdict(plan, cell.name) for cell in plan.cells]
+    assert set(names) <= set(VERDICTS)
+    assert found == decide(names, swept.until)
+    assert found.stands
+    assert found.seeds == len(plan.cells)
 
 
 # --- launchers

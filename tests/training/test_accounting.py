@@ -34,9 +34,8 @@ def test_the_manifest_has_it(tmp_path):
 
 def test_frames_are_counted_where_actions_are_repeated(tmp_path):
     world = {"name": "coinrun", "action_repeat": 3}
-    run = TrainConfig(world, PPOConfig(**{"total_steps": 64, "num_envs": 8, "num_steps": 8,
-                                          "batch_size": 64, "epochs": 1}), runs=str(tmp_path))  # fmt: skip
-    found = train(run).manifest()["compute"]
+    agent = PPOConfig(total_steps=64, num_envs=8, num_steps=8, batch_size=64, epochs=1)
+    found = train(TrainConfig(world, agent, runs=str(tmp_path))).manifest()["compute"]
     assert (found["decisions"], found["environment_steps"]) == (64, 192)
 
 
