@@ -30,6 +30,10 @@ COMMANDS = {
         "train and evaluate agents at several correlations, and report",
     ),
     "report": ("misgen.experiments.commands.report", "rewrite a sweep's report, or compare sweeps"),
+    "results": (
+        "misgen.experiments.commands.results",
+        "write one tidy table over any number of sweeps",
+    ),
     "validate": (
         "misgen.experiments.commands.validate",
         "check the evaluator on agents whose goals are known",
