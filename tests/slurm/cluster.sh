@@ -9,6 +9,13 @@ host=$(hostname -s)
 port=$((20000 + $(printf %s "$place" | cksum | cut -d' ' -f1) % 20000))
 
 stop() {
+    export SLURM_CONF="$place/slurm.conf"
+    timeout 10 scancel --user=root 2>/dev/null || true
+    tries=0
+    while [ "$tries" -lt 60 ] && [ -n "$(timeout 5 squeue -h 2>/dev/null)" ]; do
+        tries=$((tries + 1))
+        sleep 0.5
+    done
     for name in slurmctld slurmd munged; do
         [ -s "$place/$name.pid" ] && kill "$(cat "$place/$name.pid")" 2>/dev/null || true
     done
