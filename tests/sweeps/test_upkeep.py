@@ -342,3 +342,20 @@ def test_words_that_have_no_effect_are_refused(tmp_path):
     ):
         with pytest.raises(UserError, match=told):
             sweep_main([*words(tmp_path), *wrong])
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"cells": [["../../x-0123456789", 1.0, 0]]}, "is no run's name"),
+        ({"cells": [["x"]]}, "cells cannot be read"),
+        ({"cells": 3}, "cells is 3, not a list"),
+        ({"sweep": []}, "sweep is [], not an object"),
+    ],
+)
+def test_a_plan_that_was_changed_is_refused(change, told, tmp_path, capsys):
+    plan = plan_of(tmp_path)
+    path = plan.ledger.path / "plan.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    assert main(["sweep", "status", str(plan.folder)]) == 2
+    assert told in capsys.readouterr().err
