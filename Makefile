@@ -81,12 +81,12 @@ test_in = NUMBA_CACHE_DIR=$(CURDIR)/$1/numba $1/bin/python -m pytest -m "not slo
 	@$(PYTHON) -m venv .venv-$*
 	@.venv-$*/bin/python .ci/lowest.py >.venv-$*/lowest.txt
 	@.venv-$*/bin/python -m pip install --quiet $(PIP_ARGS) \
-		$(if $(filter lowest,$*),-c .venv-$*/lowest.txt,--upgrade) -e '.[sweep,tensorboard,dev]'
+		$(if $(filter lowest,$*),-c .venv-$*/lowest.txt,--upgrade) -e '.[sweep,slurm,tensorboard,dev]'
 	@touch $@
 
 $(READY): pyproject.toml setup.py constraints.txt | $(BIN)/python
 	@echo "Installing into .venv (once; some minutes) ..."
-	@$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[sweep,tensorboard,dev]'
+	@$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[sweep,slurm,tensorboard,dev]'
 	@$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[procgen]' >.venv/procgen.log 2>&1 \
 		&& $(BIN)/python -c $(PROCGEN_LOADS) 2>>.venv/procgen.log \
 		|| echo "The original Procgen is not available here (why: .venv/procgen.log); only comparisons with it are left out."

@@ -9,6 +9,7 @@ all learners.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -214,14 +215,12 @@ def fit(
     left = config.total_steps - model.num_timesteps
     if left <= 0:
         return model
+    saved = contextlib.nullcontext() if resume_state is None else resume_state.saved_when_stopped()
     try:  # None: no log of stable-baselines3's own
-        return model.learn(left, reporter, log_interval=None, reset_num_timesteps=False)
+        with saved:
+            return model.learn(left, reporter, log_interval=None, reset_num_timesteps=False)
     except (RuntimeError, ValueError) as error:
         _explain_divergence(model, error)
-        raise
-    except (KeyboardInterrupt, SystemExit):
-        if resume_state is not None:
-            resume_state.save()
         raise
 
 

@@ -1,6 +1,6 @@
 """Resuming training runs: what a killed run needs, in one file.
 
-Public names: `ResumeState`, `Progressing`.
+Public names: `ResumeState`, `Progressing`, `save_running`.
 
 The file is safetensors: plain tensors (weights, the optimiser's moments, the generators of torch,
 NumPy and Python, the levels that run and the actions taken in them, a memory's contents) and, in
@@ -15,13 +15,14 @@ did not: there all slots begin new episodes.)
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -199,6 +200,28 @@ class ResumeState:
                 f"{self.path} could not be written ({error.strerror}), the older one is"
                 " still there: free some space and start again; the run resumes from it"
             ) from error
+
+    @contextlib.contextmanager
+    def saved_when_stopped(self) -> Iterator[None]:
+        """Save when what is done within is told to stop; `save_running` saves meanwhile."""
+        _RUNNING.append(self)
+        try:
+            yield
+        except (KeyboardInterrupt, SystemExit):
+            self.save()
+            raise
+        finally:
+            _RUNNING.remove(self)
+
+
+_RUNNING: list[ResumeState] = []
+"""Of the trainings of this process that run."""
+
+
+def save_running() -> None:
+    """Write the state of what is being trained; may be called by a signal's handler."""
+    for state in list(_RUNNING):
+        state.save()
 
 
 # ---------------------------------------------------------------------------------------------

@@ -123,6 +123,9 @@ def check_misgen(words: list[str], folder: Path, capsys) -> None:
     assert name in cli.COMMANDS, f"there is no command {name!r}"
     if "--help" in settings or not settings:
         assert cli.main([name, "--help"]) == 0
+    elif (name, settings[0]) in cli.PARTS:
+        given = [word for word in settings[1:] if "=" in word]
+        known_to_help(name, given, cli.command_help(cli.PARTS[name, settings[0]]))
     elif name in CONFIG_ONLY:
         for one in combinations(settings):
             check_config(name, one, capsys)

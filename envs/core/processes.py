@@ -1,7 +1,8 @@
 """Differences between POSIX and Windows, behind one function each.
 
-Public names: `is_alive`, `this_process`, `still_runs`, `group_options`, `end_group`, `end_groups`,
-`ended_together`, `try_lock`, `lock_byte`, `replace`, `stop_signals`, `stopping_cleanly`.
+Public names: `is_alive`, `this_process`, `process_here`, `still_runs`, `group_options`,
+`end_group`, `end_groups`, `ended_together`, `try_lock`, `lock_byte`, `replace`, `stop_signals`,
+`stopping_cleanly`.
 
 Each function reads `os.name` when it is called, so that a test can simulate either system.
 """
@@ -52,7 +53,11 @@ def is_alive(pid: int) -> bool:
 
 def this_process() -> dict[str, Any]:
     """Return what tells this process from all others, on this machine and elsewhere."""
-    pid = os.getpid()
+    return process_here(os.getpid())
+
+
+def process_here(pid: int) -> dict[str, Any]:
+    """Return what tells a process of this machine from all others, here and elsewhere."""
     return {"host": platform.node(), "machine": _machine(), "pid": pid, "born": _born(pid)}
 
 

@@ -21,9 +21,9 @@ from ..evaluation.settings_words import as_mapping, in_words
 from ..evaluation.verdict import UNDETERMINED, WORDING
 from ..protocols.run import is_made_in, measured
 from ..protocols.spec import is_shipped, protocol_from
+from ..training.compute import NOT_COUNTED, network_cost, training_flops
 from ..training.run_folder import MANIFEST, now, provenance, read_json, read_parquet
 from . import external
-from .compute import NOT_COUNTED, network_cost, training_flops
 from .evidence import BELIEVED, Evidence, Item, digest
 from .findings import finding
 from .modes import COMMAND, EVALUATION, INNER_PROTOCOLS, MODES, Mode

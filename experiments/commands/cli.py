@@ -30,6 +30,10 @@ COMMANDS = {
         "train and evaluate agents at several correlations, and report",
     ),
     "report": ("misgen.experiments.commands.report", "rewrite a sweep's report, or compare sweeps"),
+    "results": (
+        "misgen.experiments.commands.results",
+        "write one tidy table over any number of sweeps",
+    ),
     "validate": (
         "misgen.experiments.commands.validate",
         "check the evaluator on agents whose goals are known",
@@ -69,7 +73,7 @@ COMMANDS = {
     ),
 }
 
-_PARTS = {
+PARTS = {
     ("sweep", part): "misgen.experiments.commands.sweep_cells"
     for part in ("status", "retry", "add", "clean")
 }
@@ -110,7 +114,7 @@ def main(argv: list[str] | None = None) -> int:
     if command not in COMMANDS:
         return _fail("misgen", _unknown(command))
     if {"-h", "--help"} & set(rest):
-        print(command_help(_PARTS.get((command, rest[0]), COMMANDS[command][0])))
+        print(command_help(PARTS.get((command, rest[0]), COMMANDS[command][0])))
         return 0
     for word in rest:
         if _unwritable(word):

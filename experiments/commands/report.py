@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 _EVALUATION = "evaluation="
 _WIDE = 118
+_SHOWN = 10  # names in a message
 _CEILING = "divergence_ceiling"
 _FORMS = {"rate": rate, "points": points, "part": part}
 """Columns of a terminal in which an estimate and its interval fit beside each other."""
@@ -90,6 +91,10 @@ def print_report(folder: Path, evaluation: str | None = None) -> None:
         console.print(f"  {line}", markup=False)
     console.print(results.evaluation_words, style="dim", markup=False)
     console.print(interval_note(results), style="dim", markup=False)
+    if left := results.left_out:
+        told = ", ".join(left[:_SHOWN]) + (f" and {len(left) - _SHOWN} more" * (len(left) > _SHOWN))
+        text = f"not shown, as the sweep has other settings now: {told}"
+        console.print(text, style="yellow", markup=False, soft_wrap=True)
     for name, state in results.unfinished:
         console.print(f"not counted: {name}: {state}", style="yellow", markup=False)
 

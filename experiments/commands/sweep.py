@@ -13,11 +13,20 @@ Examples:
   misgen sweep seeds=5 correlations=[1,0.99] jobs=8
   misgen sweep env.mode=easy placement=anywhere name=easy-anywhere
   misgen sweep preset=smoke                            a minute, to check that it works
+  misgen sweep launcher=slurm jobs=20 cluster.minutes=240 seeds=20
 
 Settings (misgen sweep --cfg prints them all with their values)
   correlations  the correlations to train at
-  seeds         how many training seeds at each
+  seeds         how many training seeds at each; until: as many as it takes
+  until.*       of seeds=until: looks at first=8 seeds, every step=4, up to most=20, and each
+                correlation gets seeds until its verdict stands (or, with until.width=0.3, the
+                interval of its misgeneralizing share is so narrow); error=0.05 over all looks
   jobs          parallel jobs (default: one per CPU core)
+  launcher      local; slurm: an array of jobs, which need nobody to wait for them, are queued again
+                when their time is up or they are preempted, and lose nothing; submitit_local:
+                the same jobs as processes here, to try things out
+  cluster.*     what each job is given: minutes, memory (GB), partition, account, qos, options;
+                cluster.wait=false returns once they are submitted
   name          folder of the sweep in runs (default: <world>-<preset>)
   evaluate.*    settings of misgen evaluate, for example evaluate.repeats=5
   ...           all settings of misgen train

@@ -7,23 +7,28 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from misgen.envs.core.processes import stopping_cleanly
 
 from ..sweeps.config import SweepConfig, read_config
+from ..sweeps.launchers import LOCAL
+from ..sweeps.looks import decisions
+from ..sweeps.plan import read_plan
 from ..sweeps.sweep import check, run
+from ..sweeps.until import UntilConfig
 from ..training.checks import notes_of, unused_of
 from ..training.overrides import refuse_unused
 from ..training.settings import compose
 from ..training.trackers import notes
 
+_SHOWN = 10  # names in a message
 _SURFACE = "a sweep's evaluations are no surface: misgen evaluate shift=surface run=<the sweep>"
 _UNUSED = {
     "correlation": "a sweep trains at several: give correlations=[1,0.9]",
     "seed": "a sweep trains at several: seeds=3 stands for the seeds 0, 1 and 2",
     "evaluate.run": "a sweep evaluates the runs that it trains",
-    "launcher": "a sweep runs its jobs itself: give jobs=2",
-    "hydra": "a sweep runs its jobs itself: give jobs=2",
+    "hydra": "a sweep runs its jobs itself: give jobs=2, and launcher=slurm on a cluster",
     **{
         f"evaluate.shift.{name}": _SURFACE
         for name in ("parameters", "capability", "correlations", "levels")
@@ -32,10 +37,15 @@ _UNUSED = {
 
 
 def _unused(config: SweepConfig) -> dict[str, str]:
-    """Return the settings of evaluations that have no effect beside the others, and why."""
-    if "sampled" in config.evaluate.actions:
-        return {}
-    return {"evaluate.repeats": "greedy play needs one episode on each level"}
+    """Return the settings that have no effect beside the others, and why."""
+    found = {}
+    if "sampled" not in config.evaluate.actions:
+        found["evaluate.repeats"] = "greedy play needs one episode on each level"
+    if config.launcher == LOCAL:
+        found["cluster"] = "it is for launcher=slurm"
+    if config.until is None:
+        found["until"] = "it is for seeds=until"
+    return found
 
 
 def main(argv: list[str]) -> int:
@@ -57,18 +67,31 @@ def finish(config: SweepConfig, words: Sequence[str]) -> int:
     """Do what is left of a sweep, and report."""
     with stopping_cleanly():
         failed = run(config, words)
+    if config.launcher != LOCAL and not config.cluster.wait and failed:
+        print(f"{len(failed)} agents are left to the jobs: misgen sweep status {config.folder}")
+        return 0
     if failed:
-        names = ", ".join(folder.path.name for folder in failed)
+        more = f" and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
+        names = ", ".join(folder.path.name for folder in failed[:_SHOWN]) + more
         print(
             f"not done: {names}; {config.folder / 'sweep.log'} says why; run the sweep"
             " again to resume",
             file=sys.stderr,
         )
-    if len(failed) < len(config.runs):
+    if len(failed) < len(read_plan(config.folder).cells):
         from ..reporting.report import write_report
         from .report import print_report
 
         report = write_report(config.folder)
         print_report(config.folder)
         print(f"report: {report}")
+    if config.until and not failed:
+        _print_decisions(config.folder, config.until)
     return 1 if failed else 0
+
+
+def _print_decisions(folder: Path, rule: UntilConfig) -> None:
+    """Print what each correlation is called, after how many seeds."""
+    print(f"Seeds until the verdict stands, with an error of {rule.error:.0%} over all looks:")
+    for correlation, found in decisions(read_plan(folder), rule).items():
+        print(f"  \u03c1 = {correlation:g}: {found}")

@@ -1,12 +1,11 @@
 """What a sweep is: training runs over correlations and seeds, and how each is evaluated.
 
-Public names: `SweepConfig`, `read_config`.
+Public names: `SweepConfig`, `ClusterConfig`, `read_config`, `UNTIL`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import os
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,14 +13,51 @@ from pathlib import Path
 from typing import Any
 
 from misgen.agents.config import DEFAULT_ALGORITHM
-from misgen.envs.core.errors import UserError, in_range
+from misgen.envs.core.errors import UserError, in_range, one_of
 from misgen.envs.core.placement import USUAL
 
 from ..evaluation.config import EvaluateConfig
 from ..training.config import LevelsConfig, TrainConfig
 from ..training.overrides import keys_of, schema
 from ..training.settings import typed
+from .launchers import LAUNCHERS, LOCAL
+from .until import UntilConfig
 from .words import OWN_KEYS
+
+UNTIL = "until"
+"""In place of a number of seeds: as many as it takes."""
+
+
+@dataclass(frozen=True)
+class ClusterConfig:
+    """What each job of a cluster is given."""
+
+    minutes: int = 720
+    """Its time limit; one whose time is up saves, and is queued again."""
+    memory: float = 4.0
+    """Gigabytes."""
+    partition: str | None = None
+    """Slurm's partition; none: its default."""
+    account: str | None = None
+    """Slurm's account."""
+    qos: str | None = None
+    """Slurm's quality of service."""
+    notice: int = 120
+    """Seconds before the end of its time at which a job is told to save."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Further options of sbatch, by name: cluster.options={constraint: cpu}."""
+    wait: bool = True
+    """Show how far the sweep is until it is done, and report; the jobs do not need it."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values.
+
+        Raises:
+            UserError: naming the field.
+        """
+        in_range("cluster.minutes", self.minutes, 1, 1_000_000)
+        in_range("cluster.memory", self.memory, 0.1, 100_000)
+        in_range("cluster.notice", self.notice, 1, 86_400)
 
 
 @schema("sweep", TrainConfig)
@@ -39,8 +75,16 @@ class SweepConfig:
     """Folder of the sweep."""
     seeds: int = 2
     """Training seeds 0 to seeds - 1 at each correlation."""
+    until: UntilConfig | None = None
+    """With `seeds=until`: when a correlation has seeds enough."""
+    more_seeds: dict[str, int] = field(default_factory=dict)
+    """Of correlations (as text) that have more seeds than `seeds`: how many."""
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
     """One-thread jobs side by side."""
+    launcher: str = LOCAL
+    """Where the jobs run: local, slurm, submitit_local."""
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+    """What each job is given; of launcher=slurm and submitit_local."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values.
@@ -50,6 +94,7 @@ class SweepConfig:
         """
         in_range("seeds", self.seeds, 1, 10_000)
         in_range("jobs", self.jobs, 1, 10_000)
+        one_of("launcher", self.launcher, LAUNCHERS)
         if not self.correlations or len(set(self.correlations)) < len(self.correlations):
             raise UserError(
                 f"correlations={self.correlations} must name one or more, each once: "
@@ -61,8 +106,15 @@ class SweepConfig:
     @cached_property
     def runs(self) -> list[TrainConfig]:
         """The training runs, in the order of correlations and seeds."""
-        pairs = itertools.product(self.correlations, range(self.seeds))
-        return [self.run(correlation, seed) for correlation, seed in pairs]
+        return [
+            self.run(correlation, seed)
+            for correlation in self.correlations
+            for seed in range(self.seeds_of(correlation))
+        ]
+
+    def seeds_of(self, correlation: float) -> int:
+        """Return how many seeds a correlation has."""
+        return max(self.seeds, self.more_seeds.get(repr(correlation), 0))
 
     def run(self, correlation: float, seed: int) -> TrainConfig:
         """Return the training run of one correlation and seed."""
@@ -83,6 +135,11 @@ class SweepConfig:
         return typed(LevelsConfig, self.train.get("levels") or {}, "levels.")
 
     @property
+    def threads(self) -> int:
+        """Threads of each job of a cluster."""
+        return max(self._first.agent.threads, self.evaluate.threads)
+
+    @property
     def folder(self) -> Path:
         """The sweep's folder."""
         return Path(self.train["runs"]) / self.name
@@ -91,6 +148,10 @@ class SweepConfig:
 def read_config(plain: dict[str, Any], argv: list[str]) -> SweepConfig:
     """Return the sweep that a composed config describes."""
     own = {key: plain.pop(key) for key in OWN_KEYS}
+    if own["seeds"] == UNTIL:
+        own["seeds"] = typed(UntilConfig, own["until"], "until.").first
+    else:
+        del own["until"]
     if own["name"] is None:
         preset = keys_of(argv).get("preset", "lab").strip("'\"")
         algorithm = plain["agent"].get("algorithm", DEFAULT_ALGORITHM)

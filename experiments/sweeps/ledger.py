@@ -34,6 +34,7 @@ from misgen.envs.core.processes import this_process
 
 from ..training.run_folder import read_json, write_json
 from .claims import Claim, Holder, beat_seconds, create
+from .launchers import SLURM, is_queued, job_here
 
 TRAINED, DONE, FAILED, PAUSED = "trained", "done", "failed", "paused"
 LEDGER, PLAN = "ledger", "plan.json"
@@ -160,7 +161,10 @@ class Ledger:
         """
         number = seen.claims.get(run, 0) + 1
         path = self.claim_file(run, number)
-        if not create(path, {**this_process(), "beat": beat_seconds(), "since": time.time()}):
+        if not create(
+            path,
+            {**this_process(), "job": job_here(), "beat": beat_seconds(), "since": time.time()},
+        ):
             return None
         claim = Claim(path)
         now = self.look()  # between the look and the claim others may have come, and gone
@@ -202,15 +206,38 @@ class Ledger:
         write_json(path, {**this, "beat": beat_seconds(), "since": time.time(), **told})
         return Claim(path)
 
+    def open_job_session(self, name: str, **told: Any) -> Claim:
+        """Note that jobs of a cluster see to the sweep, whether or not their submitter waits."""
+        path = self.path / f"{name}.{_SESSION}.json"
+        write_json(path, {"since": time.time(), **told})
+        return Claim(path)
+
     def sessions(self, seen: Known) -> list[Holder]:
         """Return those who see to the sweep; notes of those that are gone are removed."""
         found = [(self.path / name, Holder.read(self.path / name)) for name in seen.sessions]
-        for path, holder in found:
-            if not holder.is_alive:
+        alive = {path: holder for path, holder in found if _is_at_work(holder)}
+        for path, _ in found:
+            if path not in alive:
                 with contextlib.suppress(OSError):
                     path.unlink(missing_ok=True)
-        return [holder for _, holder in found if holder.is_alive]
+        return list(alive.values())
+
+    def touch_sessions(self) -> None:
+        """Show for the jobs of a cluster that they are at work."""
+        for path in self.path.glob(f"{SLURM}-*.{_SESSION}.json"):
+            with contextlib.suppress(OSError):
+                os.utime(path)
 
     def tidy(self) -> None:
-        """Remove what killed writers left."""
+        """Remove what processes left that are gone."""
         remove_leftovers(self.path)
+        self.sessions(self.look())
+
+
+def _is_at_work(session: Holder) -> bool:
+    """Return whether a session is alive; that of Slurm's jobs is, while they run or wait to."""
+    if session.told.get("launcher") == SLURM:
+        queued = is_queued(str(session.told.get("job")))
+        if queued is not None:
+            return queued
+    return session.is_alive

@@ -23,6 +23,7 @@ from misgen.envs.core.processes import end_groups, group_options, stopping_clean
 from ..training.shell import COMMAND, command_line
 from . import worker
 from .claims import Heart
+from .launchers import LOCAL, thread_variables
 from .ledger import Ledger
 from .plan import Plan
 from .schedule import EVALUATION, TRAINING
@@ -32,16 +33,6 @@ _POLL = 0.25  # seconds
 _PATIENCE = 60.0  # seconds that workers have to save what they do
 _MOST_IDLE_DEATHS = 3
 """Workers that may end badly without a cell before none is started any more."""
-_ONE_THREAD = {
-    name: "1"
-    for name in (
-        "OMP_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "NUMBA_NUM_THREADS",
-        "POLARS_MAX_THREADS",
-    )
-}
 
 
 def run_workers(
@@ -62,7 +53,7 @@ def run_workers(
         UserError: if workers end before they take anything on.
     """
     heart = Heart(lambda: None)
-    session = plan.ledger.open_session(jobs=workers, launcher="local")
+    session = plan.ledger.open_session(jobs=workers, launcher=LOCAL)
     with heart.keeping(session), (plan.folder / LOG).open("ab") as log, stopping_cleanly():
         pool = _Pool(plan, workers, log)
         try:
@@ -112,7 +103,7 @@ class _Pool:
         own = {worker.WORK: json.dumps(work), COMMAND: command_line()}
         return subprocess.Popen(
             [sys.executable, "-m", worker.__name__],
-            env={**os.environ, **_ONE_THREAD, **own},
+            env={**os.environ, **thread_variables(1), **own},
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,

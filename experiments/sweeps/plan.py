@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import hashlib
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -183,6 +184,9 @@ def read_plan(folder: Path, name: str = PLAN) -> Plan:
         cells = tuple(Cell(str(name), float(rho), int(seed)) for name, rho, seed in plain["cells"])
     except (TypeError, ValueError) as error:
         raise UserError(f"{path}: cells cannot be read ({error}): {hint}") from None
+    for cell in cells:
+        if not re.fullmatch(r"[\w.-]*-[0-9a-f]{10}", cell.name):
+            raise UserError(f"{path}: {cell.name[:80]!r} is no run's name: {hint}")
     return Plan(
         folder,
         plain["sweep"],

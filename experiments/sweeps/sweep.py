@@ -15,8 +15,11 @@ from ..training.config import TrainConfig
 from ..training.run_folder import DONE, SWEEP, RunFolder, provenance, read_json, write_json
 from ..training.train import run_folder
 from . import ledger as known
+from .cluster import require_cluster, submit, wait
 from .config import SweepConfig
+from .launchers import LOCAL
 from .local import run_workers
+from .looks import next_look
 from .plan import Plan, write_plan
 from .watch import Watch
 
@@ -27,6 +30,8 @@ def check(config: SweepConfig) -> None:
     Raises:
         UserError: naming the setting.
     """
+    if config.launcher != LOCAL:
+        require_cluster(config.launcher)
     require_trainable(config.run(config.correlations[0], 0))
     for correlation in config.correlations:
         require_evaluable(config.run(correlation, 0), config.evaluate, sweep=True)
@@ -44,19 +49,51 @@ def run(config: SweepConfig, words: Sequence[str]) -> list[RunFolder]:
     Raises:
         UserError: if the folder cannot be written to, or jobs cannot be started.
     """
-    started = time.monotonic()
     plan = write_plan(config, words)
+    left = _run_once(plan)
+    while config.until and not left and (following := next_look(plan, config.until)):
+        plan = write_plan(following, words, (plan.file, *plan.extends), plan.command)
+        left = _run_once(plan)
+    return left
+
+
+def _run_once(plan: Plan) -> list[RunFolder]:
+    """Do what is left of a plan; return the runs that are still not done."""
+    started, config = time.monotonic(), plan.config
     note(plan)
     todo = _correct(plan)
     if todo:
-        _compile(config)
-        with Watch(plan, config.jobs) as watch:
-            run_workers(plan, min(config.jobs, len(todo)), watch.show, watch.tell)
+        _launch(plan, min(config.jobs, len(todo)))
         for folder, one in todo:
             folder.tidy(finished=folder.marked(DONE, one.hash))
         _add_wall_time(plan, time.monotonic() - started)
     plan.ledger.tidy()
     return [folder for folder, one in todo if not _complete(folder, one, config)]
+
+
+def _launch(plan: Plan, workers: int) -> None:
+    """Have workers do what is left, and wait for them unless they need nobody."""
+    config = plan.config
+    if config.launcher == LOCAL:
+        _compile(config)
+        with Watch(plan, workers) as watch:
+            run_workers(plan, workers, watch.show, watch.tell)
+        return
+    submitted = submit(plan, workers, config.launcher)
+    if not config.cluster.wait:
+        return
+    with Watch(plan, workers) as watch:
+        try:
+            wait(submitted, watch.show, lambda: _is_over(plan))
+        except KeyboardInterrupt:
+            watch.tell(f"the jobs go on without this command: misgen sweep status {plan.folder}")
+            raise
+
+
+def _is_over(plan: Plan) -> bool:
+    """Return whether nothing of a sweep is left to do."""
+    seen = plan.ledger.look()
+    return plan.by_run.keys() <= seen.done | seen.failed | seen.paused
 
 
 def note(plan: Plan) -> None:
@@ -67,7 +104,7 @@ def note(plan: Plan) -> None:
         {
             **provenance(),
             "correlations": config.correlations,
-            "seeds": config.seeds,
+            "seeds": max(map(config.seeds_of, config.correlations)),
             "train": config.runs[0].science,
             "evaluate": config.evaluate.science,
             "evaluation": plan.evaluation,

@@ -97,8 +97,9 @@ def clean(plan: Plan, left_out: bool = False) -> Cleared:
     Raises:
         UserError: if somebody works on the sweep.
     """
-    busy = [one.holder.words for one in states(plan) if one.state == "running" and one.holder]
-    busy += [one.words for one in sessions(plan)]
+    known = plan.ledger.look()
+    holders = [plan.ledger.holder(run, known) for run in known.claims]
+    busy = [one.words for one in [*holders, *sessions(plan, known)] if one.is_alive]
     if busy:
         raise UserError(f"{plan.folder} is being worked on ({busy[0]}): clean it when that is over")
     before = _files(plan.folder)

@@ -5,6 +5,7 @@ Public names: `Watch`, `Seen`, `see`, `estimate`.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 import time
@@ -133,7 +134,9 @@ class Watch:
         for run in noted.claims:
             cell = self._plan.by_run.get(run)
             if cell and run not in noted.done:
-                cells[run] = see(self._plan.run_folder(cell), steps, self._began)
+                seen = see(self._plan.run_folder(cell), steps, self._began)
+                waits = seen.phase == "waiting"
+                cells[run] = dataclasses.replace(seen, phase="starting") if waits else seen
         for kind, runs in ((known.TRAINED, noted.trained), (known.DONE, noted.done)):
             own = runs & self._plan.by_run.keys()
             for run in own - {run for run, of in self._timed if of == kind}:

@@ -1,4 +1,4 @@
-"""The words of a sweep's command line, and which of them are settings of its trainings.
+"""The words of a sweep's command line: which are its own, and which are its trainings'.
 
 Public names: `OWN_KEYS`, `train_words`.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-OWN_KEYS = ("correlations", "seeds", "jobs", "name", "evaluate")
+OWN_KEYS = ("correlations", "seeds", "until", "jobs", "name", "evaluate", "launcher", "cluster")
 """Settings of a sweep that are none of a training."""
 _NOT_TRAINING = (*OWN_KEYS, "correlation", "seed")
 

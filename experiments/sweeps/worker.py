@@ -134,6 +134,7 @@ class _Worker:
         if claim is None:
             time.sleep(random.uniform(0, 0.1))
             return
+        self._ledger.touch_sessions()
         with self._heart.keeping(claim):
             try:
                 self._do(task)

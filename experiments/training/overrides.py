@@ -43,7 +43,11 @@ _SCHEMAS: dict[str, tuple[type[Any], ...]] = {}
 """The dataclasses that each command's settings end up in; see `schema`."""
 _MORE_TEXT = {"compare": ("env", "preset", "placement", "sweep", "name", "runs")}
 """Settings that are rewritten before they get into the dataclass."""
-_NO_GROUP = {"compare": ("env", "preset"), "evaluate_agent": ("agent",)}
+_NO_GROUP = {
+    "compare": ("env", "preset"),
+    "evaluate_agent": ("agent",),
+    "sweep": ("launcher",),
+}
 """Settings with the name of a group that the command does not choose from: hydra would."""
 _PATHS = {
     *("run", "runs", "init", "base", "out", "file", "comparison", "sweep", "player", "card"),

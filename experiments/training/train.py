@@ -10,8 +10,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from misgen.envs.core.errors import UserError
 from misgen.envs.core.processes import stopping_cleanly
 
+from .accounting import Meter, compute_of
 from .checks import initial_weights_of, require_trainable
 from .config import TrainConfig
 from .run_folder import (
@@ -25,6 +27,7 @@ from .run_folder import (
     curve_columns,
     now,
     provenance,
+    read_json,
     read_parquet,
     write_json,
     write_parquet,
@@ -74,6 +77,8 @@ def train(config: TrainConfig, show: Callable[[dict[str, Any]], None] | None = N
         return folder
     require_trainable(config)
     with stopping_cleanly(), folder.lock():
+        earlier = _spent_before(folder)
+        meter = Meter()
         folder.unmark(DONE, EVALUATED)
         manifest = {
             **provenance(),
@@ -85,7 +90,7 @@ def train(config: TrainConfig, show: Callable[[dict[str, Any]], None] | None = N
             "slug": config.slug,
             "name": config.name,
         }
-        write_json(folder.path / MANIFEST, manifest)
+        write_json(folder.path / MANIFEST, manifest | ({"compute": earlier} if earlier else {}))
         started = time.monotonic()
         try:
             manifest |= _train(config, folder, show)
@@ -95,12 +100,22 @@ def train(config: TrainConfig, show: Callable[[dict[str, Any]], None] | None = N
             raise
         finally:
             manifest |= {"wall_seconds": time.monotonic() - started, "finished": now()}
+            manifest["compute"] = manifest.get("compute", {}) | meter.read(earlier)
             folder.status(phase=manifest["status"])
             write_json(folder.path / MANIFEST, manifest)
         if manifest["status"] == "done":
             folder.mark(DONE, config.hash)
             folder.tidy(finished=True)
     return folder
+
+
+def _spent_before(folder: RunFolder) -> dict[str, Any]:
+    """Return what earlier starts of a training that is not finished used."""
+    try:
+        manifest = read_json(folder.path / MANIFEST, "")
+    except UserError:
+        return {}
+    return {} if manifest.get("status") == "done" else dict(manifest.get("compute") or {})
 
 
 def is_done(folder: RunFolder, config: TrainConfig) -> bool:
@@ -172,6 +187,7 @@ def _train(
         "environment_steps": learned.steps,
         "gradients": learned.gradients,
         "parameters": sum(p.numel() for p in learned.network.parameters()),
+        "compute": compute_of(config, learned.network, learned.steps),
         "training_levels": config.distribution.describe(),
     }
 

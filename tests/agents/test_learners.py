@@ -693,7 +693,7 @@ def test_trained_evaluated_attacked_and_carded(name, tmp_path):
 
 
 def test_cost_of_a_memory_and_of_action_values_by_hand():
-    from misgen.experiments.card.compute import network_cost
+    from misgen.experiments.training.compute import network_cost
 
     plain, memory, values = (
         network_cost(loud(name, **more).network)

@@ -16,7 +16,6 @@ from misgen.agents.spec import PolicySpec, weights_checksum
 from misgen.envs.core.errors import UserError
 from misgen.experiments.card.build import NOT_MEASURED
 from misgen.experiments.card.card_validation import differences, schema, validate_card
-from misgen.experiments.card.compute import network_cost, training_flops
 from misgen.experiments.card.config import CardConfig
 from misgen.experiments.card.write import write_card
 from misgen.experiments.commands.card import main
@@ -25,6 +24,7 @@ from misgen.experiments.protocols.comparison.config import world_facts
 from misgen.experiments.protocols.methods.sampled import Held
 from misgen.experiments.protocols.run import ROWS, protocol_folder
 from misgen.experiments.protocols.spec import load_protocol
+from misgen.experiments.training.compute import network_cost, training_flops
 from misgen.experiments.training.config import TrainConfig
 from misgen.experiments.training.run_folder import DONE, RunFolder, file_sha256, write_json
 from misgen.experiments.training.settings import compose, typed

@@ -205,6 +205,8 @@ MISTAKES = {
         (["correlations=[1.5]"], "correlation=1.5 is out of range"),
         (["seeds=0"], "seeds=0 is out of range: give a number from 1 to"),
         (["seeds=two"], "seeds='two' must be a whole number"),
+        (["seeds=until", "until.error=2"], "until.error=2.0 is out of range"),
+        (["launcher=sulrm"], "did you mean 'slurm'?"),
         (["jobs=0"], "jobs=0 is out of range"),
         (["env.mode=hrad"], "env.mode='hrad' is not known"),
         (["evaluate.actions=[greddy]"], "actions='greddy' is not known"),

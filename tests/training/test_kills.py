@@ -62,6 +62,7 @@ SETTINGS = [
 TIMES = {
     *("started", "finished", "time", "seconds", "wall_seconds", "steps_per_second", "pid"),
     *("command", "git", "hardware"),
+    *("starts", "cpu_seconds", "peak_memory_bytes", "energy_joules", "continued_at"),
     "learning_sha256",  # of a table that holds times; `contents` compares it with the file
 }
 """Names of what may differ: when something was done, how long it took, and by which process."""

@@ -1,0 +1,114 @@
+"""What a training cost: decisions, operations, seconds, memory, energy.
+
+Public names: `Meter`, `compute_of`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .config import TrainConfig
+
+_RAPL = Path("/sys/class/powercap")
+_PROC = Path("/proc/self")
+_SUMMED = ("starts", "wall_seconds", "cpu_seconds", "energy_joules")
+
+
+class Meter:
+    """Measures this process from now on.
+
+    Its memory and processor time are the process's, of all threads.  Energy is that of the
+    processor packages, whoever uses them meanwhile; where the machine does not tell it, none.
+    """
+
+    def __init__(self) -> None:
+        with contextlib.suppress(OSError):  # forget the peak of what the process did before
+            (_PROC / "clear_refs").write_text("5")
+        self._wall, self._cpu = time.monotonic(), time.process_time()
+        self._energy = _counters()
+
+    def read(self, earlier: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what was used, with what earlier starts of the same training used.
+
+        Args:
+            earlier: what this returned in the last of them; empty if there were none.
+        """
+        now = {
+            "starts": 1,
+            "wall_seconds": time.monotonic() - self._wall,
+            "cpu_seconds": time.process_time() - self._cpu,
+            "energy_joules": _used(self._energy, _counters()),
+            "peak_memory_bytes": _peak(),
+        }
+        for name in _SUMMED:
+            if name in earlier:
+                before, own = earlier[name], now[name]
+                now[name] = None if before is None or own is None else before + own
+        if earlier.get("peak_memory_bytes") and now["peak_memory_bytes"]:
+            now["peak_memory_bytes"] = max(now["peak_memory_bytes"], earlier["peak_memory_bytes"])
+        return now
+
+
+def compute_of(config: TrainConfig, network: Any, decisions: int) -> dict[str, Any]:
+    """Return what a training computed, counted from its settings and its network's layers.
+
+    Args:
+        config: the run.
+        network: a torch module.
+        decisions: how many it was trained for.
+    """
+    from .compute import network_cost, training_flops
+
+    cost = network_cost(network)
+    return {
+        "decisions": decisions,
+        "environment_steps": decisions * config.world.action_repeat,
+        "parameters": cost.parameters,
+        "active_parameters": cost.active,
+        "forward_flops": cost.forward_flops,
+        "training_flops": training_flops(cost, config.agent.passes(decisions)),
+    }
+
+
+def _peak() -> int | None:
+    """Return the most memory that the process held, in bytes, where that is told."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in (_PROC / "status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return 1024 * int(line.split()[1])
+    with contextlib.suppress(ImportError):
+        import resource
+
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else 1024 * most
+    return None
+
+
+def _counters() -> dict[str, tuple[int, int]]:
+    """Return the energy counter of each processor package, and where it begins anew, in uJ."""
+    found = {}
+    for package in _RAPL.glob("intel-rapl:*"):
+        if package.name.count(":") == 1:  # a package, and not a part of one
+            with contextlib.suppress(OSError, ValueError):
+                now = int((package / "energy_uj").read_text())
+                found[package.name] = (now, int((package / "max_energy_range_uj").read_text()))
+    return found
+
+
+def _used(
+    before: Mapping[str, tuple[int, int]], after: Mapping[str, tuple[int, int]]
+) -> float | None:
+    """Return the joules between two readings; None where there are none."""
+    if not before or before.keys() != after.keys():
+        return None
+    used = 0
+    for name, (now, around) in after.items():
+        gone = now - before[name][0]
+        used += gone if gone >= 0 else gone + around
+    return used / 1e6
