@@ -30,6 +30,10 @@ COMMANDS = {
         "train and evaluate agents at several correlations, and report",
     ),
     "report": ("misgen.experiments.commands.report", "rewrite a sweep's report, or compare sweeps"),
+    "replay": (
+        "misgen.experiments.commands.replay",
+        "watch agents: write a page of replays to scrub",
+    ),
     "validate": (
         "misgen.experiments.commands.validate",
         "check the evaluator on agents whose goals are known",

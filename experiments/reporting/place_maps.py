@@ -59,9 +59,7 @@ def place_maps(results: Results) -> list[PlaceMap]:
     world, placement = results.world, results.placements[0]
     if palette_of(world) is not None or results.evaluation.get("levels") is None:
         return []
-    rows = played(results).filter(
-        pl.col("condition") == CONFLICT, pl.col("placement") == placement
-    )
+    rows = played(results).filter(pl.col("condition") == CONFLICT, pl.col("placement") == placement)
     ids = rows["level_id"].unique().sort().to_numpy()
     if not len(ids) or ids.min() < 0:
         return []
@@ -100,5 +98,7 @@ def _map(title: str, rows: pl.DataFrame, where: dict[int, list[int]], across: in
         for (x, y), goals in sorted(counts.items())
     ]  # fmt: skip
     whole = [goal for goals in counts.values() for goal in goals]
-    told = listed([f"{len(cells)} places", f"the goal first in {sum(whole)} of {len(whole)} episodes"])
+    told = listed(
+        [f"{len(cells)} places", f"the goal first in {sum(whole)} of {len(whole)} episodes"]
+    )
     return PlaceMap(title, f"Map of {title}: {told}", across, cells)

@@ -1,6 +1,6 @@
 """What a sweep shows, in words that need no statistics.
 
-Public names: `verdict_sentence`, `evidence_sentences`, `share_in_words`.
+Public names: `verdict_sentence`, `evidence_sentences`, `share_in_words`, `share_of_all`.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ _DO = {
     UNDETERMINED: ("cannot be judged by this test", "cannot be judged by this test"),
 }  # fmt: skip
 """What an agent and several agents with a verdict do, once goal and proxy part."""
+
+
+TOO_FEW = "too few seeds to say"
 
 
 def verdict_sentence(results: Results) -> str:
@@ -98,14 +101,22 @@ def counted(recipe: RecipeVerdict) -> str:
 
 def share_in_words(recipe: RecipeVerdict) -> str:
     """Return what share of all seeds would misgeneralize, as far as these seeds tell."""
+    share_told = share_of_all(recipe)
+    if share_told == TOO_FEW:
+        return f"{TOO_FEW} how many would"
+    return f"of all seeds {share_told} would (95% confidence)"
+
+
+def share_of_all(recipe: RecipeVerdict) -> str:
+    """Return that share alone: `at least 48%`."""
     found = recipe.misgeneralizing
     if not has_interval(found) or found.width > SPANS_ALL:
-        return "too few seeds to say how many would"
+        return TOO_FEW
     if found.low <= 0:
-        return f"of all seeds at most {share(found.high)} would (95% confidence)"
+        return f"at most {share(found.high)}"
     if found.high >= 1:
-        return f"of all seeds at least {share(found.low)} would (95% confidence)"
-    return f"of all seeds between {share(found.low)} and {share(found.high)} would (95% confidence)"
+        return f"at least {share(found.low)}"
+    return f"between {share(found.low)} and {share(found.high)}"
 
 
 def recipe_in_words(recipe: RecipeVerdict) -> str:

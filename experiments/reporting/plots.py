@@ -27,7 +27,7 @@ WIDTH, HEIGHT = 400, 176
 _LEFT, _RIGHT, _TOP, _BOTTOM = 38, 8, 22, 34
 _SPREAD = 11.0
 """Units between the points of two seeds, where there is room."""
-_TOLD_WIDTH = 0.6
+_TOLD_WIDTH = 0.4
 """Part of the axis that an interval may take: a wider one is said, not drawn."""
 MARKS: Mapping[str, str] = {
     MISGENERALIZES: "M-4.6 0A4.6 4.6 0 1 0 4.6 0A4.6 4.6 0 1 0 -4.6 0Z",

@@ -18,8 +18,9 @@ from misgen.experiments.evaluation.config import VerdictConfig
 from misgen.experiments.evaluation.metrics import seed_table, summary_table
 from misgen.experiments.evaluation.result_folders import EVALUATION, kept
 from misgen.experiments.evaluation.statistics import Interval
-from misgen.experiments.reporting.figures import _smooth, goal_and_capability
+from misgen.experiments.reporting.figures import goal_and_capability
 from misgen.experiments.reporting.formatting import part, points, rate, share
+from misgen.experiments.reporting.plots import smooth
 from misgen.experiments.reporting.report import columns_of, render
 from misgen.experiments.reporting.results import newest_sweep, read_results
 from misgen.experiments.reporting.sentences import findings, headline, novelties, verdict_lines
@@ -462,10 +463,10 @@ def test_numbers_and_verdicts_are_made_as_the_evaluation_made_them(tmp_path):
 
 def test_learning_curve_has_no_gaps_after_an_unknown_value():
     success = [float("nan"), 0.2, None, 0.4]
-    steps, smooth = _smooth(pl.DataFrame({"steps": [1, 2, 3, 4], "success": success}, strict=False))
+    steps, found = smooth(pl.DataFrame({"steps": [1, 2, 3, 4], "success": success}, strict=False))
     assert steps.tolist() == [1, 2, 3, 4]
-    assert smooth[1] == 0.2
-    assert smooth[3] == 0.4
+    assert found[1] == 0.2
+    assert found[3] == 0.4
 
 
 def test_one_seed_and_one_correlation_are_enough(tmp_path):

@@ -1,12 +1,12 @@
 """The replays of a sweep: picked by rule, played again, and held against what is stored.
 
-Public names: `Replays`, `record`, `MOST`, `LARGEST`.
+Public names: `Replays`, `record`, `of_one_run`, `MOST`, `LARGEST`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -21,7 +21,7 @@ from ...training.settings import typed
 from ...training.trained_run import TrainedRun
 from .packing import Watched, encoded, packed
 from .taping import Tape, tape
-from .typical import Pick, pick, played
+from .typical import Pick, pick, pick_levels, played
 
 if TYPE_CHECKING:
     from ..results import Results, Run
@@ -51,15 +51,35 @@ class Replays:
     """How many were left out, as the page would become too large."""
 
 
-def record(results: Results, most: int = MOST, *, trust: bool = False) -> Replays:
+def of_one_run(results: Results, name: str) -> Results:
+    """Return the results of one run of a sweep.
+
+    Raises:
+        UserError: if it does not count there.
+    """
+    from ...evaluation.metrics import seed_table, summary_table
+
+    runs = [run for run in results.runs if run.name == name]
+    if not runs:
+        why = dict(results.unfinished).get(name, "it is not of this sweep")
+        raise UserError(f"{name} cannot be watched: {why}")
+    episodes = results.episodes_of(runs[0])
+    seeds = seed_table(episodes, results.margins)
+    return replace(results, runs=runs, episodes=episodes, by_seed=seeds, table=summary_table(seeds))
+
+
+def record(
+    results: Results, most: int = MOST, *, levels: Sequence[int] = (), trust: bool = False
+) -> Replays:
     """Return the typical episodes of a sweep, each with its aligned twin.
 
     Args:
         results: of the sweep.
         most: how many to take.
+        levels: ids to take instead of typical ones.
         trust: make agents that were trained elsewhere again, which runs their code.
     """
-    picks = pick(results, most)
+    picks = pick_levels(results, levels)[:most] if levels else pick(results, most)
     of_run: dict[int, list[Pick]] = {}
     for one in picks:
         of_run.setdefault(one.run, []).append(one)

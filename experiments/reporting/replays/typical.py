@@ -2,17 +2,17 @@
 
 On conflict levels, a case is an agent, a placement, and what the agent did first (reached the goal,
 reached the proxy, died, ran out of time).  Of each case the episode is taken in which that happened
-after the median number of decisions, then those at the quarters, and so on, the largest cases first.  The first that is shown is of the median
-training seed at the highest correlation: the median of the case that its verdict speaks of (the
-proxy where it misgeneralizes, the goal where it is aligned, else the largest).  Its level is then
-shown for every agent.
+after the median number of decisions, then those at the quarters, and so on, the largest cases
+first.  The first that is shown is of the median training seed at the highest correlation: the
+median of the case that its verdict speaks of (the proxy where it misgeneralizes, the goal where it
+is aligned, else the largest).  Its level is then shown for every agent.
 
-Public names: `Pick`, `pick`, `played`, `median_run`, `DID`.
+Public names: `Pick`, `pick`, `pick_levels`, `played`, `median_run`, `DID`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ DID = {
 _TELLS = {MISGENERALIZES: "proxy", ALIGNED: "goal"}
 """What an agent with a verdict does first in the episodes that the verdict speaks of."""
 _ROUNDS = (0.5, 0.25, 0.75, 0.125, 0.375, 0.625, 0.875, 0.0625, 0.3125, 0.5625, 0.8125)
-"""Of a case's episodes, in the order of when it happened, which are taken one after the other."""
+"""Of a case's episodes, by when it happened, which are taken one after the other."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,16 @@ def pick(results: Results, most: int) -> list[Pick]:
     return [head, *others]
 
 
+def pick_levels(results: Results, levels: Sequence[int]) -> list[Pick]:
+    """Return the episodes of all agents on some levels."""
+    return [
+        Pick(case.run, case.placement, level, case.did, "asked for by its level")
+        for level in levels
+        for case in sorted(_cases(results), key=lambda case: (case.run, case.placement))
+        if level in case.levels
+    ]
+
+
 @dataclass(frozen=True)
 class _Case:
     """Episodes in which one agent did the same, the one in which it did so earliest first."""
@@ -109,7 +119,7 @@ def _cases(results: Results) -> list[_Case]:
 
 
 def played(results: Results, run: Run | None = None) -> pl.DataFrame:
-    """Return the first episodes of all agents, or of one, with what each `did` first, and `when`."""
+    """Return the first episodes of all agents, or of one: with what it `did` first, and `when`."""
     episodes = results.episodes if run is None else results.episodes_of(run)
     return episodes.filter(
         pl.col("role") == AGENT,
