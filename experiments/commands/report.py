@@ -218,7 +218,8 @@ def _folders(argv: Sequence[str]) -> list[Path]:
         if setting or word.startswith("-") or not word:
             raise UserError(
                 f"{word!r} is neither a folder nor a setting ({', '.join(_SETTINGS)}): give "
-                "folders, as in misgen report runs/coinrun-lab, or none for the newest sweep in runs"
+                "folders, as in misgen report runs/coinrun-lab, or none for the newest sweep in "
+                "runs"
             )
     if argv:
         return [Path(word) for word in argv]
