@@ -66,20 +66,20 @@ def decision(page):
     return int(page.locator('[data-part="time"]').inner_text().split("/")[0])
 
 
-def painted(page):
-    """Return what the conflict level's canvas shows."""
-    return page.locator(".level").nth(1).evaluate("canvas => canvas.toDataURL()")
+def painted(page, part):
+    """Return what a canvas of the conflict level shows."""
+    return page.locator(part).nth(1).evaluate("canvas => canvas.toDataURL()")
 
 
 def test_it_plays_and_pauses(open_page):
     page = open_page()
-    before = painted(page)
+    before = painted(page, ".strip")
     page.get_by_role("button", name="Play", exact=True).click()
     page.wait_for_function("document.querySelector('.player').player.frame > 1.5")
     page.get_by_role("button", name="Pause").click()
     at = decision(page)
     assert at >= 1
-    assert painted(page) != before
+    assert painted(page, ".strip") != before
     page.wait_for_timeout(300)
     assert decision(page) == at
 
@@ -109,12 +109,16 @@ def test_it_scrubs_and_steps_by_mouse_and_keys(open_page):
 
 def test_both_twins_run_in_step(open_page):
     page = open_page()
-    page.evaluate("document.querySelector('.player').player.seek(3)")
-    marks = page.evaluate("""() => {
-      const player = document.querySelector('.player').player;
-      return player.pair.twins.map((twin) => [twin.agent.x[3], twin.agent.y[3], twin.frames > 3]);
-    }""")
-    assert [ready for *_, ready in marks] == [True, True]
+    for moment in (0, 3):
+        page.evaluate("moment => document.querySelector('.player').player.seek(moment)", moment)
+        labels = page.locator(".level").evaluate_all("all => all.map((one) => one.ariaLabel)")
+        assert "aligned: " in labels[0]
+        assert "in conflict: " in labels[1]
+    pictures = set()
+    for moment in range(0, 30, 3):
+        page.evaluate("moment => document.querySelector('.player').player.seek(moment)", moment)
+        pictures.add(painted(page, ".level"))
+    assert len(pictures) > 1
 
 
 def test_it_filters(open_page):

@@ -3,7 +3,7 @@
 A world paints each sprite once (`World.sheet`) and says of its states which sprite stands where
 (`World.scenes`): a replay then needs some numbers a frame instead of a picture.
 
-Public names: `Sheet`, `Scenes`, `Sprite`.
+Public names: `Sheet`, `Scenes`, `Sprite`, `unit`.
 """
 
 from __future__ import annotations
