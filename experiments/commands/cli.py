@@ -62,11 +62,18 @@ COMMANDS = {
         "misgen.experiments.commands.export",
         "write a run for Inspect, Minari or the Hugging Face hub",
     ),
+    "zoo": ("misgen.experiments.commands.zoo", "list the trained agents that come with misgen"),
     "levels": (
         "misgen.experiments.commands.levels",
         "list worlds; show, edit, check, play, export levels",
     ),
 }
+
+_PARTS = {
+    ("sweep", part): "misgen.experiments.commands.sweep_cells"
+    for part in ("status", "retry", "add", "clean")
+}
+"""First words of commands that have a help of their own."""
 
 HELP = """\
 misgen: train agents that can earn reward by a proxy as well as by the intended goal, then
@@ -80,7 +87,7 @@ Commands
 Three steps to a first result
   misgen levels show id=17 correlation=0               print a level with its coin off the end
   misgen train correlation=0.98 preset=smoke seed=3    train an agent, in under a minute
-  misgen sweep                                         4 correlations x 2 seeds, and a report
+  misgen sweep                                         4 correlations x 5 seeds, and a report
 
 Settings are Hydra overrides: key=value, in any order; lists as key=[1,0.98].
 Results go to runs/, one folder per run; a sweep's report is runs/<sweep>/report.html.
@@ -103,7 +110,7 @@ def main(argv: list[str] | None = None) -> int:
     if command not in COMMANDS:
         return _fail("misgen", _unknown(command))
     if {"-h", "--help"} & set(rest):
-        print(command_help(COMMANDS[command][0]))
+        print(command_help(_PARTS.get((command, rest[0]), COMMANDS[command][0])))
         return 0
     for word in rest:
         if _unwritable(word):
