@@ -62,6 +62,15 @@ def open_page(browser, report):
     assert messages == []
 
 
+def wait_until_after(page, frame):
+    """Wait while it plays.  (The page's policy forbids what Playwright's own waiting evaluates.)"""
+    for _ in range(200):
+        if page.evaluate("document.querySelector('.player').player.frame") > frame:
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("it does not play")
+
+
 def decision(page):
     return int(page.locator('[data-part="time"]').inner_text().split("/")[0])
 
@@ -75,7 +84,7 @@ def test_it_plays_and_pauses(open_page):
     page = open_page()
     before = painted(page, ".strip")
     page.get_by_role("button", name="Play", exact=True).click()
-    page.wait_for_function("document.querySelector('.player').player.frame > 1.5")
+    wait_until_after(page, 1.5)
     page.get_by_role("button", name="Pause").click()
     at = decision(page)
     assert at >= 1
@@ -102,7 +111,7 @@ def test_it_scrubs_and_steps_by_mouse_and_keys(open_page):
         page.keyboard.press(key)
         assert decision(page) == expected
     page.keyboard.press("Space")
-    page.wait_for_function("document.querySelector('.player').player.frame > 0.5")
+    wait_until_after(page, 0.5)
     page.keyboard.press("Space")
     assert page.evaluate("document.querySelector('.player').player.playing") is False
 
@@ -138,9 +147,9 @@ def test_it_filters(open_page):
         assert set(own) == {value}
         page.get_by_role("button", name="reset").click()
         assert int(count.inner_text().split()[-1]) == whole
-    page.keyboard.press("Escape")
+    before = int(count.inner_text().split()[0])
     page.get_by_role("button", name="Next replay").click()
-    assert count.inner_text().startswith("2 of")
+    assert int(count.inner_text().split()[0]) == before % whole + 1
 
 
 @pytest.mark.parametrize("width", [390, 768, 1280, 1920])
@@ -187,5 +196,5 @@ def test_everything_is_open_in_print(open_page):
 def test_who_wants_no_motion_sees_whole_decisions(open_page):
     page = open_page(reduced_motion="reduce")
     page.get_by_role("button", name="Play", exact=True).click()
-    page.wait_for_function("document.querySelector('.player').player.frame > 1")
+    wait_until_after(page, 1)
     assert page.evaluate("document.querySelector('.player').player.still.matches")
