@@ -15,6 +15,7 @@ from misgen.envs.core.errors import UserError
 from misgen.envs.core.registry import make_world
 from misgen.experiments.commands import replay
 from misgen.experiments.evaluation.result_folders import EVALUATION, kept
+from misgen.experiments.reporting.place_maps import place_maps
 from misgen.experiments.reporting.replays import recorded
 from misgen.experiments.reporting.replays.packing import PLACES, decoded, encoded
 from misgen.experiments.reporting.replays.recorded import record
@@ -298,3 +299,30 @@ def test_a_run_that_does_not_count_is_named(tmp_path):
     other = write_run(tmp_path, 0.5, 0, 0.2, done=False)
     with pytest.raises(UserError, match="cannot be watched: failed"):
         replay.main([str(other.path)])
+
+
+# --- maps ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["cheese_on_a_dish", "corner_maze"])
+def test_maps_count_every_episode_where_its_goal_was(name, tmp_path):
+    folder = make_run(tmp_path / "s", {"name": name, "max_steps": 20}).path.parent
+    results = read_results(folder)
+    placement = results.placements[0]
+    rows = played(results).filter(condition="conflict", placement=placement)
+    for one in place_maps(results):
+        told = [cell.told.split(" in ")[1].split() for cell in one.cells]  # "2 of 7 episodes ..."
+        assert sum(int(words[2]) for words in told) == len(rows)
+        assert sum(int(words[0]) for words in told) == (rows["first"] == "goal").sum()
+        assert all(0 <= cell.x < one.across > cell.y for cell in one.cells)
+    goals = LevelDistribution(results.world, correlation=0.0, placement=placement).levels(
+        rows["level_id"].unique().sort().to_numpy()
+    )
+    if name == "cheese_on_a_dish":  # one size: a cell of the map is one of the board
+        cells = {(x, y) for x, y in goals.data["goal_cell"].tolist()}
+        first = place_maps(results)[0]
+        assert {(cell.x, first.across - 1 - cell.y) for cell in first.cells} == cells
+
+
+def test_a_world_that_scrolls_has_no_maps(tmp_path):
+    assert place_maps(small_sweep(tmp_path, {1.0: 0.2}, seeds=1, greedy=False)) == []
