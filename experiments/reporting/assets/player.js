@@ -100,7 +100,7 @@ class Player {
     this.frame = 0;
     this.pair.twins.forEach((twin) => unpackTwin(twin, this.pack));
     const [left, right, low, high] = this.pair.view;
-    this.root.classList.toggle("wide", (right - left) / (high - low) > 1.35);
+    this.root.classList.toggle("wide", (right - left) / (high - low) > 1.8);
     this.part("scrub").max = Math.ceil(this.last / this.pack.repeat);
     this.part("count").textContent = `${this.shown.indexOf(number) + 1} of ${this.shown.length}`;
     this.say();
@@ -214,15 +214,15 @@ class Player {
   size() {
     const [left, right, low, high] = this.pair.view;
     const ratio = devicePixelRatio, tall = stripHeight(this.pair);
-    for (const { lane, canvas, strip } of this.lanes) {
-      const room = lane.clientWidth;
+    for (const { canvas, strip } of this.lanes) {
+      const room = canvas.parentElement.clientWidth, beside = strip.parentElement.clientWidth;
       const most = parseFloat(getComputedStyle(this.root).getPropertyValue("--tallest")) || 400;
       const cell = Math.min(room / (right - left), most / (high - low));
       canvas.style.width = `${Math.floor(cell * (right - left))}px`;
       canvas.width = Math.floor(cell * (right - left)) * ratio;
       canvas.height = Math.round((canvas.width * (high - low)) / (right - left));
       strip.style.height = `${tall}px`;
-      strip.width = Math.floor(room * ratio);
+      strip.width = Math.floor(beside * ratio);
       strip.height = tall * ratio;
     }
     this.draw();
