@@ -21,7 +21,7 @@ from ..evaluation.config import EvaluateConfig
 from ..training.config import LevelsConfig, TrainConfig
 from ..training.overrides import keys_of, schema
 from ..training.settings import typed
-from .plan import OWN_KEYS
+from .words import OWN_KEYS
 
 
 @schema("sweep", TrainConfig)

@@ -3,7 +3,7 @@
 Whoever sees the folder can go on with it: nothing has to be given again, and a folder that was
 moved or copied is read where it lies now.  To read it, no world and no network is loaded.
 
-Public names: `Plan`, `write_plan`, `read_plan`, `train_words`.
+Public names: `Plan`, `write_plan`, `read_plan`.
 """
 
 from __future__ import annotations
@@ -23,14 +23,11 @@ from misgen.envs.core.errors import UserError
 from ..training.run_folder import SWEEP, RunFolder, read_json, write_json
 from ..training.shell import command_line, shell_words
 from .ledger import LEDGER, PLAN, Cell, Ledger
+from .words import train_words
 
 if TYPE_CHECKING:
     from ..training.config import TrainConfig
     from .config import SweepConfig
-
-OWN_KEYS = ("correlations", "seeds", "jobs", "name", "evaluate")
-"""Settings of a sweep that are none of a training."""
-_NOT_TRAINING = (*OWN_KEYS, "correlation", "seed")
 
 
 @dataclass(frozen=True)
@@ -119,16 +116,6 @@ class Plan:
 
 _LOOKED: dict[tuple[Path, str], int] = {}
 """For each plan: when the sweep's latest was written that this process has looked at."""
-
-
-def train_words(words: Sequence[str]) -> list[str]:
-    """Return those words of a sweep's command line that are settings of its trainings."""
-    kept = []
-    for word in words:
-        key = word.lstrip("+").partition("=")[0]
-        if key not in (*_NOT_TRAINING, "runs") and key.partition(".")[0] not in OWN_KEYS:
-            kept.append(word)
-    return kept
 
 
 def write_plan(
