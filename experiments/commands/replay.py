@@ -75,8 +75,11 @@ def replay_count(text: str) -> int:
     Raises:
         UserError: if it is no number, or too large a one.
     """
-    if not text.isascii() or not text.isdigit() or int(text) > _MOST_REPLAYS:
-        raise UserError(f"replays={text} is not allowed: give a number from 0 to {_MOST_REPLAYS}")
+    short = len(text) <= len(str(_MOST_REPLAYS))
+    if not (short and text.isascii() and text.isdigit() and int(text) <= _MOST_REPLAYS):
+        raise UserError(
+            f"replays={text[:40]} is not allowed: give a number from 0 to {_MOST_REPLAYS}"
+        )
     return int(text)
 
 
@@ -89,7 +92,9 @@ def level_ids(text: str) -> tuple[int, ...]:
     words = [word for word in text.strip("[]").split(",") if word]
     for word in words:
         if not word.strip().isascii() or not word.strip().isdigit() or len(word) > 18:
-            raise UserError(f"levels={text}: {word!r} is no level id: give ids, as in levels=17,18")
+            raise UserError(
+                f"levels={text[:40]}: {word[:40]!r} is no level id: give ids, as in levels=17,18"
+            )
     return tuple(int(word) for word in words)
 
 
