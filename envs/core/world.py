@@ -26,6 +26,7 @@ from .modality import GRID, MODALITIES, Modality
 from .placement import ALL, USUAL, Placement
 
 if TYPE_CHECKING:
+    from .drawing.scene import Scenes, Sheet
     from .engine import Engine
 
 Observation = dict[str, NDArray[Any]]
@@ -289,6 +290,22 @@ class World(ABC):
         """
         rows, columns = self.level_dtype["tiles"].shape
         return 0.0, 0.0, float(columns), float(rows)
+
+    def sheet(self, texels: int) -> Sheet:
+        """Return the sprites that `scenes` name, `texels` pixels a cell.
+
+        Raises:
+            UserError: if the world draws none.
+        """
+        raise UserError(f"{self.name} has no sprites, so that there are no replays to look at")
+
+    def scenes(self, states: NDArray[np.void]) -> Scenes:
+        """Return what states [t] of boards of one size show.
+
+        Raises:
+            UserError: if the world draws none.
+        """
+        raise UserError(f"{self.name} has no sprites, so that there are no replays to look at")
 
     @abstractmethod
     def level_from_map(self, header: Mapping[str, str], level: Level) -> Level:

@@ -34,6 +34,10 @@ COMMANDS = {
         "misgen.experiments.commands.results",
         "write one tidy table over any number of sweeps",
     ),
+    "replay": (
+        "misgen.experiments.commands.replay",
+        "watch agents: write a page of replays to scrub",
+    ),
     "validate": (
         "misgen.experiments.commands.validate",
         "check the evaluator on agents whose goals are known",

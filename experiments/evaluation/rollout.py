@@ -125,9 +125,10 @@ def run_batch(
     *,
     actions: Actions,
     seed: int,
-    discount: float,
+    discount: float = 1.0,
     num_slots: int = 512,
     progress: Callable[[int], object] | None = None,
+    record: Record | None = None,
 ) -> pl.DataFrame:
     """Play levels that are given themselves, each once, whatever their ids mean.
 
@@ -141,6 +142,7 @@ def run_batch(
         discount: of a decision: what decision t (from 0) pays counts discount**t.
         num_slots: levels played side by side.
         progress: as in `run_levels`.
+        record: as in `run_levels`.
 
     Returns:
         `SCHEMA` and `discounted` (Float64, the sum of the discounted rewards): one row a level, in
@@ -149,7 +151,7 @@ def run_batch(
     queue = _Batch(levels)
     if not len(queue):
         return pl.DataFrame(schema={**SCHEMA, "discounted": pl.Float64})
-    play = _Discounted(agent, _engine(world, num_slots, queue), queue, discount)
+    play = _Discounted(agent, _engine(world, num_slots, queue), queue, discount, record)
     _play_all(play, _greedy if actions == "greedy" else _Sampler(seed), progress)
     return queue.table().with_columns(discounted=pl.Series(play.sums, dtype=pl.Float64))
 
@@ -313,8 +315,10 @@ class _Play:
 class _Discounted(_Play):
     """Slots that also add up discounted rewards."""
 
-    def __init__(self, agent: Agent, engine: Engine, queue: _Queue, discount: float) -> None:
-        super().__init__(agent, engine, queue, None)
+    def __init__(
+        self, agent: Agent, engine: Engine, queue: _Queue, discount: float, record: Record | None
+    ) -> None:
+        super().__init__(agent, engine, queue, record)
         self.sums = np.zeros(len(queue))  # of each episode
         self._discount = discount
 

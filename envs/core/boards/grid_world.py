@@ -17,6 +17,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ..blocks import ENTRIES
+from ..drawing.scene import Scenes, Sheet
 from ..errors import UserError, in_range, one_of
 from ..modality import GRID, MODALITIES, RGB
 from ..world import Observation, World
@@ -150,6 +151,23 @@ class GridWorld(World):
         """Return what `picture` shows: the whole board."""
         side = float(state["side"])
         return 0.0, 0.0, side, side
+
+    def sheet(self, texels: int) -> Sheet:
+        """Return the floor, a thing of each class, and last the agent."""
+        return Sheet(list(board.atlas(self._sprites, texels)), texels)
+
+    def scenes(self, states: NDArray[np.void]) -> Scenes:
+        """Return the boards in use of states [t], with movers and the agent on them."""
+        side = int(states["side"].max(initial=1))
+        movers = states["mover"].astype(np.float32)  # [t, k, 3] x, y, class
+        absent = movers[:, :, :1] < 0
+        movers = np.concatenate([movers, np.zeros_like(movers[:, :, :1])], axis=2)
+        movers[:, :, 2:3][absent] = -1
+        agent = np.zeros((len(states), 1, 4), np.float32)
+        agent[:, 0, :2] = self.export_motion(states)[:, :2] - np.float32(0.5)
+        agent[:, 0, 2] = len(self._sprites.classes)
+        things = np.concatenate([movers, agent], axis=1)
+        return Scenes(states["board"][:, :side, :side].copy(), things)
 
     def classify(self, tiles: NDArray[np.int16]) -> NDArray[np.uint8]:
         """Return the class of each tile code."""
