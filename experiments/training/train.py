@@ -86,7 +86,7 @@ def train(config: TrainConfig, show: Callable[[dict[str, Any]], None] | None = N
             "name": config.name,
         }
         write_json(folder.path / MANIFEST, manifest)
-        started = time.monotonic()
+        started, worked = time.monotonic(), time.process_time()
         try:
             manifest |= _train(config, folder, show)
         except BaseException as error:
@@ -94,7 +94,11 @@ def train(config: TrainConfig, show: Callable[[dict[str, Any]], None] | None = N
             manifest |= {"status": "stopped" if stopped else "failed", "error": repr(error)}
             raise
         finally:
-            manifest |= {"wall_seconds": time.monotonic() - started, "finished": now()}
+            manifest |= {
+                "wall_seconds": time.monotonic() - started,
+                "cpu_seconds": time.process_time() - worked,
+                "finished": now(),
+            }
             folder.status(phase=manifest["status"])
             write_json(folder.path / MANIFEST, manifest)
         if manifest["status"] == "done":
