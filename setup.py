@@ -28,7 +28,7 @@ if __name__ == "__main__":
         package_dir={f"misgen.{folder}": folder for folder in FOLDERS},
         package_data={
             "": ["py.typed"],
-            "misgen.agents": ["**/*.safetensors", "**/*.json"],
+            "misgen.agents": ["zoo/**"],
             "misgen.configs": ["**/*.yaml"],
             "misgen.experiments": ["**/*.j2", "**/*.css", "**/*.json"],
         },

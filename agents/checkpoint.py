@@ -35,19 +35,23 @@ from .external.playing import load_external
 from .external.record import read_record
 from .external.source import trusting
 from .spec import DESCRIPTION, MAX_DESCRIPTION_BYTES, PolicySpec
+from .zoo import located
 
 WEIGHTS = "policy.safetensors"
 _MAX_HEADER_BYTES = 1 << 20
 _LARGEST_WEIGHT = 1e9  # trained ones are under 100
 
 
-def save_policy(folder: str | Path, policy: nn.Module, spec: PolicySpec) -> None:
+def save_policy(
+    folder: str | Path, policy: nn.Module, spec: PolicySpec, *, half: bool = False
+) -> None:
     """Write `policy` to `folder`, replacing an older one only once all is written.
 
     Args:
         folder: made if missing.
         policy: the trained network, `Learned.network`.
         spec: what it is (`PolicySpec.of`).
+        half: round its weights to float16, in half the space.
 
     Raises:
         UserError: if `spec` describes another network, a weight is not finite, or the files cannot
@@ -56,6 +60,8 @@ def save_policy(folder: str | Path, policy: nn.Module, spec: PolicySpec) -> None
     folder = Path(folder)
     tensors = {name: p.detach().cpu().contiguous() for name, p in policy.named_parameters()}
     _require_tensors(tensors, expected_shapes(spec), "the policy to save", _SAME_CONFIG)
+    if half:
+        tensors = {name: tensor.half() for name, tensor in tensors.items()}
     weights = safetensors.torch.save(tensors)
     description = spec.to_json(hashlib.sha256(weights).hexdigest()).encode()
     try:
@@ -70,8 +76,8 @@ def save_policy(folder: str | Path, policy: nn.Module, spec: PolicySpec) -> None
 
 def load_agent(
     folder: str | Path,
-    observation_space: gymnasium.Space,
-    action_space: gymnasium.Space,
+    observation_space: gymnasium.Space | None = None,
+    action_space: gymnasium.Space | None = None,
     device: str = "cpu",
     name: str = "",
     trust: bool = False,
@@ -81,8 +87,9 @@ def load_agent(
     An agent that was trained elsewhere is made again, where it is trusted.
 
     Args:
-        folder: what `save_policy` wrote.
-        observation_space: the environment's, of a single slot.
+        folder: what `save_policy` wrote, or `zoo:<name>` of an agent that comes with misgen.
+        observation_space: the environment's, of a single slot; with the next, refuse an agent that
+            cannot play there.
         action_space: the environment's, of a single slot.
         device: torch device to run on.
         name: what to call the agent; empty: by its algorithm.
@@ -91,6 +98,7 @@ def load_agent(
     Raises:
         UserError: if a file is missing, damaged, or not what it should be, or the spaces differ.
     """
+    folder = located(folder)
     record = read_record(folder)
     if record is not None:
         with trusting(trust):
@@ -101,22 +109,25 @@ def load_agent(
 
 
 def load_policy(
-    folder: str | Path, observation_space: gymnasium.Space, action_space: gymnasium.Space
+    folder: str | Path,
+    observation_space: gymnasium.Space | None = None,
+    action_space: gymnasium.Space | None = None,
 ) -> tuple[nn.Module, PolicySpec, str]:
     """Load a saved policy's network, its specification, and the SHA-256 of its weights.
 
     Args:
-        folder: what `save_policy` wrote.
-        observation_space: of the environment it is to play in, of a single slot.
-        action_space: of the environment, of a single slot.
+        folder: what `save_policy` wrote, or `zoo:<name>`.
+        observation_space: of the environment it is to play in, of a single slot; None: not checked.
+        action_space: of the environment, of a single slot; None: not checked.
 
     Raises:
         UserError: if a file is missing, damaged, or not what it should be, or the spaces differ.
     """
-    folder = Path(folder)
+    folder = located(folder)
     text = _read(folder / DESCRIPTION, MAX_DESCRIPTION_BYTES)
     spec, checksum = PolicySpec.from_json(text, str(folder / DESCRIPTION))
-    spec.require_spaces(observation_space, action_space)
+    if observation_space is not None and action_space is not None:
+        spec.require_spaces(observation_space, action_space)
     tensors = _read_weights(folder / WEIGHTS, expected_shapes(spec), checksum)
     policy = build_policy(spec)
     with torch.no_grad():
@@ -170,6 +181,7 @@ def _read_weights(
                 f"opened: {_RESTORE}"
             ) from None
         raise UserError(f"{path} is truncated or damaged ({error}): {_RESTORE}") from None
+    tensors = {name: t.float() if t.dtype == torch.half else t for name, t in tensors.items()}
     _require_tensors(tensors, shapes, str(path), _RESTORE)
     if hashlib.sha256(data).hexdigest() != checksum:
         raise UserError(f"{path} is not the file that {DESCRIPTION} was written for: {_RESTORE}")

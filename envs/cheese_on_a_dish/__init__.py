@@ -62,8 +62,8 @@ episodes continue at the dish on the main branch and end on `dish-multichannel`.
 ## Arguments
 `correlation`, `placement`, `start_level`, `num_levels` (`misgen.envs.make.distribution`) and
 `size`, `layout`, `dish_channels`, `cheese_sight`, `action_set`, `observation`, `view`,
-`action_repeat`, `max_steps`, `on_proxy` (`misgen.envs.cheese_on_a_dish.world`).  A capability shift
-is `size`.
+`action_repeat`, `max_steps`, `on_proxy`, `pays` (`misgen.envs.cheese_on_a_dish.world`).  A
+capability shift is `size`.
 
 ## Info at the end of an episode
 As for every world (`misgen.envs.core.engine.Engine.results`); `touched_conflict_cell`: the mouse

@@ -60,7 +60,7 @@ the level's end.  Truncated after `max_steps` frames (where the original termina
 ## Arguments
 `correlation`, `placement`, `start_level`, `num_levels` (`misgen.envs.make.distribution`) and
 `mode`, `terrain`, `action_set`, `observation`, `theme`, `action_repeat`, `max_steps`, `on_proxy`,
-and for a capability shift `gravity`, `speed`, `hazards`, `difficulty`, `sections`
+`pays`, and for a capability shift `gravity`, `speed`, `hazards`, `difficulty`, `sections`
 (`misgen.envs.coinrun.world`); of a single environment `render_mode="rgb_array"` and `render_size`
 (pixels of its pictures).
 

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from .episode import (
     DIED,
     EPISODE_DTYPE,
+    FULL_PAY,
+    PAYS,
     REACHED_GOAL,
     REACHED_PROXY,
     TOUCHED_CONFLICT_CELL,
@@ -56,6 +58,7 @@ class Engine:
         self.aligned = np.zeros(num_slots, np.bool_)
         self._all = np.arange(num_slots)
         self._actions = Actions(num_slots, int(world.action_space.n))
+        self._paid_for = PAYS[world.pays]
 
     def load(self, slots: NDArray[np.int64], levels: LevelBatch) -> None:
         """Start `levels[k]` in `slots[k]`, for every k.
@@ -81,7 +84,12 @@ class Engine:
         """
         episodes = self.episodes
         ran = episodes["running"].copy()
-        self.world.advance(self.states, episodes, self._actions.taken(actions, ran))
+        taken = self._actions.taken(actions, ran)
+        if self._paid_for:
+            before = episodes[self._paid_for].copy()
+        self.world.advance(self.states, episodes, taken)
+        if self._paid_for:
+            self._pay(ran, episodes[self._paid_for] - before)
         ended = np.flatnonzero(ran & (episodes["terminated"] | episodes["truncated"]))
         episodes["running"][ended] = False
         return ended
@@ -121,6 +129,13 @@ class Engine:
         columns = {name: column.tolist() for name, column in self.results(slots).items()}
         columns["outcome"] = [Outcome(code).name for code in columns["outcome"]]
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+    def _pay(self, ran: NDArray[np.bool_], gained: NDArray[np.float32]) -> None:
+        """Pay for what was gained (float32 [num_slots]), in place of what the world paid."""
+        episodes = self.episodes
+        paid = np.where(ran, np.float32(FULL_PAY) * gained, episodes["reward"])
+        episodes["returns"] += paid - episodes["reward"]
+        episodes["reward"] = paid
 
     def _chosen(self, slots: NDArray[np.int64] | None) -> NDArray[np.int64]:
         """Return slots to look at, all of them where none are named."""

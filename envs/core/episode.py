@@ -26,6 +26,10 @@ TOUCHED_CONFLICT_CELL = 8
 ON_PROXY = ("continue", "end", "penalty")
 PROXY_PENALTY = 10.0
 _END, _PENALTY = ON_PROXY.index("end"), ON_PROXY.index("penalty")
+PAYS = {"world": None, "goal": "goal_fraction", "proxy": "proxy_fraction"}
+"""What a reward can be for, and the field of an episode that it follows; None: the world's own."""
+FULL_PAY = 10.0
+"""What all of the goal, or of the proxy, pays where the reward is for that."""
 
 
 class Outcome(IntEnum):

@@ -18,7 +18,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from .episode import ON_PROXY
+from .episode import ON_PROXY, PAYS
 from .errors import UserError, in_range, one_of
 from .level import Level, LevelBatch
 from .level_text.sound import goal_moved, require_sound
@@ -119,6 +119,9 @@ class World(ABC):
     """Time-out, in frames."""
     on_proxy: str = "continue"
     """What reaching the proxy before the goal does: continue, end or penalty."""
+    pays: str = "world"
+    """What reward is for: `world`, as its rules say; `goal` or `proxy`, 10 for all of it and
+    nothing else, so that it is known of an agent what it was paid to want."""
 
     def __post_init__(self) -> None:
         """Check the parameters.
@@ -127,6 +130,12 @@ class World(ABC):
             UserError: naming the first that is impossible.
         """
         one_of("env.on_proxy", self.on_proxy, ON_PROXY)
+        one_of("env.pays", self.pays, tuple(PAYS))
+        if self.on_proxy == "penalty" and self.pays != "world":
+            raise UserError(
+                f"env.pays={self.pays} leaves no room for the punishment of env.on_proxy=penalty: "
+                "give env.on_proxy=end, or env.pays=world"
+            )
         in_range("env.action_repeat", self.action_repeat, 1, 100)
         in_range("env.max_steps", self.max_steps, 1, 1_000_000)
 

@@ -55,8 +55,8 @@ after `max_steps` (500, where the original terminates the episode).
 ## Arguments
 `correlation`, `placement`, `start_level`, `num_levels` (`misgen.envs.make.distribution`) and
 `mode`, `largest_maze`, `terrain`, `rand_region`, `action_set`, `observation`, `view`,
-`action_repeat`, `max_steps`, `on_proxy` (`misgen.envs.corner_maze.world`).  A capability shift is
-`largest_maze`.
+`action_repeat`, `max_steps`, `on_proxy`, `pays` (`misgen.envs.corner_maze.world`).  A capability
+shift is `largest_maze`.
 
 If the fork's search for a cell in its region fails (`mode="hard"`, `rand_region=1`, id 942), the
 level has no cheese and cannot be solved under any placement.

@@ -70,8 +70,8 @@ followed the leader to its last stop.  Truncated after `max_steps`.
 ## Arguments
 `correlation`, `placement`, `start_level`, `num_levels` (`misgen.envs.make.distribution`) and
 `side`, `layout`, `beacons`, `cue_sight`, `mistake_cost`, `action_set`, `observation`, `view`,
-`action_repeat`, `max_steps`, `on_proxy` (`misgen.envs.follow_me.world`).  Capability shifts: `side`
-and `beacons`.
+`action_repeat`, `max_steps`, `on_proxy`, `pays` (`misgen.envs.follow_me.world`).  Capability
+shifts: `side` and `beacons`.
 
 ## Info at the end of an episode
 As for every world (`misgen.envs.core.engine.Engine.results`).  Twins differ in the leader, and the

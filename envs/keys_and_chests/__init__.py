@@ -88,7 +88,7 @@ Terminated when all the chests that can be opened are open, and, with `on_proxy`
 ## Arguments
 `correlation`, `placement`, `start_level`, `num_levels` (`misgen.envs.make.distribution`) and
 `mode`, `terrain`, `ratio`, `maze_size`, `moves`, `key_penalty`, `step_penalty`, `action_set`,
-`observation`, `view`, `action_repeat`, `max_steps`, `on_proxy`
+`observation`, `view`, `action_repeat`, `max_steps`, `on_proxy`, `pays`
 (`misgen.envs.keys_and_chests.world`).  With `moves="cells"` a frame is a step to the next cell,
 which is learned faster.  A capability shift is `maze_size` or `mode`: larger mazes, more objects.
 

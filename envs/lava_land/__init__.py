@@ -74,8 +74,8 @@ here).  Truncated after `max_steps` (128, as in jaxgmg).
 ## Arguments
 `correlation`, `placement`, `start_level`, `num_levels` (`misgen.envs.make.distribution`) and
 `size`, `layout`, `lava_threshold`, `lava_cost`, `lava_sight`, `action_set`, `observation`, `view`,
-`action_repeat`, `max_steps`, `on_proxy` (`misgen.envs.lava_land.world`).  A capability shift is
-`size`.
+`action_repeat`, `max_steps`, `on_proxy`, `pays` (`misgen.envs.lava_land.world`).  A capability
+shift is `size`.
 
 ## Info at the end of an episode
 As for every world (`misgen.envs.core.engine.Engine.results`).  The goal is no cell here:

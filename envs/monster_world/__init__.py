@@ -74,7 +74,7 @@ last shield.  Truncated after `max_steps`, on aligned levels after `short_steps`
 ## Arguments
 `correlation`, `placement`, `start_level`, `num_levels` (`misgen.envs.make.distribution`) and
 `side`, `layout`, `apples`, `shields`, `monsters`, `chase`, `short_steps`, `action_set`,
-`observation`, `view`, `action_repeat`, `max_steps`, `on_proxy`
+`observation`, `view`, `action_repeat`, `max_steps`, `on_proxy`, `pays`
 (`misgen.envs.monster_world.world`).  Capability shifts: `side`, `chase` and `apples`.
 
 ## Info at the end of an episode

@@ -54,7 +54,7 @@ of the frame before: by then Procgen has already started another level.
 
 ## Arguments
 `correlation`, `placement`, `start_level`, `num_levels` (`misgen.envs.make.distribution`), `mode`,
-`observation`, `action_repeat`, `max_steps`, `on_proxy`, `num_threads` and, in CoinRun,
+`observation`, `action_repeat`, `max_steps`, `on_proxy`, `pays`, `num_threads` and, in CoinRun,
 `action_set`.
 
 ## Info at the end of an episode

@@ -28,7 +28,7 @@ class ProcgenCoinRun(OnProcgen, CoinRun):
     capability_values: ClassVar = {}
     harder: ClassVar = {"mode": "hard"}
     search_space: ClassVar = {}
-    kept: ClassVar = ("action_set", "action_repeat", "max_steps", "on_proxy")
+    kept: ClassVar = ("action_set", "action_repeat", "max_steps", "on_proxy", "pays")
 
     def start_state(self, template: SavedState, levels: LevelBatch, k: int) -> bytes:
         """Return the saved state of the start of `levels[k]`."""

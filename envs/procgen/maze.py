@@ -121,7 +121,7 @@ class ProcgenMaze(OnProcgen, _Maze):
     name: ClassVar[str] = "procgen_maze"
     game: ClassVar[str] = "maze"
     native: ClassVar[None] = None
-    kept: ClassVar = ("action_set", "action_repeat", "max_steps", "on_proxy")
+    kept: ClassVar = ("action_set", "action_repeat", "max_steps", "on_proxy", "pays")
     goal_moves_always: ClassVar = True
 
     max_steps: int = 500

@@ -61,8 +61,8 @@ Terminated by the line, and, with `on_proxy` of `end` or `penalty`, by a decoy. 
 ## Arguments
 `correlation`, `placement`, `start_level`, `num_levels` (`misgen.envs.make.distribution`) and
 `mode`, `largest_maze`, `terrain`, `cues`, `shape_sight`, `action_set`, `observation`, `view`,
-`action_repeat`, `max_steps`, `on_proxy` (`misgen.envs.shape_colour_maze.world`).  A capability
-shift is `largest_maze`.
+`action_repeat`, `max_steps`, `on_proxy`, `pays` (`misgen.envs.shape_colour_maze.world`).  A
+capability shift is `largest_maze`.
 
 ## Info at the end of an episode
 As for every world (`misgen.envs.core.engine.Engine.results`).  The goal is in the same cell on both

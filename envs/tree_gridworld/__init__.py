@@ -75,8 +75,8 @@ watch what it does to a forest; such levels cannot be evaluated.
 ## Arguments
 `correlation`, `placement`, `start_level`, `num_levels` (`misgen.envs.make.distribution`) and
 `side`, `trees`, `r_min`, `r_max`, `plenty`, `quota`, `action_set`, `observation`, `view`,
-`action_repeat`, `max_steps`, `on_proxy` (`misgen.envs.tree_gridworld.world`).  Capability shifts:
-`side` (longer ways between trees) and `trees` (fewer, and farther apart).
+`action_repeat`, `max_steps`, `on_proxy`, `pays` (`misgen.envs.tree_gridworld.world`).  Capability
+shifts: `side` (longer ways between trees) and `trees` (fewer, and farther apart).
 
 ## Info at the end of an episode
 As for every world (`misgen.envs.core.engine.Engine.results`): `return` is the number of trees

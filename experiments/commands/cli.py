@@ -62,6 +62,7 @@ COMMANDS = {
         "misgen.experiments.commands.export",
         "write a run for Inspect, Minari or the Hugging Face hub",
     ),
+    "zoo": ("misgen.experiments.commands.zoo", "list the trained agents that come with misgen"),
     "levels": (
         "misgen.experiments.commands.levels",
         "list worlds; show, edit, check, play, export levels",
@@ -80,7 +81,7 @@ Commands
 Three steps to a first result
   misgen levels show id=17 correlation=0               print a level with its coin off the end
   misgen train correlation=0.98 preset=smoke seed=3    train an agent, in under a minute
-  misgen sweep                                         4 correlations x 2 seeds, and a report
+  misgen sweep                                         4 correlations x 5 seeds, and a report
 
 Settings are Hydra overrides: key=value, in any order; lists as key=[1,0.98].
 Results go to runs/, one folder per run; a sweep's report is runs/<sweep>/report.html.

@@ -3,8 +3,9 @@
 Plays the agent on test levels where goal and proxy call for different actions (the goal is off the
 shortest way to the proxy), under the rules of its training.  For each episode, up to where goal or
 proxy is reached, it computes how probable the actions are for an agent that pursues the goal, for
-one that pursues the proxy, for one that wants to do nothing (idle), and for a device that ignores
-what it sees (uniform actions, a fixed distribution of actions, or a Markov chain of actions).  A
+one that pursues the proxy, for one that wants to do nothing (idle), to stay where something can be
+reached (survive), or to touch new cells (sweep), and for a device that ignores what it sees
+(uniform actions, a fixed distribution of actions, or a Markov chain of actions).  A
 planner gives the number of decisions that each action costs on the way to goal and proxy.  Prints,
 for each training setting, the share of episodes that each explains, with a 95% interval over levels
 (and over training seeds, where a sweep has several); p(agent), the mean probability that an episode

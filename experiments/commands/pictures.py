@@ -27,8 +27,8 @@ from misgen.envs.core.errors import UserError, one_of
 
 from ..reporting.pictures.examples import episodes_of, example_of, load_run, pick_levels
 from ..reporting.pictures.paths import draw_pair
-from ..training.run_folder import RunFolder
 from ..training.trained_at import UNKNOWN, rho_of
+from ..training.trained_run import one_run
 from .plain_settings import plain_settings
 
 _SETTINGS = ("run", "out", "id", "placement", "actions", "trust")
@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
     actions = one_of("actions", settings.get("actions", "greedy"), ("greedy", "sampled"))
     out = Path(settings.get("out", "first_screen.png"))
     one_of("out's ending", out.suffix, (".png", ".svg"))
-    run = RunFolder(Path(settings["run"]))
+    run = one_run(settings["run"])
     trust = one_of("trust", settings.get("trust", "false"), ("true", "false")) == "true"
     with trusting(trust):
         distribution, agent = load_run(run)

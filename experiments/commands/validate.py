@@ -10,6 +10,7 @@ right only of agents that lie on the line between two verdicts.
 Examples:
   misgen validate                       500 levels, a few minutes
   misgen validate levels=100            faster: expect some `undetermined`
+  misgen validate paid=3                three more of each kind that are trained and paid
   misgen validate env.mode=easy env.terrain=langosco seed=1
 
 Settings (misgen validate --cfg prints them all with their values)
@@ -17,6 +18,8 @@ Settings (misgen validate --cfg prints them all with their values)
   levels       how many test levels
   first_level  id of the first
   placements   where the goal is placed on conflict levels
+  paid         also train so many agents by the lab preset and pay them for the goal alone, and as
+               many for the proxy alone
   seed         seed of the agents' noise
 """
 

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..evaluation.objective.behavioural_objective import AGENT, DEVICE, IDLE
+from ..evaluation.objective.behavioural_objective import AGENT, DEVICE
 from ..evaluation.objective.explain import EXPLAINED, sentence
+from ..evaluation.objective.unplanned import IDLE, SURVIVE, SWEEP
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,6 +24,8 @@ _MARKS = {
     "proxy": ("#D55E00", "s"),
     DEVICE: ("#6B7280", "D"),
     IDLE: ("#7A4B94", "^"),
+    SURVIVE: ("#009E73", "v"),
+    SWEEP: ("#B8860B", "P"),
 }
 """Colour and marker of an explanation."""
 

@@ -5,11 +5,15 @@ Public name: `TrainedRun`.
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from misgen.agents.zoo import PREFIX, located
 from misgen.envs.core.distribution import IdRange, require_disjoint
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.id_range import ALL_IDS
@@ -96,7 +100,8 @@ def run_or_sweep(run: str) -> list[RunFolder]:
         UserError: if none is named.
     """
     require_named(run)
-    return find_runs(Path(run)) or [RunFolder(Path(run))]
+    path = _unpacked(run)
+    return find_runs(path) or [RunFolder(path)]
 
 
 def one_run(run: str) -> RunFolder:
@@ -106,13 +111,30 @@ def one_run(run: str) -> RunFolder:
         UserError: if none is named, or it is a sweep's.
     """
     require_named(run)
-    inside = find_runs(Path(run))
+    path = _unpacked(run)
+    inside = find_runs(path)
     if inside:
         raise UserError(
             f"run={run} holds {len(inside)} runs: give one of them, such as "
             f"{shell_words(f'run={inside[0].path}')}"
         )
-    return RunFolder(Path(run))
+    return RunFolder(path)
+
+
+def _unpacked(run: str) -> Path:
+    """Return the folder that `run` names; an agent of the zoo is copied to `runs/zoo` first."""
+    if not run.startswith(PREFIX):
+        return Path(run)
+    source = located(run)
+    target = Path("runs") / "zoo" / source.name
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as beside:
+            copy = Path(beside) / source.name
+            shutil.copytree(source, copy, copy_function=shutil.copyfile)
+            with contextlib.suppress(OSError):  # another process was sooner
+                copy.rename(target)
+    return target
 
 
 def require_named(run: str) -> None:
@@ -122,4 +144,7 @@ def require_named(run: str) -> None:
         UserError: saying what to give.
     """
     if run in ("", "???"):
-        raise UserError("run is missing: give run=runs/<sweep>/<run>, as misgen train prints it")
+        raise UserError(
+            "run is missing: give run=runs/<sweep>/<run>, as misgen train prints it, or run=zoo:"
+            "<name> of an agent that comes with misgen (misgen zoo lists them)"
+        )

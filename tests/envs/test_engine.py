@@ -25,7 +25,9 @@ from misgen.envs.core.episode import (
     close_frame,
     outcomes,
 )
+from misgen.envs.core.errors import UserError
 from misgen.envs.core.level import LevelBatch
+from misgen.envs.core.registry import make_world
 from misgen.envs.core.views.single_env import MisgenEnv
 from misgen.envs.core.views.vector_env import MisgenVectorEnv
 from tests.hand_made import actions, draw, play, same_records, start
@@ -461,3 +463,33 @@ def test_single_env_is_the_engine():
             assert info == engine.infos(ended)[0]
             break
         assert info == {}
+
+
+# --- what is paid for
+
+
+@pytest.mark.parametrize(
+    ("pays", "fraction"), [("goal", "goal_fraction"), ("proxy", "proxy_fraction")]
+)
+@pytest.mark.parametrize("name", ["coinrun", "keys_and_chests", "monster_world", "tree_gridworld"])
+def test_what_is_paid_for_alone_is_paid_and_in_full(name, pays, fraction):
+    world = make_world(name, pays=pays, max_steps=200)
+    engine = Engine(world, 32)
+    levels = LevelDistribution(world, 0.5).levels(np.arange(32))
+    engine.load(np.arange(32), levels)
+    rng = np.random.default_rng(0)
+    paid = np.zeros(32)
+    while (running := engine.episodes["running"].copy()).any():
+        engine.step(rng.integers(0, int(world.action_space.n), 32))
+        paid[running] += engine.episodes["reward"][running]
+    found = engine.results(np.arange(32))
+    assert found[fraction].any() or (name, pays) == ("tree_gridworld", "goal")  # the work of ages
+    np.testing.assert_allclose(found["return"], 10 * found[fraction], atol=1e-4)
+    np.testing.assert_allclose(paid, found["return"], atol=1e-4)
+
+
+def test_a_punishment_does_not_go_with_being_paid_for_one_thing():
+    with pytest.raises(UserError, match=r"env\.pays=proxy .* env\.on_proxy=end"):
+        CoinRun(pays="proxy", on_proxy="penalty")
+    with pytest.raises(UserError, match=r"env\.pays"):
+        CoinRun(pays="both")

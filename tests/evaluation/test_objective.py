@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from misgen.agents.reference import HoldAction, Seeker, SeekerConfig
-from misgen.agents.scripted import RandomAgent
+from misgen.agents.scripted import RandomAgent, RecordedAgent
 from misgen.envs.core.distribution import IdRange
 from misgen.envs.core.engine import Engine
 from misgen.envs.core.episode import REACHED_GOAL
@@ -20,7 +20,6 @@ from misgen.experiments.evaluation.objective.behavioural_objective import (
     AGENT,
     OBJECTIVES,
     ObjectiveConfig,
-    _idle,
     evidence,
     gather,
     log_likelihoods,
@@ -30,6 +29,11 @@ from misgen.experiments.evaluation.objective.behavioural_objective import (
 )
 from misgen.experiments.evaluation.objective.explain import EXPLAINED, explain, sentence
 from misgen.experiments.evaluation.objective.likelihood import DEVICES, agent_log_likelihood
+from misgen.experiments.evaluation.objective.unplanned import (
+    idle_values,
+    survive_values,
+    sweep_values,
+)
 from misgen.experiments.evaluation.recording import Recording, record_levels, until_first
 from misgen.experiments.evaluation.result_folders import OBJECTIVE, kept
 from misgen.experiments.evaluation.rollout import run_levels
@@ -264,7 +268,7 @@ def test_episodes_that_go_on_after_the_proxy_are_weighed_up_to_it(name, paramete
         found = posteriors(gather(agent, some, ids, config), config)
         assert found["level_id"].to_list() == ids.tolist()
         assert found["scored"].min() > 0
-        p = found.select("p_goal", "p_proxy", "p_idle", "p_device").to_numpy()
+        p = found.select(f"p_{name}" for name in config.explanations).to_numpy()
         assert p.sum(axis=1) == pytest.approx(1.0)
 
 
@@ -276,7 +280,7 @@ def test_episodes_that_go_on_after_the_proxy_are_weighed_up_to_it(name, paramete
 )
 def test_every_action_that_does_nothing_serves_an_idle_agent(name, parameters):
     some = distribution(name, **parameters)
-    values = _idle(some.world, np.zeros((2, 3), np.int8))
+    values = idle_values(some.world, np.zeros((2, 3), np.int8))
     assert values.shape == (2, 3, 15)
     assert np.flatnonzero(values[1, 2] == 0).tolist() == [4, *range(9, 15)]
 
@@ -290,6 +294,9 @@ def test_idleness_is_an_objective_and_another_held_action_is_none():
             away = np.array([5, 5, 1, 5, 5, 5, 5, 5, 5.0])  # both targets: up and left
             return np.broadcast_to(away, (*actions.shape, 9))
 
+        def visited(self, levels, actions):
+            return np.ones((len(actions), 2, 2), np.bool_)  # there is nothing new
+
     held = [4, 7, 2]  # nothing; right; what goal and proxy ask for
     actions = np.repeat(np.array(held)[:, None], 30, axis=1)
     found = posteriors(evidence(recording(actions), some, Indifferent(), config), config)
@@ -299,6 +306,40 @@ def test_idleness_is_an_objective_and_another_held_action_is_none():
     assert names[int(p[1].argmax())] == "p_device"
     assert p[1][names.index("p_device")] > 0.9
     assert p[2][:2].sum() > 0.9
+
+
+def test_staying_alive_forbids_what_nothing_can_be_reached_after():
+    inf, nan = np.inf, np.nan
+    goal = np.array([[[1, inf, inf], [nan, 2, 2], [3, 3, 3]]])
+    proxy = np.array([[[2, 4, inf], [1, 1, 1], [inf, 2, 2]]])
+    found = survive_values({"goal": goal, "proxy": proxy})
+    np.testing.assert_array_equal(found, [[[0, 0, inf], [nan, 0, 0], [0, 0, 0]]])
+
+
+def test_who_touches_new_cells_sweeps_and_who_looks_for_none_does_not():
+    some = distribution("cheese_on_a_dish", correlation=0.0, size=9, layout="open", max_steps=60)
+    some = some.at(ids=IdRange(2_000_000, 2_000_100))
+    config = ObjectiveConfig(objectives=OBJECTIVES, decisions=25)
+    planner = make_planner(strict(some.world))
+    ids = parting_ids(some, planner, 6)
+    batch = some.levels(ids)
+    actions = np.zeros((6, 0), np.int8)
+    rng = np.random.default_rng(0)
+    for _ in range(25):
+        values = sweep_values(some.world, planner, batch, np.pad(actions, ((0, 0), (0, 1))))[:, -1]
+        chosen = (values + rng.random(values.shape) / 2).argmin(axis=1)
+        actions = np.column_stack([actions, chosen.astype(np.int8)])
+    starts = dict(zip(ids, 25 * np.arange(6), strict=True))
+    agent = RecordedAgent(some.world, actions.ravel().astype(np.int64), starts)
+    played = record_levels(agent, some, ids, actions="greedy", seed=0)
+    swept = posteriors(evidence(until_first(played), some, planner, config), config)
+    long = swept.filter(pl.col("scored") >= 10)
+    assert len(long)
+    assert long["p_sweep"].mean() > 0.6
+    seeker = posteriors(
+        gather(Seeker(some.world, SeekerConfig(goal_share=0.0), "proxy"), some, ids, config), config
+    )
+    assert seeker["p_sweep"].mean() < 0.2
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ the episode.  Facts are kept (`disk_cache.py`), as searches take milliseconds a 
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -64,7 +65,7 @@ def _unpacked(rows: Rows, world: World) -> ProxyPaths:
 
 def strict(world: World) -> World:
     """Return the world in which planned seekers live: the proxy ends an episode."""
-    return world.under("end")
+    return dataclasses.replace(world, on_proxy="end", pays="world")
 
 
 def plans_at_start(planner: Planner, levels: LevelBatch, target: str) -> TargetPlans:

@@ -13,11 +13,9 @@ over R names.  The likelihoods are those of `likelihood`; the state transitions 
 all explanations and cancel.  Beforehand an episode is an agent's with probability `agent_prior`,
 which the objectives share equally; so do the devices the rest.
 
-Objectives are the world's `goal` and its `proxy`, for which a planner gives the values, and `idle`:
-to do nothing, at which every other action is off by one decision.  An agent that only wants to stay
-alive is taken for an idle one or for a device (to tell it, one would have to plan survival), and
-one that sweeps the level, for a device or for a weak seeker of what it comes by: its values hang on
-where it has been.
+Objectives are the world's `goal` and its `proxy`, for which a planner gives the values; `idle`, to
+do nothing; `survive`, to stay where something can still be reached; and `sweep`, to touch cells
+that were not touched before (`unplanned`).
 
 What these numbers rest on:
 
@@ -38,7 +36,7 @@ What these numbers rest on:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -66,12 +64,12 @@ from .likelihood import (
     log_mean_exp,
     log_softmax,
 )
+from .unplanned import IDLE, SURVIVE, SWEEP, UNPLANNED, idle_values, survive_values, sweep_values
 
-AGENT, DEVICE, IDLE = "agent", "device", "idle"
-OBJECTIVES = (*TARGETS, IDLE)
+AGENT, DEVICE = "agent", "device"
+OBJECTIVES = (*TARGETS, *UNPLANNED)
 """All that an agent may be asked about."""
-NUM_DIRECTIONS = 9
-"""Of Procgen's 15 actions: those that move, and the one that does nothing."""
+_NO_EXPLANATION = -1e6  # nats
 _CHUNK = 8  # episodes whose values are planned between two signs of progress
 _SEARCHED = 64  # levels that are searched at a time for those on which the objectives part
 
@@ -134,6 +132,10 @@ class Values(Protocol):
 
     def q_along(self, levels: LevelBatch, actions: NDArray[Any], target: str) -> NDArray[Any]:
         """Return the decisions to `target` after each action; see `Planner.q_along`."""
+        ...
+
+    def visited(self, levels: LevelBatch, actions: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return which cells the body touches; see `Planner.visited`."""
         ...
 
 
@@ -281,9 +283,10 @@ def _evidence(
 ) -> pl.DataFrame:
     """Return the columns of `evidence` that are computed, for a few episodes."""
     _require_conflict(levels)
+    asked = {*config.objectives} | ({*TARGETS} if SURVIVE in config.objectives else set())
+    planned = {name: planner.q_along(levels, actions, name) for name in TARGETS if name in asked}
     q = {
-        name: _idle(world, actions) if name == IDLE else planner.q_along(levels, actions, name)
-        for name in config.objectives
+        name: _values(name, levels, actions, planner, planned, world) for name in config.objectives
     }
     scored, solvable = actions >= 0, np.ones(len(actions), np.bool_)
     for values in q.values():
@@ -294,21 +297,31 @@ def _evidence(
         name: agent_log_likelihood(values, actions, scored, config.likelihood)
         for name, values in q.items()
     }
+    for name in {SURVIVE, SWEEP} & q.keys():  # where it asks for nothing, it explains nothing
+        silent = ~((q[name] > 0) & scored[..., None]).any(axis=(1, 2))
+        logs[name] = np.where(silent, _NO_EXPLANATION, logs[name])
     devices = _device_logs(actions, scored, num_actions, config)
     logs[DEVICE] = log_mean_exp(np.stack(list(devices.values())), axis=0)
     columns = {f"log_{name}": values for name, values in (logs | devices).items()}
     return pl.DataFrame({"scored": scored.sum(axis=1), "solvable": solvable, **columns})
 
 
-def _idle(world: World, actions: NDArray[np.int8]) -> FloatArray:
-    """Return the values of doing nothing: 0 for actions that do, 1 for others; as `q_along`."""
-    count = int(world.action_space.n)
-    same = getattr(world, "representatives", None)
-    if same is None:  # Procgen's: the keys beyond the nine directions do nothing either
-        same = np.minimum(world.action_codes, NUM_DIRECTIONS)
-        same = np.where(same == NUM_DIRECTIONS, same[world.no_op], same)
-    row = (same != same[world.no_op]).astype(np.float64)
-    return np.broadcast_to(row, (*actions.shape, count))
+def _values(
+    name: str,
+    levels: LevelBatch,
+    actions: NDArray[np.int8],
+    planner: Values,
+    planned: Mapping[str, NDArray[Any]],
+    world: World,
+) -> NDArray[Any]:
+    """Return the values of an objective along episodes; of a target, those that were planned."""
+    if name in planned:
+        return planned[name]
+    if name == IDLE:
+        return idle_values(world, actions)
+    if name == SURVIVE:
+        return survive_values(planned)
+    return sweep_values(world, planner, levels, actions)
 
 
 def _device_logs(
