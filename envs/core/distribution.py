@@ -87,7 +87,7 @@ class LevelDistribution:
 
         Raises:
             UserError: for a correlation outside [0, 1], an unknown placement, or conflict levels
-                that cannot be counted or do not exist.
+                of more ids than can be gone through.
         """
         in_range("correlation", self.correlation, 0.0, 1.0)
         for proxy, value in self.proxy_correlations:
@@ -100,12 +100,6 @@ class LevelDistribution:
             raise UserError(
                 f"distinct_conflicts={self.distinct_conflicts} goes with at most {MOST_COUNTED:,} "
                 f"levels, and these are {len(self.ids):,}: give fewer, or leave it out"
-            )
-        none = self.correlation == 1 and all(value == 1 for _, value in self.proxy_correlations)
-        if self.distinct_conflicts and none:
-            raise UserError(
-                f"distinct_conflicts={self.distinct_conflicts} has no effect at correlation 1, "
-                "which has no conflict level: give a lower correlation, or leave it out"
             )
 
     def drawn(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -12,6 +12,10 @@ same command goes on.  All sweeps of a stage grow together, two seeds at a time.
 
 Questions
   langosco_figure_2    how rarely may the coin be moved in training? (CoinRun)
+  phase_diagram        frequency of conflicts, their variety, or time: what decides a seed?
+  langosco_figure_4    how large must the cheese's region be? (Maze I)
+  maze_2               shape or colour: which feature is followed? (Maze II)
+  keys_and_chests      are keys gathered for their own sake?
 
 Examples:
   misgen evidence langosco_figure_2 size=smoke         a minute, to check that it works

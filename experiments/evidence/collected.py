@@ -42,6 +42,8 @@ COLUMNS: dict[str, Any] = {
     "decisions": pl.Int64,
     "train_correlation": pl.Float64,
     "train_placement": pl.String,
+    "distinct_conflicts": pl.Int64,
+    "distinct_levels": pl.Int64,
     "train_seed": pl.Int64,
     "placement": pl.String,
     "actions": pl.String,
@@ -55,8 +57,9 @@ COLUMNS: dict[str, Any] = {
     "run": pl.String,
 }
 """Columns of the table of seeds; an arm's factors and what a question adds come after `arm` and
-before `cpu_seconds`.  `levels`: conflict levels of the test; `cpu_seconds`: of training and
-evaluation, once a run, in the row of its first placement."""
+before `cpu_seconds`.  `distinct_conflicts`: as asked for (0: all there are), `distinct_levels`:
+how many different conflict levels training really had.  `levels`: conflict levels of the test.
+`cpu_seconds`: of training and evaluation, once a run, in the row of its first placement."""
 
 
 def seed_rows(config: EvidenceConfig) -> pl.DataFrame:
@@ -124,6 +127,8 @@ def _rows(
             "decisions": manifest["environment_steps"],
             "train_correlation": run.correlation,
             "train_placement": run.placement,
+            "distinct_conflicts": run.distinct_conflicts,
+            "distinct_levels": manifest["training_levels"]["distinct_conflict_levels"],
             "train_seed": run.seed,
             "placement": verdict["placement"],
             "actions": verdict["actions"],

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 SIZES = ("smoke", "lab", "full")
 """From a minute to what a machine can do in days; each question says what each of them takes."""
-QUESTIONS = {"langosco_figure_2": "how rarely may the coin be moved in training? (CoinRun)"}
+QUESTIONS = {
+    "langosco_figure_2": "how rarely may the coin be moved in training? (CoinRun)",
+    "phase_diagram": "frequency of conflicts, their variety, or time: what decides a seed?",
+    "langosco_figure_4": "how large must the cheese's region be? (Maze I)",
+    "maze_2": "shape or colour: which feature is followed? (Maze II)",
+    "keys_and_chests": "are keys gathered for their own sake?",
+}
 """The folders here, and in a line what each asks."""
 _INTERNAL = ".config:QUESTION"
 

@@ -103,7 +103,6 @@ def test_single_proxies_count_too():
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"correlation": 1.0, "distinct": 2}, "no effect at correlation 1"),
         ({"distinct": -1}, "distinct_conflicts=-1"),
         ({"distinct": 2, "ids": IdRange(0, 300_000)}, "at most 200,000 levels"),
     ],
@@ -111,6 +110,11 @@ def test_single_proxies_count_too():
 def test_what_cannot_be_is_refused(changes, told):
     with pytest.raises(UserError, match=told):
         distribution("cheese_on_a_dish", **changes)
+
+
+def test_without_conflict_levels_there_are_none_to_repeat():
+    with pytest.raises(UserError, match=r"more than the 0 that .* have at correlation 1: "):
+        distribution("cheese_on_a_dish", 1.0, distinct=2).require_distinct()
 
 
 def test_more_than_there_are_is_refused_with_how_many_there_are():

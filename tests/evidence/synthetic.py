@@ -24,6 +24,8 @@ def seed_row(verdict: str, **values: Any) -> dict[str, Any]:
         "decisions": 1000,
         "train_correlation": 1.0,
         "train_placement": "anywhere",
+        "distinct_conflicts": 0,
+        "distinct_levels": 100,
         "train_seed": 0,
         "placement": "anywhere",
         "actions": "sampled",
