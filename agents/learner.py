@@ -219,6 +219,10 @@ def fit(
     except (RuntimeError, ValueError) as error:
         _explain_divergence(model, error)
         raise
+    except (KeyboardInterrupt, SystemExit):
+        if resume_state is not None:
+            resume_state.save()
+        raise
 
 
 def reward_scale(model: Any) -> float:

@@ -59,13 +59,15 @@ class Reporter(BaseCallback):
         self._every = every
         self._episodes = 0
         self._seconds = 0.0  # before this process
+        self._reported: int | None = None  # decisions at the last record before this process
         self._recent: deque[dict[str, Any]] = deque(maxlen=WINDOW)
         self._going_on = True
 
     def _on_training_start(self) -> None:
         self._last_time = time.perf_counter()
         self._begin = self._last_time - self._seconds
-        self._first_steps = self._last_steps = self.num_timesteps
+        self._first_steps = self.num_timesteps
+        self._last_steps = self.num_timesteps if self._reported is None else self._reported
         self._take_snapshot()
 
     def _on_step(self) -> bool:
@@ -78,7 +80,7 @@ class Reporter(BaseCallback):
     def _on_rollout_start(self) -> None:
         if self.num_timesteps > self._first_steps:  # the last rollout's update is done
             self._take_snapshot()
-            first = self._last_steps == self._first_steps
+            first = self._last_steps == 0
             if first or self.num_timesteps - self._last_steps >= self._every:
                 self._send()
             if self._resume_state is not None and self._going_on:
@@ -117,7 +119,12 @@ class Reporter(BaseCallback):
     def state(self) -> dict[str, Any]:
         """Return what a run that goes on later needs of this one's counts."""
         seconds = time.perf_counter() - self._begin
-        return {"episodes": self._episodes, "seconds": seconds, "recent": list(self._recent)}
+        return {
+            "episodes": self._episodes,
+            "seconds": seconds,
+            "reported": self._last_steps,
+            "recent": list(self._recent),
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up what `state` returned."""
@@ -125,6 +132,9 @@ class Reporter(BaseCallback):
         if type(episodes) is not int or episodes < 0 or not 0 <= seconds < math.inf:
             raise ValueError(f"episodes={episodes!r}, seconds={seconds!r} are no counts")
         self._episodes, self._seconds = episodes, float(seconds)
+        self._reported = state.get("reported")
+        if self._reported is not None and type(self._reported) is not int:
+            raise ValueError(f"reported={self._reported!r} is no count")
         self._recent.extend(_taken_up(info) for info in recent)
 
     def _mean(self, key: str) -> float:

@@ -3,14 +3,14 @@
 Public names: `ResumeState`, `Progressing`.
 
 The file is safetensors: plain tensors (weights, the optimiser's moments, the generators of torch,
-NumPy and Python, the level stream's position) and, in its header, JSON (step counts, the reward's
-normaliser, recent episodes).  It holds no code, and none is run when it is read.  It is written
-to a temporary file and moved into place, with a checksum, so that a kill at any moment leaves a
-complete file.
+NumPy and Python, the levels that run and the actions taken in them, a memory's contents) and, in
+its header, JSON (step counts, the reward's normaliser, recent episodes).  It holds no code, and
+none is run when it is read.  It is written to a temporary file and moved into place, with a
+checksum, so that a kill at any moment leaves a complete file.
 
-Levels that were running when the run was interrupted are not stored: slots start new episodes,
-the next of the level stream.  So an interrupted run differs in its numbers from an uninterrupted
-one; but resuming twice from the same file gives the same results.
+On one thread a run that was interrupted ends with the weights that it would have had, bit for bit.
+(Not where its environment cannot say where its slots are, and of files of earlier versions, which
+did not: there all slots begin new episodes.)
 """
 
 from __future__ import annotations
@@ -35,12 +35,14 @@ from torch import Tensor
 
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.files import parse_json, read_bytes
+from misgen.envs.core.views.history import Position
 
 from .checkpoint import replace_files
 from .rewards import NormalizedReward
 
 _FORMAT = "misgen-training-state"
-_VERSION = 1
+_VERSIONS = ("1", "2")
+"""Those that can be read; the last is written.  1 did not hold the levels that ran."""
 _MOMENTS: dict[str, tuple[str, ...]] = {
     "Adam": ("exp_avg", "exp_avg_sq"),
     "RMSprop": ("square_avg",),
@@ -50,7 +52,8 @@ _SQUARES = ("exp_avg_sq", "square_avg")
 """Those of them that are means of squares."""
 _DAMAGE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What comes of taking up a state that is not what it should be."""
-_DTYPES = (torch.float32, torch.int64, torch.uint8)
+_DTYPES = (torch.float32, torch.float64, torch.int64, torch.int16, torch.uint8)
+_KEEP_EVERY = 1.0  # seconds between two states that are kept in memory, for a stop signal
 
 
 class Progressing(Protocol):
@@ -101,6 +104,8 @@ class ResumeState:
         self._before_save = before_save
         self._on_continue = on_continue
         self._begin = self._saved = self._last = time.monotonic()
+        self._kept: tuple[dict[str, Tensor], dict[str, Any]] | None = None
+        self._kept_at = -_KEEP_EVERY
 
     def after_update(self, model: BaseAlgorithm, progress: Progressing) -> bool:
         """Write the file if it is time; return whether to go on.
@@ -112,11 +117,26 @@ class ResumeState:
         lasted, self._last = now - self._last, now
         if self._stop_after is not None:
             self.stopped = now + lasted - self._begin > self._stop_after
-        if self.stopped or now - self._saved >= self._every:
-            self._before_save()
-            self._write(model, progress)
-            self._saved = time.monotonic()
+        due = self.stopped or now - self._saved >= self._every
+        if due or now - self._kept_at >= _KEEP_EVERY:
+            self._kept, self._kept_at = self._state(model, progress), now
+        if due:
+            self.save()
         return not self.stopped
+
+    def save(self) -> None:
+        """Write the state that was kept last, if it is not written yet.
+
+        Called when the run is told to stop, at any moment: what it did in the last second is lost.
+
+        Raises:
+            UserError: if the file cannot be written; the older one is still there.
+        """
+        if self._kept is None:
+            return
+        self._before_save()
+        self._write(*self._kept)
+        self._kept, self._saved = None, time.monotonic()
 
     def take_up(self, model: BaseAlgorithm, progress: Progressing, total_steps: int) -> None:
         """Put the file's state, if there is one, into a model that has not trained yet.
@@ -140,6 +160,7 @@ class ResumeState:
         try:
             _require_possible(model, tensors, plain, total_steps)
             _restore_model(model, tensors, plain)
+            _restore_slots(model, tensors)
             progress.restore(plain["progress"])
             self.cuts = [*plain["cuts"], model.num_timesteps]
             _restore_generators(tensors, plain["generators"])
@@ -147,21 +168,26 @@ class ResumeState:
             raise _damaged(self.path, f"{type(error).__name__}: {error}") from error
         self._on_continue(model.num_timesteps)
 
-    def _write(self, model: BaseAlgorithm, progress: Progressing) -> None:
+    def _state(
+        self, model: BaseAlgorithm, progress: Progressing
+    ) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the state of a run, in tensors of its own."""
         tensors = {**_model_tensors(model), **_generator_tensors()}
-        plain = {
+        return tensors, {
             "run": self._run,
             "steps": model.num_timesteps,
             "updates": model._n_updates,
-            "cuts": self.cuts,
+            "cuts": [*self.cuts],
             "reward": _moments(model),
             "generators": _generator_numbers(),
             "progress": progress.state(),
         }
+
+    def _write(self, tensors: dict[str, Tensor], plain: dict[str, Any]) -> None:
         text = json.dumps(plain)
         header = {
             "format": _FORMAT,
-            "version": str(_VERSION),
+            "version": _VERSIONS[-1],
             "state": text,
             "sha256": _checksum(tensors, text),
         }
@@ -194,7 +220,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (safetensors.SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
         raise _damaged(path, getattr(error, "strerror", None) or str(error)) from None
     found = header.get("format"), header.get("version")
-    if found != (_FORMAT, str(_VERSION)):
+    if found[0] != _FORMAT or found[1] not in _VERSIONS:
         raise _damaged(path, f"format {found[0]!r}, version {found[1]!r} is not known")
     other = next((name for name, one in tensors.items() if one.dtype not in _DTYPES), None)
     if other is not None:
@@ -240,10 +266,7 @@ def _model_tensors(model: BaseAlgorithm) -> dict[str, Tensor]:
         tensors[f"step/{name}"] = _plain(state[parameter]["step"])
         for moment in moments:
             tensors[f"{moment}/{name}"] = _plain(state[parameter][moment])
-    drawn = _stream(model)
-    if drawn is not None:
-        tensors["drawn"] = torch.from_numpy(drawn.copy())
-    return tensors
+    return tensors | _slot_tensors(model)
 
 
 def _require_possible(
@@ -322,9 +345,6 @@ def _restore_model(model: BaseAlgorithm, tensors: dict[str, Tensor], plain: dict
         mean, variance, count = map(float, plain["reward"])
         env.moments.mean, env.moments.var = np.array(mean), np.array(variance)
         env.moments.count = count
-    if _stream(model) is not None:
-        base: Any = env.unwrapped
-        base.drawn = tensors["drawn"].numpy()
 
 
 def _moments(model: BaseAlgorithm) -> list[float] | None:
@@ -333,6 +353,63 @@ def _moments(model: BaseAlgorithm) -> list[float] | None:
     if not isinstance(env, NormalizedReward):
         return None
     return [float(env.moments.mean), float(env.moments.var), float(env.moments.count)]
+
+
+# ---------------------------------------------------------------------------------------------
+# The slots: levels that run, actions taken in them, what a memory holds of them
+# ---------------------------------------------------------------------------------------------
+
+
+def _slot_tensors(model: BaseAlgorithm) -> dict[str, Tensor]:
+    tensors, env = {}, model.get_env()
+    drawn, position = _stream(model), _position(model)
+    if drawn is not None:
+        tensors["drawn"] = torch.from_numpy(drawn.copy())
+    if position is not None:
+        tensors["slots/ages"] = torch.from_numpy(position.ages)
+        tensors["slots/actions"] = torch.from_numpy(position.actions)
+        for name, memory in _memories(model).items():
+            tensors[name] = _plain(memory)
+        if isinstance(env, NormalizedReward):
+            tensors["slots/sums"] = torch.from_numpy(env.sums.copy())
+    return tensors
+
+
+def _restore_slots(model: Any, tensors: dict[str, Tensor]) -> None:
+    """Bring the slots back, or, if the state does not say where they were, the level stream."""
+    if _stream(model) is None:
+        return
+    env = model.get_env()
+    base, drawn = env.unwrapped, tensors["drawn"].numpy()
+    if "slots/ages" not in tensors:
+        base.drawn = drawn
+        return
+    ages, actions = tensors["slots/ages"].numpy(), tensors["slots/actions"].numpy()
+    _require_tensor(tensors, "slots/ages", torch.Size(drawn.shape), torch.int64)
+    _require_tensor(tensors, "slots/actions", torch.Size(actions.shape), torch.int16)
+    model._last_obs = base.go_to(Position(drawn, ages, actions))
+    model._last_episode_starts = ages == 0
+    for name, memory in _memories(model).items():
+        _require_tensor(tensors, name, memory.shape, memory.dtype)
+        memory.copy_(tensors[name])
+    if isinstance(env, NormalizedReward):
+        _require_tensor(tensors, "slots/sums", torch.Size([env.num_envs]), torch.float64)
+        env.sums[:] = tensors["slots/sums"].numpy()
+
+
+def _memories(model: Any) -> dict[str, Tensor]:
+    """Return what a network with a memory holds of each slot."""
+    states = getattr(model, "_last_lstm_states", None) or ()
+    return {
+        f"slots/memory/{i}/{j}": tensor
+        for i, pair in enumerate(states)
+        for j, tensor in enumerate(pair)
+    }
+
+
+def _position(model: BaseAlgorithm) -> Position | None:
+    ask = getattr(getattr(model.get_env(), "unwrapped", None), "position", None)
+    return ask() if ask else None
 
 
 def _stream(model: BaseAlgorithm) -> NDArray[np.int64] | None:
@@ -345,7 +422,8 @@ def _moments_of(optimizer: torch.optim.Optimizer) -> tuple[str, ...]:
 
 
 def _plain(tensor: Tensor) -> Tensor:
-    return tensor.detach().cpu().contiguous()
+    """Return a copy that later training does not change."""
+    return tensor.detach().to("cpu", copy=True).contiguous()
 
 
 # ---------------------------------------------------------------------------------------------

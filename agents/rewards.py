@@ -65,7 +65,8 @@ class NormalizedReward(LearnerReward):
         super().__init__(venv)
         self.moments = RunningMeanStd(shape=())
         self._gamma = gamma
-        self._sums = np.zeros(venv.num_envs)
+        self.sums = np.zeros(venv.num_envs)
+        """The discounted sum of each slot's running episode."""
 
     @property
     def scale(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -76,12 +77,12 @@ class NormalizedReward(LearnerReward):
         self, reward: NDArray[np.float32], done: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
         """Return the normalised rewards, after they were taken into account."""
-        self._sums = self._sums * self._gamma + reward
-        self.moments.update(self._sums)
-        self._sums[done] = 0
+        self.sums = self.sums * self._gamma + reward
+        self.moments.update(self.sums)
+        self.sums[done] = 0
         return np.clip(reward * self.scale, -self.CLIP, self.CLIP).astype(np.float32)
 
     def reset(self) -> Any:
         """Start new episodes in all slots; what is known of the rewards stays."""
-        self._sums[:] = 0
+        self.sums[:] = 0
         return super().reset()

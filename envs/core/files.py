@@ -1,7 +1,7 @@
 """Reading and writing files: regular files of limited size, and writes that are all or nothing.
 
-Public names: `open_regular`, `open_lock`, `read_bytes`, `parse_json`, `temporary`, `write_whole`,
-`remove_leftovers`.
+Public names: `open_regular`, `open_lock`, `range_lock`, `read_bytes`, `parse_json`, `temporary`,
+`write_whole`, `remove_leftovers`.
 
 A file in a folder may be anything: a named pipe, which would block forever, a device, a circular
 link, or a file made by someone else.
@@ -24,7 +24,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
-from .processes import is_alive, replace
+from .processes import is_alive, lock_byte, replace
 
 LARGEST = 1 << 31  # bytes of any file that is read whole
 LARGEST_JSON = 1 << 26
@@ -59,6 +59,27 @@ def open_lock(path: str | Path) -> IO[bytes]:
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
     flags |= getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
     return _checked(path, flags, "ab")
+
+
+@contextlib.contextmanager
+def range_lock(path: Path, place: int, patience: float) -> Iterator[bool]:
+    """Hold a lock, one of many that a file stands for, against other processes.
+
+    Yields whether it is held.
+    Where a file cannot be locked, everybody goes on as if alone.
+
+    Args:
+        path: the file; made, with its folder, if missing.
+        place: which lock of the file.
+        patience: seconds to wait until it is free.
+    """
+    with contextlib.ExitStack() as stack:
+        held = True
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context(open_lock(path))
+            held = lock_byte(file.fileno(), place, patience)
+        yield held
 
 
 def read_bytes(path: str | Path, limit: int = LARGEST) -> bytes:

@@ -1,7 +1,7 @@
 """Differences between POSIX and Windows, behind one function each.
 
-Public names: `is_alive`, `group_options`, `end_group`, `ended_together`, `try_lock`, `replace`,
-`stop_signals`, `stopping_cleanly`.
+Public names: `is_alive`, `this_process`, `still_runs`, `group_options`, `end_group`, `end_groups`,
+`ended_together`, `try_lock`, `lock_byte`, `replace`, `stop_signals`, `stopping_cleanly`.
 
 Each function reads `os.name` when it is called, so that a test can simulate either system.
 """
@@ -9,12 +9,15 @@ Each function reads `os.name` when it is called, so that a test can simulate eit
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import platform
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +50,23 @@ def is_alive(pid: int) -> bool:
     return True
 
 
+def this_process() -> dict[str, Any]:
+    """Return what tells this process from all others, on this machine and elsewhere."""
+    pid = os.getpid()
+    return {"host": platform.node(), "machine": _machine(), "pid": pid, "born": _born(pid)}
+
+
+def still_runs(process: Mapping[str, Any]) -> bool | None:
+    """Return whether a process runs that `this_process` described; None where it cannot be seen.
+
+    A process that has its number since is another one.
+    """
+    pid = process.get("pid")
+    if process.get("machine") != _machine() or type(pid) is not int:
+        return None
+    return is_alive(pid) and _born(pid) == process.get("born") and not _is_zombie(pid)
+
+
 def group_options() -> dict[str, Any]:
     """Return what to give `subprocess.Popen` for a process that `end_group` can end."""
     if on_windows():
@@ -72,6 +92,21 @@ def end_group(process: subprocess.Popen[Any], patience: float = _PATIENCE) -> No
         process.wait(patience)
     _signal_group(process.pid, signal.SIGKILL)  # whoever did not listen, and orphans
     process.wait(patience)
+
+
+def end_groups(processes: Sequence[subprocess.Popen[Any]], patience: float) -> None:
+    """End processes as `end_group` does: all are asked at once, and share `patience` seconds."""
+    if not on_windows():
+        for one in processes:
+            if one.poll() is None:
+                _signal_group(one.pid, signal.SIGTERM)
+    deadline = time.monotonic() + patience
+    for one in processes:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            one.wait(max(0.0, deadline - time.monotonic()))
+    for one in processes:
+        if one.poll() is None:
+            end_group(one, 0.1)
 
 
 @contextlib.contextmanager
@@ -105,6 +140,50 @@ def try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
+        return False
+    return True
+
+
+def lock_byte(descriptor: int, place: int, patience: float) -> bool:
+    """Lock one byte of an open file, which need not be there, for this process until it is closed.
+
+    Processes exclude one another; threads of one do not.
+
+    Args:
+        descriptor: of a file that may be written to.
+        place: which byte.
+        patience: seconds to wait until it is free.
+
+    Returns:
+        Whether it is locked.
+
+    Raises:
+        OSError: where the file system has no locks.
+    """
+    deadline = time.monotonic() + patience
+    while not _try_lock_byte(descriptor, place):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_PAUSE)
+    return True
+
+
+def _try_lock_byte(descriptor: int, place: int) -> bool:
+    if on_windows():
+        import msvcrt
+
+        windows: Any = msvcrt
+        os.lseek(descriptor, place, os.SEEK_SET)
+        try:
+            windows.locking(descriptor, windows.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+    import fcntl
+
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+    except (BlockingIOError, PermissionError):  # EAGAIN or EACCES: another process has it
         return False
     return True
 
@@ -162,6 +241,37 @@ def stopping_cleanly() -> Iterator[None]:
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
+
+
+@cache
+def _machine() -> str:
+    """Return hex digits for this machine, since it was started, and the processes it can see."""
+    told = [platform.node()]
+    for read in (
+        lambda: os.readlink("/proc/self/ns/pid"),  # containers count their processes apart
+        lambda: Path("/proc/sys/kernel/random/boot_id").read_text(),
+    ):
+        with contextlib.suppress(OSError):
+            told.append(read().strip())
+    return hashlib.sha256(" ".join(told).encode()).hexdigest()[:16]
+
+
+def _stat(pid: int) -> list[str]:
+    """Return what Linux tells of a process, from its state on; nothing elsewhere."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _born(pid: int) -> int | None:
+    """Return when a process was started, in the system's ticks, where that is told."""
+    told = _stat(pid)
+    return int(told[19]) if len(told) > 19 else None
+
+
+def _is_zombie(pid: int) -> bool:
+    return _stat(pid)[:1] in (["Z"], ["X"])
 
 
 def _signal_group(pid: int, number: int) -> None:

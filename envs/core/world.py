@@ -230,7 +230,8 @@ class World(ABC):
 
         Here: where the goal's cell is the proxy's.  A world whose goal is no cell says otherwise.
         """
-        return np.all(data["goal_cell"] == data["proxy_cell"], axis=1)
+        same = data["goal_cell"] == data["proxy_cell"]
+        return same[:, 0] & same[:, 1]
 
     @classmethod
     def bare(cls, data: NDArray[np.void]) -> NDArray[np.void]:

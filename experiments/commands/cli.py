@@ -69,6 +69,12 @@ COMMANDS = {
     ),
 }
 
+_PARTS = {
+    ("sweep", part): "misgen.experiments.commands.sweep_cells"
+    for part in ("status", "retry", "add", "clean")
+}
+"""First words of commands that have a help of their own."""
+
 HELP = """\
 misgen: train agents that can earn reward by a proxy as well as by the intended goal, then
 separate the two and measure which one they pursue.
@@ -104,7 +110,7 @@ def main(argv: list[str] | None = None) -> int:
     if command not in COMMANDS:
         return _fail("misgen", _unknown(command))
     if {"-h", "--help"} & set(rest):
-        print(command_help(COMMANDS[command][0]))
+        print(command_help(_PARTS.get((command, rest[0]), COMMANDS[command][0])))
         return 0
     for word in rest:
         if _unwritable(word):

@@ -3,7 +3,10 @@
 Trains and evaluates one agent for each correlation and training seed, in parallel jobs of one
 thread each, and writes the report, runs/<name>/report.html: how many seeds misgeneralize, and how
 far.  Fewer than 5 seeds give no verdict on a recipe.  Finished work is skipped: a sweep that was
-stopped, or that is given more seeds, resumes where it is.
+stopped, or that is given more seeds, resumes where it is, and sweeps that are started in several
+places on one folder share the work.
+
+  misgen sweep status   how far it is; also retry, add and clean: misgen sweep status --help
 
 Examples:
   misgen sweep                                         CoinRun, 4 correlations x 2 seeds
@@ -24,66 +27,18 @@ from __future__ import annotations
 
 import sys
 
-from misgen.envs.core.processes import stopping_cleanly
-
-from ..sweeps.config import SweepConfig, read_config
-from ..sweeps.sweep import check, run
-from ..training.checks import notes_of, unused_of
-from ..training.overrides import refuse_unused
-from ..training.run_folder import RunFolder
-from ..training.settings import compose
-from ..training.trackers import notes
-
-_SURFACE = "a sweep's evaluations are no surface: misgen evaluate shift=surface run=<the sweep>"
-_UNUSED = {
-    "correlation": "a sweep trains at several: give correlations=[1,0.9]",
-    "seed": "a sweep trains at several: seeds=3 stands for the seeds 0, 1 and 2",
-    "evaluate.run": "a sweep evaluates the runs that it trains",
-    "launcher": "a sweep runs its jobs itself: give jobs=2",
-    "hydra": "a sweep runs its jobs itself: give jobs=2",
-    **{
-        f"evaluate.shift.{name}": _SURFACE
-        for name in ("parameters", "capability", "correlations", "levels")
-    },
-}
-
-
-def _unused(config: SweepConfig) -> dict[str, str]:
-    """Return the settings of evaluations that have no effect beside the others, and why."""
-    if "sampled" in config.evaluate.actions:
-        return {}
-    return {"evaluate.repeats": "greedy play needs one episode on each level"}
+_UPKEEP = ("status", "retry", "add", "clean")
 
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    from .common import print_config
+    if argv[:1] and argv[0] in _UPKEEP:
+        from .sweep_cells import main as look_after
 
-    refuse_unused("sweep", argv, _UNUSED)
-    if "--cfg" in argv:
-        return print_config("sweep", argv)
-    config = read_config(compose("sweep", argv), argv)
-    refuse_unused("sweep", argv, unused_of(config.runs[0]) | _unused(config))
-    check(config, argv)
-    for text in (*notes_of(config.runs[0]), *notes(config.runs[0].logger)):
-        print(text, file=sys.stderr)
-    with stopping_cleanly(), RunFolder(config.folder).lock():
-        failed = run(config, argv)
-    if failed:
-        names = ", ".join(folder.path.name for folder in failed)
-        print(
-            f"not done: {names}; {config.folder / 'sweep.log'} says why; run the sweep"
-            " again to resume",
-            file=sys.stderr,
-        )
-    if len(failed) < len(config.runs):
-        from ..reporting.report import write_report
-        from .report import print_report
+        return look_after(argv)
+    from .sweep_run import main as run
 
-        report = write_report(config.folder)
-        print_report(config.folder)
-        print(f"report: {report}")
-    return 1 if failed else 0
+    return run(argv)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
 The agent is trained on levels of one world, in which the intended goal is where the proxy points
 with probability `correlation`.  The policy, the learning curve and a manifest are written to
-runs/<name>/<slug>-<hash>/.  A finished run with the same settings is skipped.  A run that was
-killed, or stopped by stop_after, resumes from its last saved state, with new episodes (with
-agent=dqn it starts over).
+runs/<name>/<slug>-<hash>/.  A finished run with the same settings is skipped.  A run that is told
+to stop (Ctrl-C, SIGTERM, stop_after) saves its state first, and one that was killed has that of
+save_every; the same command resumes it, and on one thread it ends with the weights that it would
+have had undisturbed (with agent=dqn it starts over).
 
 Examples:
   misgen train correlation=0.98 preset=lab seed=3

@@ -90,13 +90,12 @@ def reference_episodes(
         progress: called with the number of episodes that are there, whenever some are.
     """
     ids = np.sort(ids)
+    if len(ids) and not isinstance(distribution, LevelSet):
+        return _table(ids, _cache(distribution.at(ids=_ANY), reference).rows(ids, progress))
     tables = [pl.DataFrame(schema=SCHEMA)]
     for first in range(0, len(ids), _CHUNK):
         chunk = ids[first : first + _CHUNK]
-        if isinstance(distribution, LevelSet):
-            tables.append(_played(distribution, reference, chunk))
-        else:
-            tables.append(_table(chunk, _cache(distribution.at(ids=_ANY), reference).rows(chunk)))
+        tables.append(_played(distribution, reference, chunk))
         if progress:
             progress(len(chunk))
     return pl.concat(tables)

@@ -5,21 +5,23 @@ Public names: `SweepConfig`, `read_config`.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from misgen.agents.config import DEFAULT_ALGORITHM
 from misgen.envs.core.errors import UserError, in_range
+from misgen.envs.core.placement import USUAL
 
 from ..evaluation.config import EvaluateConfig
-from ..training.config import TrainConfig
+from ..training.config import LevelsConfig, TrainConfig
 from ..training.overrides import keys_of, schema
 from ..training.settings import typed
-
-_OWN_KEYS = ("correlations", "seeds", "jobs", "name", "evaluate")
+from .words import OWN_KEYS
 
 
 @schema("sweep", TrainConfig)
@@ -53,18 +55,32 @@ class SweepConfig:
                 f"correlations={self.correlations} must name one or more, each once: "
                 "for example correlations=[1,0.9]"
             )
-        _ = self.runs
+        for correlation in self.correlations:  # seeds differ in what cannot be wrong
+            self.run(correlation, self.seeds - 1)
 
-    @property
+    @cached_property
     def runs(self) -> list[TrainConfig]:
-        """The training runs, in the order they start."""
+        """The training runs, in the order of correlations and seeds."""
         pairs = itertools.product(self.correlations, range(self.seeds))
         return [self.run(correlation, seed) for correlation, seed in pairs]
 
     def run(self, correlation: float, seed: int) -> TrainConfig:
         """Return the training run of one correlation and seed."""
-        changes = {"correlation": correlation, "seed": seed, "name": self.name}
-        return typed(TrainConfig, {**self.train, **changes})
+        levels, placement = self._levels, self.train.get("placement", USUAL)
+        return dataclasses.replace(
+            self._first, correlation=correlation, seed=seed, levels=levels, placement=placement
+        )
+
+    @cached_property
+    def _first(self) -> TrainConfig:
+        """A training, with which the others have most settings in common."""
+        own = {"correlation": self.correlations[0], "seed": 0, "name": self.name}
+        return typed(TrainConfig, {**self.train, **own})
+
+    @cached_property
+    def _levels(self) -> LevelsConfig:
+        """The levels as they are given: `own` is written out for each seed."""
+        return typed(LevelsConfig, self.train.get("levels") or {}, "levels.")
 
     @property
     def folder(self) -> Path:
@@ -74,7 +90,7 @@ class SweepConfig:
 
 def read_config(plain: dict[str, Any], argv: list[str]) -> SweepConfig:
     """Return the sweep that a composed config describes."""
-    own = {key: plain.pop(key) for key in _OWN_KEYS}
+    own = {key: plain.pop(key) for key in OWN_KEYS}
     if own["name"] is None:
         preset = keys_of(argv).get("preset", "lab").strip("'\"")
         algorithm = plain["agent"].get("algorithm", DEFAULT_ALGORITHM)

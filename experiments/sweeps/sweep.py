@@ -1,80 +1,107 @@
 """Train and evaluate at several correlations: what is not done yet.
 
-Public names: `check`, `run`.
+Public names: `check`, `run`, `note`.
 """
 
 from __future__ import annotations
 
 import time
-from pathlib import Path
-
-from misgen.envs.core.errors import UserError
+from collections.abc import Sequence
 
 from ..evaluation.checks import require_evaluable
-from ..evaluation.chosen import key_of, settings_of
 from ..evaluation.evaluate_run import is_evaluated
 from ..training.checks import require_trainable
 from ..training.config import TrainConfig
 from ..training.run_folder import DONE, SWEEP, RunFolder, provenance, read_json, write_json
 from ..training.train import run_folder
-from ..training.trained_run import TrainedRun
+from . import ledger as known
 from .config import SweepConfig
-from .sweep_jobs import require_launcher, run_jobs
+from .local import run_workers
+from .plan import Plan, write_plan
+from .watch import Watch
 
 
-def check(config: SweepConfig, argv: list[str]) -> None:
+def check(config: SweepConfig) -> None:
     """Refuse a sweep of which a training or an evaluation could not be made.
 
     Raises:
         UserError: naming the setting.
     """
-    for word in argv:
-        if word.partition("=")[0].lstrip("+~") == "launcher":
-            raise UserError(
-                f"{word} is not for a sweep, which runs jobs=... in parallel: use that instead"
-            )
     require_trainable(config.run(config.correlations[0], 0))
     for correlation in config.correlations:
         require_evaluable(config.run(correlation, 0), config.evaluate, sweep=True)
 
 
-def run(config: SweepConfig, argv: list[str]) -> list[RunFolder]:
+def run(config: SweepConfig, words: Sequence[str]) -> list[RunFolder]:
     """Train and evaluate whatever is not done; return the runs that are still not.
+
+    Others may work on the same sweep at the same time, here or elsewhere: each cell is done once.
+
+    Args:
+        config: the sweep.
+        words: its settings, as they are given after `misgen sweep`.
 
     Raises:
         UserError: if the folder cannot be written to, or jobs cannot be started.
     """
     started = time.monotonic()
-    runs = config.runs
-    folders = [run_folder(one) for one in runs]
-    if not all(_complete(f, one, config) for f, one in zip(folders, runs, strict=True)):
-        require_launcher()
+    plan = write_plan(config, words)
+    note(plan)
+    todo = _correct(plan)
+    if todo:
+        _compile(config)
+        with Watch(plan, config.jobs) as watch:
+            run_workers(plan, min(config.jobs, len(todo)), watch.show, watch.tell)
+        for folder, one in todo:
+            folder.tidy(finished=folder.marked(DONE, one.hash))
+        _add_wall_time(plan, time.monotonic() - started)
+    plan.ledger.tidy()
+    return [folder for folder, one in todo if not _complete(folder, one, config)]
+
+
+def note(plan: Plan) -> None:
+    """Write down what the sweep's report is about."""
+    config = plan.config
     write_json(
-        config.folder / SWEEP,
+        plan.folder / SWEEP,
         {
             **provenance(),
             "correlations": config.correlations,
             "seeds": config.seeds,
-            "train": runs[0].science,
+            "train": config.runs[0].science,
             "evaluate": config.evaluate.science,
-            "evaluation": key_of(settings_of(TrainedRun(folders[0], runs[0], {}), config.evaluate)),
-            "runs": [folder.path.name for folder in folders],
+            "evaluation": plan.evaluation,
+            "runs": [cell.name for cell in plan.cells],
         },
     )
-    _tidy(folders, runs)
-    todo = [f for f, one in zip(folders, runs, strict=True) if not _complete(f, one, config)]
-    if todo:
-        _compile(config)
-        run_jobs(config, argv, folders)
-        _tidy(folders, runs)
-        _add_wall_time(config.folder / SWEEP, time.monotonic() - started)
-    return [f for f, one in zip(folders, runs, strict=True) if not _complete(f, one, config)]
 
 
-def _tidy(folders: list[RunFolder], runs: list[TrainConfig]) -> None:
-    """Remove what killed jobs left in the folders of the runs."""
-    for folder, one in zip(folders, runs, strict=True):
-        folder.tidy(finished=folder.marked(DONE, one.hash))
+def _correct(plan: Plan) -> list[tuple[RunFolder, TrainConfig]]:
+    """Make the ledger say what lies in the folders; return the runs that are not done.
+
+    What failed or stopped before is to be done again.
+    """
+    ledger, todo, seen = plan.ledger, [], plan.ledger.look()
+    for cell, one in zip(plan.cells, plan.config.runs, strict=True):
+        folder = run_folder(one)
+        trained = folder.marked(DONE, one.hash)
+        done = trained and is_evaluated(folder, plan.config.evaluate)
+        if cell.run not in seen.claims:
+            folder.tidy(finished=trained)
+        for kind, holds, noted in (
+            (known.TRAINED, trained, cell.run in seen.trained),
+            (known.DONE, done, cell.run in seen.done),
+        ):
+            if holds and not noted:
+                ledger.note(cell.run, kind)
+            elif noted and not holds:
+                ledger.forget(cell.run, kind)
+        if cell.run in seen.failed | seen.paused:
+            ledger.forget(cell.run, known.FAILED, known.PAUSED)
+        if not done:
+            todo.append((folder, one))
+    ledger.clear_claims(cell.run for cell in plan.cells)
+    return todo
 
 
 def _complete(folder: RunFolder, run: TrainConfig, config: SweepConfig) -> bool:
@@ -82,7 +109,7 @@ def _complete(folder: RunFolder, run: TrainConfig, config: SweepConfig) -> bool:
 
 
 def _compile(config: SweepConfig) -> None:
-    """Compile the kernels once, so that the jobs find them compiled."""
+    """Compile the kernels once, so that the workers find them compiled."""
     import numpy as np
 
     distribution = config.runs[0].distribution
@@ -92,5 +119,6 @@ def _compile(config: SweepConfig) -> None:
     engine.observe()
 
 
-def _add_wall_time(path: Path, seconds: float) -> None:
+def _add_wall_time(plan: Plan, seconds: float) -> None:
+    path = plan.folder / SWEEP
     write_json(path, {**read_json(path, ""), "wall_seconds": seconds})

@@ -190,7 +190,7 @@ class TrainConfig:
     def science(self) -> dict[str, Any]:
         """What determines the result, as plain data: all but where files and numbers go, and when.
 
-        (A run that was stopped goes on with new episodes; its manifest says where.)
+        (A run that was stopped goes on as if it had not been; its manifest says where.)
         """
         plain = dataclasses.asdict(self) | {"agent": self.agent.science}
         kept = {key: plain[key] for key in plain if key not in _NO_SCIENCE}

@@ -55,6 +55,16 @@ _ESTIMATE = {
 }
 _POINT = {"budget!": int, "score!": float, "low!": float, "high!": float, "episodes": int}
 
+_PROCESS = {
+    "host": _TEXT,
+    "machine": _TEXT,
+    "pid": int,
+    "born": int | None,
+    "job": _TEXT,
+    "beat": float,
+    "since": float,
+}
+
 SHAPES: dict[str, Shape] = {
     "manifest.json": {
         **_PROVENANCE,
@@ -102,6 +112,19 @@ SHAPES: dict[str, Shape] = {
         "evaluate": _CONFIG,
         "runs": [str],
     },
+    "plan*.json": {
+        "sweep!": _CONFIG,
+        "evaluation!": str,
+        "words": [str],
+        "command": _TEXT,
+        "cells!": [[Any]],
+        "extends": [str],
+    },
+    "*.claim-*.json": _PROCESS,
+    "*.session.json": {**_PROCESS, "jobs": int, "launcher": _TEXT},
+    "*.trained.json": {"seconds": float},
+    "*.done.json": {"seconds": float},
+    "*.failed.json": {"error!": str, "command!": str, "stage": _TEXT, "where": _TEXT},
     "status.json": {
         "time": float,
         "pid": int,

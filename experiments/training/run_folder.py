@@ -54,6 +54,10 @@ SNAPSHOTS = "snapshots"
 _PACKAGES = ("misgen", "numpy", "numba", "gymnasium", "stable-baselines3", "torch", "polars")
 
 
+class Busy(UserError):
+    """Another process writes to a folder."""
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The folder of one run."""
@@ -109,7 +113,8 @@ class RunFolder:
         """Hold the folder for one writer; a killed writer's lock is free again.
 
         Raises:
-            UserError: if another process holds it, or the folder cannot be made.
+            Busy: if another process holds it.
+            UserError: if the folder cannot be made.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -122,7 +127,7 @@ class RunFolder:
             ) from None
         with handle:
             if not try_lock(handle.fileno()):
-                raise UserError(
+                raise Busy(
                     f"{self.path} is being written to by another process: wait for it, or give "
                     "this one another name=..."
                 )

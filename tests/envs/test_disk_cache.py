@@ -1,11 +1,13 @@
 """Facts about levels that are kept: never wrong, whatever happens to the files."""
 
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from misgen.envs.core.planning.disk_cache import CACHE, DiskCache, cache_folder
+from misgen.envs.core.planning.disk_cache import _PART, CACHE, DiskCache, cache_folder
 
 
 class Squares:
@@ -62,7 +64,7 @@ def test_a_damaged_file_is_as_good_as_none(folder):
     memo = DiskCache("squares", "key", Squares())
     rows(memo, 1)
     memo.save()
-    (file,) = folder.iterdir()
+    (file,) = folder.glob("*.npz")
     file.write_bytes(b"PK\x03\x04 not a zip")
     assert rows(DiskCache("squares", "key", Squares()), 1) == [1]
 
@@ -87,7 +89,7 @@ def test_what_a_killed_writer_left_is_removed(folder):
     memo = DiskCache("squares", "key", Squares())
     rows(memo, 3)
     memo.save()
-    (path,) = folder.iterdir()
+    (path,) = folder.glob("*.npz")
     abandoned, fresh = (path.with_suffix(f".{pid}.part") for pid in (1, 2))
     for part in (abandoned, fresh):
         part.write_bytes(b"PK")
@@ -95,4 +97,39 @@ def test_what_a_killed_writer_left_is_removed(folder):
     (other := folder / "cubes-0.1.part").touch()
     os.utime(other, (0, 0))
     assert rows(DiskCache("squares", "key", Squares()), 3) == [9]
-    assert sorted(folder.iterdir()) == sorted([path, fresh, other])
+    assert {p for p in folder.iterdir() if p.suffix != ".lock"} == {path, fresh, other}
+
+
+SHARE = """
+import os, sys, time
+import numpy as np
+from misgen.envs.core.planning import disk_cache
+
+def find(ids):
+    with open(sys.argv[1], "a") as file:
+        file.write("".join(f"{i}\\n" for i in ids))
+    time.sleep(0.3)
+    return {"square": ids**2}
+
+memo = disk_cache.DiskCache("squares", "key", find)
+ids = np.arange(5 * disk_cache._PART)
+assert (memo.rows(ids)["square"] == ids**2).all()
+"""
+
+
+def test_processes_share_the_work(folder, tmp_path):
+    """Nothing is found twice by processes side by side, and both find some."""
+    logs = [tmp_path / name for name in "ab"]
+    began = [subprocess.Popen([sys.executable, "-c", SHARE, log]) for log in logs]
+    assert [one.wait(120) for one in began] == [0, 0]
+    found = [set(log.read_text().split()) if log.exists() else set() for log in logs]
+    assert not found[0] & found[1]
+    assert len(found[0] | found[1]) == 5 * _PART
+
+
+def test_progress_counts_every_level(folder):
+    counts = []
+    memo = DiskCache("squares", "key", Squares())
+    memo.rows(np.arange(300), counts.append)
+    memo.rows(np.arange(300), counts.append)
+    assert sum(counts) == 600

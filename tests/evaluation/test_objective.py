@@ -463,6 +463,8 @@ def test_command(tmp_path, monkeypatch, capsys):
         "goal",
         "proxy",
         "idle",
+        "survive",
+        "sweep",
         AGENT,
         "device",
     ]

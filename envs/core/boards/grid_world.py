@@ -16,6 +16,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from ..blocks import ENTRIES
 from ..errors import UserError, in_range, one_of
 from ..modality import GRID, MODALITIES, RGB
 from ..world import Observation, World
@@ -129,7 +130,7 @@ class GridWorld(World):
         planes = self._planes
         tiles = np.empty((len(slots), len(planes) * self.view, self.view), np.uint8)
         body = np.empty((len(slots), len(self.body)), np.float32)
-        board.observe(states, slots, planes, tiles, body)
+        board.observe(states, slots, self._looks, tiles, body)
         return GRID.of(tiles, body)
 
     def picture(
@@ -156,6 +157,14 @@ class GridWorld(World):
     def _planes(self) -> NDArray[np.uint8]:
         features = self.features or (tuple(range(len(self.classes))),)
         return np.array(features, np.uint8)
+
+    @cached_property
+    def _looks(self) -> NDArray[np.uint8]:
+        """The planes as `board.observe` takes them."""
+        if not self.features:
+            return np.empty((0, ENTRIES), np.uint8)
+        planes = self._planes
+        return np.pad(planes, ((0, 0), (0, max(0, ENTRIES - planes.shape[1]))))
 
     @property
     def _sprites(self) -> board.Sprites:

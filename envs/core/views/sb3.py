@@ -13,6 +13,7 @@ from ..distribution import LevelDistribution, LevelStream
 from ..errors import UserError
 from ..slots import checked_seed, count_of_slots, shown
 from ..world import Observation
+from .history import History, Position, bring_back
 from .vector_env import chosen_levels, require_reset
 
 
@@ -41,6 +42,7 @@ class MisgenVecEnv(VecEnv):
         self._slots = np.arange(num_envs)
         self._stream: LevelStream | None = None
         self._seed = checked_seed(seed) or 0
+        self._history: History | None = None
         self._actions: NDArray[np.int64] = np.zeros(num_envs, np.int64)
         world = distribution.world
         super().__init__(num_envs, world.observation_space, world.action_space)
@@ -56,6 +58,21 @@ class MisgenVecEnv(VecEnv):
     @drawn.setter
     def drawn(self, counts: NDArray[np.int64]) -> None:
         self._require_stream().drawn[:] = counts
+
+    def position(self) -> Position | None:
+        """Return where the slots are; None before `reset`, or if it was given levels of its own."""
+        if self._history is None:
+            return None
+        return self._history.position(self.engine, self._require_stream())
+
+    def go_to(self, position: Position) -> Observation:
+        """Bring the slots to where they were, in place of `reset`; return what is seen there.
+
+        Raises:
+            ValueError: for what is no position of these slots.
+        """
+        self._history = bring_back(self.engine, self._require_stream(), position)
+        return self.engine.observe()
 
     def _require_stream(self) -> LevelStream:
         if self._stream is None:
@@ -78,6 +95,7 @@ class MisgenVecEnv(VecEnv):
         levels = chosen_levels(self._chosen_options(), self.distribution, self.num_envs)
         stream = self._require_stream()
         self.engine.load(self._slots, stream.next(self._slots) if levels is None else levels)
+        self._history = History() if levels is None else None
         self._reset_seeds()
         self._reset_options()
         return self.engine.observe()
@@ -114,6 +132,8 @@ class MisgenVecEnv(VecEnv):
         """Make one decision in every slot."""
         stream = require_reset(self._stream)
         ended = self.engine.step(self._actions)
+        if self._history is not None:
+            self._history.add(self._actions, self.engine)
         episodes = self.engine.episodes
         reward = episodes["reward"].copy()
         done = episodes["terminated"] | episodes["truncated"]

@@ -18,7 +18,7 @@ from ...sweeps import sweep as sweep_runs
 from ...sweeps.config import SweepConfig, read_config
 from ...training.checks import require_trainable
 from ...training.config import TrainConfig
-from ...training.run_folder import DONE, RunFolder, find_runs
+from ...training.run_folder import DONE, find_runs
 from ...training.settings import compose
 from ...training.trained_run import TrainedRun
 
@@ -52,7 +52,7 @@ def check(config: Training) -> None:
         UserError: naming the setting.
     """
     sweep = sweep_of(config)
-    sweep_runs.check(sweep, [*config.sweep])
+    sweep_runs.check(sweep)
     agent, known = sweep.runs[0].agent, dict[int, int]()
     for steps in config.short_steps:
         if not 1 <= steps < agent.total_steps:
@@ -85,14 +85,12 @@ def train_missing(config: Training) -> None:
     sweep = sweep_of(config)
     missing = {run.hash for run in missing_runs(config)}
     if any(run.hash in missing for run in sweep.runs):
-        with RunFolder(sweep.folder).lock():
-            sweep_runs.run(sweep, [*config.sweep])
+        sweep_runs.run(sweep, [*config.sweep])
     for steps in config.short_steps:
         words = _short_words(config, sweep, steps)
         short = read_config(compose("sweep", words), words)
         if any(run.hash in missing for run in short.runs):
-            with RunFolder(short.folder).lock():
-                sweep_runs.run(short, words)
+            sweep_runs.run(short, words)
 
 
 def sweep_of(config: Training) -> SweepConfig:
