@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..evidence.claims import ledger
+from ..evidence.literature import ledger
 from ..training.run_folder import write_text
 
 _USUAL = ("docs/evidence", "docs/claims.md")

@@ -11,7 +11,6 @@ from functools import lru_cache
 
 from ..sweeps import sweep
 from ..sweeps.config import SweepConfig, read_config
-from ..training.run_folder import RunFolder
 from ..training.settings import compose
 from .config import EvidenceConfig
 from .question import Arm
@@ -52,22 +51,23 @@ def check(config: EvidenceConfig) -> None:
         for arm in stage:
             ends = tuple({arm.correlations[0]: 0, arm.correlations[-1]: 0})
             few = dataclasses.replace(arm, correlations=ends)  # the others differ in nothing else
-            sweep.check(sweep_of(config, few), list(arm.words))
+            sweep.check(sweep_of(config, few))
 
 
 def carry_out(config: EvidenceConfig) -> Iterator[list[str]]:
     """Train and evaluate what is not done yet, some seeds at a time.
 
+    Others may do so at the same time: each run is done once.
+
     Yields:
         After every sweep, the names of its runs that could not be done.
 
     Raises:
-        UserError: if a folder cannot be written to, or another process works in it.
+        UserError: if a folder cannot be written to, or jobs cannot be started.
     """
     for arm, seeds in _order(config):
         one = sweep_of(config, arm, seeds)
-        with RunFolder(one.folder).lock():
-            failed = sweep.run(one, words_of(config, arm, seeds))
+        failed = sweep.run(one, words_of(config, arm, seeds))
         yield [folder.path.name for folder in failed]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from misgen.experiments.commands import claims as command
-from misgen.experiments.evidence.claims import AGAINST, AGREES, CLAIMS, OPEN, ledger
+from misgen.experiments.evidence.literature import AGAINST, AGREES, CLAIMS, OPEN, ledger
 from misgen.experiments.evidence.page import csv_of
 from misgen.experiments.evidence.question import QUESTIONS
 from tests.evidence.synthetic import seed_row, table_of

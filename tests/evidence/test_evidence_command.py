@@ -39,7 +39,7 @@ def test_smoke(name, tmp_path, monkeypatch, capsys):
     told = capsys.readouterr()
     assert f"all {planned} training runs are done" in told.out
 
-    monkeypatch.setattr(run.sweep, "run_jobs", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(run.sweep, "run_workers", lambda *_: pytest.fail("trained again"))
     assert answered(name, tmp_path) == 0
     assert read_seeds(into).equals(seeds)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from misgen.experiments.evidence.mixed_logistic import fit
-from misgen.experiments.evidence.modes import one_kind_p
+from misgen.experiments.evidence.two_kinds import one_kind_p
 
 
 def cells(rng, slopes, between_cells=0.0, between_seeds=0.0, seeds=10):

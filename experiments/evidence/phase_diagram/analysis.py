@@ -18,9 +18,9 @@ from ...evaluation.verdict import AIMLESS, INCAPABLE, MISGENERALIZES
 from ...reporting.figures import FONT, INK
 from ...reporting.formatting import listed, plural
 from ..mixed_logistic import fit
-from ..modes import one_kind_p
 from ..points import points, with_moved
 from ..question import Found
+from ..two_kinds import one_kind_p
 
 CELL = ("world", "length", "moved", "distinct")
 FACTORS = {
