@@ -21,7 +21,7 @@ LAYERS = (
     ("evaluation", "levels"),
     ("sweeps", "reporting"),
     ("protocols",),
-    ("card",),
+    ("card", "evidence"),
     ("exporting", "live"),
     ("commands",),
 )

@@ -43,6 +43,7 @@ SAME_EVERYWHERE = {
     "config": "a package's settings",
     "run": "carries them out",
     "checks": "refuses settings that cannot be",
+    "analysis": "what the saved results of a question say",
 }
 """Names that modules of several packages of `experiments/` have, because they do the same."""
 

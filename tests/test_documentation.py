@@ -32,11 +32,16 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 FENCE = re.compile(r"^```(?:sh|bash|shell|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 ANY_FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`((?:misgen|make|python -m) [^`]+)`")
-PLACEHOLDERS = {"world": "cheese_on_a_dish", "sweep": "no-such-sweep", "run": "no-such-run"}
+PLACEHOLDERS = {
+    "world": "cheese_on_a_dish",
+    "sweep": "no-such-sweep",
+    "run": "no-such-run",
+    "question": "maze_2",
+}
 SHELL = {"until", "while", "do", "done", "then", "fi", ":", "cd", "cp", "git", ".", "pre-commit"}
 """Words of the shell, and programs that are not ours."""
 EXTERNAL = re.compile(r"(?:.*/)?(pip|python\d?)$")
-CONFIG_ONLY = ("train", "sweep", "compare", "validate")
+CONFIG_ONLY = ("train", "sweep", "compare", "validate", "evidence")
 """Commands that would start work at once: only their settings are looked at."""
 CHEAP_LEVELS = ("list", "show", "edit")
 MISSING = re.compile(r"no-such-|runs/|my_|mine")

@@ -7,6 +7,10 @@ the id alone, and a level is in conflict if and only if `u(id) < 1 - correlation
 - lowering the correlation only turns aligned levels into conflict levels (nested), and
 - the same id at correlation 1 and 0 is a counterfactual pair, identical but for the goal's cell.
 
+With `distinct_conflicts=k` the ids are drawn as often as ever, but where a conflict level would
+come, one of k comes: how many *different* conflict levels there are, apart from how frequent they
+are.
+
 Statistics of a range are exact where it is small, and estimated from a sample where it has more
 than `MOST_COUNTED` ids, so the full range takes no longer than a large one.
 """
@@ -17,12 +21,13 @@ import dataclasses
 import math
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import in_range, one_of
+from .errors import UserError, in_range, one_of
 from .id_range import MAX_ID, IdRange, require_disjoint
 from .level import LevelBatch
 from .placement import USUAL, Placement
@@ -73,12 +78,16 @@ class LevelDistribution:
     """The ids it draws from."""
     proxy_correlations: tuple[tuple[str, float], ...] = ()
     """Of single proxies, by name, of a world with several; that of the others is `correlation`."""
+    distinct_conflicts: int = 0
+    """How many different conflict levels are drawn, each as often as the others (to within one
+    id of the range); 0: as many as the ids have.  The share of conflict levels is the same."""
 
     def __post_init__(self) -> None:
         """Check the goal axis.
 
         Raises:
-            UserError: for a correlation outside [0, 1] or an unknown placement.
+            UserError: for a correlation outside [0, 1], an unknown placement, or conflict levels
+                of more ids than can be gone through.
         """
         in_range("correlation", self.correlation, 0.0, 1.0)
         for proxy, value in self.proxy_correlations:
@@ -86,10 +95,38 @@ class LevelDistribution:
             in_range(f"proxy_correlations.{proxy}", value, 0.0, 1.0)
         placement = Placement.parse(self.placement, self.world.placements)
         object.__setattr__(self, "placement", str(placement))
+        in_range("distinct_conflicts", self.distinct_conflicts, 0, MOST_COUNTED)
+        if self.distinct_conflicts and self.is_sampled:
+            raise UserError(
+                f"distinct_conflicts={self.distinct_conflicts} goes with at most {MOST_COUNTED:,} "
+                f"levels, and these are {len(self.ids):,}: give fewer, or leave it out"
+            )
+
+    def drawn(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the ids at positions 0 to len - 1 of the range, as streams draw them.
+
+        Raises:
+            UserError: if the range has fewer conflict levels than `distinct_conflicts`.
+        """
+        ids = self.ids.at(positions)
+        if not self.distinct_conflicts:
+            return ids
+        where, instead = self._repeats
+        place = np.searchsorted(where, ids).clip(max=len(where) - 1)
+        return np.where(where[place] == ids, instead[place], ids)
+
+    def require_distinct(self) -> None:
+        """Refuse `distinct_conflicts` that the range does not have.
+
+        Raises:
+            UserError: saying how many it has.
+        """
+        self.drawn(np.zeros(1, np.int64))
 
     def levels(self, ids: NDArray[np.int64] | None = None) -> LevelBatch:
-        """Return the levels of `ids` (default: of the whole range), whatever the range."""
-        chosen = self.ids.ids() if ids is None else np.asarray(ids, np.int64)
+        """Return the levels of `ids` (default: of the whole range, as they are drawn)."""
+        chosen = self.drawn(np.arange(len(self.ids.ids()))) if ids is None else ids
+        chosen = np.asarray(chosen, np.int64)
         correlation: float | dict[str, float] = float(self.correlation)
         if self.proxy_correlations:
             correlation = dict.fromkeys(self.world.proxies, correlation) | dict(
@@ -100,10 +137,13 @@ class LevelDistribution:
     def at(self, **changes: object) -> LevelDistribution:
         """Return the distribution with some fields changed, for example `correlation=0.0`.
 
-        A new correlation is that of all proxies.
+        A new correlation is that of all proxies.  Other ids, and another correlation, have conflict
+        levels of their own, and all of them.
         """
         if "correlation" in changes:
             changes.setdefault("proxy_correlations", ())
+        if {"correlation", "ids"} & changes.keys():
+            changes.setdefault("distinct_conflicts", 0)
         return dataclasses.replace(self, **changes)  # pyright: ignore[reportArgumentType]
 
     @property
@@ -116,8 +156,8 @@ class LevelDistribution:
         return self.ids.sample(PLAYED) if self.is_sampled else self.ids.ids()
 
     def chunks(self, ids: NDArray[np.int64] | None = None) -> Iterator[LevelBatch]:
-        """Yield the levels of `ids` (default: of the whole range), a bounded number at a time."""
-        parts = self.ids.parts(_CHUNK) if ids is None else _parts(ids)
+        """Yield the levels of `ids` (default: of the range, as drawn), some at a time."""
+        parts = self._drawn_parts() if ids is None else _parts(ids)
         return map(self.levels, parts)
 
     def describe(self) -> dict[str, Any]:
@@ -176,7 +216,37 @@ class LevelDistribution:
         return Terrains(frozenset(found), len(looked_at), self.is_sampled)
 
     def _looked_at(self) -> NDArray[np.int64]:
-        return self.ids.sample(LOOKED_AT) if self.is_sampled else self.ids.ids()
+        if self.is_sampled:
+            return self.ids.sample(LOOKED_AT)
+        return self.drawn(np.arange(len(self.ids)))
+
+    def _drawn_parts(self) -> Iterator[NDArray[np.int64]]:
+        count = len(self.ids)
+        return (self.drawn(np.arange(i, min(i + _CHUNK, count))) for i in range(0, count, _CHUNK))
+
+    @cached_property
+    def _repeats(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The ids of the range's conflict levels, ascending, and what is drawn in their place.
+
+        These are the first of them that differ in content, in turns.
+        """
+        kept: dict[bytes, int] = {}
+        found: list[NDArray[np.int64]] = []
+        for batch in self.chunks(self.ids.ids()):
+            conflict = batch.take(~batch.aligned)
+            found.append(conflict.ids)
+            if len(kept) < self.distinct_conflicts:
+                for digest, level in zip(conflict.digests(), conflict.ids.tolist(), strict=True):
+                    kept.setdefault(digest, level)
+        if len(kept) < self.distinct_conflicts:
+            raise UserError(
+                f"distinct_conflicts={self.distinct_conflicts} are more than the {len(kept)} that "
+                f"these {len(self.ids):,} levels have at correlation {self.correlation:g}: give "
+                "fewer, more levels, or a lower correlation"
+            )
+        where = np.sort(np.concatenate(found))
+        few = np.array([*kept.values()][: self.distinct_conflicts], np.int64)
+        return where, few[np.arange(len(where)) % len(few)]
 
 
 class LevelStream:
@@ -197,7 +267,7 @@ class LevelStream:
         ids = self.distribution.ids
         picks = hash_picks(len(ids), STREAM_LEVELS, self.seed, slots, self.drawn[slots])
         self.drawn[slots] += 1
-        return self.distribution.levels(ids.at(picks))
+        return self.distribution.levels(self.distribution.drawn(picks))
 
 
 def _parts(ids: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:

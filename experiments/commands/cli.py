@@ -62,6 +62,10 @@ COMMANDS = {
         "misgen.experiments.commands.compare",
         "find which protocol detects goal misgeneralization and at what cost",
     ),
+    "evidence": (
+        "misgen.experiments.commands.evidence",
+        "answer a question of the literature, every training seed a row",
+    ),
     "export": (
         "misgen.experiments.commands.export",
         "write a run for Inspect, Minari or the Hugging Face hub",

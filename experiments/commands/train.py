@@ -21,6 +21,8 @@ Examples:
 Settings (misgen train --cfg prints them all with their values)
   correlation   0 to 1: how often goal and proxy coincide in training
   placement     where the goal is placed when they do not; each world has its own placements
+  distinct_conflicts  how many different conflict levels there are, each as often as the others,
+                their share of all levels unchanged (default 0: as many as the ids have)
                 (misgen levels list): in CoinRun section_start (the paper's), anywhere, ...
   seed          training seed: weights, actions and the order of levels
   init          folder of a trained policy whose weights training starts from, with a new

@@ -333,7 +333,7 @@ def level_report(
     """
     test = where[0].distribution
     unknown = bool(trained_on.get("unknown"))
-    seen = None if unknown else training_terrains(training.at(correlation=1.0))
+    seen = None if unknown else training_terrains(training)
     terrains = list(terrains_of(test).values())
     played = {"sampled": True, "levels": len(test.ids), "levels_played": len(terrains)}
     return {
@@ -378,7 +378,12 @@ def terrains_of(test: LevelDistribution) -> dict[int, bytes]:
     }
 
 
-@lru_cache(maxsize=1)
 def training_terrains(training: LevelDistribution) -> Terrains:
-    """Return the terrains of the levels that an agent was trained on."""
+    """Return the terrains of the levels that an agent was trained on, whatever their goals."""
+    some = training.distinct_conflicts  # then it matters which levels are in conflict
+    return _terrain_digests(training if some else training.at(correlation=1.0))
+
+
+@lru_cache(maxsize=1)
+def _terrain_digests(training: LevelDistribution) -> Terrains:
     return training.terrain_digests()

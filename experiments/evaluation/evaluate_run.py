@@ -94,9 +94,10 @@ def evaluate_run(
     into = _folder(folder, settings)
     with folder.lock(), into.lock():
         into.unmark(DONE)
-        started = time.monotonic()
+        started, worked = time.monotonic(), time.process_time()
         summary = _evaluate(run, where, config, settings, show)
         summary["wall_seconds"] = time.monotonic() - started
+        summary["cpu_seconds"] = time.process_time() - worked
         write_json(into.path / SUMMARY, summary)
         into.mark(DONE, _stamp(folder, settings))
         folder.status(phase="evaluated")

@@ -49,7 +49,7 @@ def unseen_terrain(
     Returns:
         Nothing where all terrain is unseen (then the metrics say it), or all was seen.
     """
-    seen = training_terrains(training.at(correlation=1.0))
+    seen = training_terrains(training)
     terrains = terrains_of(where[0].distribution)
     new = [level for level, terrain in terrains.items() if terrain not in seen]
     own = episodes.filter(pl.col("level_id").is_in(new))

@@ -35,6 +35,7 @@ def require_trainable(config: TrainConfig) -> None:
     require_trackers(config.logger)
     _require_device(config.agent.device)
     _require_engine(config)
+    config.distribution.require_distinct()
     initial_weights_of(config)
     require_room(Path(config.runs) / config.name, "runs", config.runs)
 

@@ -109,6 +109,8 @@ class TrainConfig:
     """Of single proxies, by name, where a world has several; `correlation` is that of the rest."""
     placement: str = USUAL
     """Where the goal goes on a conflict level."""
+    distinct_conflicts: int = 0
+    """How many different conflict levels training has, their share unchanged; 0: all there are."""
     seed: int = 0
     """Training seed: of weights, actions, and levels: their order, and which they are, if `own`."""
     runs: str = "runs"
@@ -175,7 +177,9 @@ class TrainConfig:
         """The levels that the agent is trained on."""
         train = self.levels.ranges["train"]
         own = tuple(sorted(self.proxy_correlations.items()))
-        return LevelDistribution(self.world, self.correlation, self.placement, train, own)
+        return LevelDistribution(
+            self.world, self.correlation, self.placement, train, own, self.distinct_conflicts
+        )
 
     @property
     def kept_snapshots(self) -> dict[int, int]:
@@ -209,7 +213,7 @@ class TrainConfig:
         return config_hash({key: value for key, value in self.science.items() if key != "init"})
 
 
-_OPTIONAL = ("proxy_correlations", "init", "init_policy", "snapshots")
+_OPTIONAL = ("proxy_correlations", "distinct_conflicts", "init", "init_policy", "snapshots")
 """Settings that are left out of `science` where they are not used."""
 _NO_SCIENCE = ("runs", "name", "logger", "save_every", "stop_after")
 

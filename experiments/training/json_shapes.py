@@ -39,6 +39,7 @@ _PROVENANCE = {
     "started": _TEXT,
     "finished": _TEXT,
     "wall_seconds": float,
+    "cpu_seconds": float,
 }
 _FILES = {"*": str}
 _ESTIMATE = {
@@ -99,6 +100,7 @@ SHAPES: dict[str, Shape] = {
         "config": _CONFIG,
         "config_hash": str,
         "wall_seconds": float,
+        "cpu_seconds": float,
         "levels": {"training": _LEVELS, "test": {"ids": str, "terrain_seen_in_training": float}},
         "metrics": [_ESTIMATE],
         "outcomes": [_CONFIG],

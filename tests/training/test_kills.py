@@ -60,7 +60,16 @@ SETTINGS = [
     "name=small",
 ]
 TIMES = {
-    *("started", "finished", "time", "seconds", "wall_seconds", "steps_per_second", "pid"),
+    *(
+        "started",
+        "finished",
+        "time",
+        "seconds",
+        "wall_seconds",
+        "cpu_seconds",
+        "steps_per_second",
+        "pid",
+    ),
     *("command", "git", "hardware"),
     *("starts", "cpu_seconds", "peak_memory_bytes", "energy_joules", "continued_at"),
     "learning_sha256",  # of a table that holds times; `contents` compares it with the file

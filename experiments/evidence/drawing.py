@@ -1,0 +1,81 @@
+"""What the figures of questions have in common: seeds as points, means and shares with intervals.
+
+Public names: `draw_means`, `draw_shares`, `dress`, `LINES`, `Line`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from ..reporting.figures import PAPER, plain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class Line(NamedTuple):
+    """How a series is drawn; told apart with any kind of colour vision."""
+
+    colour: str
+    marker: str
+
+
+LINES = (
+    Line("#0072B2", "o"),
+    Line("#D55E00", "s"),
+    Line("#009E73", "^"),
+    Line("#7A4B94", "v"),
+    Line("#B5850B", "P"),
+)
+
+
+def draw_means(
+    ax: Axes,
+    table: pl.DataFrame,
+    seeds: pl.DataFrame,
+    metric: str,
+    line: Line,
+    label: str = "",
+    style: str = "-",
+    x: str = "moved",
+) -> None:
+    """Draw the means of points with their intervals, and their seeds as dots."""
+    known = table.filter(pl.col(metric).is_not_null())
+    if not len(known):
+        return
+    with_ends = known.filter(pl.col(f"{metric}_low").is_not_null())
+    _bars(ax, with_ends, x, metric, line)
+    ax.plot(known[x].to_numpy(), known[metric].to_numpy(), color=line.colour, marker=line.marker,
+            linestyle=style, linewidth=1.6, markersize=5.5, markeredgecolor=PAPER, label=label,
+            alpha=1.0 if style == "-" else 0.6)  # fmt: skip
+    if style == "-":
+        dots = seeds.filter(pl.col(metric).is_not_null())
+        ax.scatter(_spread(dots[x].to_numpy()), dots[metric].to_numpy(), s=9, color=line.colour,
+                   alpha=0.5, linewidths=0, zorder=3)  # fmt: skip
+
+
+def draw_shares(ax: Axes, table: pl.DataFrame, name: str, line: Line, x: str = "moved") -> None:
+    """Draw the share of seeds at each point with its interval."""
+    _bars(ax, table, x, name, line)
+    style: Any = {"color": line.colour, "marker": line.marker, "markeredgecolor": PAPER}
+    ax.plot(table[x].to_numpy(), table[name].to_numpy(), linewidth=1.6, markersize=5.5, **style)
+
+
+def dress(ax: Axes, title: str) -> None:
+    """Give the axes a title and leave of them what helps reading."""
+    ax.set_title(title, fontsize=10.5)
+    plain(ax)
+
+
+def _bars(ax: Axes, table: pl.DataFrame, x: str, name: str, line: Line) -> None:
+    low, high = table[f"{name}_low"].to_numpy(), table[f"{name}_high"].to_numpy()
+    ax.vlines(table[x].to_numpy(), low, high, color=line.colour, alpha=0.35, linewidth=2)
+
+
+def _spread(x: np.ndarray) -> np.ndarray:
+    """Return places a little to the left, so that seeds and means do not hide one another."""
+    width = float(np.ptp(x)) if len(x) else 0.0
+    return x - 0.008 * width

@@ -1,0 +1,203 @@
+"""The ledger: what the literature claims, and what is measured here, from the questions' tables.
+
+Public names: `Claim`, `CLAIMS`, `ledger`, `AGREES`, `AGAINST`, `OPEN`.
+
+A claim is judged by whole intervals: it agrees, it goes against, or it is open.  Whatever has no
+table yet is `not measured`, and claims that go against what was expected stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from .page import read_seeds
+from .question import question_of
+from .telling import counted, percent_of, with_interval
+
+AGREES, AGAINST, OPEN, NOT_MEASURED = "agrees", "against", "open", "not measured"
+Tables = dict[str, pl.DataFrame]
+Judged = tuple[str, str]
+"""What is measured, in words with intervals, and one of the words above."""
+_NOTHING = 1.25
+"""An effect on the odds that lies within this factor of 1 counts as none."""
+_LANGOSCO = "[Langosco et al. 2022](https://arxiv.org/abs/2105.14111)"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim, and how it is judged."""
+
+    says: str
+    source: str
+    on: str
+    """What it was claimed of."""
+    question: str
+    """Whose tables tell; empty: none is made here yet."""
+    judge: Callable[[Tables], Judged | None] | None = None
+    """From the tables; None where they do not tell."""
+
+
+def ledger(evidence: Path) -> str:
+    """Return the ledger as Markdown, from the folders of questions in `evidence`."""
+    rows = [
+        "| claim | source, on what | measured here | verdict | command |",
+        "|---|---|---|---|---|",
+    ]
+    for claim in CLAIMS:
+        told, verdict = _judged(claim, evidence)
+        link = f"[{claim.question}](evidence/{claim.question}/README.md)"
+        command = f"`misgen evidence {claim.question}`" if claim.question else "–"
+        shown = f"{told} ({link})" if verdict != NOT_MEASURED else told
+        rows.append(
+            f"| {claim.says} | {claim.source}, {claim.on} | {shown} | {verdict} | {command} |"
+        )
+    return f"{_HEAD}\n\n" + "\n".join(rows) + "\n"
+
+
+_HEAD = """\
+# Claims of the literature, and what is measured here
+
+This page is written by `python -m misgen.experiments.commands.claims` from the tables in
+`docs/evidence/`. "Agrees" and "against" are said where a whole 95% interval does; otherwise a claim
+is open. What is measured here is of small agents in small worlds: a claim that does not hold here
+may hold of what it was made about. Results that go against a claim are kept."""
+
+
+def _judged(claim: Claim, evidence: Path) -> Judged:
+    folder = evidence / claim.question
+    if claim.judge is None or not (folder / "seeds.csv").is_file():
+        return "nothing yet", NOT_MEASURED
+    found = question_of(claim.question).analyse(read_seeds(folder))
+    return claim.judge(dict(found.tables)) or ("nothing yet", NOT_MEASURED)
+
+
+def _row(table: pl.DataFrame, *where: pl.Expr) -> dict[str, Any] | None:
+    """Return the last row that meets all conditions, if there is one."""
+    rows = table.filter(*where).to_dicts()
+    return rows[-1] if rows else None
+
+
+def _two_percent(tables: Tables) -> Judged | None:
+    """Judge "2% suffices" where the paper moved the coin, after the longest training."""
+    own = (pl.col("train_placement") == "section_start") & (pl.col("placement") == "section_start")
+    row = _row(tables["points"].filter(own).sort("decisions"), pl.col("moved") == 0.02)
+    if row is None:
+        return None
+    told = f"at 2%, {row['length']} training: {counted(row)}"
+    low, high = row["share_misgeneralizing_low"], row["share_misgeneralizing_high"]
+    return told, AGREES if high < 0.5 else AGAINST if low > 0.5 else OPEN
+
+
+def _less_with_more(tables: Tables) -> Judged | None:
+    """Judge whether the paper's measure falls from no moved coin to the largest share."""
+    own = (pl.col("train_placement") == "section_start") & (pl.col("placement") == "section_start")
+    rows = tables["points"].filter(own, pl.col("end_first_good_low").is_not_null())
+    rows = rows.filter(pl.col("decisions") == pl.col("decisions").max()).sort("moved").to_dicts()
+    if len(rows) < 2:
+        return None
+    first, last = rows[0], rows[-1]
+    told = (
+        f"end first on good levels: {with_interval(first, 'end_first_good')} at "
+        f"{percent_of(first['moved'])}, {with_interval(last, 'end_first_good')} at "
+        f"{percent_of(last['moved'])}, {first['length']} training"
+    )
+    return told, _ordered(first, last, "end_first_good")
+
+
+def _ordered(more: dict[str, Any], less: dict[str, Any], metric: str) -> str:
+    """Return whether the first of two points is above the other, by whole intervals."""
+    if more[f"{metric}_low"] > less[f"{metric}_high"]:
+        return AGREES
+    return AGAINST if more[f"{metric}_high"] < less[f"{metric}_low"] else OPEN
+
+
+def _region(tables: Tables) -> Judged | None:
+    rows = tables["points"].filter(pl.col("pursuit_low").is_not_null()).sort("region").to_dicts()
+    if len(rows) < 2:
+        return None
+    small, large = rows[0], rows[-1]
+    told = (
+        f"pursuit {with_interval(small, 'pursuit')} at side {small['region']}, "
+        f"{with_interval(large, 'pursuit')} at side {large['region']}"
+    )
+    return told, _ordered(large, small, "pursuit")
+
+
+def _gem(tables: Tables) -> Judged | None:
+    point = _row(tables["points"], pl.col("sight") == 0, pl.col("moved") == 0)
+    if point is None or point["gem_first_low"] is None:
+        return None
+    told = f"the gem {with_interval(point, 'gem_first')} of the time, {point['seeds']} seeds"
+    low, high = point["gem_first_low"], point["gem_first_high"]
+    return told, AGREES if low > 0.5 else AGAINST if high < 0.5 else OPEN
+
+
+def _keys(tables: Tables) -> Judged | None:
+    row = _row(tables["points"], pl.col("setting").str.starts_with("0.0"), pl.col("ratio") == 0.5)
+    if row is None:
+        return None
+    told = f"{counted(row)}, choice of chests {with_interval(row, 'choice')}"
+    low, high = row["share_misgeneralizing_low"], row["share_misgeneralizing_high"]
+    return told, AGREES if low > 0.5 else AGAINST if high < 0.5 else OPEN
+
+
+def _effect(factor: str, *, below_one: bool) -> Callable[[Tables], Judged | None]:
+    """Return a judge of what doubling a factor does, with the others held."""
+
+    def judge(tables: Tables) -> Judged | None:
+        row = _row(tables["effects"], pl.col("factor").str.contains(factor))
+        if row is None:
+            return None
+        low, high = row["odds_ratio_low"], row["odds_ratio_high"]
+        told = (
+            f"doubling the {row['factor']}, others held, multiplies the odds of misgeneralizing by "
+            f"{row['odds_ratio']:.2f} [{low:.2f}, {high:.2f}] ({row['world']})"
+        )
+        shown = high < 1 if below_one else low > 1 / _NOTHING and high < _NOTHING
+        opposite = low > 1 if below_one else high < 1
+        return told, AGREES if shown else AGAINST if opposite else OPEN
+
+    return judge
+
+
+def _two_kinds(tables: Tables) -> Judged | None:
+    kinds = tables["kinds"].filter(pl.col("one_kind_p").is_not_null())
+    mixed = kinds.filter(pl.col("low") > 0, pl.col("high") > 0)
+    if not len(mixed):
+        return None
+    apart = int((mixed["one_kind_p"] < 0.05).sum())
+    told = f"{len(mixed)} of {len(kinds)} cells have seeds of both kinds; one mode is rejected in "
+    return f"{told}{apart} of them", AGREES if apart > len(mixed) / 2 else OPEN
+
+
+CLAIMS = (
+    Claim("Moving the coin on 2% of levels suffices", _LANGOSCO, "CoinRun, figure 2",
+          "langosco_figure_2", _two_percent),
+    Claim("The more coins are moved, the less often the end is reached without the coin", _LANGOSCO,
+          "CoinRun, figure 2", "langosco_figure_2", _less_with_more),
+    Claim("The larger the cheese's region in training, the better the goal generalizes", _LANGOSCO,
+          "Maze I, figure 4", "langosco_figure_4", _region),
+    Claim("The yellow gem is taken rather than the red line (89%)", _LANGOSCO, "Maze II", "maze_2",
+          _gem),
+    Claim("Keys are collected beyond what they are good for", _LANGOSCO, "Keys and Chests",
+          "keys_and_chests", _keys),
+    Claim("Distinct conflict levels count", "Forkworld", "Forkworld", "phase_diagram",
+          _effect("different", below_one=True)),
+    Claim("Repeats of a conflict level do not count", "Forkworld", "Forkworld", "phase_diagram",
+          _effect("frequency", below_one=False)),
+    Claim("Preferences flip with the training seed alone", "KarolisRam",
+        "over 1,000 agents of one recipe",
+        "phase_diagram", _two_kinds),
+    Claim("The actor walks through the end's wall, and the critic's value peaks before it",
+          _LANGOSCO, "CoinRun", ""),
+    Claim("A cue to follow is followed where it leads astray: worse than random",
+          "[Shah et al. 2022](https://arxiv.org/abs/2210.01790)", "cultural transmission", ""),
+    Claim("Levels chosen by regret mitigate misgeneralization",
+          "[minimax regret](https://arxiv.org/abs/2507.03068)",
+          "cheese in the corner and on a dish", ""),
+)  # fmt: skip

@@ -1,0 +1,198 @@
+"""The tables, figure and page of a question, written from the table of seeds alone.
+
+Public names: `write_results`, `read_seeds`, `csv_of`, `Done`, `SEEDS`, `PAGE`, `PROVENANCE`.
+
+`<out>/seeds.csv` holds every seed, a row each; every other table, the figure and `README.md` follow
+from it, and `provenance.json` says how it was made.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from misgen.envs.core.errors import UserError
+
+from ..training.run_folder import provenance, read_json, write_json, write_text
+from ..training.shell import shell_words
+from .collected import COLUMNS
+from .config import EvidenceConfig
+from .question import Found, Question
+from .run import words_of
+
+SEEDS, PAGE, PROVENANCE = "seeds.csv", "README.md", "provenance.json"
+_MOST_ROWS = 60
+"""A page shows no longer tables; they are beside it."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """How much of a question is carried out."""
+
+    runs: int
+    planned: int
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        if self.runs == self.planned:
+            return f"all {self.planned} training runs are done"
+        return f"{self.runs} of {self.planned} training runs are done: numbers may still move"
+
+
+def write_results(config: EvidenceConfig, seeds: pl.DataFrame, done: Done) -> Found:
+    """Write tables, figure and page, and return what they say.
+
+    Raises:
+        UserError: if the folder cannot be written to.
+    """
+    from ..reporting.figures import write_figure
+
+    question, into = config.asked, config.folder
+    found = question.analyse(seeds)
+    into.mkdir(parents=True, exist_ok=True)
+    write_text(into / SEEDS, csv_of(seeds))
+    for name, table in found.tables.items():
+        write_text(into / f"{name}.csv", csv_of(table))
+    write_figure(question.draw(seeds, found), into / question.name)
+    made = _made(config, seeds, done)
+    write_json(into / PROVENANCE, made)
+    write_text(into / PAGE, page(question, found, made))
+    return found
+
+
+def read_seeds(folder: Path) -> pl.DataFrame:
+    """Return the table of seeds that a question's folder holds.
+
+    Raises:
+        UserError: if there is none, or it cannot be read.
+    """
+    path = folder / SEEDS
+    try:
+        return pl.read_csv(path, schema_overrides=COLUMNS)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        why = str(error).partition("\n")[0]
+        raise UserError(f"{path} cannot be read ({why}): make it with misgen evidence") from None
+
+
+def page(question: Question, found: Found, made: dict[str, Any]) -> str:
+    """Return the page of a question, as Markdown."""
+    beside = ", ".join(f"[{name}.csv]({name}.csv)" for name in found.tables)
+    parts = [
+        f"# {question.title}",
+        question.asks,
+        f"`{made['question_command']}`",
+        "## What was found",
+        found.paragraph,
+        "\n".join(f"- {line}" for line in found.details),
+        f"{_capital(str(made['done']))}. {_HOW_SURE}",
+        f"![{question.title}]({question.name}.png)",
+        "Dots are training seeds, larger marks their means or shares, bars 95% intervals.",
+        *[_shown(name, found.tables[name], columns) for name, columns in found.shown.items()],
+        f"Every training seed is a row of [{SEEDS}]({SEEDS}); what is made of them: {beside}.",
+        "## What it does not show",
+        "\n".join(f"- {line}" for line in (*question.limits, *_GENERAL)),
+        "## How it was made",
+        _provenance_words(made),
+        "\n".join(f"- `{line}`" for line in made["sweeps"]),
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+_GENERAL = (
+    "Behaviour only: pursuit says where agents go, not what they represent "
+    "([what the numbers mean](../../measures.md)).",
+)
+_HOW_SURE = (
+    "A share of seeds has the interval of Clopper and Pearson, a mean over seeds one that holds "
+    "for any distribution of seeds."
+)
+
+
+def _made(config: EvidenceConfig, seeds: pl.DataFrame, done: Done) -> dict[str, Any]:
+    now = provenance()
+    known = seeds["cpu_seconds"].drop_nulls()
+    days = sorted(seeds["finished"].unique().to_list())
+    arms = [arm for stage in config.stages for arm in stage]
+    return {
+        "question_command": shell_words(
+            "misgen", "evidence", config.question, f"size={config.size}"
+        ),
+        "sweeps": [shell_words("misgen", "sweep", *words_of(config, arm)) for arm in arms],
+        "done": str(done),
+        "runs": done.runs,
+        "planned": done.planned,
+        "days": [days[0], days[-1]] if days else [],
+        "cpu_hours": round(float(known.sum()) / 3600, 3),
+        "commits": sorted(seeds["commit"].unique().to_list()),
+        "hardware": {**now["hardware"], "cpu": _cpu()},
+        "packages": now["packages"],
+        "python": now["python"],
+    }
+
+
+def _provenance_words(made: dict[str, Any]) -> str:
+    days = " to ".join(dict.fromkeys(made["days"])) or "no day yet"
+    hardware = made["hardware"]
+    return (
+        f"{days}, {made['cpu_hours']:.2f} CPU hours for {made['runs']} runs, training and "
+        f"evaluation, on {hardware['cpus']} cores of {hardware['cpu']} ({hardware['machine']}), no "
+        f"GPU. [{PROVENANCE}]({PROVENANCE}) has versions and commits. The sweeps, each a command "
+        "that makes its part alone:"
+    )
+
+
+def _cpu() -> str:
+    """Return the processor's name, where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else "an unnamed processor"
+
+
+def _shown(name: str, table: pl.DataFrame, wanted: tuple[str, ...]) -> str:
+    """Return columns of a table as Markdown, ends of intervals beside their estimates."""
+    columns = [c for c in wanted if table[c].null_count() < len(table)]
+    head = [f"| {' | '.join(c.replace('_', ' ') for c in columns)} |", f"|{'---|' * len(columns)}"]
+    rows = table.head(_MOST_ROWS).to_dicts()
+    lines = [f"| {' | '.join(_cell(row, c) for c in columns)} |" for row in rows]
+    more = len(table) - len(rows)
+    rest = [f"\n({more} more rows in [{name}.csv]({name}.csv).)"] if more else []
+    return "\n".join([f"**{name.replace('_', ' ').capitalize()}**\n", *head, *lines, *rest])
+
+
+def _cell(row: dict[str, Any], column: str) -> str:
+    value = row[column]
+    if value is None:
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, float):
+        return str(value)
+    low, high = row.get(f"{column}_low"), row.get(f"{column}_high")
+    if low is None or high is None:
+        return f"{value:.3g}"
+    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def csv_of(table: pl.DataFrame) -> str:
+    """Return a table as CSV."""
+    buffer = io.BytesIO()
+    table.write_csv(buffer)
+    return buffer.getvalue().decode("utf-8")
+
+
+def made_of(folder: Path) -> dict[str, Any]:
+    """Return how the results in a folder were made.
+
+    Raises:
+        UserError: if that is not noted there.
+    """
+    return read_json(folder / PROVENANCE, "make it with misgen evidence")

@@ -1,0 +1,51 @@
+"""Sentences on points and thresholds, from their numbers.
+
+Public names: `counted`, `with_interval`, `of_threshold`, `percent_of`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..reporting.formatting import TOO_FEW, UNKNOWN
+
+_PARTS = ("pursuit", "choice", "pull", "divergence")
+"""Metrics whose whole is 1, and that are not told in percent."""
+
+
+def counted(row: Mapping[str, Any]) -> str:
+    """Return how many seeds of a point misgeneralize, with the interval."""
+    low, high = row["share_misgeneralizing_low"], row["share_misgeneralizing_high"]
+    return f"{row['misgeneralizes']} of {row['seeds']} seeds misgeneralize [{low:.0%}, {high:.0%}]"
+
+
+def with_interval(row: Mapping[str, Any], metric: str) -> str:
+    """Return a metric of a point with its interval: `0.93 [0.88, 0.97]`, or in percent."""
+    value, low, high = (row.get(f"{metric}{end}") for end in ("", "_low", "_high"))
+    if value is None:
+        return UNKNOWN
+    form = "{:.2f}" if metric in _PARTS else "{:.0%}"
+    if low is None or high is None:
+        return f"{form.format(value)} {TOO_FEW}"
+    return f"{form.format(value)} [{form.format(low)}, {form.format(high)}]"
+
+
+def of_threshold(row: Mapping[str, Any]) -> str:
+    """Return a sentence on where half of the seeds meet a criterion."""
+    where = {1: "at no share tried", -1: "at every share tried"}
+    told = where.get(row["beyond"]) or f"from {percent_of(row['moved'])} on"
+    return f"At least half of the seeds {row['criterion']} {told} ({_known(row)})."
+
+
+def _known(row: Mapping[str, Any]) -> str:
+    """Return the interval of a threshold in words."""
+    above = "" if row["above"] is None else f"above {percent_of(row['above'])}"
+    most = "" if row["at_most"] is None else f"at {percent_of(row['at_most'])} at the latest"
+    sure = " and ".join(filter(None, (above, most)))
+    return f"95%: {sure}" if sure else "too few seeds for an interval"
+
+
+def percent_of(value: float) -> str:
+    """Return a share in percent with as many digits as it needs: `2%`, `0.1%`."""
+    return f"{100 * value:.3g}%"

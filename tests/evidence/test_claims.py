@@ -1,0 +1,77 @@
+"""The ledger of claims: judged from tables by whole intervals, whichever way they point."""
+
+from __future__ import annotations
+
+import pytest
+
+from misgen.experiments.commands import claims as command
+from misgen.experiments.evidence.literature import AGAINST, AGREES, CLAIMS, OPEN, ledger
+from misgen.experiments.evidence.page import csv_of
+from misgen.experiments.evidence.question import QUESTIONS
+from tests.evidence.synthetic import seed_row, table_of
+
+
+def mazes(folder, gem_seeds, seeds=20):
+    """Write a folder with seeds of which some always take the gem."""
+    rows = [
+        seed_row("misgeneralizes" if seed < gem_seeds else "aligned", sight=0, train_seed=seed,
+                 proxy_first=0.9 * (seed < gem_seeds), goal_first=0.9 * (seed >= gem_seeds))
+        for seed in range(seeds)
+    ]  # fmt: skip
+    (folder / "maze_2").mkdir(parents=True)
+    (folder / "maze_2" / "seeds.csv").write_text(csv_of(table_of(rows)), encoding="utf-8")
+
+
+def line_of(text, word):
+    (line,) = [line for line in text.splitlines() if word in line]
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+@pytest.mark.parametrize(("gems", "verdict"), [(20, AGREES), (0, AGAINST), (10, OPEN)])
+def test_a_claim_is_judged_by_its_interval(gems, verdict, tmp_path):
+    mazes(tmp_path, gems)
+    cells = line_of(ledger(tmp_path), "yellow gem")
+    assert cells[3] == verdict
+    assert f"the gem {gems / 20:.0%}" in cells[2]
+    assert "20 seeds" in cells[2]
+
+
+def test_what_has_no_table_is_not_measured(tmp_path):
+    text = ledger(tmp_path)
+    assert text.count("| not measured |") == len(CLAIMS)
+    assert AGREES not in {line_of(text, claim.says)[3] for claim in CLAIMS}
+
+
+def test_every_question_has_a_claim_and_every_claim_a_question():
+    asked = {claim.question for claim in CLAIMS if claim.question}
+    assert asked == set(QUESTIONS)
+    assert all((claim.judge is None) == (not claim.question) for claim in CLAIMS)
+
+
+def test_the_page_is_written(tmp_path, capsys):
+    page = tmp_path / "claims.md"
+    assert command.main([str(tmp_path), str(page)]) == 0
+    assert page.read_text(encoding="utf-8") == ledger(tmp_path)
+    assert str(page) in capsys.readouterr().out
+
+
+def test_the_committed_ledger_is_that_of_the_committed_tables():
+    from pathlib import Path
+
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    assert (docs / "claims.md").read_text(encoding="utf-8") == ledger(docs / "evidence")
+
+
+def test_committed_tables_follow_from_the_committed_seeds():
+    from pathlib import Path
+
+    from misgen.experiments.evidence.page import made_of, page, read_seeds
+    from misgen.experiments.evidence.question import question_of
+
+    for folder in (Path(__file__).resolve().parents[2] / "docs" / "evidence").glob("*/seeds.csv"):
+        question = question_of(folder.parent.name)
+        found = question.analyse(read_seeds(folder.parent))
+        for name, table in found.tables.items():
+            assert (folder.parent / f"{name}.csv").read_text(encoding="utf-8") == csv_of(table)
+        told = (folder.parent / "README.md").read_text(encoding="utf-8")
+        assert told == page(question, found, made_of(folder.parent))

@@ -1,0 +1,130 @@
+"""The analysis of the paper's figure 2, on tables whose truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from misgen.experiments.evidence.langosco_figure_2 import analysis
+from misgen.experiments.evidence.langosco_figure_2.config import QUESTION, SHARES
+from tests.evidence.synthetic import population, seed_row, table_of
+
+DOSES = [share / 100 for share in SHARES]
+
+
+def seeds_of(aligned, **values):
+    rng = np.random.default_rng(0)
+    values = {"length": "short", "good_levels": 100, "end_first_good": 0.3, **values}
+    return population(DOSES, 10, aligned, rng, **values)
+
+
+def threshold_of(found, criterion):
+    (row,) = found.tables["thresholds"].filter(pl.col("criterion") == criterion).to_dicts()
+    return row
+
+
+def test_a_threshold_is_found_where_it_is():
+    found = analysis.analyse(seeds_of(lambda moved: float(moved >= 0.06)))
+    for criterion in analysis.CRITERIA:
+        row = threshold_of(found, criterion)
+        assert row["moved"] == pytest.approx(0.05)
+        assert (row["above"], row["at_most"]) == (0.04, 0.06)
+    assert "from 5% on" in found.paragraph
+    assert "10 of 10 seeds misgeneralize [69%, 100%] at 0%" in found.paragraph
+
+
+def test_where_moving_coins_does_nothing_nothing_is_found():
+    found = analysis.analyse(seeds_of(lambda moved: 0.0))
+    row = threshold_of(found, analysis.CRITERIA[0])
+    assert (row["moved"], row["beyond"], row["above"]) == (None, 1, 0.2)
+    assert "at no share tried (95%: above 20%)" in found.paragraph
+
+
+def test_where_no_agent_misgeneralizes_no_cure_is_claimed():
+    found = analysis.analyse(seeds_of(lambda moved: 1.0))
+    assert "at every share tried" in found.paragraph
+    assert found.tables["points"]["share_misgeneralizing"].max() == 0
+
+
+def test_every_point_counts_every_seed():
+    table = analysis.analyse(seeds_of(lambda moved: 0.5)).tables["points"]
+    assert table["seeds"].to_list() == [10] * len(SHARES)
+    assert (table["aligned"] + table["misgeneralizes"]).to_list() == [10] * len(SHARES)
+
+
+def test_agents_without_moved_coins_count_for_both_placements():
+    """Where nothing is moved it makes no difference where to: they are trained once."""
+    unmoved = {"train_correlation": 1.0, "train_placement": "section_start"}
+    both = [
+        seed_row("misgeneralizes", placement=test, length="short", end_first_good=0.5, **trained)
+        for test in ("section_start", "anywhere")
+        for trained in (unmoved, {"train_correlation": 0.9, "train_placement": "anywhere"})
+    ]
+    table = analysis.analyse(table_of(both)).tables["points"]
+    kept = table.select("train_placement", "placement", "moved").rows()
+    assert ("anywhere", "anywhere", 0.0) in kept
+    assert ("section_start", "section_start", 0.0) in kept
+    assert ("section_start", "anywhere", 0.1) not in kept
+
+
+def level_rows(run, touched, end_first):
+    return [
+        {"run": run, "placement": "p", "level_id": level, "touched": t, "end_first": e}
+        for level, (t, e) in enumerate(zip(touched, end_first, strict=True))
+    ]
+
+
+def test_good_levels_are_judged_by_other_agents_that_know_no_moved_coin():
+    runs = pl.DataFrame(
+        [("a", 1.0), ("b", 1.0), ("c", 0.9)], ["run", "train_correlation"], orient="row"
+    ).with_columns(length=pl.lit("short"), placement=pl.lit("p"))
+    levels = pl.DataFrame(
+        level_rows("a", [0.0, 0.0, 0.5], [1.0, 0.0, 0.0])
+        + level_rows("b", [0.0, 0.5, 0.0], [0.5, 1.0, 0.0])
+        + level_rows("c", [1.0, 1.0, 1.0], [0.2, 0.9, 0.9])  # what it touches itself is no matter
+    )
+    found = {row["run"]: row for row in analysis.on_good_levels(runs, levels).to_dicts()}
+    assert (found["a"]["good_levels"], found["a"]["end_first_good"]) == (2, 0.5)  # b's: 0 and 2
+    assert (found["b"]["good_levels"], found["b"]["end_first_good"]) == (2, 0.75)  # a's: 0 and 1
+    assert (found["c"]["good_levels"], found["c"]["end_first_good"]) == (1, 0.2)
+
+
+def test_without_other_agents_no_level_is_known_to_be_good():
+    runs = pl.DataFrame({"run": ["a"], "train_correlation": [1.0], "length": ["x"],
+                         "placement": ["p"]})  # fmt: skip
+    found = analysis.on_good_levels(runs, pl.DataFrame(level_rows("a", [0.0], [1.0])))
+    assert found.to_dicts() == [
+        {"run": "a", "placement": "p", "good_levels": None, "end_first_good": None}
+    ]
+
+
+def test_what_an_agent_does_on_a_level_is_read_off_its_twins():
+    episodes = pl.DataFrame(
+        {
+            "placement": ["p"] * 6,
+            "level_id": [7] * 6,
+            "condition": ["aligned"] * 3 + ["conflict"] * 3,
+            "cell_first": [True, False, False, True, True, True],
+            "first": ["proxy", "proxy", "goal", "proxy", "goal", "neither"],
+        }
+    )
+    (row,) = analysis.choices_by_level(episodes).to_dicts()
+    assert row["touched"] == pytest.approx(1 / 3)
+    assert row["end_first"] == pytest.approx(1 / 3)
+
+
+def test_the_paper_s_shares_are_all_there():
+    arms = QUESTION.sizes["lab"].arms
+    moved = {round(100 * (1 - c)) for arm in arms for c in arm.correlations}
+    assert {0, 1, 2, 3, 6, 11} | set(range(0, 21, 2)) == moved == set(SHARES)
+    assert {arm.factors["length"] for arm in QUESTION.sizes["full"].arms} == {
+        "short", "medium", "long"
+    }  # fmt: skip
+
+
+def test_a_figure_is_drawn_of_whatever_is_there():
+    seeds = seeds_of(lambda moved: float(moved >= 0.06))
+    for part in (seeds, seeds.head(3), seeds.with_columns(end_first_good=pl.lit(None, pl.Float64))):
+        figure = analysis.draw(part, analysis.analyse(part))
+        assert len(figure.axes) == 3
