@@ -12,8 +12,8 @@ Only an agent that may be one is asked:
 - a device cannot be drawn to the goal's place, so that whose goal pursuit (or choice) is well above
   0 is none;
 - what a device does on a level would do as well on any other.  The actions of each episode are
-  played on the levels of all the others (`swapped`): an agent that is more capable than that, by a
-  permutation test, has looked where it went, however much of its way seemed mindless.
+  played on other levels (`swapped`): an agent that does better on its own has looked where it went,
+  however much of its way seemed mindless.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 DECISIONS = 30
 """How many decisions of an episode are looked at, at most."""
 _LEVEL = 0.01
-"""Of the permutation test: how often a device passes for none."""
+"""Of the test of swapped actions: how often a device passes for none."""
+_SWAPPED = 4
+"""Levels whose actions are swapped, for each that is held against devices."""
 _DRAWN, _CHOSEN = 0.3, 0.9
 """Goal pursuit, and choice, that no device comes near: choice is high for what stumbles about."""
 
@@ -60,7 +62,7 @@ def add_devices(
     tables = []
     conflict = [condition for condition in where if condition.name == CONFLICT]
     for condition in conflict:
-        ids = _telling(episodes, condition)[: config.verdict.devices]
+        ids = _telling(episodes, condition)[: _SWAPPED * config.verdict.devices]
         if not len(ids):
             continue
         for mode in config.actions:
@@ -103,7 +105,9 @@ def _may_be_device(
     found = {row["metric"]: interval_of(row) for row in table.to_dicts()}
     if not all(found[f"cleared_{side}"].low > 0 for side in ("aligned", "conflict")):
         return False  # nothing further is said of it
-    return not (found["pursuit"].low > _DRAWN or found["choice"].low > _CHOSEN)
+    if condition.distribution.world.goal_moves:  # choice says nothing of what is stumbled over
+        return not found["pursuit"].low > _DRAWN
+    return not found["choice"].low > _CHOSEN
 
 
 def _explained(

@@ -20,7 +20,7 @@ def _levels(name: str, **parameters) -> LevelDistribution:
     return LevelDistribution(make_world(name, **parameters), 0.0, ids=IdRange(0, 10_000))
 
 
-def _p(agent, levels: LevelDistribution, first: int = 0, n: int = 16) -> float:
+def _p(agent, levels: LevelDistribution, first: int = 0, n: int = 32) -> float:
     ids = levels.conflict_ids()[first : first + n]
     return looked_where_it_went(
         record_levels(agent, levels, ids, actions="sampled", seed=1), levels
