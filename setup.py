@@ -30,6 +30,6 @@ if __name__ == "__main__":
             "": ["py.typed"],
             "misgen.agents": ["zoo/**"],
             "misgen.configs": ["**/*.yaml"],
-            "misgen.experiments": ["**/*.j2", "**/*.css", "**/*.json"],
+            "misgen.experiments": ["**/*.j2", "**/*.css", "**/*.json", "**/*.html", "**/*.js"],
         },
     )

@@ -34,6 +34,8 @@ PIXEL_ROWS = 32
 class PolicyAgent:
     """Plays the action probabilities of a policy without a memory; has its critic."""
 
+    has_no_memory = True
+
     def __init__(self, policy: Any, spec: PolicySpec, name: str = "") -> None:
         """Wrap `policy`, a network built from `spec`, and call it `name` (or by its algorithm)."""
         self.name = name or spec.algorithm

@@ -65,6 +65,8 @@ class Seeker:
     there is no way to its target it does nothing.
     """
 
+    has_no_memory = True
+
     def __init__(self, world: World, config: SeekerConfig, name: str) -> None:
         """Make a seeker for `world`.
 
@@ -157,6 +159,8 @@ class HoldAction:
 
     In CoinRun that is action 8, right and jump.
     """
+
+    has_no_memory = True
 
     def __init__(self, num_actions: int, action: int = 8) -> None:
         """Make an agent that always takes `action`."""

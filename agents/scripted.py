@@ -29,6 +29,8 @@ NO_OP = 4
 class _FixedAgent:
     """Plays the same probabilities whatever it sees."""
 
+    has_no_memory = True
+
     def __init__(self, name: str, row: NDArray[np.float64]) -> None:
         self.name = name
         self._row = row  # [num_actions]

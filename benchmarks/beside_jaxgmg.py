@@ -20,13 +20,14 @@ packages than we do:
 Settings
   python=...              Python in which jaxgmg is installed; without it, this one
   size=13                 cells along a side of the board
-  slots=256               environments side by side
+  slots=32,256,1024       environments side by side
   cores=1                 CPU cores, and threads
   seconds=2 repeats=5     length and number of the turns
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -41,7 +42,7 @@ WORLDS = {"cheese_on_a_dish": "cheese_on_a_dish", "lava_land": "lava_land"}
 SETTINGS = {
     "python": sys.executable,
     "size": 13,
-    "slots": 256,
+    "slots": "32,256,1024",
     "cores": 1,
     "seconds": 2.0,
     "repeats": 5,
@@ -64,18 +65,25 @@ def main(argv: list[str]) -> int:
             return 2
         settings[key] = type(SETTINGS[key])(value)
     use_cores(settings["cores"])
-    rows = []
-    for ours, theirs in WORLDS.items():
-        turns = [_turn_of_each(ours, theirs, settings) for _ in range(settings["repeats"])]
+    counts = [int(count) for count in settings["slots"].split(",")]
+    print(f"{settings['size']} x {settings['size']} cells, {settings['cores']} thread(s): frames/s")
+    print(
+        f"{'':17}{'environments':>13}{'ours':>12}{'a CPU second':>13}"
+        f"{'jaxgmg':>12}{'a CPU second':>13}{'times [turns]':>20}"
+    )
+    for (name, module), slots in itertools.product(WORLDS.items(), counts):
+        at = settings | {"slots": slots}
+        turns = [_turn_of_each(name, module, at) for _ in range(settings["repeats"])]
         if turns[0][1] is None:
             print("jaxgmg is not installed here, so there is nothing to compare: see --help")
             return 0
-        rows.append((ours, *(_medians([turn[k] for turn in turns]) for k in range(2))))
-    size, slots, cores = (settings[key] for key in ("size", "slots", "cores"))
-    print(f"{size} x {size} cells, {slots} environments, {cores} thread(s): frames/s")
-    print(f"{'':20}{'ours':>12}{'a CPU second':>14}{'jaxgmg':>12}{'a CPU second':>14}")
-    for name, (wall, cpu), (their_wall, their_cpu) in rows:
-        print(f"{name:20}{wall:12,.0f}{cpu:14,.0f}{their_wall:12,.0f}{their_cpu:14,.0f}")
+        (wall, cpu), (their_wall, their_cpu) = (_medians([t[k] for t in turns]) for k in range(2))
+        times = sorted(mine[1] / its[1] for mine, its in turns)
+        spread = f"{median(times):.2f} [{times[0]:.2f}, {times[-1]:.2f}]"
+        print(
+            f"{name:17}{slots:13,}{wall:12,.0f}{cpu:13,.0f}"
+            f"{their_wall:12,.0f}{their_cpu:13,.0f}{spread:>20}"
+        )
     return 0
 
 

@@ -22,7 +22,7 @@ LAYERS = (
     ("sweeps", "reporting"),
     ("protocols",),
     ("card",),
-    ("exporting",),
+    ("exporting", "live"),
     ("commands",),
 )
 """Packages of `experiments/`, lowest first: each may import those below, none above or beside."""

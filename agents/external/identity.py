@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..recorded import RecordedAgent
 from .trial import Trial
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def identity_of(agent: Agent, trial: Trial, source: str) -> Identity:
         trial: what it answered.
         source: where it comes from; counts only if nothing else tells.
     """
+    if isinstance(agent, RecordedAgent):
+        return Identity(agent.answered_sha256, ANSWERS, None, None)
     weights, parameters = weights_of(agent)
     whole = getattr(agent, "is_network", False)  # and nothing of a stranger's around it
     if weights is not None and whole:

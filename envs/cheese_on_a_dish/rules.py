@@ -7,7 +7,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from ..core.boards.board import board_state, come_nearer, enter, is_at, look_around, step_of
-from ..core.boards.layouts import largest_region, lay_out
+from ..core.boards.layouts import lay_out
 from ..core.boards.mazes import NOWHERE, distances, put
 from ..core.boards.walled_world import FREE_TILE, LARGEST, WALL_TILE
 from ..core.episode import REACHED_GOAL, REACHED_PROXY, TOUCHED_CONFLICT_CELL, close_frame
@@ -26,6 +26,7 @@ CHEESE, DISH, CHEESE_ON_DISH = 2, 3, 4
 PLACEMENTS = ("anywhere", "off_dish", "near")
 GOAL_REWARD = 10.0
 _, _OFF_DISH, _NEAR = range(len(PLACEMENTS))
+_LEAST_ROOM = 2  # cells, for mouse and dish
 _START, _PROXY = 10, 11  # uses of the terrain's stream, apart from those of `layouts`
 _HALF = np.float32(0.5)
 
@@ -66,8 +67,7 @@ def generate(levels, size, layout, correlation, placement, distance):
     cells = np.empty(size * size, np.int64)
     for k in range(len(levels)):
         level = levels[k]
-        lay_out(walls, layout, level.id)
-        count = largest_region(walls, cells)
+        count = lay_out(walls, layout, level.id, _LEAST_ROOM, cells)
         level.tiles[:] = WALL_TILE
         level.tiles[:size, :size] = walls  # which are 0 and 1
         pick = hash_below(count, STREAM_TERRAIN, level.id, _START, 0)

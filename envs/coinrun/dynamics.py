@@ -55,6 +55,7 @@ _MARGIN = np.float32(0.98)  # corners are tested at this part of the radius
 _POS_EPS = np.float32(-0.001)
 _PUSH_DEPTH = 5
 _ZERO, _ONE = np.float32(0), np.float32(1)
+_WALLS = (np.int16(WALL_MID),) * 4
 
 
 STATE_DTYPE = np.dtype(
@@ -83,18 +84,6 @@ STATE_DTYPE = np.dtype(
 )
 """A slot: what changes while its level runs, and what it runs in."""
 
-_FIELDS_FROM_LEVEL = {
-    "count": "entity_count",
-    "ex": "entity_x",
-    "ey": "entity_y",
-    "evx": "entity_vx",
-    "kind": "entity_kind",
-    "goal_cell": "goal_cell",
-    "proxy_cell": "proxy_cell",
-    "conflict_cell": "conflict_cell",
-    "tiles": "tiles",
-}
-
 
 def load(
     states: NDArray[np.void],
@@ -112,15 +101,29 @@ def load(
         gravity: times the original's.
         speed: the agent's, times the original's.
     """
-    states["gravity"][slots] = GRAVITY * np.float32(gravity)
-    states["max_speed"][slots] = MAX_SPEED * np.float32(speed)
-    for field in ("vx", "vy", "on_crate", "support"):
-        states[field][slots] = 0
-    states["x"][slots] = levels["start"][:, 0]
-    states["origin"][slots] = np.floor(levels["start"][:, 0])
-    states["y"][slots] = states["last_y"][slots] = levels["start"][:, 1]
-    for field, source in _FIELDS_FROM_LEVEL.items():
-        states[field][slots] = levels[source]
+    fall, fastest = GRAVITY * np.float32(gravity), MAX_SPEED * np.float32(speed)
+    _load(states, slots, levels, fall, fastest)
+
+
+@njit(cache=True)
+def _load(states, slots, levels, gravity, max_speed):
+    for k in range(len(slots)):
+        s, level = states[slots[k]], levels[k]
+        s.x = level.start[0]
+        s.y = s.last_y = level.start[1]
+        s.vx = s.vy = _ZERO
+        s.on_crate = s.support = False
+        s.gravity, s.max_speed = gravity, max_speed
+        s.origin = math.floor(s.x)
+        s.count = level.entity_count
+        s.ex[:] = level.entity_x
+        s.ey[:] = level.entity_y
+        s.evx[:] = level.entity_vx
+        s.kind[:] = level.entity_kind
+        s.goal_cell[:] = level.goal_cell
+        s.proxy_cell[:] = level.proxy_cell
+        s.conflict_cell[:] = level.conflict_cell
+        s.tiles[:] = level.tiles
 
 
 @parallel("actions", LIGHT)
@@ -311,13 +314,9 @@ def _agent_y_walls(s, dy):
 
 @njit(cache=True)
 def _agent_in_wall(s, x, y):
-    rx, ry = AGENT_RX * _MARGIN, AGENT_RY * _MARGIN
-    return (
-        _is_wall(_tile(s, x - rx, y - ry))
-        or _is_wall(_tile(s, x - rx, y + ry))
-        or _is_wall(_tile(s, x + rx, y - ry))
-        or _is_wall(_tile(s, x + rx, y + ry))
-    )
+    """Return whether one of the agent's corners is in a wall or out of the world."""
+    a, b, c, d = _corners(s, x, y, AGENT_RX * _MARGIN, AGENT_RY * _MARGIN)
+    return _is_wall(a) or _is_wall(b) or _is_wall(c) or _is_wall(d)
 
 
 @njit(cache=True)
@@ -342,11 +341,9 @@ def _enemy_x(s, j, dx):
     y = s.ey[j]
     r = ENTITY_R * _MARGIN
     blocked, reflected = False, False
-    for cx in (x - r, x + r):
-        for cy in (y - r, y + r):
-            tile = _tile(s, cx, cy)
-            blocked = blocked or tile == WALL_MID
-            reflected = reflected or _is_wall(tile) or tile == BARRIER
+    for tile in _corners(s, x, y, r, r):
+        blocked = blocked or tile == WALL_MID
+        reflected = reflected or _is_wall(tile) or tile == BARRIER
     if reflected:
         if dx < _ZERO:
             delta = np.float32(math.ceil(x - ENTITY_R)) - (x - ENTITY_R)
@@ -449,6 +446,20 @@ def _touch_tiles(s):
 @njit(cache=True)
 def _sub_steps(vx, vy):
     return max(4, int(4 * math.sqrt(np.float64(vx * vx + vy * vy))))
+
+
+@njit(cache=True)
+def _corners(s, x, y, rx, ry):
+    """Return the tiles at the corners of a box; all are walls where one is out of the world."""
+    if x - rx < _ZERO or y - ry < _ZERO:
+        return _WALLS
+    # Indices without a sign save a test each.
+    left, right = np.uint64(x - rx), np.uint64(x + rx)
+    low, high = np.uint64(y - ry), np.uint64(y + ry)
+    if right >= SIZE or high >= SIZE:
+        return _WALLS
+    tiles = s.tiles
+    return tiles[low, left], tiles[high, left], tiles[low, right], tiles[high, right]
 
 
 @njit(cache=True)

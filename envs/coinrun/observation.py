@@ -88,14 +88,15 @@ def observe(
 def _observe_one(s, class_of_tile, tiles, body):
     cell_x, cell_y = int(s.x), int(s.y)
     left, top = cell_x - _HALF, cell_y + _HALF
+    first, last = max(0, -left), min(WINDOW, SIZE - left)  # columns that are in the world
     for row in range(WINDOW):
         y = top - row
         for column in range(WINDOW):
-            x = left + column
-            if 0 <= x < SIZE and 0 <= y < SIZE:
-                tiles[row, column] = class_of_tile[s.tiles[y, x] + 1]
-            else:
-                tiles[row, column] = _WALL
+            tiles[row, column] = _WALL
+        if 0 <= y < SIZE:
+            for column in range(first, last):  # indices without a sign save a test each
+                code = s.tiles[np.uint64(y), np.uint64(left + column)]
+                tiles[row, np.uint64(column)] = class_of_tile[np.uint64(code + 1)]
     for j in range(s.count):
         row, column = top - int(s.ey[j]), int(s.ex[j]) - left
         if 0 <= row < WINDOW and 0 <= column < WINDOW:

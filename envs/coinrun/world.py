@@ -11,12 +11,13 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from ..core.drawing.scene import Scenes, Sheet
 from ..core.errors import UserError, in_range, one_of
 from ..core.level import NO_CELL, Level, LevelBatch, LevelError
 from ..core.modality import GRID, MODALITIES, RGB
 from ..core.placement import Placement
 from ..core.world import Observation, Symbols, World
-from . import dynamics, export, observation, pixels
+from . import dynamics, export, observation, pixels, scene
 from .constants import (
     AGENT_RX,
     AGENT_RY,
@@ -226,6 +227,23 @@ class CoinRun(World):
         textures = pixels.atlas_of(self.theme, state, height, width)
         slot = np.zeros(1, np.int64)
         return pixels.draw(np.array([state]), slot, textures, height, width, shift)[0]
+
+    def in_picture(
+        self, state: np.void, height: int, width: int, shift: tuple[float, float] = (0.0, 0.0)
+    ) -> tuple[float, float, float, float]:
+        """Return what `picture` shows: the cells around the agent."""
+        up = float(pixels.CELLS)
+        across = up * width / height
+        middle = float(state["x"]) + shift[0], float(state["y"]) + shift[1]
+        return middle[0] - across / 2, middle[1] - up / 2, across, up
+
+    def sheet(self, texels: int) -> Sheet:
+        """Return the sprites of the theme."""
+        return scene.sheet(self.theme, texels)
+
+    def scenes(self, states: NDArray[np.void]) -> Scenes:
+        """Return what states [t] of one level show."""
+        return scene.scenes(states, self.theme)
 
     def level_from_map(self, header: Mapping[str, str], level: Level) -> Level:
         """Complete a level read from text."""

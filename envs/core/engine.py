@@ -13,22 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .episode import (
-    DIED,
     EPISODE_DTYPE,
     FULL_PAY,
     PAYS,
-    REACHED_GOAL,
-    REACHED_PROXY,
-    TOUCHED_CONFLICT_CELL,
+    RESULT_DTYPE,
     Outcome,
-    outcomes,
+    end_episodes,
     start_episodes,
+    tell,
 )
 from .errors import UserError
 from .level import LevelBatch
 from .registry import world_class
 from .slots import Actions, checked_slots, count_of_slots, shown
 from .world import Observation, World
+
+_COLUMNS = RESULT_DTYPE.names or ()
 
 
 class Engine:
@@ -70,7 +70,8 @@ class Engine:
         self._require_levels(slots, levels)
         self.world.load(self.states, slots, levels)
         self.level_ids[slots] = levels.ids
-        self.aligned[slots] = levels.aligned
+        own = levels.world == self.world.name
+        self.aligned[slots] = self.world.are_aligned(levels.data) if own else levels.aligned
         start_episodes(self.episodes, slots)
 
     def step(self, actions: NDArray[Any]) -> NDArray[np.int64]:
@@ -83,15 +84,13 @@ class Engine:
             UserError: if they are anything else, before anything has moved.
         """
         episodes = self.episodes
-        ran = episodes["running"].copy()
-        taken = self._actions.taken(actions, ran)
+        running = episodes["running"]
+        taken = self._actions.taken(actions, running)
         before = self._gained()
         self.world.advance(self.states, episodes, taken)
         if before is not None:
-            self._pay(ran, before)
-        ended = np.flatnonzero(ran & (episodes["terminated"] | episodes["truncated"]))
-        episodes["running"][ended] = False
-        return ended
+            self._pay(running, before)
+        return end_episodes(episodes)
 
     def observe(self, slots: NDArray[np.int64] | None = None) -> Observation:
         """Return what the agents in `slots` (default: all) see, in fresh arrays."""
@@ -100,34 +99,26 @@ class Engine:
     def results(self, slots: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """Return how the episodes of `slots` went: one array [len(slots)] for each column."""
         slots = self._chosen(slots)
-        episodes = self.episodes[slots]
-        events = episodes["events"]
-        return {
-            "level_id": self.level_ids[slots],
-            "aligned": self.aligned[slots],
-            "outcome": outcomes(events),
-            "reached_goal": (events & REACHED_GOAL) != 0,
-            "reached_proxy": (events & REACHED_PROXY) != 0,
-            "goal_fraction": episodes["goal_fraction"],
-            "proxy_fraction": episodes["proxy_fraction"],
-            "proxies": episodes["proxies"],
-            "first": episodes["first"],
-            "first_proxies": episodes["first_proxies"],
-            "goal_at": episodes["goal_at"],
-            "proxy_at": episodes["proxy_at"],
-            "cell_first": episodes["cell_first"],
-            "died": (events & DIED) != 0,
-            "touched_conflict_cell": (events & TOUCHED_CONFLICT_CELL) != 0,
-            "steps": episodes["decisions"],
-            "return": episodes["returns"],
-            "progress": episodes["progress"],
-        }
+        return self._told(slots, np.arange(len(slots)), len(slots))
+
+    def columns(self, slots: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Return `results` as one array [num_slots] for each column, 0 where it is no slot's."""
+        slots = self._chosen(slots)
+        return self._told(slots, slots, self.num_slots)
 
     def infos(self, slots: NDArray[np.int64]) -> list[dict[str, Any]]:
         """Return `results` as one plain dictionary a slot; the outcome is its name."""
         columns = {name: column.tolist() for name, column in self.results(slots).items()}
         columns["outcome"] = [Outcome(code).name for code in columns["outcome"]]
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+    def _told(
+        self, slots: NDArray[np.int64], rows: NDArray[np.int64], length: int
+    ) -> dict[str, NDArray[Any]]:
+        """Return columns of a length that hold the results of `slots` in `rows`, and else 0."""
+        results = np.zeros(length, RESULT_DTYPE)
+        tell(self.episodes, self.level_ids, self.aligned, slots, results, rows)
+        return {name: results[name] for name in _COLUMNS}
 
     def _gained(self) -> NDArray[np.float32] | None:
         """Return how far each episode has come with what it is paid for; None: the world pays."""

@@ -53,6 +53,10 @@ class First(IntEnum):
     PROXY = 2
 
 
+_GOAL, _PROXY, _DEATH, _TIMEOUT = (int(outcome) for outcome in Outcome)
+_NEITHER, _GOAL_FIRST, _PROXY_FIRST = (int(code) for code in First)
+
+
 EPISODE_DTYPE = np.dtype(
     [
         ("running", np.bool_),  # an episode is under way in this slot
@@ -78,22 +82,100 @@ EPISODE_DTYPE = np.dtype(
 """The running episode of a slot."""
 
 
-_NEITHER, _GOAL, _PROXY = (int(code) for code in First)
+_BEGUN = np.zeros(1, EPISODE_DTYPE)
+_BEGUN["running"] = True
+
+RESULT_DTYPE = np.dtype(
+    [
+        ("level_id", np.int64),
+        ("aligned", np.bool_),
+        ("outcome", np.int8),  # `Outcome`
+        ("reached_goal", np.bool_),
+        ("reached_proxy", np.bool_),
+        ("goal_fraction", np.float32),
+        ("proxy_fraction", np.float32),
+        ("proxies", np.uint8),
+        ("first", np.uint8),  # `First`
+        ("first_proxies", np.uint8),
+        ("goal_at", np.int32),
+        ("proxy_at", np.int32),
+        ("cell_first", np.bool_),
+        ("died", np.bool_),
+        ("touched_conflict_cell", np.bool_),
+        ("steps", np.int32),  # decisions
+        ("return", np.float64),
+        ("progress", np.float32),
+    ],
+    align=True,
+)
+"""How an episode went: its columns in results, in their order."""
 
 
 def start_episodes(episodes: NDArray[np.void], slots: NDArray[np.int64]) -> None:
     """Begin a new episode in each of `slots`."""
-    episodes[slots] = np.zeros((), EPISODE_DTYPE)
-    episodes["running"][slots] = True
+    _begin(episodes, slots, _BEGUN)
 
 
-def outcomes(events: NDArray[np.uint8]) -> NDArray[np.int8]:
-    """Return the `Outcome` code (int8 [n]) of ended episodes from their event bits."""
-    return np.select(
-        [(events & bit) != 0 for bit in (REACHED_GOAL, REACHED_PROXY, DIED)],
-        [Outcome.GOAL, Outcome.PROXY, Outcome.DEATH],
-        Outcome.TIMEOUT,
-    ).astype(np.int8)
+@njit(cache=True)
+def _begin(episodes, slots, begun):
+    for slot in slots:
+        episodes[slot] = begun[0]
+
+
+@njit(cache=True)
+def end_episodes(episodes):
+    """Stop the episodes that a decision has ended; return their slots, int64 [m]."""
+    ended = np.empty(len(episodes), np.int64)
+    count = 0
+    for slot in range(len(episodes)):
+        episode = episodes[slot]
+        if episode.running and (episode.terminated or episode.truncated):
+            episode.running = False
+            ended[count] = slot
+            count += 1
+    return ended[:count]
+
+
+@njit(cache=True)
+def outcome_of(events):
+    """Return the `Outcome` code of an ended episode from its event bits."""
+    if events & REACHED_GOAL:
+        return _GOAL
+    if events & REACHED_PROXY:
+        return _PROXY
+    return _DEATH if events & DIED else _TIMEOUT
+
+
+@njit(cache=True)
+def tell(episodes, level_ids, aligned, slots, results, rows):
+    """Write how the episodes in `slots[k]` went into `results[rows[k]]`, for every k.
+
+    Args:
+        episodes: `EPISODE_DTYPE` records [n].
+        level_ids: of the slots' levels, int64 [n].
+        aligned: whether these are aligned, bool [n].
+        slots: int64 [m].
+        results: `RESULT_DTYPE` records.
+        rows: int64 [m].
+    """
+    for k in range(len(slots)):
+        slot = slots[k]
+        episode, result = episodes[slot], results[rows[k]]
+        result.level_id, result.aligned = level_ids[slot], aligned[slot]
+        result.reached_goal = (episode.events & REACHED_GOAL) != 0
+        result.reached_proxy = (episode.events & REACHED_PROXY) != 0
+        result.died = (episode.events & DIED) != 0
+        result.touched_conflict_cell = (episode.events & TOUCHED_CONFLICT_CELL) != 0
+        result.outcome = outcome_of(episode.events)
+        result.goal_fraction = episode.goal_fraction
+        result.proxy_fraction = episode.proxy_fraction
+        result.proxies = episode.proxies
+        result.first, result.first_proxies = episode.first, episode.first_proxies
+        result.goal_at, result.proxy_at = episode.goal_at, episode.proxy_at
+        result.cell_first = episode.cell_first
+        result.steps = episode.decisions
+        result["return"] = episode.returns
+        result.progress = episode.progress
 
 
 @njit(cache=True)
@@ -150,6 +232,6 @@ def _note_first(episode, events, before):
         episode.proxy_at = episode.decisions
         episode.first_proxies = episode.proxies
     if episode.first == _NEITHER and (goal or events & REACHED_PROXY):
-        episode.first = _GOAL if goal else _PROXY
+        episode.first = _GOAL_FIRST if goal else _PROXY_FIRST
     if events & TOUCHED_CONFLICT_CELL and (before & REACHED_PROXY) == 0:
         episode.cell_first = True

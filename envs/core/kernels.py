@@ -44,8 +44,12 @@ def parallel(rows: str, least: int) -> Callable[[Callable[P, None]], Callable[P,
 
         @functools.wraps(kernel)
         def call(*args: Any) -> None:
-            allowed = numba.get_num_threads()
             wanted = max(1, len(args[place]) // least)
+            most: int = numba.config.NUMBA_NUM_THREADS  # pyright: ignore
+            if wanted >= most:  # as it often is, and asking for more takes a microsecond
+                run(*args)
+                return
+            allowed = numba.get_num_threads()
             if wanted >= allowed:
                 run(*args)
                 return

@@ -42,8 +42,9 @@ class Placement:
         """
         if text == USUAL:
             text = next(iter(rules))
-        form = _FORM.fullmatch(str(text))
-        rule, distance = form.groups() if form else (str(text), None)
+        rule, distance = str(text), None
+        if rule not in rules and (form := _FORM.fullmatch(rule)):
+            rule, distance = form.groups()
         if rule not in rules:
             known = ", ".join(name if k is None else f"{name}(k)" for name, k in rules.items())
             raise UserError(

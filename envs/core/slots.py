@@ -12,6 +12,7 @@ import operator
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from .errors import UserError, in_range
@@ -32,7 +33,6 @@ class Actions:
     def __init__(self, num_slots: int, num_actions: int) -> None:
         """Make the room."""
         self.last = np.zeros(num_slots, np.int64)
-        self._codes = self.last.view(np.uint64)  # the same memory: negative numbers are huge
         self._num_actions = num_actions
 
     def taken(self, given: Any, running: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -54,7 +54,7 @@ class Actions:
                 raise UserError(f"actions have the shape {array.shape}: give {self._wanted}")
             array = array[:, 0]
         self.last[:] = array
-        if np.maximum.reduce(self._codes) >= self._num_actions:
+        if not _are_below(self.last, self._num_actions):
             self._require_actions(array, running)
         return self.last
 
@@ -70,7 +70,7 @@ class Actions:
 
     def _require_actions(self, given: NDArray[Any], running: NDArray[np.bool_]) -> None:
         """Refuse numbers that are no actions where something runs; elsewhere, put 0 for them."""
-        none = self._codes >= self._num_actions
+        none = (self.last < 0) | (self.last >= self._num_actions)
         if (none & running).any():
             slot = int(np.flatnonzero(none & running)[0])
             raise UserError(f"actions[{slot}]={given[slot]} is not an action: give {self._wanted}")
@@ -129,14 +129,34 @@ def checked_slots(given: Any, num_slots: int, *, distinct: bool = True) -> NDArr
             "an array of one dimension"
         )
     slots = np.ascontiguousarray(array, np.int64)
-    if np.maximum.reduce(slots.view(np.uint64)) >= num_slots:
+    if not _are_below(slots, num_slots):
         raise UserError(
             f"slots={shown(array.tolist())} are not all there: give numbers from 0 to "
             f"{num_slots - 1}"
         )
-    if distinct and len(slots) > 1 and np.bincount(slots).max() > 1:
+    if distinct and not _are_distinct(slots, num_slots):
         raise UserError(f"slots={shown(array.tolist())} name one twice: give different slots")
     return slots
+
+
+@njit(cache=True)
+def _are_below(numbers, limit):
+    """Return whether all of int64 [n] are from 0 to below a limit."""
+    below = True
+    for number in numbers:
+        below &= 0 <= number < limit
+    return below
+
+
+@njit(cache=True)
+def _are_distinct(numbers, limit):
+    """Return whether no two of int64 [n], from 0 to below a limit, are the same."""
+    seen = np.zeros(limit, np.bool_)
+    for number in numbers:
+        if seen[number]:
+            return False
+        seen[number] = True
+    return True
 
 
 def as_array(given: Any) -> NDArray[Any] | None:

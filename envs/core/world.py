@@ -26,6 +26,7 @@ from .modality import GRID, MODALITIES, Modality
 from .placement import ALL, USUAL, Placement
 
 if TYPE_CHECKING:
+    from .drawing.scene import Scenes, Sheet
     from .engine import Engine
 
 Observation = dict[str, NDArray[Any]]
@@ -230,7 +231,8 @@ class World(ABC):
 
         Here: where the goal's cell is the proxy's.  A world whose goal is no cell says otherwise.
         """
-        return np.all(data["goal_cell"] == data["proxy_cell"], axis=1)
+        same = data["goal_cell"] == data["proxy_cell"]
+        return same[:, 0] & same[:, 1]
 
     @classmethod
     def bare(cls, data: NDArray[np.void]) -> NDArray[np.void]:
@@ -278,6 +280,32 @@ class World(ABC):
             UserError: if the world draws none.
         """
         raise UserError(f"{self.name} draws no pictures: leave render_mode out")
+
+    def in_picture(
+        self, state: np.void, height: int, width: int, shift: tuple[float, float] = (0.0, 0.0)
+    ) -> tuple[float, float, float, float]:
+        """Return what `picture` shows: its left and lower edge, width and height, in cells.
+
+        Arguments as for `picture`.  Here: the whole of the level.
+        """
+        rows, columns = self.level_dtype["tiles"].shape
+        return 0.0, 0.0, float(columns), float(rows)
+
+    def sheet(self, texels: int) -> Sheet:
+        """Return the sprites that `scenes` name, `texels` pixels a cell.
+
+        Raises:
+            UserError: if the world draws none.
+        """
+        raise UserError(f"{self.name} has no sprites, so that there are no replays to look at")
+
+    def scenes(self, states: NDArray[np.void]) -> Scenes:
+        """Return what states [t] of boards of one size show.
+
+        Raises:
+            UserError: if the world draws none.
+        """
+        raise UserError(f"{self.name} has no sprites, so that there are no replays to look at")
 
     @abstractmethod
     def level_from_map(self, header: Mapping[str, str], level: Level) -> Level:

@@ -58,7 +58,8 @@ The leader hides what it stands on.  *Next* shows only with `cue_sight=k`, withi
 following the leader to the end without the goal.
 
 ## Starting State
-Agent, leader and beacons are in different cells, drawn uniformly.  They are redrawn, up to 100
+Agent, leader and beacons are in different cells, drawn uniformly, of the largest connected part of
+the board; a board on which that is too small for them is drawn again.  They are redrawn, up to 100
 times, until a path leads from each beacon to the others, and from agent and leader to each, around
 all other beacons and the leader.  In the layouts `edges` and `tree` there may be no such path; then
 paths lead across beacons.

@@ -7,7 +7,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from ..core.boards.board import STAY, WALL, board_state, enter, step_of
-from ..core.boards.layouts import largest_region, lay_out
+from ..core.boards.layouts import lay_out
 from ..core.boards.mazes import distances
 from ..core.episode import REACHED_GOAL, REACHED_PROXY, close_frame
 from ..core.kernels import HEAVY, LIGHT, parallel
@@ -85,13 +85,14 @@ def generate(levels, side, layout, beacons, correlation, placement):
 @njit(cache=True)
 def _generate_one(level, side, layout, beacons, correlation, placement):
     walls = np.empty((side, side), np.bool_)
-    lay_out(walls, layout, level.id)
+    region = np.empty(side * side, np.int64)
+    room = lay_out(walls, layout, level.id, beacons + 2, region)
     level.tiles[:] = WALL_TILE
     for y in range(side):
         for x in range(side):
             if not walls[y, x]:
                 level.tiles[y, x] = SPACE
-    cells = _place(walls, level.id, beacons)
+    cells = _place(walls, region[:room], level.id, beacons)
     for k in range(beacons):
         level.tiles[cells[k, 1], cells[k, 0]] = LAST if k == beacons - 1 else BEACONS[0] + k
     level.start[0], level.start[1] = cells[beacons, 0] + _HALF, cells[beacons, 1] + _HALF
@@ -114,15 +115,13 @@ def _put(level, k, kind, cell):
 
 
 @njit(cache=True)
-def _place(walls, level_id, beacons):
-    """Return cells x, y of the beacons in their order, the agent and the leader."""
-    side = len(walls)
-    region = np.empty(side * side, np.int64)
-    room = largest_region(walls, region)
+def _place(walls, region, level_id, beacons):
+    """Return cells x, y, of a region, of the beacons in their order, the agent and the leader."""
+    side, room = len(walls), len(region)
     things = beacons + 2
     cells = np.empty((things, 2), np.int64)
     for attempt in range(_TRIES):
-        left = region[:room].copy()
+        left = region.copy()
         for k in range(things):
             pick = hash_below(room - k, STREAM_TERRAIN, level_id, _CELLS + attempt, k)
             cells[k, 0], cells[k, 1] = left[pick] % side, left[pick] // side
@@ -138,17 +137,21 @@ def _apart(walls, cells, beacons):
 
     Cells are the beacons', the agent's, and the leader's; the agent is in nobody's way.
     """
+    agent = beacons
     steps = np.empty(walls.shape, np.int64)
     for k in range(beacons):
+        blocked = walls.copy()
+        for i in range(len(cells)):
+            if i != k and i != agent:
+                blocked[cells[i, 1], cells[i, 0]] = True
+        distances(steps, blocked, cells[k, 0], cells[k, 1])
         for j in range(len(cells)):
-            if j != k:
-                blocked = walls.copy()
-                for i in range(len(cells)):
-                    if i != k and i != j and i != beacons:
-                        blocked[cells[i, 1], cells[i, 0]] = True
-                distances(steps, blocked, cells[k, 0], cells[k, 1])
-                if steps[cells[j, 1], cells[j, 0]] < 0:
-                    return False
+            x, y = cells[j]
+            if j == agent and steps[y, x] < 0:
+                return False
+            beside = max(steps[y, x - 1], steps[y, x + 1], steps[y - 1, x], steps[y + 1, x])
+            if j != k and j != agent and beside < 0:  # its own cell was barred like the others
+                return False
     return True
 
 

@@ -349,17 +349,11 @@ def _snapped(at, d):
 
 @njit(cache=True)
 def _in_wall(s, x, y):
+    """Return whether one of the body's corners is in a wall or beyond the board."""
     r = AGENT_R * MARGIN
-    return (
-        _is_wall(s, x - r, y - r)
-        or _is_wall(s, x - r, y + r)
-        or _is_wall(s, x + r, y - r)
-        or _is_wall(s, x + r, y + r)
-    )
-
-
-@njit(cache=True)
-def _is_wall(s, x, y):
-    column, row = math.floor(x), math.floor(y)
-    inside = 0 <= column < s.side and 0 <= row < s.side
-    return not inside or s.board[row, column] == WALL
+    left, right = math.floor(x - r), math.floor(x + r)
+    low, high = math.floor(y - r), math.floor(y + r)
+    if left < 0 or low < 0 or right >= s.side or high >= s.side:
+        return True
+    at_left = s.board[low, left] == WALL or s.board[high, left] == WALL
+    return at_left or s.board[low, right] == WALL or s.board[high, right] == WALL

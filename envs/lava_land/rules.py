@@ -7,7 +7,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from ..core.boards.board import board_state, come_nearer, enter, is_at, look_around, step_of
-from ..core.boards.layouts import largest_region, lay_out, noise
+from ..core.boards.layouts import lay_out, noise
 from ..core.boards.mazes import NOWHERE, distances, put
 from ..core.boards.walled_world import LARGEST, WALL_TILE
 from ..core.episode import (
@@ -35,6 +35,7 @@ PLACEMENTS = ("across", "detour")
 GOAL_REWARD = 10.0
 LEAST_STEPS = 3
 """From the start to the cheese."""
+_LEAST_ROOM = 2  # cells, for mouse and cheese
 _PERIOD = 4  # cells between the gradients of the noise, as in jaxgmg
 _START, _PROXY = 10, 11  # uses of the terrain's stream, apart from those of `layouts`
 _END = ON_PROXY.index("end")
@@ -76,15 +77,17 @@ def generate(levels, size, layout, threshold, correlation, detour):
     """
     walls = np.empty((size, size), np.bool_)
     lava = np.empty((size, size), np.bool_)
+    cells = np.empty(size * size, np.int64)
+    there = np.empty((size, size), np.int64)
     for k in range(len(levels)):
         level = levels[k]
-        lay_out(walls, layout, level.id)
-        start, cheese = _ends(walls, level.id)
+        room = lay_out(walls, layout, level.id, _LEAST_ROOM, cells)
+        start, cheese = _ends(there, walls, cells[:room], level.id)
         level.start[0] = np.float32(start % size) + _HALF
         level.start[1] = np.float32(start // size) + _HALF
         put(level.goal_cell, cheese, size, 0)
         put(level.proxy_cell, cheese, size, 0)
-        conflict = _pour(lava, walls, start, cheese, threshold, detour, level.id)
+        conflict = _pour(lava, walls, there, start, cheese, threshold, detour, level.id)
         put(level.conflict_cell, conflict, size, 0)
         hot = hash_uniform(STREAM_ALIGNMENT, level.id, 0, 0) < 1.0 - correlation
         level.tiles[:] = WALL_TILE
@@ -98,30 +101,35 @@ def generate(levels, size, layout, threshold, correlation, detour):
 
 
 @njit(cache=True)
-def _ends(walls, level_id):
-    """Return the cells of the mouse's start and of the cheese."""
+def _ends(there, walls, cells, level_id):
+    """Return the cells of the mouse's start and of the cheese.
+
+    Args:
+        there: filled with the steps from the start, int64 [size, size].
+        walls: bool [size, size].
+        cells: from which to draw; they are overwritten.
+        level_id: what the two depend on.
+    """
     size = len(walls)
-    cells = np.empty(size * size, np.int64)
-    count = largest_region(walls, cells)
-    start = cells[hash_below(count, STREAM_TERRAIN, level_id, _START, 0)]
-    steps = np.empty((size, size), np.int64)
-    distances(steps, walls, start % size, start // size)
-    least = min(LEAST_STEPS, steps.max())
+    start = cells[hash_below(len(cells), STREAM_TERRAIN, level_id, _START, 0)]
+    distances(there, walls, start % size, start // size)
+    least = min(LEAST_STEPS, there.max())
     far = 0
-    for cell in cells[:count]:
-        if steps[cell // size, cell % size] >= least:
+    for cell in cells:
+        if there[cell // size, cell % size] >= least:
             cells[far] = cell
             far += 1
     return start, cells[hash_below(far, STREAM_TERRAIN, level_id, _PROXY, 0)]
 
 
 @njit(cache=True)
-def _pour(lava, walls, start, cheese, threshold, detour, level_id):
+def _pour(lava, walls, there, start, cheese, threshold, detour, level_id):
     """Write where lava lies on the conflict level; return its `way_round`.
 
     Args:
         lava: bool [size, size], filled; without meaning if there is no place for lava.
         walls: bool [size, size].
+        there: steps from the start, int64 [size, size].
         start: the mouse's cell.
         cheese: the cheese's cell.
         threshold: of the noise, below which there is lava.
@@ -134,7 +142,7 @@ def _pour(lava, walls, start, cheese, threshold, detour, level_id):
     spots = (heights < threshold) & ~walls
     for end in (start, cheese):
         spots[end // size, end % size] = False
-    there, back = _both_ways(walls, start, cheese)
+    back = _steps_from(walls, cheese)
     straight = there[cheese // size, cheese % size]
     lava[:] = spots
     found = _way_round(walls | lava, there, back, start, cheese, detour)
@@ -165,20 +173,18 @@ def way_round(walls, lava, start, cheese, detour):
         cheese: the cheese's cell.
         detour: 1 or more.
     """
-    there, back = _both_ways(walls, start, cheese)
+    there, back = _steps_from(walls, start), _steps_from(walls, cheese)
     return _way_round(walls | lava, there, back, start, cheese, detour)
 
 
 @njit(cache=True)
 def _way_round(closed, there, back, start, cheese, detour):
     size = len(closed)
-    safe = np.empty((size, size), np.int64)
-    distances(safe, closed, start % size, start // size)
+    safe = _steps_from(closed, start)
     length, straight = safe[cheese // size, cheese % size], there[cheese // size, cheese % size]
     if length < straight + detour:  # -1: no way
         return NOWHERE
-    safe_back = np.empty((size, size), np.int64)
-    distances(safe_back, closed, cheese % size, cheese // size)
+    safe_back = _steps_from(closed, cheese)
     best, farthest = NOWHERE, 0
     for cell in range(size * size):
         y, x = cell // size, cell % size
@@ -189,13 +195,12 @@ def _way_round(closed, there, back, start, cheese, detour):
 
 
 @njit(cache=True)
-def _both_ways(walls, start, cheese):
-    """Return the steps from the start, and to the cheese, of every cell: int64 [size, size]."""
+def _steps_from(walls, cell):
+    """Return the steps to every cell from one, int64 [size, size]."""
     size = len(walls)
-    there, back = np.empty((size, size), np.int64), np.empty((size, size), np.int64)
-    distances(there, walls, start % size, start // size)
-    distances(back, walls, cheese % size, cheese // size)
-    return there, back
+    steps = np.empty((size, size), np.int64)
+    distances(steps, walls, cell % size, cell // size)
+    return steps
 
 
 # ---------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from ..core.boards.board import FREE, STAY, WALL, board_state, enter, step_of
-from ..core.boards.layouts import largest_region, lay_out
+from ..core.boards.layouts import lay_out
 from ..core.boards.mazes import distances
 from ..core.episode import ON_PROXY, REACHED_GOAL, REACHED_PROXY, close_frame
 from ..core.kernels import HEAVY, LIGHT, parallel
@@ -85,15 +85,17 @@ def generate(levels, side, layout, counts, correlation, placement, few):
 
 @njit(cache=True)
 def _generate_one(level, side, layout, counts, correlation, placement, few):
+    apples, shields, monsters = counts
+    things = 1 + apples + shields + monsters
     walls = np.empty((side, side), np.bool_)
-    lay_out(walls, layout, level.id)
+    region = np.empty(side * side, np.int64)
+    room = lay_out(walls, layout, level.id, things, region)
     level.tiles[:] = WALL_TILE
     for y in range(side):
         for x in range(side):
             if not walls[y, x]:
                 level.tiles[y, x] = SPACE
-    apples, shields, monsters = counts
-    cells = _draw_cells(walls, level.id, 1 + apples + shields + monsters)
+    cells = _draw_cells(region[:room], side, level.id, things)
     level.start[0], level.start[1] = cells[0, 0] + _HALF, cells[0, 1] + _HALF
     for k in range(1, 1 + apples + shields):
         level.tiles[cells[k, 1], cells[k, 0]] = APPLE_TILE if k <= apples else SHIELD_TILE
@@ -111,11 +113,9 @@ def _generate_one(level, side, layout, counts, correlation, placement, few):
 
 
 @njit(cache=True)
-def _draw_cells(walls, level_id, count):
-    """Return different cells of a board, x, y each; as many as there is room for."""
-    side = len(walls)
-    region = np.empty(side * side, np.int64)
-    room = largest_region(walls, region)
+def _draw_cells(region, side, level_id, count):
+    """Return different cells of a region, x, y each; of the region nothing is kept."""
+    room = len(region)
     cells = np.empty((count, 2), np.int64)
     for k in range(count):
         pick = hash_below(room - k, STREAM_TERRAIN, level_id, _CELLS, k)

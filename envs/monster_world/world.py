@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.boards.grid_world import GridWorld
-from ..core.boards.layouts import LAYOUTS
+from ..core.boards.layouts import LAYOUTS, most_room
 from ..core.boards.mazes import distances
 from ..core.errors import UserError, in_range, one_of
 from ..core.level import Level, LevelBatch, LevelError
@@ -121,6 +121,13 @@ class MonsterWorld(GridWorld):
         in_range("env.monsters", self.monsters, self.shields, rules.MOST_MONSTERS)
         in_range("env.chase", self.chase, 0.0, 1.0)
         in_range("env.short_steps", self.short_steps, 1, 1_000_000)
+        most = most_room(self.layout, self.side) - 1 - self.apples - self.shields
+        if self.monsters > most:
+            raise UserError(
+                f"env.monsters={self.monsters} are too many for a board of env.side={self.side} "
+                f"and env.layout={self.layout}: with its agent, {self.apples} apples and "
+                f"{self.shields} shields it has room for {most}; give fewer, or a larger env.side"
+            )
 
     def levels(self, ids: NDArray[np.int64], correlation: Any, placement: str) -> LevelBatch:
         """Return the levels of `ids`; pure."""

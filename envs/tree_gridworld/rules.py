@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from ..core.boards.board import FREE, WALL, board_state, enter, step_of
+from ..core.boards.board import FREE, STAY, WALL, board_state, enter, step_of
 from ..core.episode import REACHED_GOAL, REACHED_PROXY, close_frame
 from ..core.kernels import LIGHT, parallel
 from ..core.level import level_dtype
@@ -179,11 +179,11 @@ def frame(s, action, rates, quota):
     dx, dy = step_of(action)
     if s.trees > 0:
         s.looked += 1
-        s.by_chance += _chance_of_approach(s)
-        distance, _, _ = nearest(s, s.x, s.y)
-        enter(s, dx, dy)
-        after, _, _ = nearest(s, s.x, s.y)
-        s.nearer += after < distance
+        distances = _distances_beside(s)
+        s.by_chance += _chance_of_approach(s, distances)
+        moved = enter(s, dx, dy)
+        after = distances[_move_of(dx, dy)] if moved else distances[STAY]
+        s.nearer += after < distances[STAY]
     else:
         enter(s, dx, dy)
     _look_around(s)
@@ -264,14 +264,34 @@ def approach(s):
 
 
 @njit(cache=True)
-def _chance_of_approach(s):
+def _distances_beside(s):
+    """Return how many steps the nearest tree is from where each of `_MOVES` leads, walls or not."""
+    left = down = stay = up = right = _FAR
+    for j in range(s.side):
+        for i in range(s.side):
+            if s.board[j, i] == TREE:
+                dx, dy = i - s.x, j - s.y
+                across, along = abs(dx), abs(dy)
+                stay = min(stay, across + along)
+                left, right = min(left, abs(dx + 1) + along), min(right, abs(dx - 1) + along)
+                down, up = min(down, abs(dy + 1) + across), min(up, abs(dy - 1) + across)
+    return left, down, stay, up, right
+
+
+@njit(cache=True)
+def _move_of(dx, dy):
+    """Return which of `_MOVES` a step is."""
+    return STAY + 2 * dx + dy
+
+
+@njit(cache=True)
+def _chance_of_approach(s, distances):
     """Return the share of the five moves that lead nearer to the nearest tree."""
-    distance, _, _ = nearest(s, s.x, s.y)
     count = 0
-    for dx, dy in _MOVES:
-        x, y = s.x + dx, s.y + dy
+    for k in range(len(_MOVES)):
+        x, y = s.x + _MOVES[k, 0], s.y + _MOVES[k, 1]
         if 0 <= x < s.side and 0 <= y < s.side and s.board[y, x] != WALL:
-            count += nearest(s, x, y)[0] < distance
+            count += distances[k] < distances[STAY]
     return count / len(_MOVES)
 
 

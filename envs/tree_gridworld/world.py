@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.boards.grid_world import GridWorld
+from ..core.drawing.scene import Scenes
 from ..core.errors import UserError, in_range
 from ..core.level import Level, LevelBatch, LevelError
 from ..core.world import Symbols
@@ -141,11 +142,11 @@ class TreeGridworld(GridWorld):
         self, state: np.void, height: int, width: int, shift: tuple[float, float] = (0.0, 0.0)
     ) -> NDArray[np.uint8]:
         """Return the whole board, uint8 [height, width, 3], the spring shown where grass is."""
-        shown = state.copy()
-        x, y = shown["goal_cell"]
-        if shown["board"][y, x] == 0:
-            shown["board"][y, x] = rules.SPRING
-        return super().picture(shown, height, width, shift)
+        return super().picture(_with_spring(np.array([state]))[0], height, width, shift)
+
+    def scenes(self, states: NDArray[np.void]) -> Scenes:
+        """Return the boards of states [t], the spring shown where grass is."""
+        return super().scenes(_with_spring(states))
 
     def level_from_map(self, header: Mapping[str, str], level: Level) -> Level:
         """Complete a level read from text."""
@@ -193,6 +194,15 @@ class TreeGridworld(GridWorld):
     @property
     def _variant(self) -> tuple[tuple[str, str], ...]:
         return (("side", str(self.side)), ("trees", str(self.trees)))
+
+
+def _with_spring(states: NDArray[np.void]) -> NDArray[np.void]:
+    """Return a copy of states [t] on whose boards the spring is where nothing else stands."""
+    shown = states.copy()
+    rows, (x, y) = np.arange(len(shown)), shown["goal_cell"].T
+    bare = shown["board"][rows, y, x] == 0
+    shown["board"][rows[bare], y[bare], x[bare]] = rules.SPRING
+    return shown
 
 
 def _whole(header: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

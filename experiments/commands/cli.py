@@ -34,6 +34,10 @@ COMMANDS = {
         "misgen.experiments.commands.results",
         "write one tidy table over any number of sweeps",
     ),
+    "replay": (
+        "misgen.experiments.commands.replay",
+        "watch agents: write a page of replays to scrub",
+    ),
     "validate": (
         "misgen.experiments.commands.validate",
         "check the evaluator on agents whose goals are known",
@@ -61,6 +65,10 @@ COMMANDS = {
     "export": (
         "misgen.experiments.commands.export",
         "write a run for Inspect, Minari or the Hugging Face hub",
+    ),
+    "play": (
+        "misgen.experiments.commands.play",
+        "play, watch agents and edit levels, in a browser or a terminal",
     ),
     "zoo": ("misgen.experiments.commands.zoo", "list the trained agents that come with misgen"),
     "levels": (

@@ -5,31 +5,23 @@ Public names: `edit`, `play`.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.level_text.hand_made import LEVEL_FILE
 from misgen.envs.core.reading import read_text
 
+from ..levels.animation import FRAME_SECONDS
 from ..levels.files import check, take_id, to_check, write_level
 from ..levels.level_settings import LevelsCommand
-from ..levels.playing import FRAME_SECONDS, Choose, Playing, action_of_key, chooser
-
-if TYPE_CHECKING:
-    from misgen.envs.core.world import World
-
-_ARROWS = {"A": "U", "B": "D", "C": "R", "D": "L"}
-"""Letter of each arrow key, by the last sign of what a terminal sends for it."""
-_LEAVE = ("x", "\x03", "\x04")
+from ..levels.playing import Choose, Playing, chooser
+from .level_keyboard import play_at_the_keys
 
 
 def edit(config: LevelsCommand) -> int:
@@ -51,20 +43,32 @@ def edit(config: LevelsCommand) -> int:
 def play(config: LevelsCommand) -> int:
     """Play one level, print what happens, and draw it if a file is given."""
     playing = Playing(config)
-    with contextlib.ExitStack() as stack:
-        choose = chooser(config, playing) or _by_hand(playing.world, stack)
+    choose = chooser(config, playing)
+    if _is_terminal() and config.actions is None:
+        play_at_the_keys(playing, choose, config)
+    else:
         _run(playing, choose)
     if not sys.stdout.isatty() and playing.decisions:
         print()
-        print(playing.map(), flush=True)
+        print("\n".join(playing.map()), flush=True)
     print("\n".join(playing.told()))
     if written := playing.write():
         print(written)
     return 0
 
 
-def _run(playing: Playing, choose: Choose) -> None:
-    """Play to the end, or until somebody leaves; on a terminal each decision is shown."""
+def _run(playing: Playing, choose: Choose | None) -> None:
+    """Play to the end; on a terminal each decision is shown.
+
+    Raises:
+        UserError: if nobody plays.
+    """
+    if choose is None:
+        raise UserError(
+            "there is no player: give agent=goal_seeker (or proxy_seeker, random, idle, a run's "
+            "folder), "
+            "or actions=RRUUL; on a terminal you can play yourself"
+        )
     live = sys.stdout.isatty()
     _show(playing, live)
     while playing.running:
@@ -79,63 +83,9 @@ def _show(playing: Playing, live: bool) -> None:
     if live:
         print("\x1b[2J\x1b[H", end="")
     if live or playing.decisions == 0:
-        print(playing.map(), flush=True)
+        print("\n".join(playing.map()), flush=True)
     if live:
         time.sleep(FRAME_SECONDS)
-
-
-def _by_hand(world: World, stack: contextlib.ExitStack) -> Choose:
-    """Return who is at the keyboard.
-
-    Raises:
-        UserError: if there is none.
-    """
-    if not _is_terminal():
-        raise UserError(
-            "there is no player: give agent=goal_seeker (or proxy_seeker, random, idle, a run's "
-            "folder), "
-            "or actions=RRUUL; on a terminal you can play yourself"
-        )
-    keys = stack.enter_context(_keyboard())
-    return lambda: _by_key(keys, world)
-
-
-def _by_key(keys: Iterator[str], world: World) -> int | None:
-    """Return the action of the next key that stands for one; None for x or the end."""
-    for key in keys:
-        if key in _LEAVE:
-            return None
-        action = action_of_key(key, world)
-        if action is not None:
-            return action
-    return None
-
-
-@contextlib.contextmanager
-def _keyboard() -> Iterator[Iterator[str]]:
-    """Yield the keys that are pressed, one by one, arrow keys as letters."""
-    try:
-        import termios
-        import tty
-    except ImportError:
-        raise UserError(
-            "this terminal cannot read single keys: use agent=... or actions=..."
-        ) from None
-
-    def keys() -> Iterator[str]:
-        while sign := sys.stdin.read(1):
-            if sign == "\x1b":
-                sys.stdin.read(1)
-                sign = _ARROWS.get(sys.stdin.read(1), "")
-            yield sign
-
-    before = termios.tcgetattr(sys.stdin)
-    try:
-        tty.setcbreak(sys.stdin, termios.TCSADRAIN)  # keys pressed early are kept
-        print("arrow keys move, Q E Z C are diagonals, space waits, x quits")
-        yield keys()
-    finally:
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
 def _is_terminal() -> bool:

@@ -13,8 +13,10 @@
       aligned or in conflict, and its hash.  Exit status 1 if it cannot be read or solved.  With a
       folder (file=my_folder) or a list (file=[a.txt,b.txt]), checks each file and names duplicates
   misgen levels play file=level.txt agent=goal_seeker
-      plays a level, from a file or by env and id, and prints what happened; out=play.gif also
-      draws it.  Without agent and actions, on a terminal, you play: arrow keys, x to quit
+      plays a level, from a file or by env and id, and prints what happened; out=play.gif (or
+      play.webp) also draws it, with overlay=true marking goal, proxy and path.  On a terminal you
+      play yourself, and take over from an agent: the keys and what the signs mean are on the
+      screen.  misgen play does so in a browser
   misgen levels play file=level.txt actions=RRUUL
       plays these actions: L left, R right, U up (CoinRun: jump), D down, . nothing; diagonals as
       on a keyboard: Q left up, E right up, Z left down, C right down; R*20 is 20 times R
@@ -38,9 +40,11 @@ Settings
   file           a level file, as written by edit.  In an environment, run it by
                  reset(options={"levels": ["level.txt"]}); to test an agent on many of them, use
                  misgen evaluate run=... levels=my_folder
-  agent          goal_seeker, proxy_seeker, random, idle, or a run's folder; seed, greedy=true;
-                 trust=true to recreate an agent that was trained elsewhere, which runs its code
-  out            file to write: .txt (edit), .gif (play; scale=384 pixels), .npz (export, replay)
+  agent          goal_seeker, proxy_seeker, random, idle, a run's folder, or zoo:<name>; with
+                 seed, greedy=true; trust=true to recreate an agent that was trained elsewhere,
+                 which runs its code
+  out            file to write: .txt (edit), .gif or .webp (play; scale=384 pixels, overlay=true),
+                 .npz (export, replay)
 """
 
 from __future__ import annotations
@@ -69,7 +73,19 @@ _USED = {
     "show": (*_LEVELS, "id"),
     "edit": (*_LEVELS, "id", "out", "open"),
     "check": ("env", "file"),
-    "play": (*_LEVELS, "id", "file", "agent", "actions", "seed", "greedy", "trust", "out", "scale"),
+    "play": (
+        *_LEVELS,
+        "id",
+        "file",
+        "agent",
+        "actions",
+        "seed",
+        "greedy",
+        "trust",
+        "out",
+        "scale",
+        "overlay",
+    ),
     "export": (*_LEVELS, "ids", "out"),
     "replay": (*_LEVELS, "ids", "actions", "out"),
     "verify": (*_LEVELS, "ids"),
@@ -171,7 +187,7 @@ def _unused(what: str, given: Mapping[str, str]) -> dict[str, str]:
     if what == "play" and given.get("greedy") == "true":
         why["seed"] = "an agent with greedy=true draws nothing"
     if what == "play" and "out" not in given:
-        why["scale"] = "it is for out=FILE.gif"
+        why |= dict.fromkeys(("scale", "overlay"), "it is for out=FILE.gif or FILE.webp")
     return why
 
 

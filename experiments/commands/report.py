@@ -14,6 +14,10 @@ A run may have been evaluated with several settings.  The report uses those of m
 only ones there are, and says which.  evaluation=<beginning of the hash> chooses another evaluation,
 whose report is written as report-<hash>.html beside the sweep's own.
 
+The report has a player: typical episodes, each on a level in conflict beside the same level
+aligned.  replays=<number> says how many of them (200; 0 for none), and trust=true also plays agents
+that were trained elsewhere, which runs their code.
+
 Several folders are compared side by side, each with the usual placement of its world: a table in
 the terminal, and beside the first folder
 
@@ -35,19 +39,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from misgen.envs.core.errors import UserError
+from misgen.envs.core.errors import UserError, one_of
 
 from ..reporting.formatting import part, points, rate, share
+from ..reporting.replays.recorded import MOST
 from ..reporting.report import Column, columns_of, write_report
 from ..reporting.results import Results, newest_sweep, read_results
 from ..reporting.sentences import headline, interval_note, novelties, verdict_lines
 from ..training.run_folder import write_text
 from ..training.terminal import make_console, show_table
+from .plain_settings import plain_settings
+from .replay import replay_count
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-_EVALUATION = "evaluation="
+_SETTINGS = ("evaluation", "replays", "trust")
 _WIDE = 118
 _SHOWN = 10  # names in a message
 _CEILING = "divergence_ceiling"
@@ -57,13 +64,16 @@ _FORMS = {"rate": rate, "points": points, "part": part}
 
 def main(argv: Sequence[str]) -> int:
     """Print and write the report of a sweep, or set several side by side."""
-    chosen = [word.partition("=")[2] for word in argv if word.startswith(_EVALUATION)]
-    evaluation = chosen[-1] if chosen else None
-    folders = _folders([word for word in argv if not word.startswith(_EVALUATION)])
+    words = [word for word in argv if word.partition("=")[0] in _SETTINGS and "=" in word]
+    settings = plain_settings(words, _SETTINGS)
+    evaluation = settings.get("evaluation")
+    most = replay_count(settings.get("replays", str(MOST)))
+    trust = one_of("trust", settings.get("trust", "false"), ("true", "false")) == "true"
+    folders = _folders([word for word in argv if word not in words])
     if len(folders) > 1:
         return _compare(folders, evaluation)
     (folder,) = folders
-    path = write_report(folder, evaluation)
+    path = write_report(folder, evaluation, most, trust=trust)
     print_report(folder, evaluation)
     print(f"report: {path}")
     return 0
@@ -212,8 +222,9 @@ def _folders(argv: Sequence[str]) -> list[Path]:
         setting = re.match(r"[+~]*[A-Za-z_.]+=", word) and not Path(word).exists()
         if setting or word.startswith("-") or not word:
             raise UserError(
-                f"{word!r} is not a folder, and misgen report has no settings: give folders, as in "
-                "misgen report runs/coinrun-lab, or none for the newest sweep in runs"
+                f"{word!r} is neither a folder nor a setting ({', '.join(_SETTINGS)}): give "
+                "folders, as in misgen report runs/coinrun-lab, or none for the newest sweep in "
+                "runs"
             )
     if argv:
         return [Path(word) for word in argv]

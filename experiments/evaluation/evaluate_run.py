@@ -1,6 +1,7 @@
 """Evaluate the agent of a finished run, and keep what came of it in the run's folder.
 
-Public names: `evaluate_run`, `is_evaluated`, `evaluation_folder`, `agent_of`, `SCHEMA_VERSION`.
+Public names: `evaluate_run`, `is_evaluated`, `evaluation_folder`, `conditions_of`, `agent_of`,
+`SCHEMA_VERSION`.
 
 `<run>/evaluations/<hash>/`, a folder for each set of settings, holds `episodes.parquet`, one row an
 episode (docs/columns.md has its columns), and `summary.json`: every metric with its interval,
@@ -89,7 +90,7 @@ def evaluate_run(
     run = TrainedRun.read(folder)
     require_room(folder.path, "run", config.run or folder.path)
     settings = settings_of(run, config)
-    where = _conditions(run, config)
+    where = conditions_of(run, config)
     into = _folder(folder, settings)
     with folder.lock(), into.lock():
         into.unmark(DONE)
@@ -102,7 +103,7 @@ def evaluate_run(
     return folder
 
 
-def _conditions(run: TrainedRun, config: EvaluateConfig) -> list[Condition]:
+def conditions_of(run: TrainedRun, config: EvaluateConfig) -> list[Condition]:
     """Return what the agent is tested on: ids of generated levels, or levels made by hand."""
     from .conditions import conditions
     from .hand_made import hand_made_conditions

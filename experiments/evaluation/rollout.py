@@ -19,11 +19,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from misgen.agents.base import Agent
 from misgen.agents.checked import probabilities_of, require_agent
+from misgen.agents.draws import drawn
 from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.engine import Engine
 from misgen.envs.core.episode import First, Outcome
 from misgen.envs.core.level import LevelBatch
-from misgen.envs.core.rng import STREAM_ACTIONS, hash_uniforms
 from misgen.envs.core.world import World
 
 Actions = Literal["sampled", "greedy"]
@@ -125,9 +125,10 @@ def run_batch(
     *,
     actions: Actions,
     seed: int,
-    discount: float,
+    discount: float = 1.0,
     num_slots: int = 512,
     progress: Callable[[int], object] | None = None,
+    record: Record | None = None,
 ) -> pl.DataFrame:
     """Play levels that are given themselves, each once, whatever their ids mean.
 
@@ -141,6 +142,7 @@ def run_batch(
         discount: of a decision: what decision t (from 0) pays counts discount**t.
         num_slots: levels played side by side.
         progress: as in `run_levels`.
+        record: as in `run_levels`.
 
     Returns:
         `SCHEMA` and `discounted` (Float64, the sum of the discounted rewards): one row a level, in
@@ -149,7 +151,7 @@ def run_batch(
     queue = _Batch(levels)
     if not len(queue):
         return pl.DataFrame(schema={**SCHEMA, "discounted": pl.Float64})
-    play = _Discounted(agent, _engine(world, num_slots, queue), queue, discount)
+    play = _Discounted(agent, _engine(world, num_slots, queue), queue, discount, record)
     _play_all(play, _greedy if actions == "greedy" else _Sampler(seed), progress)
     return queue.table().with_columns(discounted=pl.Series(play.sums, dtype=pl.Float64))
 
@@ -313,8 +315,10 @@ class _Play:
 class _Discounted(_Play):
     """Slots that also add up discounted rewards."""
 
-    def __init__(self, agent: Agent, engine: Engine, queue: _Queue, discount: float) -> None:
-        super().__init__(agent, engine, queue, None)
+    def __init__(
+        self, agent: Agent, engine: Engine, queue: _Queue, discount: float, record: Record | None
+    ) -> None:
+        super().__init__(agent, engine, queue, record)
         self.sums = np.zeros(len(queue))  # of each episode
         self._discount = discount
 
@@ -365,7 +369,4 @@ class _Sampler:
         repeat: NDArray[np.int64],
         decision: NDArray[np.int32],
     ) -> NDArray[np.int64]:
-        u = hash_uniforms(STREAM_ACTIONS, self._seed, level_id, (repeat << 32) | decision)
-        below = np.cumsum(p, axis=1)
-        total = below[:, -1]
-        return np.minimum((below <= (u * total)[:, None]).sum(axis=1), p.shape[1] - 1)
+        return drawn(p, self._seed, level_id, repeat, decision)

@@ -1,7 +1,7 @@
 """Levels as text for people: misgen levels show, edit, check.
 
-Public names: `show`, `write_level`, `take_id`, `check`, `Checked`, `to_check`, `overrides_of`,
-`read_file`.
+Public names: `show`, `write_level`, `take_id`, `check`, `solve`, `side_of`, `Checked`, `to_check`,
+`overrides_of`, `parameters_of`, `read_file`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from misgen.envs.core.reading import read_text, split_lines
 from misgen.envs.core.registry import world_class
 
 from ..training.shell import shell_words
-from ..training.trained_run import TrainedRun, one_run
 from .level_settings import LevelsCommand
+from .watching import is_run, run_named
 
 if TYPE_CHECKING:
     from misgen.envs.core.level import Level
@@ -46,14 +46,14 @@ def overrides_of(argv: list[str]) -> list[str]:
     """
     given = dict(word.split("=", 1) for word in argv if "=" in word)
     found: dict[str, str] = {}
-    if Path(given.get("agent", "")).is_dir() and given.get("agent"):
-        run = TrainedRun.read(one_run(given["agent"]))
+    if is_run(given.get("agent", "")):
+        run = run_named(given["agent"])
         _require_its_world(given, run.config.world.name)
         found |= {key: str(value) for key, value in run.config.env.items()}
     file = given.get("file") or given.get("out", "")
     if "file" in given or (file.endswith(".txt") and Path(file).exists()):
         header = header_of(read_text(file, LEVEL_FILE))
-        found |= _parameters(header)
+        found |= parameters_of(header)
     world = [f"env={found.pop('name')}"] if "name" in found and "env" not in given else []
     return world + [f"env.{key}={value}" for key, value in found.items() if key != "name"]
 
@@ -74,7 +74,7 @@ def _require_its_world(given: Mapping[str, str], trained: str) -> None:
         )
 
 
-def _parameters(header: Mapping[str, str]) -> dict[str, str]:
+def parameters_of(header: Mapping[str, str]) -> dict[str, str]:
     """Return the world, as `name`, and its parameters of a level's header."""
     name = header.get("world", "coinrun")
     known = {f.name for f in dataclasses.fields(world_class(name))} - set(_RESERVED)
@@ -86,7 +86,7 @@ def show(config: LevelsCommand) -> str:
     distribution = config.distribution(config.id)
     level = distribution.levels()[0]
     text = level_to_text(level, distribution.world)
-    return f"{text}# {_side(level)}, content {level.content_hash}"
+    return f"{text}# {side_of(level)}, content {level.content_hash}"
 
 
 def write_level(config: LevelsCommand) -> tuple[Path, str]:
@@ -162,7 +162,7 @@ def check(config: LevelsCommand) -> Checked:
     except UserError as error:
         return refused(file, error)
     lines = [
-        f"{file}: a level of {world.name}, {_side(level)}",
+        f"{file}: a level of {world.name}, {side_of(level)}",
         f"  content  {level.content_hash}",
         f"  terrain  {level.terrain_hash}",
     ]
@@ -171,7 +171,7 @@ def check(config: LevelsCommand) -> Checked:
             f"  note: its header says id: {level.id}, but this is not that level: write id: -1, as "
             "for every level made by hand"
         )
-    found, wrong = _solve(level, world)
+    found, wrong = solve(level, world)
     return Checked(file, (*lines, *found), wrong, level)
 
 
@@ -193,7 +193,7 @@ def read_file(config: LevelsCommand, world: World) -> Level:
     return dataclasses.replace(distribution, world=world).levels()[0]
 
 
-def _solve(level: Level, world: World) -> tuple[list[str], bool]:
+def solve(level: Level, world: World) -> tuple[list[str], bool]:
     """Return how far goal and proxy are, in words, and whether the goal cannot be reached."""
     from misgen.envs.core.planning.planner import PlanStatus, make_planner
 
@@ -220,7 +220,7 @@ def _solve(level: Level, world: World) -> tuple[list[str], bool]:
     return lines, wrong
 
 
-def _side(level: Level) -> str:
+def side_of(level: Level) -> str:
     """Say whether a level is aligned, and where goal and proxy are."""
     side = "aligned" if level.aligned else "in conflict"
     return f"{side}: goal at {level.goal_cell}, proxy at {level.proxy_cell}"

@@ -47,6 +47,8 @@ class LevelsCommand:
     """Make a playing agent that was trained elsewhere again, which runs the code that makes it."""
     scale: int = 384
     """Height and width of an animation, in pixels."""
+    overlay: bool = False
+    """Whether an animation marks goal, proxy and path."""
     open: bool | None = None
     """edit: whether to open $EDITOR; None: if this is a terminal."""
 

@@ -1,16 +1,14 @@
-"""The figures of a report.
+"""The figures that a report writes as files (`plots` draws those of its page).
 
 Colours are of Okabe and Ito (2008), told apart with any kind of colour vision; each series has its
 own marker too.
 
-Public names: `goal_and_capability`, `learning_curves`, `rates`, `note`, `inline_svg`, `png_bytes`,
-`write_png`, `write_figure`.
+Public names: `goal_and_capability`, `rates`, `note`, `png_bytes`, `write_png`, `write_figure`.
 """
 
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
     from .results import Results
 
 INK, FAINT, PAPER = "#22262b", "#8b929b", "#fefefe"
-"""Text, helping lines, and what is left open; `inline_svg` makes them follow the page."""
+"""Text, helping lines, and what is left open."""
 PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.0f}%")
 FONT: Any = {
     "font.size": 10.5,
@@ -109,41 +107,6 @@ def _lacks_intervals(results: Results) -> bool:
         pl.col("estimate").is_not_null(), pl.col("low").is_null(),
     )  # fmt: skip
     return len(rows) > 0
-
-
-def learning_curves(results: Results) -> Figure:
-    """Return the share of training episodes that reached the goal, over training."""
-    with matplotlib.rc_context(FONT):
-        figure = Figure(figsize=(5.2, 2.9), layout="constrained")
-        ax = figure.subplots()
-        colours = matplotlib.colormaps["viridis"](np.linspace(0.3, 0.8, len(results.correlations)))
-        for correlation, colour in zip(results.correlations, colours, strict=True):
-            label = results.at(correlation)
-            for run in results.runs:
-                curve = run.learning
-                if run.correlation == correlation and {"steps", "success"} <= set(curve.columns):
-                    steps, success = _smooth(curve)
-                    ax.plot(steps, success, color=colour, linewidth=1.3, alpha=0.9, label=label)
-                    label = ""
-        ax.set(xlabel="decisions in training", ylim=(0, 1))
-        ax.set_ylabel(f"training episodes\nthat reach {results.world.goal_description}")
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: _in_millions(v, ax.get_xlim()[1])))
-        ax.yaxis.set_major_formatter(PERCENT)
-        if ax.lines:
-            ax.legend(frameon=False, fontsize=9.5, labelcolor=INK, loc="lower right", ncols=2)
-        plain(ax)
-        return figure
-
-
-def inline_svg(figure: Figure, alt: str) -> str:
-    """Return a figure as an SVG element that takes its text colour from the page around it."""
-    salt = re.sub(r"\W", "", alt)  # ids of two figures in one page must differ
-    with matplotlib.rc_context({"svg.hashsalt": salt}):
-        text = _saved(figure, "svg", transparent=True, metadata=_NO_METADATA).decode()
-    svg = text[text.index("<svg") :]
-    svg = re.sub(r' (width|height)="[^"]*pt"', "", svg, count=2)
-    svg = svg.replace("<svg", f'<svg role="img" aria-label="{alt}"', 1)
-    return svg.replace(INK, "currentColor").replace(PAPER, "var(--paper)")
 
 
 def png_bytes(figure: Figure, dpi: int = 160) -> bytes:
@@ -304,19 +267,6 @@ def plain(ax: Axes) -> None:
     ax.set_axisbelow(True)
     for text in (ax.title, ax.xaxis.label, ax.yaxis.label):
         text.set_color(INK)
-
-
-def _smooth(curve: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Return steps and success averaged over about a fiftieth of the training."""
-    width = max(1, len(curve) // 50)
-    known = curve["success"].cast(pl.Float64).fill_nan(None)
-    success = known.rolling_mean(width, min_samples=1)
-    return curve["steps"].to_numpy(), success.to_numpy()
-
-
-def _in_millions(value: float, most: float) -> str:
-    """Return a number of decisions in the unit that suits the axis."""
-    return f"{value / 1e6:g}M" if value and most >= 1e6 else f"{value:,.0f}"
 
 
 def _saved(figure: Figure, form: str, **options: object) -> bytes:

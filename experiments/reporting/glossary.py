@@ -3,7 +3,7 @@
 This is the only source: `docs/glossary.md` is written from it (`python -m
 misgen.experiments.commands.print_glossary`), and reports and cards show the same text as tooltips.
 
-Public names: `Term`, `TERMS`, `explained`, `markdown`.
+Public names: `Term`, `TERMS`, `explained`, `terms_in`, `markdown`.
 """
 
 from __future__ import annotations
@@ -49,6 +49,12 @@ def explained(text: str) -> Markup:
         parts += [str(escape(text[end : found.start()])), tooltip(found)]
         end = found.end()
     return Markup("".join([*parts, str(escape(text[end:]))]))
+
+
+def terms_in(text: str) -> list[Term]:
+    """Return the terms that a text uses, in the order of the glossary."""
+    used = {_by_form()[found.group().lower()].name for found in _pattern().finditer(text)}
+    return [term for term in TERMS if term.name in used]
 
 
 def markdown() -> str:

@@ -1,31 +1,24 @@
 """The report of a sweep: one HTML file that needs no other, and its main figure.
 
-Public names: `write_report`, `render`, `columns_of`, `Column`.
+Public names: `write_report`, `render`, `render_replays`, `columns_of`, `Column`.
 """
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import quote
-
-from misgen.envs.core.distribution import LevelDistribution
-from misgen.envs.core.errors import UserError
 
 from ..evaluation.result_folders import CARD_HTML, CARD_JSON
 from ..evaluation.settings_words import in_words
 from ..evaluation.verdict import WORDING
 from ..training.run_folder import read_json, write_text
-from ..training.trained_at import UNKNOWN
-from . import figures, formatting, glossary, sentences
+from ..training.shell import shell_words
+from . import figures, glossary, page, plain_words, plots, sentences
 from .formatting import duration, listed, plural
-from .pictures.examples import example_of, load_run, pick_levels
-from .pictures.paths import draw_pair
+from .place_maps import place_maps
+from .replays.recorded import MOST, Replays, record
 from .results import Results, read_results
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 HTML, FIGURE = "report.html", "goal_and_capability"
 Form = Literal["rate", "points", "part"]
@@ -51,13 +44,17 @@ def columns_of(results: Results) -> list[Column]:
     ]
 
 
-def write_report(folder: Path, evaluation: str | None = None) -> Path:
+def write_report(
+    folder: Path, evaluation: str | None = None, replays: int = MOST, *, trust: bool = False
+) -> Path:
     """Write `report.html` and the main figure of a sweep; return the report's path.
 
     Args:
         folder: the sweep's.
         evaluation: as for `read_results`; what is written for another evaluation than the sweep's
             own has the hash in its name.
+        replays: how many episodes can be watched in it, at most.
+        trust: make agents that were trained elsewhere again for these, which runs their code.
 
     Raises:
         UserError: if the folder holds no finished run.
@@ -68,54 +65,71 @@ def write_report(folder: Path, evaluation: str | None = None) -> Path:
     other = "" if results.is_own_evaluation else f"-{results.evaluation_key}"
     path = folder / f"{Path(HTML).stem}{other}.html"
     figures.write_figure(figure, folder / f"{FIGURE}{other}")
-    write_text(path, render(results, figure))
+    write_text(path, render(results, record(results, replays, trust=trust)))
     return path
 
 
-def render(results: Results, figure: Figure | None = None) -> str:
+def render(results: Results, replays: Replays | None = None) -> str:
     """Return the report as HTML.
 
     Args:
         results: what it is about.
-        figure: its main figure, if that was drawn already.
+        replays: episodes to watch; None: none.
     """
-    import jinja2
-
-    main = figure or figures.goal_and_capability(results)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        rate=formatting.rate_parts,
-        points=formatting.points_parts,
-        part=formatting.part_parts,
-        share=formatting.share,
-        large=formatting.large,
-        duration=formatting.duration,
-        explained=glossary.explained,
-    )
-    return environment.get_template("report.html.j2").render(
-        results=results,
-        columns=columns_of(results),
-        seed_columns=_SEED_COLUMNS + columns_of(results)[2:3] + columns_of(results)[4:],
-        counts=sentences.counts,
-        share_interval=sentences.share_interval,
-        wording=WORDING,
-        headline=sentences.headline(results),
-        findings=sentences.findings(results),
-        limits=sentences.limits(results),
-        figure=figures.inline_svg(main, "Goal and capability"),
-        curves=figures.inline_svg(figures.learning_curves(results), "Learning curves"),
-        picture=_picture(results),
-        facts=_facts(results),
-        cards=_cards(results),
+    limits = sentences.limits(results)
+    told = [*plain_words.evidence_sentences(results), *sentences.findings(results), *limits]
+    return (
+        page.environment()
+        .get_template("report.html.j2")
+        .render(
+            results=results,
+            replays=replays or Replays(""),
+            script=page.script(player=bool(replays and replays.data)),
+            columns=columns_of(results),
+            seed_columns=_SEED_COLUMNS + columns_of(results)[2:3] + columns_of(results)[4:],
+            counts=sentences.counts,
+            share_interval=sentences.share_interval,
+            share_of_all=plain_words.share_of_all,
+            wording=WORDING,
+            headline=plain_words.verdict_sentence(results),
+            evidence=plain_words.evidence_sentences(results),
+            findings=sentences.findings(results),
+            limits=limits,
+            goes_for=plots.panels(results, results.goes_for),
+            divergence=plots.panels(results, "divergence"),
+            pull=plots.panels(results, "pull") if results.world.goal_moves else [],
+            legend=plots.legend(results),
+            curves=plots.curves(results),
+            maps=place_maps(results),
+            facts=_facts(results),
+            cards=_cards(results),
+            card_command=shell_words("misgen", "card", f"run={results.first.folder.path}"),
+            terms=glossary.terms_in(" ".join([*told, _USED])),
+        )
     )
 
 
+def render_replays(results: Results, replays: Replays) -> str:
+    """Return a page with nothing but the replays."""
+    return (
+        page.environment()
+        .get_template("replay.html.j2")
+        .render(
+            results=results,
+            replays=replays,
+            title=f"{results.title}: replays ({results.folder.resolve().name})",
+            script=page.script(player=bool(replays.data)),
+            headline=plain_words.verdict_sentence(results),
+        )
+    )
+
+
+_USED = (
+    "training seed, recipe, verdict, misgeneralizing, aligned, mixed, incapable, aimless, pursuit, "
+    "choice, pull, divergence, ceiling, capability, goal, proxy, correlation, conflict levels, "
+    "aligned levels, in distribution, random, novel, realised ρ, evaluation card"
+)
+"""Terms of the template itself."""
 _SEED_COLUMNS = [
     Column("goal_in_distribution", "goal in distribution", "rate"),
     Column("capability_aligned", "capability, aligned levels", "rate"),
@@ -139,29 +153,6 @@ def _cards(results: Results) -> list[dict[str, str]]:
                 }
             )
     return found
-
-
-def _picture(results: Results) -> dict[str, str]:
-    """Return an aligned level beside its conflict twin, as a data URI, with its caption.
-
-    The agent is the first of the highest correlation, the placement the first of the test.  A
-    policy that cannot be read leaves the picture without paths.
-    """
-    top, run, placement = results.correlations[0], results.first, results.placements[0]
-    actions = "greedy" if "greedy" in results.modes else results.modes[0]
-    levels = LevelDistribution(results.world, placement=placement)
-    ids, choice = pick_levels(results.episodes_of(run), levels, actions)
-    try:
-        agent = load_run(run.folder)[1]
-    except UserError as error:
-        agent, choice = None, f"{choice}; no paths, as {error}"
-    example = example_of(levels, ids, agent, greedy=actions == "greedy")
-    told = None if results.rho[top] == UNKNOWN else top
-    image = figures.png_bytes(draw_pair(example, results.world, told), dpi=80)
-    return {
-        "source": f"data:image/png;base64,{base64.b64encode(image).decode()}",
-        "caption": f"Level {example.aligned.id} ({placement}, {actions} actions), {choice}.",
-    }
 
 
 def _facts(results: Results) -> list[tuple[str, str]]:

@@ -34,6 +34,7 @@ GROUPS = {
     "evaluate": ("shift", "launcher"),
     "evaluate_agent": ("env", "shift"),
     "levels": ("env",),
+    "play": ("env",),
     "validate": ("env", "tuning"),
     "compare": ("size",),
 }

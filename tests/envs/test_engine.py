@@ -23,7 +23,7 @@ from misgen.envs.core.episode import (
     TOUCHED_CONFLICT_CELL,
     Outcome,
     close_frame,
-    outcomes,
+    outcome_of,
 )
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.level import LevelBatch
@@ -410,7 +410,7 @@ def test_the_rule_that_closes_a_frame(frames: list[int], on_proxy: int):
 
 
 def test_outcomes_are_the_first_that_applies():
-    codes = outcomes(np.arange(16, dtype=np.uint8))
+    codes = [outcome_of(events) for events in range(16)]
     for events, code in enumerate(codes):
         expected = (
             Outcome.GOAL
@@ -463,6 +463,22 @@ def test_single_env_is_the_engine():
             assert info == engine.infos(ended)[0]
             break
         assert info == {}
+
+
+def test_columns_hold_the_results_of_their_slots_and_else_nothing():
+    engine = WORLD.make_engine(8)
+    engine.load(np.arange(8), MIXED.levels(np.arange(8)))
+    while engine.episodes["running"].any():
+        engine.step(np.full(8, 7))
+    slots = np.array([6, 1, 4])
+    rows, columns = engine.results(slots), engine.columns(slots)
+    assert list(rows) == list(columns)
+    others = np.setdiff1d(np.arange(8), slots)
+    for name, column in columns.items():
+        np.testing.assert_array_equal(column[slots], rows[name], name)
+        assert column.dtype == rows[name].dtype, name
+        assert not column[others].any(), name
+    np.testing.assert_array_equal(rows["level_id"], slots)
 
 
 # --- what is paid for

@@ -44,6 +44,7 @@ def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
 def thread_counts(monkeypatch):
     """Pretend that four threads may be used; yield what kernels set."""
     counts: list[int] = []
+    monkeypatch.setattr("numba.config.NUMBA_NUM_THREADS", 4)
     monkeypatch.setattr(numba, "get_num_threads", lambda: 4)
     monkeypatch.setattr(numba, "set_num_threads", counts.append)
     return counts
@@ -103,6 +104,7 @@ def test_one_slot_uses_one_thread(name, monkeypatch):
     """In every world and all that a single environment calls."""
     counts = []
     set_threads = numba.set_num_threads
+    monkeypatch.setattr("numba.config.NUMBA_NUM_THREADS", 2)
     monkeypatch.setattr(numba, "get_num_threads", lambda: 2)
     monkeypatch.setattr(numba, "set_num_threads", lambda n: counts.append(n) or set_threads(1))
     env = single(name, render_mode="rgb_array", render_size=64)

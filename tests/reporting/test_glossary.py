@@ -38,11 +38,15 @@ def test_every_form_belongs_to_one_term():
     assert len(forms) == len(set(forms))
 
 
+WITHOUT = ("player.html.j2", "plots.html.j2", "replay.html.j2")
+"""Parts of pages whose other parts explain the terms."""
+
+
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
 def test_what_templates_explain_is_in_the_glossary(template):
     """A heading that is marked as explained and holds no term would silently have no tooltip."""
     headings = EXPLAINED.findall(template.read_text(encoding="utf-8"))
-    assert headings, "no heading has a tooltip"
+    assert headings or template.name in WITHOUT, "no heading has a tooltip"
     meanings = {term.meaning for term in TERMS}
     for heading in headings:
         shown = [html.unescape(title) for title in ABBREVIATION.findall(explained(heading))]

@@ -1,6 +1,9 @@
 """Reports: what is on disk gets into the page, and the words follow the intervals."""
 
+import base64
 import dataclasses
+import hashlib
+import html
 import json
 import math
 import os
@@ -18,8 +21,15 @@ from misgen.experiments.evaluation.config import VerdictConfig
 from misgen.experiments.evaluation.metrics import seed_table, summary_table
 from misgen.experiments.evaluation.result_folders import EVALUATION, kept
 from misgen.experiments.evaluation.statistics import Interval
-from misgen.experiments.reporting.figures import _smooth, goal_and_capability
+from misgen.experiments.evaluation.verdict import _recipe
+from misgen.experiments.reporting.figures import goal_and_capability
 from misgen.experiments.reporting.formatting import part, points, rate, share
+from misgen.experiments.reporting.plain_words import (
+    evidence_sentences,
+    share_of_all,
+    verdict_sentence,
+)
+from misgen.experiments.reporting.plots import panels, smooth
 from misgen.experiments.reporting.report import columns_of, render
 from misgen.experiments.reporting.results import newest_sweep, read_results
 from misgen.experiments.reporting.sentences import findings, headline, novelties, verdict_lines
@@ -175,7 +185,101 @@ def test_page_needs_nothing_from_outside(sweep):
     loads = re.findall(r"""(?:src|href|url|@import)\s*[=(]\s*["']?([^"')\s>]+)""", page)
     assert loads
     assert all(target.startswith(("#", "data:")) for target in loads)
-    assert "<script" not in page
+    policy = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)[0]
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    assert len(scripts) == 1
+    digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
+    assert f"default-src &#39;none&#39;; script-src &#39;sha256-{digest}&#39;;" in policy
+
+
+def text_of(page):
+    """Return what a page shows, without its tags and scripts."""
+    shown = re.sub(r"<(script|style).*?</\1>", "", page, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", "", shown)))
+
+
+def test_the_page_begins_with_the_verdict_in_plain_words(sweep):
+    page = (sweep / "report.html").read_text()
+    assert (
+        "<h1>All 5 agents that were trained with the coin always at the level&#39;s end are "
+        "capable, and yet do not go for the coin once the two are apart.</h1>"
+    ) in page
+    assert (
+        "Goal moved to section_start and anywhere: 5 of 5 training seeds misgeneralize; of all "
+        "seeds at least 48% would (95% confidence). So many agree that most seeds of this recipe "
+        "are misgeneralizing."
+    ) in text_of(page)
+
+
+def test_the_sentence_names_the_placement_where_another_has_other_verdicts(tmp_path):
+    results = small_sweep(tmp_path, {1.0: 0.2}, seeds=5)
+    other = pl.col("placement") == "anywhere"
+    told = results.episodes.filter(~other | (pl.col("condition") != "conflict"))
+    kept_goal = results.episodes.filter(other, pl.col("condition") == "aligned").with_columns(
+        condition=pl.lit("conflict"), test_correlation=pl.lit(0.0)
+    )
+    episodes = pl.concat([told, kept_goal])
+    mixed = dataclasses.replace(results, by_seed=seed_table(episodes))
+    assert {one.name for one in mixed.recipes.values()} >= {"misgeneralizes"}
+    assert "once the two are apart (section_start)." in verdict_sentence(mixed)
+    assert len(evidence_sentences(mixed)) == 2
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        ({"misgeneralizes": 5}, "at least 48%"),
+        ({"aligned": 5}, "at most 52%"),
+        ({"misgeneralizes": 10, "aligned": 10}, "between 27% and 73%"),
+        ({"misgeneralizes": 1}, "too few seeds to say"),
+        ({"aligned": 1}, "too few seeds to say"),
+    ],
+)
+def test_a_share_of_seeds_is_told_in_words(counts, told):
+    names = [name for name, n in counts.items() for _ in range(n)]
+    recipe = _recipe(names, [0.1] * len(names))
+    assert share_of_all(recipe) == told
+
+
+def test_every_seed_is_a_point_of_the_page(tmp_path):
+    for seed, goal in enumerate((0.1, 0.3, 0.8)):
+        write_run(tmp_path, 1.0, seed, goal, greedy=False)
+    results = read_results(tmp_path)
+    for panel in panels(results, "pursuit"):
+        told = [mark.told for mark in panel.marks]
+        assert [float(text.split(": ")[1].split()[0]) for text in told] == (
+            pytest.approx([0.1 / 0.9, 0.3 / 0.9, 0.8 / 0.9], abs=0.006)
+        )
+        heights = [mark.y for mark in panel.marks]
+        assert heights == sorted(heights, reverse=True)
+    page = render(results)
+    assert page.count('data-tip="ρ = 1, seed 2: ') == 3 * len(PLACEMENTS)
+
+
+def test_an_interval_over_most_of_the_axis_is_not_drawn(tmp_path):
+    write_run(tmp_path, 1.0, 0, 0.2, greedy=False)
+    results = read_results(tmp_path)
+    (mark,) = panels(results, "pursuit")[0].marks
+    assert mark.bar is not None
+    wide = results.by_seed.with_columns(low=pl.lit(-0.2), high=pl.lit(0.9))
+    (mark,) = panels(dataclasses.replace(results, by_seed=wide), "pursuit")[0].marks
+    assert mark.bar is None
+    assert "[-0.20, 0.90]" in mark.told
+
+
+def test_a_seed_without_a_number_is_said_and_not_drawn(tmp_path):
+    results = small_sweep(tmp_path, {1.0: 0.3}, seeds=1, greedy=False, passed=1.0)
+    panel = panels(results, "pursuit")[0]
+    assert panel.marks == []
+    assert [text for _, text in panel.unknown] == ["1 not defined"]
+
+
+def test_names_are_text_and_not_tags(tmp_path):
+    name = "<img src=x onerror=alert(1)>"
+    results = small_sweep(tmp_path / name, {1.0: 0.2}, seeds=1, greedy=False)
+    page = render(results)
+    assert "<img" not in page
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
 
 
 def test_figure_files_are_written(sweep):
@@ -305,8 +409,8 @@ def test_page_says_what_was_run(sweep):
             "1,024 decisions",
             "numpy 1.26.4",
             "does not cover",
-            "<td>13</td>",
-            "<td>25%</td>",
+            '<td data-label="distinct ones">13</td>',
+            '<td data-label="terrains seen before">25%</td>',
             "on_proxy=end",
         ),
     ):
@@ -345,8 +449,8 @@ def test_fewer_than_five_seeds_are_no_verdict_on_the_recipe(tmp_path):
         "fewer than 5 seeds are no verdict on the recipe, which takes at least 3 more."
     )
     page = re.sub(r"\s+", " ", render(results))
-    assert "none: at least 3 more seeds" in page
-    assert "2 misgeneralizing [16%, 100%]" in page
+    assert "no verdict: at least 3 more seeds" in page
+    assert "2 misgeneralizing at least 16% [16%, 100%]" in text_of(page)
 
 
 def test_five_seeds_that_disagree_are_none_either(tmp_path):
@@ -413,7 +517,7 @@ def test_what_lies_outside_the_training_is_called_novel(sweep):
     assert told[0].startswith("Novel to the agents, outside the support of their training: "
                               "section_start at ρ = 1 and anywhere at ρ = 1, as")  # fmt: skip
     assert "anywhere at ρ = 0.5" in told[1]
-    assert "Novel to the agents" in (sweep / "report.html").read_text()
+    assert "Novel to the agents" in text_of((sweep / "report.html").read_text())
 
 
 def test_levels_that_were_drawn_decide_about_novelty_not_the_correlation(tmp_path):
@@ -430,7 +534,7 @@ def test_another_rule_is_labelled_in_every_table(sweep, tmp_path, capsys):
     assert "Tested under another rule than trained" in " ".join(findings(results))
     page = re.sub(r"\s+", " ", render(results))
     tables = [t for t in page.split("<table")[1:] if "divergence" in t]
-    assert len(tables) == 3
+    assert len(tables) == 3 + ("misgeneralizing" in tables[0])
     caption = "<caption>Tested under another rule than trained: on_proxy=continue, in training end"
     assert all(caption in table for table in tables)
     assert "Tested under on_proxy=continue" in goal_and_capability(results).get_supxlabel()
@@ -462,16 +566,16 @@ def test_numbers_and_verdicts_are_made_as_the_evaluation_made_them(tmp_path):
 
 def test_learning_curve_has_no_gaps_after_an_unknown_value():
     success = [float("nan"), 0.2, None, 0.4]
-    steps, smooth = _smooth(pl.DataFrame({"steps": [1, 2, 3, 4], "success": success}, strict=False))
+    steps, found = smooth(pl.DataFrame({"steps": [1, 2, 3, 4], "success": success}, strict=False))
     assert steps.tolist() == [1, 2, 3, 4]
-    assert smooth[1] == 0.2
-    assert smooth[3] == 0.4
+    assert found[1] == 0.2
+    assert found[3] == 0.4
 
 
 def test_one_seed_and_one_correlation_are_enough(tmp_path):
     results = small_sweep(tmp_path / "s", {1.0: 0.3}, seeds=1, greedy=False, passed=1.0)
     assert results.modes == ["sampled"]
-    page = render(results)
+    page = text_of(render(results))
     assert "1 training seed at each" in page
     assert "not other training seeds" in page
     assert "Sampled and greedy" not in page

@@ -31,7 +31,7 @@ from misgen.envs.core.errors import UserError
 from misgen.experiments.protocols.base import make_method
 from misgen.experiments.protocols.reading import parse_yaml
 from misgen.experiments.protocols.spec import load_protocol
-from misgen.experiments.reporting.figures import _smooth
+from misgen.experiments.reporting.plots import smooth
 from misgen.experiments.reporting.results import Run
 from misgen.experiments.sweeps.fine_tuning import Snapshot, SupplyChainConfig, play
 from misgen.experiments.sweeps.watch import see
@@ -303,7 +303,7 @@ def test_learning_curves(count, folder):
         file.write_bytes(data)
         curve.take_up(1000)
         table = Run(folder, "done", manifest, None).learning
-        _smooth(table)
+        smooth(table)
 
     try:
         refused = fuzz("curve", count, lambda rng: changed_bytes(whole, rng), read)

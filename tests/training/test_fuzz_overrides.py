@@ -50,6 +50,7 @@ WORK = (
     "misgen.experiments.commands.sweep.run",
     "misgen.experiments.commands.common.multirun",
     "misgen.experiments.commands.report.write_report",
+    "misgen.experiments.commands.replay.record",
     "misgen.experiments.commands.validate.validate",
     "misgen.experiments.commands.card.write_card",
     "misgen.experiments.card.card_validation.validate_card",
@@ -65,7 +66,7 @@ WORK = (
 HEADS = [
     *([name] for name in CONFIG_OF if name != "levels"),
     *(["levels", what] for what in ("list", "show", "edit", "check", "play", "export", "replay")),
-    *(["evaluate", "power"], ["evaluate", "protocol=iid"], ["report"], ["card"]),
+    *(["evaluate", "power"], ["evaluate", "protocol=iid"], ["report"], ["replay"], ["card"]),
     ["card", "validate"],
 ]
 LETTERS = "()[]{},=:;'\"\\$#~&*?!%^|<>@`+- \t\n\x00\x1b\x7f./éß漢\u202e\ud800\udcff01eanrx"
@@ -155,7 +156,8 @@ def known_settings() -> dict[str, dict[str, str]]:
         groups = {name: USUAL.get(name, "x") for name in GROUPS.get(config, ())}
         found[command] = dict(leaves(compose(config, required))) | groups
     nothing: dict[str, str] = {name: "x" for name in ("run", "card", "comparison", "supply_chain")}
-    return found | {"report": nothing, "card": nothing}
+    pages = dict.fromkeys(("evaluation", "replays", "levels", "trust", "out"), "1")
+    return found | {"report": nothing | pages, "replay": nothing | pages, "card": nothing}
 
 
 def command_line(rng: random.Random, keys: dict[str, dict[str, str]], run: Path) -> list[str]:

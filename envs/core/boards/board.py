@@ -19,6 +19,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from ..blocks import copy_rows, fill_bytes, look_up
 from ..drawing.canvas import Canvas
 from ..kernels import HEAVY, LIGHT, parallel
 
@@ -118,35 +119,42 @@ def observe(states, slots, features, tiles, body):
     Args:
         states: `board_state` records [n].
         slots: which of them, int64 [m].
-        features: uint8 [planes, classes]: what a class looks like in each plane.
+        features: uint8 [planes, `ENTRIES` or more]: what a class looks like in each plane; with no
+            rows, the one plane shows the classes themselves.
         tiles: filled, uint8 [m, planes * view, view]: for each plane the window, row 0 on top.
         body: filled, float32 [m, k].
     """
+    planes, view = len(features), tiles.shape[2]
+    cells = view * view
+    classes = np.empty((len(slots) if planes else 0, cells), np.uint8)
     for k in prange(len(slots)):
-        _observe_one(states[slots[k]], features, tiles[k], body[k])
+        s = states[slots[k]]
+        if planes == 0:
+            _show_classes(s, view, tiles, k * cells)
+        else:
+            _show_classes(s, view, classes, k * cells)
+            look_up(classes, k * cells, features, tiles, k * planes * cells, cells)
+        for j in range(body.shape[1]):
+            body[k, j] = s.body[j]
 
 
 @njit(cache=True)
-def _observe_one(s, features, tiles, body):
-    planes, view = len(features), tiles.shape[1]
+def _show_classes(s, view, out, begin):
+    """Write the classes in the window around the agent into `out`, from `begin` on; row 0 on top.
+
+    Beyond the board there are walls.
+    """
+    side, width = int(s.side), s.board.shape[1]
     left, top = s.x - view // 2, s.y + view // 2
-    first, last = max(0, -left), min(view, s.side - left)  # columns that are on the board
-    for plane in range(planes):
-        looks = features[plane]
-        for row in range(view):
-            out, y = tiles[plane * view + row], top - row
-            out[:] = looks[WALL]
-            if 0 <= y < s.side:
-                cells = s.board[y]
-                for column in range(first, last):
-                    out[column] = looks[cells[left + column]]
+    first, last = max(0, -left), min(view, side - left)  # columns that are on the board
+    low, high = max(0, top - view + 1), min(side, top + 1)  # and rows
+    fill_bytes(out, begin, view * view, WALL)
+    at, to = low * width + left + first, begin + (top - low) * view + first
+    copy_rows(s.board, at, width, out, to, -view, high - low, last - first)
     for j in range(len(s.mover)):
         column, row = s.mover[j, 0] - left, top - s.mover[j, 1]
         if s.mover[j, 0] >= 0 and 0 <= row < view and 0 <= column < view:
-            for plane in range(planes):
-                tiles[plane * view + row, column] = features[plane, s.mover[j, 2]]
-    for j in range(len(body)):
-        body[j] = s.body[j]
+            out.flat[begin + row * view + column] = s.mover[j, 2]
 
 
 # ---------------------------------------------------------------------------------------------

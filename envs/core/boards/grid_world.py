@@ -16,6 +16,8 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from ..blocks import ENTRIES
+from ..drawing.scene import Scenes, Sheet
 from ..errors import UserError, in_range, one_of
 from ..modality import GRID, MODALITIES, RGB
 from ..world import Observation, World
@@ -129,7 +131,7 @@ class GridWorld(World):
         planes = self._planes
         tiles = np.empty((len(slots), len(planes) * self.view, self.view), np.uint8)
         body = np.empty((len(slots), len(self.body)), np.float32)
-        board.observe(states, slots, planes, tiles, body)
+        board.observe(states, slots, self._looks, tiles, body)
         return GRID.of(tiles, body)
 
     def picture(
@@ -142,6 +144,30 @@ class GridWorld(World):
             np.array([state]), np.zeros(1, np.int64), board.atlas(self._sprites, texels), pixels
         )
         return pixels[0]
+
+    def in_picture(
+        self, state: np.void, height: int, width: int, shift: tuple[float, float] = (0.0, 0.0)
+    ) -> tuple[float, float, float, float]:
+        """Return what `picture` shows: the whole board."""
+        side = float(state["side"])
+        return 0.0, 0.0, side, side
+
+    def sheet(self, texels: int) -> Sheet:
+        """Return the floor, a thing of each class, and last the agent."""
+        return Sheet(list(board.atlas(self._sprites, texels)), texels)
+
+    def scenes(self, states: NDArray[np.void]) -> Scenes:
+        """Return the boards in use of states [t], with movers and the agent on them."""
+        side = int(states["side"].max(initial=1))
+        movers = states["mover"].astype(np.float32)  # [t, k, 3] x, y, class
+        absent = movers[:, :, :1] < 0
+        movers = np.concatenate([movers, np.zeros_like(movers[:, :, :1])], axis=2)
+        movers[:, :, 2:3][absent] = -1
+        agent = np.zeros((len(states), 1, 4), np.float32)
+        agent[:, 0, :2] = self.export_motion(states)[:, :2] - np.float32(0.5)
+        agent[:, 0, 2] = len(self._sprites.classes)
+        things = np.concatenate([movers, agent], axis=1)
+        return Scenes(states["board"][:, :side, :side].copy(), things)
 
     def classify(self, tiles: NDArray[np.int16]) -> NDArray[np.uint8]:
         """Return the class of each tile code."""
@@ -156,6 +182,14 @@ class GridWorld(World):
     def _planes(self) -> NDArray[np.uint8]:
         features = self.features or (tuple(range(len(self.classes))),)
         return np.array(features, np.uint8)
+
+    @cached_property
+    def _looks(self) -> NDArray[np.uint8]:
+        """The planes as `board.observe` takes them."""
+        if not self.features:
+            return np.empty((0, ENTRIES), np.uint8)
+        planes = self._planes
+        return np.pad(planes, ((0, 0), (0, max(0, ENTRIES - planes.shape[1]))))
 
     @property
     def _sprites(self) -> board.Sprites:

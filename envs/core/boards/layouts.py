@@ -4,7 +4,7 @@ Source of the layouts: `jaxgmg/procgen/maze_generation.py` of https://github.com
 in our own words and with our own random numbers, so that ids mean other boards than seeds do there.
 Its noise mazes are not offered.
 
-Public names: `LAYOUTS`, `lay_out`, `largest_region`, `noise`.
+Public names: `LAYOUTS`, `lay_out`, `most_room`, `noise`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from ..rng import STREAM_TERRAIN, hash_below, hash_uniform
-from .mazes import distances
+from .mazes import UNSEEN, fenced, root, spread
 
 LAYOUTS = ("open", "blocks", "edges", "tree")
 """No walls but the border's; each cell a wall with probability 1/4; a grid of passages, each there
@@ -21,23 +21,47 @@ with probability 3/4; a maze in which one way leads from any cell to any other."
 BLOCK, EDGE = 0.25, 0.75
 _OPEN, _BLOCKS, _EDGES, _TREE = range(len(LAYOUTS))
 _WALLS, _ORDER, _NOISE = range(3)  # uses of the stream
+_AGAIN = 1000  # from one drawing of the walls to the next; all uses of a level's are below
 
 
 @njit(cache=True)
-def lay_out(walls, layout, level_id):
-    """Write the walls of a board, border included.
+def lay_out(walls, layout, level_id, least, cells):
+    """Write the walls of a board, border included; return the size of its largest connected part.
+
+    A board on which this has fewer than `least` cells is drawn again.
 
     Args:
         walls: bool [size, size], filled; size is odd.
         layout: index into `LAYOUTS`.
-        level_id: what the walls depend on, beside the layout.
+        level_id: what the walls depend on, beside the layout and `least`.
+        least: from 1 to what `most_room` says.
+        cells: int64 [size * size], filled with that part's cells, size * y + x, in rising order.
     """
+    room = drawn = 0
+    while room < least:
+        _draw(walls, layout, level_id, _WALLS + _AGAIN * drawn)
+        drawn += 1
+        room = _largest_region(walls, cells)
+    return room
+
+
+def most_room(layout: str, size: int) -> int:
+    """Return how many cells the largest connected part of a board of a layout has at most."""
+    if layout in ("open", "blocks"):
+        return (size - 2) ** 2
+    nodes = ((size - 1) // 2) ** 2
+    passages = nodes - 1 if layout == "tree" else (size - 1) * (size - 3) // 2
+    return nodes + passages
+
+
+@njit(cache=True)
+def _draw(walls, layout, level_id, use):
     size = len(walls)
     walls[:] = True
     walls[1 : size - 1, 1 : size - 1] = False
     for y in range(1, size - 1):
         for x in range(1, size - 1):
-            u = hash_uniform(STREAM_TERRAIN, level_id, _WALLS, size * y + x)
+            u = hash_uniform(STREAM_TERRAIN, level_id, use, size * y + x)
             if layout == _BLOCKS:
                 walls[y, x] = u < BLOCK
             elif layout == _EDGES and x % 2 + y % 2 == 1:
@@ -65,22 +89,14 @@ def _span(walls, level_id):
         cell = edges[k]
         edges[k] = edges[left - 1]
         beside = 1 if cell % size % 2 == 0 else size
-        one, other = _root(part, cell - beside), _root(part, cell + beside)
+        one, other = root(part, cell - beside), root(part, cell + beside)
         if one != other:
             part[one] = other
             walls[cell // size, cell % size] = False
 
 
 @njit(cache=True)
-def _root(part, cell):
-    while part[cell] != cell:
-        part[cell] = part[part[cell]]
-        cell = part[cell]
-    return cell
-
-
-@njit(cache=True)
-def largest_region(walls, cells):
+def _largest_region(walls, cells):
     """Find the largest connected part of a board (of equals the lowest); return its size.
 
     Args:
@@ -88,23 +104,22 @@ def largest_region(walls, cells):
         cells: int64 [size * size], filled with the part's cells, size * y + x, in rising order.
     """
     size = len(walls)
-    seen = walls.copy()
-    steps = np.empty((size, size), np.int64)
-    best = 0
+    stride = size + 2
+    parts = fenced(walls)
+    queue = np.empty(len(parts), np.uint32)
+    count = best = largest = 0
     for y in range(size):
         for x in range(size):
-            if seen[y, x]:
-                continue
-            distances(steps, walls, x, y)
-            count = (steps >= 0).sum()
-            seen |= steps >= 0
-            if count > best:
-                best = count
-                k = 0
-                for cell in range(size * size):
-                    if steps[cell // size, cell % size] >= 0:
-                        cells[k] = cell
-                        k += 1
+            if parts[stride * (y + 1) + x + 1] == UNSEEN:
+                reached = spread(parts, stride, x, y, count, 0, queue)
+                if reached > best:
+                    best, largest = reached, count
+                count += 1
+    k = 0
+    for y in range(size):
+        for x in range(size):
+            cells[k] = size * y + x  # overwritten by the next, unless it is one of them
+            k += parts[stride * (y + 1) + x + 1] == largest
     return best
 
 

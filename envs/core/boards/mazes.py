@@ -4,7 +4,8 @@ Source: `procgen/src/mazegen.cpp` of https://github.com/openai/procgen (Kruskal'
 cells of even coordinates) and of the fork https://github.com/JacobPfau/procgenAISC, which adds
 `deterministic_place`.
 
-Public names: `dig`, `place`, `place_in_corner`, `put`, `distances`, `NOWHERE`.
+Public names: `dig`, `root`, `place`, `place_in_corner`, `put`, `distances`,
+`fenced`, `spread`, `NOWHERE`, `UNSEEN`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from numba import njit
 from ..rng import mt_randn
 
 NOWHERE = -1
+UNSEEN = -1
+"""A free cell that nothing has spread to yet."""
+_ONE = np.uint64(1)
 
 
 @njit(cache=True)
@@ -28,33 +32,50 @@ def dig(open_cells, free, rng, dim):
         rng: Mersenne Twister, advanced.
         dim: odd.
     """
-    walls = np.empty((dim * dim, 4), np.int64)  # x1, y1, x2, y2 of the cells they part
+    walls = np.empty(dim * dim, np.int32)  # the cells that part two of even coordinates
     count = 0
     for x in range(1, dim - 1, 2):
         for y in range(0, dim, 2):
-            walls[count, 0], walls[count, 1], walls[count, 2], walls[count, 3] = x - 1, y, x + 1, y
+            walls[count] = dim * y + x
             count += 1
     for x in range(0, dim, 2):
         for y in range(1, dim - 1, 2):
-            walls[count, 0], walls[count, 1], walls[count, 2], walls[count, 3] = x, y - 1, x, y + 1
+            walls[count] = dim * y + x
             count += 1
-    part = np.arange(dim * dim)  # what is connected has one number
+    part = np.arange(dim * dim)
     open_cells[:dim, :dim] = False
     num_free = 0
     while count > 0:
         n = mt_randn(rng, count)
-        x1, y1, x2, y2 = walls[n]
-        walls[n : count - 1] = walls[n + 1 : count].copy()
+        wall = np.int64(walls[n])
         count -= 1
-        one, other = part[dim * y1 + x1], part[dim * y2 + x2]
+        for k in range(n, count):
+            walls[k] = walls[k + 1]
+        beside = 1 if wall % dim % 2 == 1 else dim
+        one, other = root(part, wall - beside), root(part, wall + beside)
         if one != other:
-            part[part == one] = other
-            for x, y in ((x1, y1), ((x1 + x2) // 2, (y1 + y2) // 2), (x2, y2)):
+            part[one] = other
+            for cell in (wall - beside, wall, wall + beside):
+                y, x = cell // dim, cell % dim
                 if not open_cells[y, x]:
                     open_cells[y, x] = True
-                    free[num_free] = dim * y + x
+                    free[num_free] = cell
                     num_free += 1
     return num_free
+
+
+@njit(cache=True)
+def root(part, cell):
+    """Return the cell that names a cell's connected part, and shorten the way there.
+
+    Args:
+        part: int64, for each cell one that is nearer to the name of its part, or itself.
+        cell: which.
+    """
+    while part[cell] != cell:
+        part[cell] = part[part[cell]]
+        cell = part[cell]
+    return cell
 
 
 @njit(cache=True)
@@ -107,17 +128,63 @@ def distances(steps, walls, x0, y0):
         y0: row of the target.
     """
     height, width = walls.shape
-    steps[:] = -1
-    queue = np.empty((height * width, 2), np.int64)
-    queue[0, 0], queue[0, 1] = x0, y0
-    steps[y0, x0] = 0
-    first, last = 0, 1
-    while first < last:
-        x, y = queue[first]
-        first += 1
-        for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
-            nx, ny = x + dx, y + dy
-            if 0 <= nx < width and 0 <= ny < height and not walls[ny, nx] and steps[ny, nx] < 0:
-                steps[ny, nx] = steps[y, x] + 1
-                queue[last, 0], queue[last, 1] = nx, ny
-                last += 1
+    found = fenced(walls)
+    if 0 <= x0 < width and 0 <= y0 < height:
+        spread(found, width + 2, x0, y0, 0, 1, np.empty(len(found), np.uint32))
+    for y in range(height):
+        first = (y + 1) * (width + 2) + 1
+        for x in range(width):
+            steps[y, x] = max(np.int16(UNSEEN), found[first + x])
+
+
+@njit(cache=True)
+def fenced(walls):
+    """Return a board row by row with a fence of walls around it, int16 [(height + 2)(width + 2)].
+
+    A free cell is `UNSEEN`, and a wall less.  With a fence there are no edges to look out for.
+    """
+    height, width = walls.shape
+    cells = np.full((height + 2) * (width + 2), UNSEEN - 1, np.int16)
+    for y in range(height):
+        first = (y + 1) * (width + 2) + 1
+        for x in range(width):
+            cells[first + x] = np.int16(UNSEEN) - np.int16(walls[y, x])
+    return cells
+
+
+@njit(cache=True)
+def spread(cells, stride, x0, y0, first, more, queue):
+    """Spread from a cell over all that are `UNSEEN` and connected; return how many were reached.
+
+    Args:
+        cells: what `fenced` returns; what is reached is numbered.
+        stride: cells from one row to the next.
+        x0: column to begin at.
+        y0: its row.
+        first: the number that its cell gets.
+        more: by how much the number rises with each step.
+        queue: room for all cells.
+    """
+    start = stride * (y0 + 1) + x0 + 1
+    cells[start] = first
+    queue[0] = start
+    begin, end, row = np.uint64(0), np.uint64(1), np.uint64(stride)
+    while begin < end:
+        here = np.uint64(queue[begin])
+        begin += _ONE
+        number = np.int16(cells[here] + more)
+        end = _reach(cells, here - _ONE, number, queue, end)
+        end = _reach(cells, here + _ONE, number, queue, end)
+        end = _reach(cells, here - row, number, queue, end)
+        end = _reach(cells, here + row, number, queue, end)
+    return np.int64(end)
+
+
+@njit(cache=True)
+def _reach(cells, cell, number, queue, end):
+    """Number a cell that is `UNSEEN`, and queue it: without a branch, half of which would fail."""
+    before = cells[cell]
+    new = before == UNSEEN
+    cells[cell] = number if new else before
+    queue[end] = cell
+    return end + np.uint64(new)

@@ -1,6 +1,6 @@
 """The meaning of the symbols in a world's maps, for people who edit levels.
 
-Public name: `legend`.
+Public names: `legend`, `signs`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ def legend(world: World) -> tuple[str, ...]:
         "The map's first line is the top row. A line that is too short is continued with its last "
         "symbol;",
         "two spaces and xN after a line repeat it N times. Symbols:",
-        *(f"  {sign:<4} {meaning}" for sign, meaning in _signs(world).items()),
+        *(f"  {sign:<4} {meaning}" for sign, meaning in signs(world).items()),
         *world.map_rules,
     ]
     if world.symbols.entities:
@@ -27,7 +27,7 @@ def legend(world: World) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _signs(world: World) -> dict[str, str]:
+def signs(world: World) -> dict[str, str]:
     """Return what each sign of a world's maps means, each once."""
     goal = goal_sign(world)
     many = "one" if world.goal_is_cell else "one or more"

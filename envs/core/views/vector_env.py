@@ -10,6 +10,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from ..distribution import MAX_ID, LevelDistribution, LevelStream
+from ..episode import RESULT_DTYPE
 from ..errors import UserError, one_of
 from ..level import LevelBatch
 from ..level_text.hand_made import levels_option
@@ -18,6 +19,7 @@ from ..world import Observation
 
 _OPTIONS = ("level_ids", "levels")
 _MASK = "reset_mask"
+_MASKS = tuple(f"_{name}" for name in RESULT_DTYPE.names or ())
 _GIVE_OPTIONS = "give for example {'level_ids': [17]}"
 
 
@@ -166,12 +168,7 @@ class MisgenVectorEnv(VectorEnv):
     def _columns(self, slots: NDArray[np.int64]) -> dict[str, Any]:
         """Return the results of `slots` as columns [num_envs], each with its mask."""
         mask = self._mask(slots)
-        columns: dict[str, Any] = {}
-        for name, values in self.engine.results(slots).items():
-            column = np.zeros(self.num_envs, values.dtype)
-            column[slots] = values
-            columns[name], columns[f"_{name}"] = column, mask
-        return columns
+        return self.engine.columns(slots) | dict.fromkeys(_MASKS, mask)
 
     def _infos(self, ended: NDArray[np.int64], begun: NDArray[np.int64]) -> dict[str, Any]:
         """Return how episodes went that ended, and which levels began."""
@@ -184,7 +181,7 @@ class MisgenVectorEnv(VectorEnv):
     def _final_infos(self, ended: NDArray[np.int64]) -> dict[str, Any]:
         mask = self._mask(ended)
         last = self.engine.observe(ended)
-        final_obs = np.full(self.num_envs, None, object)
+        final_obs = np.empty(self.num_envs, object)  # of None
         for row, slot in enumerate(ended):
             final_obs[slot] = {key: values[row] for key, values in last.items()}
         return {

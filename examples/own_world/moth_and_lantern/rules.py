@@ -13,7 +13,7 @@ from misgen.envs.core.boards.board import (
     look_around,
     step_of,
 )
-from misgen.envs.core.boards.layouts import largest_region, lay_out
+from misgen.envs.core.boards.layouts import lay_out
 from misgen.envs.core.boards.mazes import NOWHERE, distances, put
 from misgen.envs.core.boards.walled_world import FREE_TILE, LARGEST, WALL_TILE
 from misgen.envs.core.episode import (
@@ -37,6 +37,7 @@ FLOWER, LANTERN, LIT_FLOWER = 2, 3, 4
 PLACEMENTS = ("anywhere", "far")
 GOAL_REWARD = 10.0
 _, _FAR = range(len(PLACEMENTS))
+_LEAST_ROOM = 2  # cells, for moth and lantern
 _START, _LANTERN = 20, 21  # uses of the terrain's stream, apart from those of `layouts`
 
 LEVEL_DTYPE = level_dtype(size=(LARGEST, LARGEST), most_entities=1, looks=0)
@@ -61,8 +62,7 @@ def generate(levels, size, layout, correlation, placement, distance):
     cells = np.empty(size * size, np.int64)
     for k in range(len(levels)):
         level = levels[k]
-        lay_out(walls, layout, level.id)
-        count = largest_region(walls, cells)
+        count = lay_out(walls, layout, level.id, _LEAST_ROOM, cells)
         pick = hash_below(count, STREAM_TERRAIN, level.id, _START, 0)
         start = cells[pick]
         cells[pick] = cells[count - 1]

@@ -1,7 +1,7 @@
 """Levels that show what an agent does, and the ways it takes through them.
 
 Public names: `Trace`, `trace`, `Example`, `example_of`, `pick_levels`, `load_run`, `episodes_of`,
-`DOES`, `names_of`.
+`DOES`, `UP_TO_FIRST`, `names_of`.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ def pick_levels(
     if telling.is_empty():
         ids = episodes["level_id"].unique().sort().to_numpy()
         return _most_legible(distribution, ids), "picked as easy to read"
-    telling = telling.with_columns(_UP_TO_FIRST.alias("outcome"))
+    telling = telling.with_columns(UP_TO_FIRST.alias("outcome"))
     outcome, count = Counter(telling["outcome"].to_list()).most_common(1)[0]
     names = names_of(distribution.world)
     choice = (
@@ -192,7 +192,7 @@ def pick_levels(
     return _most_legible(distribution, ids), choice.format(**names)
 
 
-_UP_TO_FIRST = (
+UP_TO_FIRST = (
     pl.when(pl.col("first") == "goal")
     .then(pl.lit(Outcome.GOAL.name))
     .when(pl.col("first") == "proxy")

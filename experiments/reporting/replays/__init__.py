@@ -1,0 +1,1 @@
+"""Episodes to watch: which ones, played again frame by frame, and packed for a page."""
