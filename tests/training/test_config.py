@@ -44,7 +44,7 @@ USED_IN = {  # group: the commands that know it, and how an option of it is aske
     "logger": ({"train", "sweep"}, "logger"),
     "preset": ({"train", "sweep"}, "preset"),
     "fit": ({"train", "sweep"}, "fit"),
-    "launcher": ({"train", "evaluate", "sweep"}, "launcher"),
+    "launcher": ({"train", "evaluate"}, "launcher"),
     "shift": ({"evaluate"}, "shift"),
     "experiment": ({"train", "sweep"}, "+experiment"),
     "size": ({"compare"}, "size"),

@@ -20,7 +20,7 @@ _SPARE = 256
 """Decisions that are kept beyond those needed, so that they are seldom copied."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Position:
     """Where the slots are."""
 
