@@ -110,7 +110,18 @@ Results go to runs/, one folder per run; a sweep's report is runs/<sweep>/report
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return the exit status: 0, 2 for a user's error, 130 if interrupted."""
     prepare_streams()
-    command, *rest = (sys.argv[1:] if argv is None else argv) or ["--help"]
+    try:
+        status = _answer((sys.argv[1:] if argv is None else argv) or ["--help"])
+        sys.stdout.flush()
+    except BrokenPipeError:  # who read the output has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status
+
+
+def _answer(argv: list[str]) -> int:
+    """Print help, or run a command."""
+    command, *rest = argv
     if command in ("-h", "--help", "help"):
         print(HELP.format(commands=_command_list()), end="")
         return 0
@@ -148,9 +159,6 @@ def _run(command: str, argv: list[str]) -> int:
     except KeyboardInterrupt:
         print(f"misgen {command}: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # who read the output has seen enough, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise

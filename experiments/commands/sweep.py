@@ -9,7 +9,7 @@ places on one folder share the work.
   misgen sweep status   how far it is; also retry, add and clean: misgen sweep status --help
 
 Examples:
-  misgen sweep                                         CoinRun, 4 correlations x 2 seeds
+  misgen sweep                                         CoinRun, 4 correlations x 5 seeds
   misgen sweep seeds=5 correlations=[1,0.99] jobs=8
   misgen sweep env.mode=easy placement=anywhere name=easy-anywhere
   misgen sweep preset=smoke                            a minute, to check that it works

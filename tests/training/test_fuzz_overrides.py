@@ -47,7 +47,7 @@ CONFIG_OF = {
 WORK = (
     "misgen.experiments.commands.train.train",
     "misgen.experiments.training.train.train",
-    "misgen.experiments.commands.sweep.run",
+    "misgen.experiments.commands.sweep_run.run",
     "misgen.experiments.commands.common.multirun",
     "misgen.experiments.commands.report.write_report",
     "misgen.experiments.commands.replay.record",
