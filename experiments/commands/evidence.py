@@ -41,8 +41,8 @@ from misgen.envs.core.processes import stopping_cleanly
 
 from ..evidence.collected import progress_of, seed_rows
 from ..evidence.config import EvidenceConfig
-from ..evidence.page import Done, write_results
 from ..evidence.run import carry_out, check, words_of
+from ..evidence.told import Done, write_results
 from ..training.checks import require_room
 from ..training.overrides import read_plain
 from ..training.settings import typed

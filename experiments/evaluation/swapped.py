@@ -10,6 +10,8 @@ reach on their own, level by level.  This assumes nothing of the habit.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -38,7 +40,8 @@ def looked_where_it_went(played: Recording, distribution: LevelDistribution) -> 
     saved = others.mean(axis=0) - own
     if len(saved) < 2 or np.ptp(saved) < 1e-9:
         return 1.0 if len(saved) < 2 or saved[0] <= 0 else 0.0
-    return float(ttest_1samp(saved, 0.0, alternative="greater").pvalue)
+    found: Any = ttest_1samp(saved, 0.0, alternative="greater")
+    return float(found.pvalue)
 
 
 def _efforts(

@@ -15,9 +15,9 @@ from typing import Any
 
 import polars as pl
 
-from .page import read_seeds
 from .question import question_of
 from .telling import counted, percent_of, with_interval
+from .told import read_seeds
 
 AGREES, AGAINST, OPEN, NOT_MEASURED = "agrees", "against", "open", "not measured"
 Tables = dict[str, pl.DataFrame]

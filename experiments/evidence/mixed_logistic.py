@@ -25,7 +25,7 @@ _ROUNDS, _CLOSE = 60, 1e-9
 _LEAST, _MOST = np.log(1e-3), np.log(20.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fit:
     """What was fitted."""
 

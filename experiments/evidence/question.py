@@ -62,7 +62,7 @@ class Size:
         return tuple(arm for stage in self.stages for arm in stage)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Found:
     """What an analysis makes of the table of seeds."""
 
@@ -76,7 +76,7 @@ class Found:
     """Tables that the page shows, and which of their columns."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Question:
     """One question, and how it is answered."""
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from misgen.envs.core.world import World
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Answer:
     """What an agent says in one state."""
 

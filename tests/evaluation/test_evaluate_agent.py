@@ -264,10 +264,10 @@ def test_an_unknown_correlation_is_nowhere_shown_as_known(here, capsys):
     played = "levels as in training were played at ρ = 1"
     assert printed.lstrip().startswith("Trained at unknown ρ, ")
     assert "ρ = 1" not in printed
-    assert "at an unknown ρ" in page
-    tooltips = re.compile(r'<abbr title="[^"]*">')
+    assert "in an unknown share of the levels" in page
+    tooltips = re.compile(r'<abbr title="[^"]*">|<dd>.*?</dd>')  # and definitions
     assert "ρ = 1" not in tooltips.sub("", page).replace(played, "")
-    assert '<th rowspan="1">unknown</th>' in page
+    assert 'data-label="trained at ρ">unknown</th>' in page
 
     evaluate_agent(up_and_right, "corner_maze", env=ENV, correlation=0.5, **SMALL)
     assert misgen("report", "runs/own") == 0

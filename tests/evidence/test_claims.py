@@ -6,8 +6,8 @@ import pytest
 
 from misgen.experiments.commands import claims as command
 from misgen.experiments.evidence.literature import AGAINST, AGREES, CLAIMS, OPEN, ledger
-from misgen.experiments.evidence.page import csv_of
 from misgen.experiments.evidence.question import QUESTIONS
+from misgen.experiments.evidence.told import csv_of
 from tests.evidence.synthetic import seed_row, table_of
 
 
@@ -65,8 +65,8 @@ def test_the_committed_ledger_is_that_of_the_committed_tables():
 def test_committed_tables_follow_from_the_committed_seeds():
     from pathlib import Path
 
-    from misgen.experiments.evidence.page import made_of, page, read_seeds
     from misgen.experiments.evidence.question import question_of
+    from misgen.experiments.evidence.told import made_of, page, read_seeds
 
     for folder in (Path(__file__).resolve().parents[2] / "docs" / "evidence").glob("*/seeds.csv"):
         question = question_of(folder.parent.name)

@@ -8,8 +8,8 @@ from misgen.envs.core.errors import UserError
 from misgen.experiments.commands import evidence
 from misgen.experiments.evidence import run
 from misgen.experiments.evidence.config import EvidenceConfig
-from misgen.experiments.evidence.page import csv_of, made_of, read_seeds
 from misgen.experiments.evidence.question import QUESTIONS, SIZES, Arm, Size, question_of
+from misgen.experiments.evidence.told import csv_of, made_of, read_seeds
 
 SMOKE = ["size=smoke", "jobs=2"]
 

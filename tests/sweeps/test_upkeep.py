@@ -248,7 +248,6 @@ def test_ten_thousand_cells_take_under_a_second(tmp_path):
 COUNTED = """
 import sys, time
 from misgen.experiments.commands.cli import main
-from misgen.experiments.commands.sweep_run import main as sweep_main
 main()
 assert not {"numba", "torch", "polars"} & set(sys.modules)
 print(time.process_time())

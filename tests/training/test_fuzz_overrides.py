@@ -56,7 +56,7 @@ WORK = (
     "misgen.experiments.card.card_validation.validate_card",
     "misgen.experiments.protocols.comparison.jobs.score_all",
     "misgen.experiments.commands.level_terminal._open_editor",
-    "misgen.experiments.levels.files._solve",
+    "misgen.experiments.levels.files.solve",
     "misgen.experiments.commands.level_terminal._run",
     "misgen.experiments.levels.arrays.run_actions",
     "misgen.experiments.levels.arrays._save",

@@ -209,8 +209,8 @@ REFUSED = [
     ("levels play actions=R", "scale=99", "it is for out=FILE.gif"),
     ("card run=x", "card=x", "to check a card write misgen card validate"),
     ("card", "runs=x", "runs=x is not a known setting: use one of evaluation, surface"),
-    ("report", "name=x", "'name=x' is not a folder, and misgen report has no settings"),
-    ("report", "--all", "'--all' is not a folder"),
+    ("report", "name=x", "'name=x' is neither a folder nor a setting (evaluation, replays, trust)"),
+    ("report", "--all", "'--all' is neither a folder nor a setting"),
     ("validate", "seed=null", "seed=None must be a whole number"),
 ]
 

@@ -72,7 +72,7 @@ def read_seeds(folder: Path) -> pl.DataFrame:
     """
     path = folder / SEEDS
     try:
-        return pl.read_csv(path, schema_overrides=COLUMNS)
+        return pl.read_csv(path, schema_overrides=COLUMNS, glob=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         why = str(error).partition("\n")[0]
         raise UserError(f"{path} cannot be read ({why}): make it with misgen evidence") from None
