@@ -44,8 +44,8 @@ after `max_steps` (60).
 
 ## Arguments
 `correlation`, `placement`, `start_level`, `num_levels` (`misgen.envs.make.distribution`) and
-`size`, `layout`, `action_set`, `observation`, `view`, `action_repeat`, `max_steps`, `on_proxy`.  A
-capability shift is `size`.
+`size`, `layout`, `action_set`, `observation`, `view`, `action_repeat`, `max_steps`, `on_proxy`,
+`pays`.  A capability shift is `size`.
 
 ## Info at the end of an episode
 As for every world (`misgen.envs.core.engine.Engine.results`).
