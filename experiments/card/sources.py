@@ -102,7 +102,7 @@ class Sources:
         found = [
             one for home in homes for one in result_folders.kept(home, kind) if self._is_about(one)
         ]
-        found = list({one.key: one for one in reversed(found)}.values())
+        found = list({one.key: one for one in reversed(found) if self._counts(one)}.values())
         one = self._cited(found) or choose(self.folder, kind, wanted, found)
         if one is None:
             self._refuse_nothing(name, kind)
@@ -140,12 +140,16 @@ class Sources:
             )
         return self.policy in policies.values()
 
+    def _counts(self, one: Kept) -> bool:
+        """Return whether a card is held to a result: to what lies elsewhere, if it names it."""
+        return not self.cited or one.path.is_relative_to(self.folder) or self._is_cited(one)
+
     def _cited(self, found: list[Kept]) -> Kept | None:
         """Return the result that has a file which a card names."""
-        for one in found if self.cited else ():
-            if digest(one.main) in self.cited:
-                return one
-        return None
+        return next(filter(self._is_cited, found if self.cited else ()), None)
+
+    def _is_cited(self, one: Kept) -> bool:
+        return digest(one.main) in self.cited
 
     def comparison(self) -> Path | None:
         """Return the table of detection powers.
@@ -166,6 +170,7 @@ class Sources:
         for path in (*found, *copies) if self.cited else ():
             if {digest(file) for file in comparison_files(path)} <= self.cited:
                 return path
+        found = copies if self.cited else found
         return max(found, key=lambda path: path.stat().st_mtime) if found else None
 
 

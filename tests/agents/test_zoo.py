@@ -51,6 +51,15 @@ def test_they_play_as_was_recorded(name, tmp_path):
     assert validate_card(card, folder.path, CardConfig(), replay=40) == []
 
 
+def test_a_card_is_held_to_nothing_that_lies_around_it(tmp_path):
+    folder = _copy(PLAYED[0], tmp_path / "sweep")
+    card = read_json(folder.path / "card.json", "")
+    assert _problems(card, folder) == []
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "comparison.csv").write_text("protocol,budget,power\niid,40,1.0\n")
+    assert _problems(card, folder) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", zoo.names())
 def test_all_play_as_was_recorded(name, tmp_path):
@@ -70,5 +79,10 @@ def test_commands_work_on_a_copy(tmp_path, monkeypatch):
 
 
 def _copy(name: str, into):
+    into.mkdir(exist_ok=True)
     shutil.copytree(zoo.HOME / name, into / name)
     return one_run(str(into / name))
+
+
+def _problems(card, folder) -> list[str]:
+    return validate_card(card, folder.path, CardConfig(), replay=1)
