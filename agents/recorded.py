@@ -1,4 +1,4 @@
-"""Somebody who has played already, as an agent: a person at the keys.
+"""Somebody who has played already, as an agent: a person at the keys, or any other.
 
 Public names: `RecordedAgent`, `Plays`.
 

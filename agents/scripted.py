@@ -1,6 +1,6 @@
 """Agents that need no training, and the registry that makes agents by name.
 
-Public names: `make_agent`, `agent_names`, `RandomAgent`, `IdleAgent`, `RecordedAgent`.
+Public names: `make_agent`, `agent_names`, `RandomAgent`, `IdleAgent`.
 
 Reference agents that plan on the level (goal seeker, proxy seeker, their noisy versions) belong
 here as further entries of `_MAKERS`.
@@ -8,7 +8,7 @@ here as further entries of `_MAKERS`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from .base import Agent
 
 if TYPE_CHECKING:
     from misgen.envs.core.level import LevelBatch
-    from misgen.envs.core.world import Observation, World
+    from misgen.envs.core.world import Observation
 
 NO_OP = 4
 """The action that presses nothing, where a world does not say otherwise (`World.no_op`)."""
@@ -63,39 +63,6 @@ class IdleAgent(_FixedAgent):
         if not 0 <= no_op < num_actions:
             raise UserError(f"no_op={no_op} is not an action: give one from 0 to {num_actions - 1}")
         super().__init__("idle", np.eye(num_actions)[no_op])
-
-
-class RecordedAgent:
-    """Takes actions that were recorded, whatever it sees.
-
-    They lie in a ring; each level has a place in it from which they are taken.
-    """
-
-    def __init__(self, world: World, ring: NDArray[np.int64], starts: Mapping[int, int]) -> None:
-        """Make an agent for the levels that have a place.
-
-        Args:
-            world: where it acts.
-            ring: actions, [any length above 0].
-            starts: place of a level's first action, by its id.
-        """
-        self.name = "recorded"
-        self._rows = np.eye(int(world.action_space.n))
-        self._ring = ring
-        self._starts = starts
-        self._from: dict[int, int] = {}
-
-    def start(self, slots: NDArray[np.int64], levels: LevelBatch) -> None:
-        """Go to each level's place."""
-        for slot, level in zip(slots.tolist(), levels.ids.tolist(), strict=True):
-            self._from[slot] = self._starts[level]
-
-    def probabilities(self, observation: Observation, engine: Any) -> NDArray[np.float64]:
-        """Return certainty of the next action of each slot: float64 [n, num_actions]."""
-        running = np.flatnonzero(engine.episodes["running"])
-        start = np.array([self._from[slot] for slot in running.tolist()], np.int64)
-        at = (start + engine.episodes["decisions"][running]) % len(self._ring)
-        return self._rows[self._ring[at]]
 
 
 def _make_random(num_actions: int, no_op: int) -> Agent:

@@ -131,15 +131,7 @@ def try_lock(descriptor: int) -> bool:
     A killed process's lock is free again, on either system.
     """
     if on_windows():
-        import msvcrt
-
-        windows: Any = msvcrt
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        try:
-            windows.locking(descriptor, windows.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
+        return _lock_on_windows(descriptor, 0)
     import fcntl
 
     try:
@@ -175,20 +167,24 @@ def lock_byte(descriptor: int, place: int, patience: float) -> bool:
 
 def _try_lock_byte(descriptor: int, place: int) -> bool:
     if on_windows():
-        import msvcrt
-
-        windows: Any = msvcrt
-        os.lseek(descriptor, place, os.SEEK_SET)
-        try:
-            windows.locking(descriptor, windows.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
+        return _lock_on_windows(descriptor, place)
     import fcntl
 
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
     except (BlockingIOError, PermissionError):  # EAGAIN or EACCES: another process has it
+        return False
+    return True
+
+
+def _lock_on_windows(descriptor: int, place: int) -> bool:
+    import msvcrt
+
+    windows: Any = msvcrt
+    os.lseek(descriptor, place, os.SEEK_SET)
+    try:
+        windows.locking(descriptor, windows.LK_NBLCK, 1)
+    except OSError:
         return False
     return True
 

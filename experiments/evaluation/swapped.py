@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from misgen.agents.scripted import RecordedAgent
+from misgen.agents.recorded import RecordedAgent
 from misgen.envs.core.distribution import LevelDistribution
 
 from .recording import Recording
@@ -61,9 +61,11 @@ def _efforts(
     starts = np.concatenate([[0], np.cumsum(took)[:-1]])
     shifts = np.unique(np.linspace(1, n - 1, min(_OTHERS, n - 1)).astype(np.int64))
     others = np.zeros((len(shifts), n))
+    levels = list(zip(ids.tolist(), distribution.levels(ids).digests(), strict=True))
     for row, shift in enumerate(shifts):
         whose = starts[(np.arange(n) + shift) % n]
-        agent = RecordedAgent(world, ring, dict(zip(ids, whose, strict=True)))
+        plays = [np.resize(np.roll(ring, -start), most).tolist() for start in whose.tolist()]
+        agent = RecordedAgent(world, dict(zip(levels, plays, strict=True)), "others")
         found = run_levels(agent, distribution, ids, actions="greedy", seed=0, num_slots=n)
         others[row] = _effort(found, most)
     return _effort(played.episodes, most), others

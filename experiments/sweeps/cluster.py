@@ -11,14 +11,13 @@ Public names: `require_cluster`, `submit`, `Submitted`, `wait`.
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +26,7 @@ from misgen.envs.core.errors import UserError
 from misgen.envs.core.processes import process_here
 
 from ..training.shell import COMMAND
-from .launchers import SLURM, is_queued, thread_variables
+from .launchers import SLURM, environment, is_queued, thread_variables
 
 if TYPE_CHECKING:
     from .claims import Claim
@@ -138,7 +137,7 @@ def submit(plan: Plan, workers: int, launcher: str) -> Submitted:
     executor.update_parameters(**_parameters(config.cluster, config.threads, plan.folder.name))
     job = _Job(str(plan.folder), plan.file, workers, plan.command)
     try:
-        with _environment(thread_variables(config.threads)), executor.batch():
+        with environment(thread_variables(config.threads)), executor.batch():
             jobs = [executor.submit(job) for _ in range(workers)]
     except (FailedJobError, FailedSubmissionError, subprocess.CalledProcessError) as error:
         told = " ".join(str(getattr(error, "stderr", None) or error).split())[-300:]
@@ -198,18 +197,3 @@ def _parameters(cluster: ClusterConfig, threads: int, name: str) -> dict[str, An
         "slurm_setup": [f"export {k}={v}" for k, v in thread_variables(threads).items()],
     }
     return {key: value for key, value in told.items() if value is not None}
-
-
-@contextlib.contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for a while: jobs inherit them."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -1,14 +1,16 @@
 """Where the jobs of a sweep can run, and what Slurm tells of them.
 
-Public names: `LOCAL`, `SLURM`, `SUBMITIT_LOCAL`, `LAUNCHERS`, `thread_variables`, `job_here`,
-`is_queued`.
+Public names: `LOCAL`, `SLURM`, `SUBMITIT_LOCAL`, `LAUNCHERS`, `thread_variables`,
+`environment`, `job_here`, `is_queued`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator, Mapping
 
 LOCAL, SLURM, SUBMITIT_LOCAL = "local", "slurm", "submitit_local"
 LAUNCHERS = (LOCAL, SLURM, SUBMITIT_LOCAL)
@@ -24,6 +26,21 @@ _THREADS = (
 def thread_variables(threads: int) -> dict[str, str]:
     """Return the environment variables that limit a process to so many threads."""
     return dict.fromkeys(_THREADS, str(threads))
+
+
+@contextlib.contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for a while: processes that are started meanwhile inherit them."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def job_here() -> str | None:

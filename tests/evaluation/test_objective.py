@@ -7,8 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from misgen.agents.recorded import RecordedAgent
 from misgen.agents.reference import HoldAction, Seeker, SeekerConfig
-from misgen.agents.scripted import RandomAgent, RecordedAgent
+from misgen.agents.scripted import RandomAgent
 from misgen.envs.core.distribution import IdRange
 from misgen.envs.core.engine import Engine
 from misgen.envs.core.episode import REACHED_GOAL
@@ -329,8 +330,8 @@ def test_who_touches_new_cells_sweeps_and_who_looks_for_none_does_not():
         values = sweep_values(some.world, planner, batch, np.pad(actions, ((0, 0), (0, 1))))[:, -1]
         chosen = (values + rng.random(values.shape) / 2).argmin(axis=1)
         actions = np.column_stack([actions, chosen.astype(np.int8)])
-    starts = dict(zip(ids, 25 * np.arange(6), strict=True))
-    agent = RecordedAgent(some.world, actions.ravel().astype(np.int64), starts)
+    keys = zip(ids.tolist(), batch.digests(), strict=True)
+    agent = RecordedAgent(some.world, dict(zip(keys, actions.tolist(), strict=True)), "sweeper")
     played = record_levels(agent, some, ids, actions="greedy", seed=0)
     swept = posteriors(evidence(until_first(played), some, planner, config), config)
     long = swept.filter(pl.col("scored") >= 10)

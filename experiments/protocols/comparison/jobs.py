@@ -9,10 +9,8 @@ stopped.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import multiprocessing
-import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ import polars as pl
 from misgen.envs.core.distribution import IdRange, require_disjoint
 from misgen.envs.core.errors import UserError
 
+from ...sweeps.launchers import environment, thread_variables
 from ...training.checks import require_room
 from ...training.config import config_hash
 from ...training.run_folder import read_json, write_json, write_parquet, write_text
@@ -49,16 +48,6 @@ _JOBS = "jobs"
 _SHOWN = 20  # names in a message
 _VERSION = 2
 """Rises when the same protocol gives other numbers for another reason than its own."""
-_ONE_THREAD = dict.fromkeys(
-    (
-        "OMP_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "NUMBA_NUM_THREADS",
-        "POLARS_MAX_THREADS",
-    ),
-    "1",
-)
 
 
 @dataclass(frozen=True)
@@ -264,7 +253,7 @@ def _done(
             _do(job, folder)
             yield job, None
         return
-    with _environment(_ONE_THREAD):  # for the processes to start with
+    with environment(thread_variables(1)):  # for the processes to start with
         spawn = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(processes, mp_context=spawn, initializer=_one_thread)
         try:
@@ -273,21 +262,6 @@ def _done(
                 yield waiting[future], future.exception()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextlib.contextmanager
-def _environment(values: Mapping[Any, str]) -> Iterator[None]:
-    """Set environment variables for a while."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def _one_thread() -> None:
