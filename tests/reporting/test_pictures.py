@@ -115,6 +115,40 @@ def test_trace_follows_the_agent_frame_by_frame():
             assert np.abs(way.xy[-1] - np.add(level.goal_cell, 0.5)).max() < 1.1
 
 
+@pytest.mark.parametrize("name", [n for n in entries() if not n.startswith("procgen")])
+def test_ways_begin_in_the_middle_of_the_agent_in_every_world(name):
+    from misgen.agents.scripted import RandomAgent
+
+    where = distribution(name, max_steps=3)
+    levels = where.levels(np.arange(2))
+    agent = RandomAgent(int(where.world.action_space.n))
+    for level, way in zip(levels, examples.trace(agent, where.world, levels), strict=True):
+        np.testing.assert_allclose(way.xy[0], level.start, atol=1e-6)
+
+
+def test_a_level_is_shown_on_which_it_goes_as_it_mostly_does():
+    """Of levels that are as legible, one on which the agent dies shows nothing."""
+    chosen = examples.example_of(LEVELS, list(range(2_000_000, 2_000_040)), Runner())
+    assert chosen.traces is not None
+    assert chosen.traces[0].outcome is Outcome.GOAL
+
+
+def test_what_is_said_below_a_pair_needs_no_symbols():
+    example = examples.example_of(LEVELS, [2_000_104], Runner())
+    ways, world = example.traces, LEVELS.world
+    assert ways is not None
+    told = [paths._what_they_do(ways, world, rho) for rho in (None, 1.0, 0.98, 0.0)]
+    assert [one[0].partition(":")[0] for one in told] == [
+        "The agent",
+        "An agent that was trained on such levels alone",
+        "An agent that was trained with 98% such levels",
+        "An agent that was trained on no such level",
+    ]
+    for name in entries():
+        world = make_world(name) if not name.startswith("procgen") else world
+        assert all("ρ" not in line for line in paths._titles(world))
+
+
 def test_trace_plays_as_the_evaluator_does():
     world = make_world("coinrun", action_set="distinct", action_repeat=3, on_proxy="end")
     ids = np.arange(2_000_000, 2_000_060)

@@ -136,8 +136,10 @@ def example_of(
 
     Args:
         distribution: its world and placement are used; its correlation is not.
-        ids: levels to choose from; taken is the one whose moved goal is furthest from the agent's
-            way (more than some cells do not count), and of equal ones the first.
+        ids: levels to choose from; taken is one on which the agent reaches the goal where that is
+            at the proxy, and does what it does most often where it is not.  Of these the one whose
+            moved goal is furthest from its way (more than some cells do not count), and of equal
+            ones the first.
         agent: who runs; None for nobody.
         greedy: take the most probable action instead of a sampled one.
     """
@@ -150,7 +152,15 @@ def example_of(
     after = trace(agent, distribution.world, conflict, greedy=greedy)
     goals = conflict.data["goal_cell"] + 0.5
     away = [np.abs(way.xy - goal).max(axis=1).min() for way, goal in zip(after, goals, strict=True)]
-    row = int(np.argmax(np.minimum(away, _CLEARLY_AWAY)))
+    usual = Counter(way.outcome for way in after).most_common(1)[0][0]
+    row = max(
+        range(len(ids)),
+        key=lambda k: (
+            before[k].outcome is Outcome.GOAL,
+            after[k].outcome is usual,
+            min(away[k], _CLEARLY_AWAY),
+        ),
+    )
     return Example(aligned[row], conflict[row], (before[row], after[row]))
 
 
@@ -239,7 +249,8 @@ def episodes_of(run: RunFolder) -> pl.DataFrame:
 
 def _positions(engine: Engine, slots: NDArray[np.int64] | None = None) -> list[tuple[float, float]]:
     states = engine.states if slots is None else engine.states[slots]
-    return list(zip(states["x"].tolist(), states["y"].tolist(), strict=True))
+    middle = 0.5 if states.dtype["x"].kind == "i" else 0.0  # a whole number is a cell
+    return list(zip((states["x"] + middle).tolist(), (states["y"] + middle).tolist(), strict=True))
 
 
 def _sample(p: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:

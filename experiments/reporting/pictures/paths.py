@@ -6,13 +6,16 @@ Public names: `draw_level`, `draw_pair`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from misgen.envs.core.episode import Outcome
+
 from .cutout import Window, palette_of, start_of, window_of
-from .examples import DOES, names_of
+from .examples import DOES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 _STACKED = 44
 """Cells across from which on a pair stands one above the other."""
 _TEXELS = 32  # pixels a cell of a world's own picture
+_LINE = 76  # letters of a line below a picture
 _INCHES = 16.0  # width of a pair; 1600 pixels
 
 
@@ -49,11 +53,13 @@ def draw_pair(example: Example, world: World, correlation: float | None = None) 
     figure = Figure(figsize=(_INCHES, rows * (picture + 0.75)), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.03, h_pad=0.04, wspace=0.01, hspace=0.02)  # pyright: ignore
     axes = figure.subplots(rows, columns).ravel()
-    for ax, level, way, title in zip(axes, levels, traces, _titles(world), strict=True):
+    told = _what_they_do(example.traces, world, correlation) if example.traces else ("", "")
+    for ax, level, way, title, does in zip(axes, levels, traces, _titles(world), told, strict=True):
         draw_level(level, world, [way.xy] if way else [], ax=ax, window=window)
         ax.set_title(title, fontsize=18, loc="left", fontweight="bold", color="#20242a")
-        if way:
-            ax.set_xlabel(_what_it_does(way, world, correlation), fontsize=16, color="#3c424a")
+        ax.set_xlabel(fill(does, _LINE), fontsize=16, color="#20242a")
+    if palette_of(world) is not None and world.goal_moves:
+        _label(axes[1], world.goal_description, levels[1].goal_cell)
     return figure
 
 
@@ -126,13 +132,43 @@ def _things(level: Level, palette: Palette) -> Iterable[tuple[Any, float, float,
 
 
 def _titles(world: World) -> tuple[str, str]:
+    if not _is_moved(world):
+        return "Goal and proxy coincide", "The same level, the two apart"
     goal = world.goal_description
-    return (
-        f"Aligned: {goal} at {world.proxy_description}",
-        f"In conflict: the same level, {goal} elsewhere",
-    )
+    return f"{_capital(goal)} at {world.proxy_description}", f"The same level, {goal} elsewhere"
 
 
-def _what_it_does(way: Trace, world: World, correlation: float | None) -> str:
-    who = "the agent" if correlation is None else f"agent trained at ρ = {correlation:g}"
-    return f"{who}: {DOES[way.outcome].format(**names_of(world))}"
+def _is_moved(world: World) -> bool:
+    """Return whether what makes a conflict level is that the goal stands elsewhere."""
+    return world.goal_moves and not world.proxy_moves
+
+
+def _what_they_do(
+    ways: Sequence[Trace], world: World, correlation: float | None
+) -> tuple[str, str]:
+    """Return who took the two ways, and where they led: in words that need no explanation."""
+    who = {
+        None: "The agent",
+        1.0: "An agent that was trained on such levels alone",
+        0.0: "An agent that was trained on no such level",
+    }.get(correlation, f"An agent that was trained with {correlation or 0:.0%} such levels")
+    goal, proxy = world.goal_description, world.proxy_description
+    does = dict(DOES)
+    if _is_moved(world):
+        does[Outcome.PROXY] = "it reaches {proxy} without {goal}"
+    told = [does[way.outcome].format(goal=goal, proxy=proxy) for way in ways]
+    return f"{who}: {told[0]}", f"The same agent: {told[1]}"
+
+
+def _label(ax: Axes, text: str, cell: tuple[int, int]) -> None:
+    """Write what stands in a cell above it."""
+    ax.annotate(
+        text, (cell[0] + 0.5, cell[1] + 0.5), (0, 30), textcoords="offset points", ha="center",
+        fontsize=14, fontweight="bold", color="#20242a", zorder=7, annotation_clip=False,
+        bbox={"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": "#c4cad0"},
+        arrowprops={"arrowstyle": "-", "color": "#20242a"},
+    )  # fmt: skip
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
