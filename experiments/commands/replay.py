@@ -9,10 +9,12 @@ Episodes are picked by rule, never for how they look: of every agent, placement 
 in which that happened after the median number of decisions, then those at the quarters.  They come
 out as the evaluation stored them, as an episode hangs on its seed, level and repeat alone.
 
-The folder is that of a sweep or of one of its runs; without one, it is the sweep in runs/ that was
-written to last.
+The folder is that of a sweep or of one run, or zoo:<name> for an agent that comes with misgen
+(misgen zoo), whose page is written to runs/zoo/<name>; without one, it is the sweep in runs/ that
+was written to last.
 
 Settings
+  run         the folder, as other commands name it
   out         file to write (default: replays.html in the folder)
   replays     how many episodes, at most (default: 200)
   levels      ids of test levels to show instead of typical ones, such as 2000017,2000018
@@ -20,6 +22,7 @@ Settings
   trust       true: make agents that were trained elsewhere again, which runs their code
 
 Examples:
+  misgen replay zoo:coinrun-rho1-seed0
   misgen replay
   misgen replay runs/coinrun-lab replays=40
   misgen replay runs/coinrun-lab/<run> levels=2000017
@@ -35,11 +38,12 @@ from misgen.envs.core.errors import UserError, one_of
 
 from ..reporting.replays.recorded import MOST, Replays, of_one_run, record
 from ..reporting.report import render_replays
-from ..reporting.results import Results, newest_sweep, read_results
-from ..training.run_folder import MANIFEST, write_text
+from ..reporting.results import Results, newest_sweep, read_results, read_run
+from ..training.run_folder import MANIFEST, SWEEP, write_text
+from ..training.trained_run import folder_of
 from .plain_settings import plain_settings
 
-_SETTINGS = ("out", "replays", "levels", "evaluation", "trust")
+_SETTINGS = ("run", "out", "replays", "levels", "evaluation", "trust")
 _PAGE = "replays.html"
 _MOST_REPLAYS = 2000
 
@@ -49,12 +53,10 @@ def main(argv: Sequence[str]) -> int:
     folders = [word for word in argv if word.partition("=")[0] not in _SETTINGS]
     folders = [word for word in folders if Path(word).exists() or "=" not in word]
     settings = plain_settings([word for word in argv if word not in folders], _SETTINGS)
-    if len(folders) > 1:
-        raise UserError(f"{len(folders)} folders are given: give one sweep, or one run of it")
     most = replay_count(settings.get("replays", str(MOST)))
     levels = level_ids(settings.get("levels", ""))
     trust = one_of("trust", settings.get("trust", "false"), ("true", "false")) == "true"
-    folder = Path(folders[0]) if folders else newest_sweep(Path("runs"))
+    folder = _folder([*folders, *([settings["run"]] if settings.get("run") else [])])
     out = Path(settings.get("out") or folder / _PAGE)
     one_of("out's ending", out.suffix, (".html",))
     results = _results(folder, settings.get("evaluation"))
@@ -98,10 +100,25 @@ def level_ids(text: str) -> tuple[int, ...]:
     return tuple(int(word) for word in words)
 
 
+def _folder(named: Sequence[str]) -> Path:
+    """Return the one folder that is named, or that of the newest sweep.
+
+    Raises:
+        UserError: if several are named, or there is no sweep.
+    """
+    if len(named) > 1:
+        raise UserError(f"{len(named)} folders are given: give one sweep, or one run of it")
+    return folder_of(named[0]) if named else newest_sweep(Path("runs"))
+
+
 def _results(folder: Path, evaluation: str | None) -> Results:
-    if (folder / MANIFEST).is_file():
-        return of_one_run(read_results(folder.resolve().parent, evaluation), folder.resolve().name)
-    return read_results(folder, evaluation)
+    """Read a sweep, a run of one as the sweep's report counts it, or a run by itself."""
+    if not (folder / MANIFEST).is_file():
+        return read_results(folder, evaluation)
+    sweep = folder.resolve().parent
+    if (sweep / SWEEP).is_file():
+        return of_one_run(read_results(sweep, evaluation), folder.resolve().name)
+    return read_run(folder, evaluation)
 
 
 def _nothing(replays: Replays, levels: Sequence[int]) -> str:

@@ -1,6 +1,6 @@
 """The results of a sweep, read from its folder: its runs, their episodes, and the numbers.
 
-Public names: `Results`, `Run`, `Case`, `read_results`, `newest_sweep`.
+Public names: `Results`, `Run`, `Case`, `read_results`, `read_run`, `newest_sweep`.
 """
 
 from __future__ import annotations
@@ -368,6 +368,25 @@ def read_results(folder: Path, evaluation: str | None = None) -> Results:
     if not found:
         raise UserError(_no_run(folder))
     sweep = read_json(folder / SWEEP, "") if (folder / SWEEP).exists() else {}
+    return _read(folder, found, sweep, evaluation)
+
+
+def read_run(folder: Path, evaluation: str | None = None) -> Results:
+    """Read one run by itself, whatever else lies beside it.
+
+    Args:
+        folder: the run's.
+        evaluation: what the hash of the evaluation's settings begins with; none: the only one.
+
+    Raises:
+        UserError: as `read_results`.
+    """
+    return _read(folder, {folder.name: RunFolder(folder)}, {}, evaluation)
+
+
+def _read(
+    folder: Path, found: Mapping[str, RunFolder], sweep: dict[str, Any], evaluation: str | None
+) -> Results:
     wanted = list(sweep.get("runs") or found)
     key, settings = _choose(folder, [found[n] for n in wanted if n in found], sweep, evaluation)
     runs = [_read_run(found[name], key, settings) for name in wanted if name in found]

@@ -1,6 +1,6 @@
 """A finished training run, as evaluations find it on disk.
 
-Public name: `TrainedRun`.
+Public names: `TrainedRun`, `folder_of`.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def run_or_sweep(run: str) -> list[RunFolder]:
         UserError: if none is named.
     """
     require_named(run)
-    path = _unpacked(run)
+    path = folder_of(run)
     return find_runs(path) or [RunFolder(path)]
 
 
@@ -111,7 +111,7 @@ def one_run(run: str) -> RunFolder:
         UserError: if none is named, or it is a sweep's.
     """
     require_named(run)
-    path = _unpacked(run)
+    path = folder_of(run)
     inside = find_runs(path)
     if inside:
         raise UserError(
@@ -121,7 +121,7 @@ def one_run(run: str) -> RunFolder:
     return RunFolder(path)
 
 
-def _unpacked(run: str) -> Path:
+def folder_of(run: str) -> Path:
     """Return the folder that `run` names; an agent of the zoo is copied to `runs/zoo` first."""
     if not run.startswith(PREFIX):
         return Path(run)

@@ -22,7 +22,7 @@ from misgen.experiments.reporting.replays.recorded import record
 from misgen.experiments.reporting.replays.taping import AFTER, tape
 from misgen.experiments.reporting.replays.typical import median_run, pick, pick_levels, played
 from misgen.experiments.reporting.results import read_results
-from misgen.experiments.training.run_folder import file_sha256, write_json
+from misgen.experiments.training.run_folder import SWEEP, file_sha256, write_json
 from tests.exporting.conftest import COINRUN, make_run
 from tests.reporting.test_report import IDS, PLACEMENTS, small_sweep, write_run
 
@@ -297,8 +297,25 @@ def test_nothing_to_watch_is_an_error(sweep):
 def test_a_run_that_does_not_count_is_named(tmp_path):
     write_run(tmp_path, 1.0, 0, 0.2, greedy=False)
     other = write_run(tmp_path, 0.5, 0, 0.2, done=False)
+    with pytest.raises(UserError, match=r"no run that is trained and evaluated .*failed"):
+        replay.main([str(other.path)])
+    write_json(tmp_path / SWEEP, {})
     with pytest.raises(UserError, match="cannot be watched: failed"):
         replay.main([str(other.path)])
+
+
+def test_agents_of_the_zoo_are_watched_whatever_lies_beside_them(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("cheese_on_a_dish-rho1-seed0", "lava_land-rho1-seed0"):
+        assert replay.main([f"zoo:{name}", "replays=1"]) == 0
+        assert replay.main([f"run=zoo:{name}", "replays=1"]) == 0
+        page = f"runs/zoo/{name}/replays.html"
+        assert capsys.readouterr().out.count(f"1 replays: {page}") == 2
+        assert (tmp_path / page).is_file()
+    with pytest.raises(UserError, match="not in the zoo"):
+        replay.main(["zoo:nobody"])
+    with pytest.raises(UserError, match="2 folders are given"):
+        replay.main(["a", "run=b"])
 
 
 # --- maps ----------------------------------------------------------------------------------------
