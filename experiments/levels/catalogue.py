@@ -1,6 +1,6 @@
 """The worlds as tables: misgen levels list.
 
-Public name: `list_worlds`.
+Public names: `list_worlds`, `facts`.
 """
 
 from __future__ import annotations
@@ -40,18 +40,34 @@ def _table(name: str, env_id: str, world: type[World]) -> Table:
     )
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
-    table.add_row("goal", escape(world.goal_description))
-    table.add_row("proxies", escape(f"{', '.join(world.proxies)}: {world.proxy_description}"))
-    usual = [one.partition("(")[0] for one in world.usual_shifts]
-    rules = [
-        (rule if distance is None else f"{rule}(k), k = {distance}") + "*" * (rule in usual)
-        for rule, distance in world.placements.items()
-    ]
-    table.add_row("placements", escape(", ".join(rules)) + "  [dim](* usual in tests)[/dim]")
-    for k, (parameter, what) in enumerate(world.capability.items()):
-        table.add_row("capability" if k == 0 else "", escape(f"{parameter}: {what}"))
-    if not world.capability:
-        table.add_row("capability", "none to vary")
-    table.add_row("planner", "yes: reference agents can play it" if world.planner else "none")
+    for label, text in facts(world):
+        table.add_row(label, escape(text).replace(_USUAL, f"[dim]{_USUAL}[/dim]"))
     table.add_row("", "")
     return table
+
+
+_USUAL = "(* usual in tests)"
+
+
+def facts(world: type[World], code: str = "") -> Iterator[tuple[str, str]]:
+    """Yield what is to be known of a world, and under which heading.
+
+    Args:
+        world: which.
+        code: what is put around names that can be given in settings.
+    """
+    yield "goal", world.goal_description
+    names = ", ".join(f"{code}{name}{code}" for name in world.proxies)
+    yield "proxies", f"{names}: {world.proxy_description}"
+    usual = [one.partition("(")[0] for one in world.usual_shifts]
+    rules = [
+        (f"{code}{rule}{code}" if k is None else f"{code}{rule}(k){code}, k = {k}")
+        + "*" * (rule in usual)
+        for rule, k in world.placements.items()
+    ]
+    yield "placements", f"{', '.join(rules)}  {_USUAL}"
+    for k, (parameter, what) in enumerate(world.capability.items()):
+        yield "capability" if k == 0 else "", f"{code}{parameter}{code}: {what}"
+    if not world.capability:
+        yield "capability", "none to vary"
+    yield "planner", "yes: reference agents can play it" if world.planner else "none"

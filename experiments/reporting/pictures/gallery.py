@@ -1,6 +1,6 @@
 """A picture of worlds: each as in training, and with goal and proxy apart.
 
-Public name: `gallery`.
+Public names: `gallery`, `pair`, `side_by_side`.
 """
 
 from __future__ import annotations
@@ -50,12 +50,30 @@ def _column(world: World, ids: IdRange, side: int) -> NDArray[np.uint8]:
     column = Image.new("RGB", (side, _TITLE + 2 * side + _GAP), "white")
     title = world.name.replace("_", " ")
     ImageDraw.Draw(column).text((side / 2, 4), title, "black", anchor="mt", font_size=18)
+    for row, drawn in enumerate(pair(world, ids, side)):
+        column.paste(Image.fromarray(drawn), (0, _TITLE + row * (side + _GAP)))
+    return np.asarray(column)
+
+
+def pair(world: World, ids: IdRange, side: int) -> list[NDArray[np.uint8]]:
+    """Return pictures of a level with goal and proxy together, and of the same with the two apart.
+
+    Args:
+        world: on a board, so that a picture shows all of it.
+        ids: the first of them in which the world finds a place for the goal off the proxy is drawn.
+        side: pixels along a level.
+    """
     place = world.shifts(["usual"])[0]
     conflict = LevelDistribution(world, 0.0, place, IdRange(ids.start, ids.start + 100))
     chosen = conflict.conflict_ids()[:1]
-    for row, correlation in enumerate((1.0, 0.0)):
+    drawn = []
+    for correlation in (1.0, 0.0):
         engine = Engine(world, 1)
         engine.load(np.zeros(1, np.int64), conflict.at(correlation=correlation).levels(chosen))
-        drawn = Image.fromarray(world.picture(engine.states[0], side, side))
-        column.paste(drawn, (0, _TITLE + row * (side + _GAP)))
-    return np.asarray(column)
+        drawn.append(world.picture(engine.states[0], side, side))
+    return drawn
+
+
+def side_by_side(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Return pictures of equal height in a row."""
+    return _joined(pictures, 1)
