@@ -21,7 +21,7 @@ SWEEP = $(call given,SEEDS,seeds=$(SEEDS)) \
 SHARED_OUT := -n auto --dist loadfile --max-worker-restart=0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep report compare test test-all test-lowest test-newest check bench clean
+.PHONY: help setup sweep report compare docs test test-all test-lowest test-newest check bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,11 @@ check: $(READY) ## Lint, formatting and types
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 
+docs: .venv/docs ## Build the documentation; a dead link is an error
+	@$(BIN)/python .ci/site.py
+	@$(BIN)/zensical build --strict --clean -f build/site/mkdocs.yml
+	@echo "build/site/html/index.html"
+
 bench: $(READY) ## Measure speed: worlds, training, evaluation
 	@$(BIN)/python -m benchmarks $(ARGS)
 
@@ -82,6 +87,10 @@ test_in = NUMBA_CACHE_DIR=$(CURDIR)/$1/numba $1/bin/python -m pytest -m "not slo
 	@.venv-$*/bin/python .ci/lowest.py >.venv-$*/lowest.txt
 	@.venv-$*/bin/python -m pip install --quiet $(PIP_ARGS) \
 		$(if $(filter lowest,$*),-c .venv-$*/lowest.txt,--upgrade) -e '.[sweep,slurm,tensorboard,dev]'
+	@touch $@
+
+.venv/docs: $(READY)
+	@$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[docs]'
 	@touch $@
 
 $(READY): pyproject.toml setup.py constraints.txt | $(BIN)/python
