@@ -40,6 +40,8 @@ class Claim:
     """Whose tables tell; empty: none is made here yet."""
     judge: Callable[[Tables], Judged | None] | None = None
     """From the tables; None where they do not tell."""
+    needs: str = ""
+    """What it would take to measure it here, if no question does."""
 
 
 def ledger(evidence: Path) -> str:
@@ -71,7 +73,7 @@ may hold of what it was made about. Results that go against a claim are kept."""
 def _judged(claim: Claim, evidence: Path) -> Judged:
     folder = evidence / claim.question
     if claim.judge is None or not (folder / "seeds.csv").is_file():
-        return "nothing yet", NOT_MEASURED
+        return f"nothing yet{claim.needs and f': it needs {claim.needs}'}", NOT_MEASURED
     found = question_of(claim.question).analyse(read_seeds(folder))
     return claim.judge(dict(found.tables)) or ("nothing yet", NOT_MEASURED)
 
@@ -207,11 +209,12 @@ CLAIMS = (
         "over 1,000 agents of one recipe",
         "phase_diagram", _two_kinds),
     Claim("The actor walks through the end's wall, and the critic's value peaks before it",
-          _LANGOSCO, "CoinRun", ""),
+          _LANGOSCO, "CoinRun", "", needs="levels whose end can be walked through"),
     Claim("A cue to follow is followed where it leads astray: worse than random",
           "[Shah et al. 2022](https://arxiv.org/abs/2210.01790)", "cultural transmission",
           "follow_the_leader", _astray),
     Claim("Levels chosen by regret mitigate misgeneralization",
           "[minimax regret](https://arxiv.org/abs/2507.03068)",
-          "cheese in the corner and on a dish", ""),
+          "cheese in the corner and on a dish", "",
+          needs="training on levels chosen by regret (`regret_search` chooses test levels alone)"),
 )  # fmt: skip
