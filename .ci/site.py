@@ -14,7 +14,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS, STAGE = ROOT / "docs", ROOT / "build" / "site"
-NAMED = {"lab.md": "Course lab", "lab_instructors.md": "Course lab: for instructors"}
+NAMED = {"course_lab.md": "Course lab, for instructors"}
 """Guides that may be left out."""
 
 
