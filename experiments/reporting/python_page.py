@@ -53,8 +53,8 @@ agent = load_agent("zoo:coinrun-rho1-seed0")
 
 ## Evaluate an agent
 
-[Bring your own agent](bring_your_own_agent.md) says what an agent is; a model of stable-baselines3, a
-torch module and a function all are.
+[Bring your own agent](bring_your_own_agent.md) says what an agent is: a model of
+stable-baselines3, a torch module and a function all are.
 
 ```python
 from misgen.experiments import evaluate_agent

@@ -3,7 +3,7 @@
 The specification is the docstring of the world's package, the parameters are its settings file's,
 and what the two do not say is asked of the class: so no page can say what is not so.
 
-Public names: `Page`, `pages`, `index`, `world_of`.
+Public names: `Page`, `pages`, `index`, `world_of`, `ALIKE`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ _FIRST = ("Intended goal", "Proxy goals (and when they coincide)")
 """Sections of a specification that come before everything else."""
 _PICTURES = {"coinrun": "../first_screen.png", "procgen": "../coinrun_pixels.png"}
 """Pictures of worlds that show an agent only what is near it."""
+ALIKE = {"follow_me": "the leader's order, which shows once it moves"}
+"""What is different where the two pictures of a world look the same."""
 _SETTING = re.compile(r"(\w+): (\S+)\s*(?:# (.*))?")
 
 
@@ -69,10 +71,11 @@ class Page:
     def _shown(self) -> str:
         if not self.is_drawn:
             return f"![{self.title}]({self.picture})"
+        alike = f" What differs is {ALIKE[self.name]}." if self.name in ALIKE else ""
         return (
             f"![{self.title}: a level with goal and proxy together, and with the two apart]"
             f"({self.picture})\n\nLeft: goal and proxy coincide. Right: the same level, the two "
-            "apart."
+            f"apart.{alike}"
         )
 
 
