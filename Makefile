@@ -31,7 +31,7 @@ help: ## List the targets
 	@echo "  PYTHON=python3.12 and PIP_ARGS=\"...\" are read by setup."
 
 setup: $(READY) ## Make .venv with the tested versions (once; the others do it too)
-	@echo "Ready. Next: make sweep, or .venv/bin/misgen --help"
+	@echo "Ready. Next: .venv/bin/misgen replay zoo:coinrun-rho1-seed0, make sweep, or .venv/bin/misgen --help"
 
 sweep: $(READY) ## Train at several correlations, evaluate, and write runs/<sweep>/report.html
 	@$(BIN)/misgen sweep $(SWEEP) $(ARGS)

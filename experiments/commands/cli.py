@@ -97,7 +97,7 @@ Commands
 {commands}
 
 Three steps to a first result
-  misgen levels show id=17 correlation=0               print a level with its coin off the end
+  misgen replay zoo:coinrun-rho1-seed0                 watch a trained agent run past its coin
   misgen train correlation=0.98 preset=smoke seed=3    train an agent, in under a minute
   misgen sweep                                         4 correlations x 5 seeds, and a report
 
