@@ -1,13 +1,13 @@
 """A course lab on goal misgeneralization, with tests: misgen lab [what] [key=value ...].
 
   misgen lab
-      writes the notebook lab.ipynb: eight parts, 90 minutes to three hours, on a CPU.  A file of that
-      name that is there already is left as it is
+      writes the notebook lab.ipynb: eight parts, 90 minutes to three hours, on a CPU.  A file that
+      is there already is left as it is
   misgen lab open
       the same, and opens it in JupyterLab (pip install "misgen[lab]")
   misgen lab run
-      carries the lab out with its solutions, and prints how long each part took, and which exercises
-      passed; exit status 1 if one did not
+      carries the lab out with its solutions, and prints how long each part took, and how many
+      exercises passed; exit status 1 if one did not
   misgen lab grade file=lab.ipynb
       runs a student's answers under the lab's own tests, and prints their points.  It runs the
       student's code: do that where it can do no harm

@@ -1,7 +1,7 @@
 """Evaluate an agent of your own: one call, whatever the agent is made of.
 
-Public names: `evaluate_agent`, `stored_evaluation`, `AgentEvaluation`; for the command line `evaluate_own`,
-`OwnAgentConfig`, `train_config`.
+Public names: `evaluate_agent`, `stored_evaluation`, `AgentEvaluation`; for the command line
+`evaluate_own`, `OwnAgentConfig`, `train_config`.
 
 It returns and writes what an evaluation of a trained run does: a run folder whose manifest says
 where the agent comes from and what is not known of its training, and in it `evaluations/<hash>/`.
@@ -233,7 +233,9 @@ def evaluate_agent(
     return evaluate_own(agent, told, config, progress, trust=trust)
 
 
-def stored_evaluation(run: str | Path | RunFolder, evaluation: str | None = None) -> AgentEvaluation:
+def stored_evaluation(
+    run: str | Path | RunFolder, evaluation: str | None = None
+) -> AgentEvaluation:
     """Return what an evaluation of a run found, without playing anything.
 
     Args:

@@ -2,8 +2,8 @@
 
     from misgen.experiments import lab
 
-`misgen lab` writes the notebook; its source, with the solutions, is `course_lab.py`.  What a student
-calls is named here; each `check_...` tests the answer to one exercise.
+`misgen lab` writes the notebook; its source, with the solutions, is `course_lab.py`.  What a
+student calls is named here; each `check_...` tests the answer to one exercise.
 """
 
 from .exercises import EXERCISES, NotYet, Passed, results

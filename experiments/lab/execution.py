@@ -5,10 +5,11 @@ Public names: `execute`, `Executed`, `Part`, `grade`, `Grade`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,15 +18,14 @@ from typing import Any
 from misgen.envs.core.errors import UserError
 
 from .exercises import EXERCISES, Exercise
-from .notebook import SOURCE, Cell, answer_of, as_notebook, check_of, student_cells
-
+from .notebook import SOURCE, Cell, as_notebook, cells, check_of
 
 LONGEST = 1800
 """Seconds that one cell may take."""
 _PART = re.compile(r"^## (?P<title>\d+ .+)$", re.MULTILINE)
+_TEST = re.compile(r"\blab\.(check_\w+)\(")
 _BEFORE = "before part 1"
 _NEEDED = ("nbclient", "nbformat", "ipykernel")
-
 
 
 @dataclass(frozen=True)
@@ -77,17 +77,16 @@ def execute(of: Sequence[Cell], folder: Path, *, go_on: bool = False) -> Execute
         extra_arguments=["--IPKernelApp.log_level=ERROR"],
         resources={"metadata": {"path": str(folder)}},
     )
-    try:
+    with contextlib.suppress(CellExecutionError):  # told by the cell's own output
         client.execute()
-    except CellExecutionError:
-        pass  # told by the cell's own output
-    cells = [json.loads(json.dumps(cell)) for cell in node["cells"]]
-    failed = tuple((_name(cell, k), error) for k, cell in enumerate(cells) if (error := _error(cell)))
+    done = [json.loads(json.dumps(cell)) for cell in node["cells"]]
+    errors = [(_name(cell, k), _error(cell)) for k, cell in enumerate(done)]
+    failed = tuple((name, error) for name, error in errors if error)
     wrong = {name for name, _ in failed}
-    ran = [cell for cell in cells if cell.get("execution_count")]
+    ran = [cell for cell in done if cell.get("execution_count")]
     checks = [(check_of(_tagged(cell)), _name(cell, 0)) for cell in ran]
     passed = tuple(number for number, name in checks if number and name not in wrong)
-    return Executed(_parts(cells), passed, failed, json.loads(json.dumps(node)))
+    return Executed(_parts(done), passed, failed, json.loads(json.dumps(node)))
 
 
 @dataclass(frozen=True)
@@ -106,9 +105,10 @@ class Grade:
 
 
 def grade(path: Path, folder: Path) -> list[Grade]:
-    """Run a student's answers under the lab's own tests; this runs the student's code.
+    """Run a student's notebook with the lab's own tests in it; this runs the student's code.
 
-    All but the answers is taken from the lab, so that a test that was changed does not count.
+    A test that was changed is as it was, one that was deleted comes at the end.  It is known by the
+    function that it calls, as not every program keeps the tags of cells.
 
     Args:
         path: the student's notebook.
@@ -117,12 +117,7 @@ def grade(path: Path, folder: Path) -> list[Grade]:
     Raises:
         UserError: if it is no notebook of the lab.
     """
-    answers = _answers(path)
-    fresh = [
-        replace(cell, text=answers.get(answer_of(cell), cell.text)) if answer_of(cell) else cell
-        for cell in student_cells(SOURCE.read_text(encoding="utf-8"))
-    ]
-    found = execute(fresh, folder, go_on=True)
+    found = execute(_with_own_tests(_code_of(path), path), folder, go_on=True)
     said = dict(found.failed)
     return [
         Grade(one, one.number in found.passed, said.get(f"check-{one.number}", ""))
@@ -130,33 +125,52 @@ def grade(path: Path, folder: Path) -> list[Grade]:
     ]
 
 
-def _answers(path: Path) -> dict[str, str]:
-    """Return the text of a student's answers, by exercise.
+def _code_of(path: Path) -> list[str]:
+    """Return what the code cells of a notebook hold.
 
     Raises:
-        UserError: if the file holds none.
+        UserError: if it is none.
     """
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        tagged = [(answer_of(_tagged(cell)), "".join(cell["source"])) for cell in cells]
+        return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"file={path} is no notebook ({type(error).__name__}): give one that misgen lab wrote"
         ) from None
-    answers = {number: text for number, text in tagged if number}
-    if not answers:
-        raise UserError(
-            f"file={path} has no cell with the tag answer-1.1: give a notebook that misgen lab "
-            "wrote, with the tags of its cells kept"
-        )
-    return answers
+
+
+def _with_own_tests(code: Sequence[str], path: Path) -> list[Cell]:
+    """Return a student's cells with each test as the lab has it, once.
+
+    Raises:
+        UserError: if there is no test among them.
+    """
+    source = cells(SOURCE.read_text(encoding="utf-8"))
+    tests = {_tested(cell.text): cell for cell in source if check_of(cell)}
+    left, found = dict(tests), []
+    for text in code:
+        name = _tested(text)
+        if name not in tests:
+            found.append(Cell(text))
+        elif name in left:
+            found.append(left.pop(name))
+    if len(left) == len(tests):
+        raise UserError(f"file={path} has no test of the lab in it: give one that misgen lab wrote")
+    return [*found, *left.values()]
+
+
+def _tested(text: str) -> str:
+    """Return the name of the test that a cell calls; empty if it calls none."""
+    found = _TEST.search(text)
+    return found[1] if found else ""
 
 
 def _require_installed() -> None:
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         raise UserError(
-            f"{', '.join(missing)} is not installed, which runs notebooks: pip install 'misgen[lab]'"
+            f"{', '.join(missing)} is not installed, and runs notebooks: pip install 'misgen[lab]'"
         )
 
 
@@ -177,11 +191,11 @@ def _error(cell: dict[str, Any]) -> str:
     return ""
 
 
-def _parts(cells: Sequence[dict[str, Any]]) -> tuple[Part, ...]:
+def _parts(done: Sequence[dict[str, Any]]) -> tuple[Part, ...]:
     """Return the parts, with how long their cells took."""
     seconds: dict[str, float] = {_BEFORE: 0.0}
     title = _BEFORE
-    for cell in cells:
+    for cell in done:
         if cell["cell_type"] == "markdown":
             titles = _PART.findall("".join(cell["source"]))
             title = titles[-1] if titles else title

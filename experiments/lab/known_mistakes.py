@@ -8,6 +8,7 @@ is.  It is blamed only where it gives what the student's function gives in every
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ def compare(
     require_there(answer, "a function")
     require(callable(answer), f"this is {type(answer).__name__}, and a function is needed: def ...")
     called = attempted(answer)
-    found = [_numbers(called(*case.given), length) for case in cases]
+    found = [_numbers(called(*copy.deepcopy(case.given)), length) for case in cases]
     wanted = [_numbers(right(*case.given), length) for case in cases]
     wrong = [k for k in range(len(cases)) if not _same(found[k], wanted[k])]
     if not wrong:
@@ -72,9 +73,7 @@ def compare(
     _unknown(found[wrong[0]], wanted[wrong[0]], cases[wrong[0]], len(wrong) == len(cases))
 
 
-def _unknown(
-    found: Sequence[float], wanted: Sequence[float], case: Case, everywhere: bool
-) -> None:
+def _unknown(found: Sequence[float], wanted: Sequence[float], case: Case, everywhere: bool) -> None:
     """Say what can be said of a number that comes of no mistake that is known.
 
     Raises:
@@ -102,9 +101,9 @@ def _numbers(given: Any, length: int) -> list[float]:
         given is not None and given is not ...,
         "your function returns nothing yet: replace the ..., and end it with return",
     )
-    values = [given] if length == 1 else given
+    values: Any = [given] if length == 1 else given
     try:
-        numbers = [math.nan if one is None else float(one) for one in values]
+        numbers = [math.nan if one is None else _number(one) for one in values]
     except (TypeError, ValueError):
         numbers = []
     wanted = "one number" if length == 1 else f"{length} numbers"
@@ -114,6 +113,13 @@ def _numbers(given: Any, length: int) -> list[float]:
         'a column is table["column"].mean()',
     )
     return numbers
+
+
+def _number(one: Any) -> float:
+    """Return a number as a float; text that looks like one is none."""
+    if isinstance(one, str | bytes):
+        raise TypeError(type(one).__name__)
+    return float(one)
 
 
 def _same(a: Sequence[float], b: Sequence[float]) -> bool:

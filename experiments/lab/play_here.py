@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from misgen.envs.core.distribution import LevelDistribution
+from misgen.envs.core.errors import UserError
 from misgen.envs.core.id_range import IdRange
 from misgen.envs.core.level_text.writing import level_rows
 from misgen.envs.core.placement import USUAL
@@ -20,6 +21,7 @@ from misgen.envs.core.registry import make_world
 from ..levels.animation import Animation
 from ..levels.game import Game
 from ..levels.playing import read_keys
+from .exercises import NotYet
 
 if TYPE_CHECKING:
     from misgen.envs.core.level import LevelBatch
@@ -39,7 +41,13 @@ class Play:
     """
 
     def __init__(
-        self, world: str, level: int, *, correlation: float = 0.0, placement: str = USUAL, **env: Any
+        self,
+        world: str,
+        level: int,
+        *,
+        correlation: float = 0.0,
+        placement: str = USUAL,
+        **env: Any,
     ) -> None:
         """Start a level.
 
@@ -58,12 +66,16 @@ class Play:
         self.game = Game(levels.world, levels.levels())
 
     def moves(self, letters: str) -> Play:
-        """Take these moves, up to where the episode ends.
+        """Take these moves, up to where the episode ends; small letters and spaces are fine.
 
         Raises:
-            UserError: naming the letter that stands for no move here.
+            NotYet: naming the letter that stands for no move here.
         """
-        for action in read_keys(letters, self.game.world):
+        try:
+            actions = read_keys("".join(letters.upper().split()), self.game.world)
+        except UserError as error:
+            raise NotYet(str(error)) from None
+        for action in actions:
             if not self.game.running:
                 break
             self.game.step(action, "you")
@@ -127,5 +139,3 @@ def played_by(name: str, world: World, levels: LevelBatch, seed: int = 0) -> Gam
     while game.running:
         game.step(watched.answer().action, name)
     return game
-
-

@@ -6,6 +6,7 @@ Public names: `Design`, `check_design`.
 from __future__ import annotations
 
 import dataclasses
+import html
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -49,7 +50,12 @@ class Design:
     """Where it is written to, for `misgen levels check` and `misgen play`."""
 
     def __post_init__(self) -> None:
-        """Write the file."""
+        """Write the file.
+
+        Raises:
+            NotYet: if there is no map.
+        """
+        require(isinstance(self.map, str), "nothing is here yet: draw your level between quotes")
         Path(self.file).write_text(_HEAD + self.map.strip("\n") + "\n", encoding="utf-8")
 
     @cached_property
@@ -84,7 +90,11 @@ class Design:
         }
 
     def _repr_html_(self) -> str:
-        game = played_by(FOOLED, self.world, level_batch([self.level], self.world))
+        try:
+            levels = level_batch([self.level], self.world)
+        except UserError as error:
+            return f"<p>{html.escape(str(error))}</p>"
+        game = played_by(FOOLED, self.world, levels)
         return animated(game)
 
 
@@ -93,7 +103,7 @@ def check_design(design: Any) -> Passed:
     require_there(design, "a design")
     require(isinstance(design, Design), "give the design itself: lab.check_design(design)")
     require(
-        bool(design.map.strip()) and "..." != design.map.strip(),
+        bool(design.map.strip()) and design.map.strip() != "...",
         "nothing is here yet: draw your level between the quotes",
     )
     _require_legal(design)
@@ -139,7 +149,7 @@ def _require_telling(design: Design) -> None:
     plans = make_planner(design.world).plan(level_batch([design.level], design.world))
     to_cheese, to_dish = int(plans.goal.decisions[0]), int(plans.proxy.decisions[0])
     require(
-        0 <= to_dish,
+        to_dish >= 0,
         "the dish is out of reach, so that the agent cannot be drawn to it: open a way to D",
     )
     require(

@@ -84,7 +84,7 @@ def check_goal_share(answer: Any) -> Passed:
             "this is how many episodes, not which share of them: a mean, not a sum",
         ),
         Mistake(
-            lambda t, c: (t.filter(own, _GOAL, condition=c).height / t.height),
+            lambda t, c: t.filter(own, _GOAL, condition=c).height / t.height,
             "divide by the number of episodes of this agent under this condition, not by that of "
             "the whole table",
         ),
@@ -157,7 +157,9 @@ def check_pull(answer: Any) -> Passed:
             "touched_conflict_cell counts visits after the agent had been at the end of the level, "
             "when there was nothing left to choose: use cell_first",
         ),
-        Mistake(lambda t: _mean(t, CONFLICT, ever), "use cell_first, and subtract the aligned twin"),
+        Mistake(
+            lambda t: _mean(t, CONFLICT, ever), "use cell_first, and subtract the aligned twin"
+        ),
         Mistake(
             lambda t: _mean(t, CONFLICT, _GOAL) - _mean(t, ALIGNED, first),
             "you mix two columns: take cell_first on the conflict levels as well, so that the two "
@@ -248,7 +250,7 @@ def check_table(answer: Any, where: str) -> Passed:
         f"there are {len(answer)} rows, and {len(wanted)} agents in lab.agents()",
     )
     order = ["correlation", "seed"]
-    own = answer.select(wanted.columns).sort(order)
+    own = answer.select(pl.col(wanted.columns).cast(pl.Float64, strict=False)).sort(order)
     require(
         own.select(order).rows() == wanted.sort(order).select(order).rows(),
         "correlation and seed are not those of the agents: take train_correlation and train_seed "
@@ -289,7 +291,9 @@ def _seed_tables() -> Sequence[Case]:
         tables = [_episodes(f"coinrun-rho{rho}-seed{seed}") for seed in range(3)]
         few = tables[1]["level_id"].unique().sort()[:40].to_list()
         tables[1] = tables[1].filter(pl.col("level_id").is_in(few))
-        found.append(Case(f"the three agents at ρ = {rho}, one of them tested less", (pl.concat(tables),)))
+        found.append(
+            Case(f"the three agents at ρ = {rho}, one of them tested less", (pl.concat(tables),))
+        )
     return found
 
 
@@ -303,7 +307,8 @@ def _pooled_error(played: pl.DataFrame) -> float:
     own = played.filter(role=AGENT)
     gap = (_CAPABLE.cast(pl.Float64) - _GOAL.cast(pl.Float64)).alias("gap")
     sides = [
-        own.filter(condition=one).select("train_seed", "level_id", gap) for one in (CONFLICT, ALIGNED)
+        own.filter(condition=one).select("train_seed", "level_id", gap)
+        for one in (CONFLICT, ALIGNED)
     ]
     both = sides[0].join(sides[1], on=["train_seed", "level_id"])
     return _deviation((both["gap"] - both["gap_right"]).to_list()) / math.sqrt(len(both))

@@ -55,6 +55,7 @@ def check_decisions(answer: Any) -> Passed:
         f"this is {type(answer).__name__}, and a dictionary is needed: "
         "decisions[protocol, agent] = found['decision']",
     )
+    require(bool(answer), "nothing is here yet: replace the ... by a line that fills decisions")
     wanted = [(protocol, agent) for protocol in PROTOCOLS for agent in AGENTS]
     missing = [one for one in wanted if one not in answer]
     require(
@@ -65,7 +66,7 @@ def check_decisions(answer: Any) -> Passed:
     for key in wanted:
         said, expected = answer[key], _EXPECTED.get(key)
         require(
-            said in _KNOWN,
+            isinstance(said, str) and said in _KNOWN,
             f"decisions{list(key)} is {str(said)[:60]!r}, and one of {sorted(_KNOWN)} is needed: "
             "found['decision'] of what evaluate_with returns",
         )
@@ -90,11 +91,10 @@ def check_blind_spots(answer: Any) -> Passed:
         f"a dictionary with the keys {', '.join(PROTOCOLS)} is needed",
     )
     for protocol in PROTOCOLS:
-        letter = answer[protocol]
-        require_there(letter, "a letter")
+        require_there(answer[protocol], "a letter")
+        letter = str(answer[protocol]).strip().upper()
         require(
-            letter in BLIND_SPOTS,
-            f"{protocol}: {letter!r} is none of {', '.join(BLIND_SPOTS)}",
+            letter in BLIND_SPOTS, f"{protocol}: {letter!r} is none of {', '.join(BLIND_SPOTS)}"
         )
         wrong = _WHY_NOT.get((protocol, letter), "")
         require(letter == _ANSWERS[protocol], f"{protocol} is not {letter}: {wrong}")

@@ -90,17 +90,16 @@ def check_threshold(answer: Any) -> Passed:
 def check_fewest_seeds(answer: Any) -> Passed:
     """Test exercise 6.2."""
     require_there(answer, "a number")
-    require(
-        isinstance(answer, int) and not isinstance(answer, bool),
-        f"this is {answer!r}, and a whole number of seeds is asked for",
-    )
+    whole = hasattr(answer, "__index__") and not isinstance(answer, bool)
+    require(whole, f"this is {answer!r}, and a whole number of seeds is asked for")
+    answer = int(answer)
     require(
         answer != 5,
         "five that agree happen by chance in 0.5**5 = 3.1% of all studies: more than 2.5%",
     )
     require(
         answer > 5,
-        f"{answer} that agree happen by chance in 0.5**{answer} = {0.5**max(answer, 0):.1%} of "
+        f"{answer} that agree happen by chance in 0.5**{answer} = {0.5 ** max(answer, 0):.1%} of "
         "all studies",
     )
     require(answer == 6, f"{answer} are enough, and fewer would be: what is 0.5**{answer - 1}?")

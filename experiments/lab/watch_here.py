@@ -20,7 +20,7 @@ from ..reporting.report import render_replays
 from ..reporting.results import read_results
 from ..training.run_folder import RunFolder
 
-_HEIGHT = 900
+_HEIGHT = 740
 """Pixels of the frame that a page is shown in."""
 
 
@@ -65,9 +65,10 @@ def watch(run: str | Path | RunFolder, replays: int = 6, *, levels: Sequence[int
         UserError: if there is no such run, or nothing to watch.
     """
     folder = run.path if isinstance(run, RunFolder) else located(run)
-    with tempfile.TemporaryDirectory() as temporary:  # alone, as a sweep of one run
-        shutil.copytree(folder, Path(temporary) / folder.name)
-        results = read_results(Path(temporary))
+    with tempfile.TemporaryDirectory() as temporary:  # as a sweep of one run
+        alone = Path(temporary) / folder.parent.name
+        shutil.copytree(folder, alone / folder.name)
+        results = read_results(alone)
         found = record(results, replays, levels=tuple(levels))
         if not found.data:
             why = "; ".join(found.missing) or "no such level was tested"

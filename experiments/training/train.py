@@ -110,9 +110,7 @@ def train(config: TrainConfig, show: Callable[[dict[str, Any]], None] | None = N
     return folder
 
 
-def train_agent(
-    *settings: str, show: Callable[[dict[str, Any]], None] | None = None
-) -> RunFolder:
+def train_agent(*settings: str, show: Callable[[dict[str, Any]], None] | None = None) -> RunFolder:
     """Train with the settings of `misgen train`, and return the run's folder.
 
         train_agent("correlation=1", "preset=lab", "seed=3")
