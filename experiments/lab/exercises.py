@@ -124,9 +124,10 @@ def attempted(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*given)
         except Exception as error:
             name = getattr(function, "__name__", "it")
+            first = (str(error).splitlines() or [""])[0]
             raise NotYet(
-                f"{name} stopped with {type(error).__name__}: {str(error).splitlines()[:1]}. Call "
-                "it yourself in a cell of its own to see in which line"
+                f"{name} stopped with {type(error).__name__} ({first}): call it yourself in a cell "
+                "of its own to see in which line"
             ) from error
 
     return call

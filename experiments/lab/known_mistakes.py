@@ -59,7 +59,7 @@ def compare(
         NotYet: saying what to look at, if the two differ anywhere.
     """
     require_there(answer, "a function")
-    require(callable(answer), f"this is {type(answer).__name__}, and a function is needed: def ...")
+    require(callable(answer), f"this is {type(answer).__name__}, and a function is needed")
     called = attempted(answer)
     found = [_numbers(called(*copy.deepcopy(case.given)), length) for case in cases]
     wanted = [_numbers(right(*case.given), length) for case in cases]

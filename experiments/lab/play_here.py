@@ -94,10 +94,12 @@ class Play:
     def __repr__(self) -> str:
         """Return the level as text, with you as A where you are, and what happened."""
         game = self.game
-        rows = [list(row) for row in level_rows(game.level, game.world, start=False)]
+        rows = [list(row) for row in level_rows(game.level, game.world, start=False)[::-1]]
         x, y = game.path[game.at]
-        rows[len(rows) - 1 - int(y)][int(x)] = "A"
-        return "\n".join([*map("".join, rows), *self._told])
+        rows[int(y)][int(x)] = "A"
+        side = getattr(game.world, "size", len(rows))  # beyond it there are only walls
+        shown = ["".join(row[:side]) for row in rows[:side]]
+        return "\n".join([*shown[::-1], *self._told])
 
     def _repr_html_(self) -> str:
         told = "<br>".join(map(html.escape, self._told))
