@@ -8,7 +8,7 @@
   misgen lab run
       carries the lab out with its solutions, and prints how long each part took, and how many
       exercises passed; exit status 1 if one did not
-  misgen lab grade file=lab.ipynb
+  misgen lab grade file=my_lab.ipynb
       runs a student's answers under the lab's own tests, and prints their points.  It runs the
       student's code: do that where it can do no harm
 
@@ -115,7 +115,7 @@ def _told(found: Executed, solutions: bool) -> int:
 def _grade(settings: dict[str, str]) -> int:
     """Grade a student's notebook."""
     if "file" not in settings:
-        raise UserError("file is missing: give file=lab.ipynb, the student's notebook")
+        raise UserError("file is missing: give file=my_lab.ipynb, the student's notebook")
     with tempfile.TemporaryDirectory() as folder:
         grades = grade(Path(settings["file"]), Path(folder))
     for one in grades:

@@ -131,6 +131,8 @@ def _code_of(path: Path) -> list[str]:
     Raises:
         UserError: if it is none.
     """
+    if not path.is_file():
+        raise UserError(f"file={path} is not there: give the notebook of a student")
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]

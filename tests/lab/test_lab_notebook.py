@@ -119,12 +119,14 @@ def test_the_command_writes_a_notebook_and_overwrites_none(tmp_path, monkeypatch
         (["lab", "out=no/such/x.ipynb"], "folder that exists"),
         (["lab", "solutions=yes"], "true, false"),
         (["lab", "grade"], "file is missing"),
-        (["lab", "grade", "file=none.ipynb"], "no notebook"),
+        (["lab", "grade", "file=none.ipynb"], "none.ipynb is not there"),
+        (["lab", "grade", "file=bad.ipynb"], "bad.ipynb is no notebook"),
         (["lab", "run", "file=x.ipynb"], "'file' is not a setting"),
     ],
 )
 def test_a_mistake_on_the_command_line_is_one_sentence(words, said, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.ipynb").write_text('{"cells": [3]}')
     assert cli.main(words) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert said in line
