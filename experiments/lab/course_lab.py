@@ -60,8 +60,11 @@ from misgen.experiments import (
     train_agent,
 )
 
-pl.Config.set_tbl_rows(20).set_tbl_hide_column_data_types(True)
-pl.Config.set_tbl_hide_dataframe_shape(True)
+tables = pl.Config(  # how they are shown
+    tbl_rows=20, tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True
+)
+plt.rcParams["figure.dpi"] = 110
+
 # %% [markdown]
 # ## 1 Play
 #
@@ -156,6 +159,7 @@ axis.set(
     title="On levels as in training, at ρ = 1",
     ylim=(0, 1),
 )
+plt.show()
 
 # %% [markdown]
 # ### 2.1 When had it learned?
@@ -456,6 +460,7 @@ for axis, measure in zip(axes, ("divergence", "pull"), strict=True):
     axis.axhline(0, color="grey", linewidth=0.8)
     axis.set(xlabel="ρ in training", ylabel=measure, title=f"{measure}: each point an agent")
 figure.tight_layout()
+plt.show()
 
 # %% [markdown]
 # Two conflict levels in a hundred (ρ = 0.98) change the agent visibly, ten (ρ = 0.9) a lot.

@@ -19,6 +19,7 @@ from ..reporting.replays.recorded import record
 from ..reporting.report import render_replays
 from ..reporting.results import read_results
 from ..training.run_folder import RunFolder
+from ..training.trained_run import TrainedRun
 
 _HEIGHT = 740
 """Pixels of the frame that a page is shown in."""
@@ -64,7 +65,8 @@ def watch(run: str | Path | RunFolder, replays: int = 6, *, levels: Sequence[int
     Raises:
         UserError: if there is no such run, or nothing to watch.
     """
-    folder = run.path if isinstance(run, RunFolder) else located(run)
+    folder = (run.path if isinstance(run, RunFolder) else located(run)).resolve()
+    TrainedRun.read(RunFolder(folder))
     with tempfile.TemporaryDirectory() as temporary:  # as a sweep of one run
         alone = Path(temporary) / folder.parent.name
         shutil.copytree(folder, alone / folder.name)
