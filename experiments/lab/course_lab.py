@@ -39,7 +39,7 @@
 #
 # **Where it runs.** On a laptop: `pip install "misgen[lab]"`. On Colab: run `%pip install misgen`
 # in a cell of its own first (your instructor says from where). The first call of a world compiles
-# it, which takes up to half a minute, once.
+# it, which takes up to a minute, once.
 
 # %%
 import math
