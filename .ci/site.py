@@ -1,7 +1,7 @@
 """Stage the site: copy docs/ and mkdocs.yml to build/site, with the pages that are there.
 
 A question of the literature has a page once it was measured (misgen evidence <question>
-out=docs/evidence/<question>), and a guide of `NAMED` once it is written.
+out=docs/evidence/<question>).
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS, STAGE = ROOT / "docs", ROOT / "build" / "site"
-NAMED = {"course_lab.md": "Course lab, for instructors"}
-"""Guides that may be left out."""
 
 
 def config() -> dict[str, Any]:
@@ -23,8 +21,6 @@ def config() -> dict[str, Any]:
     found = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
     questions = sorted(path.parent.name for path in DOCS.glob("evidence/*/README.md"))
     section(found["nav"], "Evidence").extend(f"evidence/{name}/README.md" for name in questions)
-    guides = [{title: name} for name, title in NAMED.items() if (DOCS / name).is_file()]
-    section(found["nav"], "Use it").extend(guides)
     return {**found, "docs_dir": "docs", "site_dir": "html"}
 
 

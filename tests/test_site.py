@@ -55,13 +55,12 @@ def test_every_page_is_in_the_navigation_once():
     assert sorted(named) == sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md"))
 
 
-def test_pages_of_questions_and_of_the_lab_are_taken_in_once_they_are_there(tmp_path):
+def test_pages_of_questions_are_taken_in_once_they_are_there(tmp_path):
     before = addresses(staged(tmp_path)["nav"])
-    for name in ("evidence/maze_2/README.md", "course_lab.md"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("# A page")
+    (tmp_path / "evidence/maze_2").mkdir(parents=True)
+    (tmp_path / "evidence/maze_2/README.md").write_text("# A page")
     after = addresses(staged(tmp_path)["nav"])
-    assert sorted(after) == sorted([*before, "evidence/maze_2/README.md", "course_lab.md"])
+    assert sorted(after) == sorted([*before, "evidence/maze_2/README.md"])
 
 
 @pytest.mark.skipif(BUILDS is None, reason="misgen[docs] is not installed: make docs")
