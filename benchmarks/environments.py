@@ -1,0 +1,148 @@
+"""Frames a second of our worlds beside others' worlds of the same kind.
+
+Random actions are played, observations made; levels are generated as episodes end.  All programs of
+a case take turns on the same CPU cores.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from misgen.envs.procgen.library import installed
+
+from .tables import Table, millions, rate, ratio, take_turns
+
+_LEVELS = 100_000
+_WHOLE = {"size": 13, "view": 23}
+"""A board of which all within the border is seen from everywhere."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A world of ours, and what is comparable with it."""
+
+    title: str
+    peer: str
+    theirs: dict[str, Any]
+    """Settings of the peer's work."""
+    ours: dict[str, Any]
+    slots: tuple[int, ...]
+    """Numbers of environments side by side, unless told."""
+    differs: str = ""
+    """What the two do that is not the same."""
+    more: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Further programs by name."""
+
+    def programs(self, slots: int, threads: int) -> dict[str, dict[str, Any]]:
+        """Return the settings of every program."""
+        found = {
+            "misgen": {"peer": "ours", **self.ours},
+            self.peer: {"peer": self.peer} | self.theirs,
+        }
+        found |= {name: {"peer": "ours", **own} for name, own in self.more.items()}
+        fixed = {"work": "frames", "slots": slots, "threads": threads}
+        return {name: fixed | settings for name, settings in found.items()}
+
+
+def _jaxgmg(world: str) -> Case:
+    return Case(
+        f"{world.replace('_', ' ')}, 13 x 13",
+        "jaxgmg",
+        {"world": world, "size": 13},
+        {"world": world, **_WHOLE},
+        (32, 256, 1024),
+        "ours makes a new level when an episode ends, jaxgmg starts the same one again; ours "
+        "returns to Python after each step, jaxgmg's 128 steps are one compiled loop; ours shows "
+        "the board in a window around the agent, of four times the board's cells",
+    )
+
+
+def _minigrid(title: str, env: str, world: str, **parameters: Any) -> Case:
+    return Case(
+        title,
+        "minigrid",
+        {"env": f"MiniGrid-{env}-v0"},
+        {"world": world, "view": 7, **parameters},
+        (32, 256),
+        "both show 7 x 7 cells; in MiniGrid the agent turns and sees what is before it, in ours "
+        "it moves in four directions and sees what is around it",
+    )
+
+
+def _procgen(title: str, slots: tuple[int, ...], **parameters: Any) -> Case:
+    return Case(
+        title,
+        "procgen",
+        {"mode": "hard", "levels": _LEVELS},
+        {"world": "coinrun", "levels": _LEVELS, "mode": "hard", "action_set": "procgen"}
+        | parameters,
+        slots,
+        "the same game, bit for bit" + ("" if parameters else "; ours shows tiles, Procgen pixels"),
+    )
+
+
+def cases() -> list[Case]:
+    """Return all of them."""
+    backend = {"misgen on Procgen": {"world": "procgen_coinrun", "levels": _LEVELS}}
+    coinrun = _procgen("CoinRun hard", (64, 256))
+    if installed() is not None:
+        coinrun.more.update(backend)
+    return [
+        coinrun,
+        _procgen("CoinRun hard, pixels", (64, 256), observation="rgb"),
+        _jaxgmg("cheese_on_a_dish"),
+        _jaxgmg("lava_land"),
+        _minigrid("empty room", "Empty-16x16", "cheese_on_a_dish", size=15, layout="open"),
+        _minigrid("lava", "LavaCrossingS9N1", "lava_land", size=9),
+        _minigrid("keys", "DoorKey-8x8", "keys_and_chests"),
+    ]
+
+
+def measure(
+    slots: tuple[int, ...], threads: int, seconds: float, repeats: int
+) -> tuple[list[dict[str, Any]], list[Table]]:
+    """Return what every turn of every program found, and a table of it.
+
+    Args:
+        slots: numbers of environments; none: those of each case.
+        threads: CPU threads, and cores.
+        seconds: length of a turn.
+        repeats: turns of each.
+    """
+    rows: list[dict[str, Any]] = []
+    for case in cases():
+        for count in slots or case.slots:
+            found = take_turns(
+                case.programs(count, threads), threads, [{"seconds": seconds}] * repeats
+            )
+            rows.append({"case": case.title, "slots": count, "peer": case.peer, "turns": found})
+    return rows, [_table(rows, threads)]
+
+
+def _table(rows: list[dict[str, Any]], threads: int) -> Table:
+    columns = ["world", "environments", "misgen", "peer", "peer's", "times", "misgen, wall"]
+    table = Table(f"Environments: frames a CPU second, {threads} thread(s)", columns)
+    for row in rows:
+        ours = [rate(turn) for turn in row["turns"]["misgen"]]
+        wall = [rate(turn, "seconds") for turn in row["turns"]["misgen"]]
+        others = {name: turns for name, turns in row["turns"].items() if name != "misgen"}
+        for name, turns in others.items() or [(f"{row['peer']} (not installed)", [])]:
+            theirs = [rate(turn) for turn in turns]
+            beside = [millions(theirs), ratio(ours, theirs)] if theirs else ["", ""]
+            table.rows.append(
+                [row["case"], f"{row['slots']:,}", millions(ours), name, *beside, millions(wall)]
+            )
+    table.note = (
+        "Random actions, with observations. Median of the turns [lowest, highest]; *times* is the "
+        f"ratio turn by turn. What differs: {_differences()}"
+    )
+    return table
+
+
+def _differences() -> str:
+    """Return what differs between the programs, by peer."""
+    told: dict[str, str] = {}
+    for case in cases():
+        told.setdefault(case.differs, case.peer)
+    return ". ".join(f"{peer}: {text}" for text, peer in told.items()) + "."
