@@ -122,7 +122,8 @@ def main(argv: list[str]) -> int:
         return _write_page(config)
     console = Console()
     command = " ".join(["python -m benchmarks", *argv])
-    console.print(f"[bold]{command}[/]\n{describe_machine(machine())}\n", soft_wrap=True)
+    console.print(command, style="bold", markup=False, soft_wrap=True)
+    console.print(f"{describe_machine(machine())}\n", soft_wrap=True)
     for part in config.only:
         about = {"command": command, **machine()}
         keep = partial(_keep, config.folder / f"{part}.json", about)
@@ -148,14 +149,11 @@ def _measure(part: str, config: BenchConfig, keep: Callable[[Any, list[Table]], 
     if part == "environments":
         from .environments import measure
 
-        return measure(config.slots, config.threads, *turns)
+        return measure(config.slots, config.threads, *turns, keep)
     if part == "training":
-        from .success import measure, table
+        from .success import measure
 
-        def so_far(rows: Any) -> None:
-            keep(rows, [table(rows, config.limit)])
-
-        return measure(config.programs, config.seeds, config.limit, config.levels, so_far)
+        return measure(config.programs, config.seeds, config.limit, config.levels, keep)
     if part == "evaluation":
         from .evaluation import measure
 

@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 from .evaluation import AGENT
+from .peers.registry import at_work
 from .tables import Table, millions, rate, spread, take_turns
 
 SLOTS = (1, 8, 64, 256, 1024, 4096)
@@ -33,10 +34,11 @@ def measure(seconds: float, repeats: int) -> tuple[dict[str, Any], list[Table]]:
 
 
 def _slots(seconds: float, repeats: int) -> tuple[Any, Table]:
-    world = {"peer": "ours", "work": "frames", "threads": 1, "world": "coinrun", "mode": "easy"}
+    world = {"work": "frames", "threads": 1, "world": "coinrun", "mode": "easy"}
     world |= {"action_set": "distinct", "action_repeat": 3}
     programs = {str(slots): {**world, "slots": slots} for slots in SLOTS}
-    found = take_turns(programs, 1, [{"seconds": seconds}] * repeats)
+    with at_work(dict.fromkeys(programs, "ours")) as workers:
+        found = take_turns(workers, programs, [{"seconds": seconds}] * repeats)
     table = Table(
         "Cost against slots",
         ["slots", "decisions a CPU second", "microseconds a step of all slots"],
@@ -50,10 +52,10 @@ def _slots(seconds: float, repeats: int) -> tuple[Any, Table]:
 
 
 def _levels(seconds: float, repeats: int) -> tuple[Any, Table]:
-    work = {"peer": "ours", "work": "evaluated", "run": AGENT}
-    found = take_turns(
-        {str(count): {**work, "levels": count} for count in LEVELS}, 1, [{}] * min(repeats, 3)
-    )
+    work = {"work": "evaluated", "run": AGENT}
+    programs = {str(count): {**work, "levels": count} for count in LEVELS}
+    with at_work(dict.fromkeys(programs, "ours")) as workers:
+        found = take_turns(workers, programs, [{}] * min(repeats, 3))
     table = Table(
         "Cost against levels",
         ["levels", "CPU seconds", "levels a CPU second"],

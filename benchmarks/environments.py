@@ -6,11 +6,13 @@ a case take turns on the same CPU cores.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from misgen.envs.procgen.library import installed
 
+from .peers.registry import at_work
 from .tables import Table, millions, rate, ratio, take_turns
 
 _LEVELS = 100_000
@@ -34,15 +36,15 @@ class Case:
     more: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Further programs by name."""
 
-    def programs(self, slots: int, threads: int) -> dict[str, dict[str, Any]]:
-        """Return the settings of every program."""
-        found = {
-            "misgen": {"peer": "ours", **self.ours},
-            self.peer: {"peer": self.peer} | self.theirs,
-        }
-        found |= {name: {"peer": "ours", **own} for name, own in self.more.items()}
-        fixed = {"work": "frames", "slots": slots, "threads": threads}
-        return {name: fixed | settings for name, settings in found.items()}
+    @property
+    def programs(self) -> dict[str, dict[str, Any]]:
+        """What every program is told of the world."""
+        return {"misgen": self.ours, self.peer: self.theirs, **self.more}
+
+    @property
+    def peers(self) -> dict[str, str]:
+        """The peer that runs each program."""
+        return {name: self.peer if name == self.peer else "ours" for name in self.programs}
 
 
 def _jaxgmg(world: str) -> Case:
@@ -100,7 +102,11 @@ def cases() -> list[Case]:
 
 
 def measure(
-    slots: tuple[int, ...], threads: int, seconds: float, repeats: int
+    slots: tuple[int, ...],
+    threads: int,
+    seconds: float,
+    repeats: int,
+    keep: Callable[[list[dict[str, Any]], list[Table]], object],
 ) -> tuple[list[dict[str, Any]], list[Table]]:
     """Return what every turn of every program found, and a table of it.
 
@@ -109,14 +115,17 @@ def measure(
         threads: CPU threads, and cores.
         seconds: length of a turn.
         repeats: turns of each.
+        keep: called with what is there so far.
     """
     rows: list[dict[str, Any]] = []
     for case in cases():
-        for count in slots or case.slots:
-            found = take_turns(
-                case.programs(count, threads), threads, [{"seconds": seconds}] * repeats
-            )
-            rows.append({"case": case.title, "slots": count, "peer": case.peer, "turns": found})
+        with at_work(case.peers, threads) as workers:
+            for count in slots or case.slots:
+                fixed = {"work": "frames", "slots": count, "threads": threads}
+                work = {name: fixed | own for name, own in case.programs.items()}
+                found = take_turns(workers, work, [{"seconds": seconds}] * repeats)
+                rows.append({"case": case.title, "slots": count, "peer": case.peer, "turns": found})
+                keep(rows, [_table(rows, threads)])
     return rows, [_table(rows, threads)]
 
 

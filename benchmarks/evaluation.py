@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .peers.registry import at_work
 from .tables import Table, rate, ratio, spread, take_turns
 
 AGENT = "zoo:coinrun-rho1-seed0"
@@ -18,13 +19,14 @@ def measure(policy: str | None, levels: int, repeats: int) -> tuple[dict[str, An
         levels: how many the loop plays.
         repeats: turns of each.
     """
-    work = {"peer": "ours", "run": policy or AGENT, "levels": levels}
+    work = {"run": policy or AGENT, "levels": levels}
     programs = {
         "one level at a time": {**work, "work": "one_by_one"},
         "misgen": {**work, "work": "evaluated"},
         f"misgen, {_MANY:,} levels": {**work, "work": "evaluated", "levels": _MANY},
     }
-    found = take_turns(programs, 1, [{}] * repeats)
+    with at_work(dict.fromkeys(programs, "ours")) as workers:
+        found = take_turns(workers, programs, [{}] * repeats)
     same = [
         _same(*pair) for pair in zip(found["one level at a time"], found["misgen"], strict=True)
     ]

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from .peers.registry import Worker, there
+from .peers.registry import at_work
 from .tables import Table
 
 PROGRAMS: dict[str, tuple[str, list[str], str]] = {
@@ -34,7 +34,7 @@ def measure(
     seeds: int,
     limit: float,
     levels: int,
-    keep: Callable[[list[dict[str, Any]]], object],
+    keep: Callable[[list[dict[str, Any]], list[Table]], object],
 ) -> tuple[list[dict[str, Any]], list[Table]]:
     """Train every seed with every program, a seed of each in turns.
 
@@ -43,28 +43,21 @@ def measure(
         seeds: how many.
         limit: CPU seconds after which a training is given up.
         levels: twins in a test.
-        keep: called with the rows so far, after every training.
+        keep: called with what is there so far, after every training.
 
     Returns:
         A row for each training, and a table.
     """
     rows: list[dict[str, Any]] = []
-    workers: dict[str, Worker] = {}
-    try:
-        for name in programs:
-            peer, more, _ = PROGRAMS[name]
-            if there(peer):
-                asked = {"words": [*WORDS, *more], "every": 32_768, "levels": levels}
-                asked |= {"work": "learning", "target": TARGET, "limit": limit}
-                workers[name] = Worker(peer, 1, asked)
-                workers[name].wait()  # one after another, as preparing takes memory
+    with at_work({name: PROGRAMS[name][0] for name in programs}) as workers:
+        for name, worker in workers.items():
+            asked = {"words": [*WORDS, *PROGRAMS[name][1]], "every": 32_768, "levels": levels}
+            worker.prepare(asked | {"work": "learning", "target": TARGET, "limit": limit})
+            worker.wait()  # one after another, as preparing takes memory
         for seed in range(seeds):
             for name, worker in workers.items():
                 rows.append({"program": name, "seed": seed, **worker.turn(seed=seed)})
-                keep(rows)
-    finally:
-        for worker in workers.values():
-            worker.close()
+                keep(rows, [table(rows, limit)])
     return rows, [table(rows, limit)]
 
 

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from .peers.registry import Worker, there
-
 if TYPE_CHECKING:
     from rich.table import Table as Shown
+
+    from .peers.registry import Worker
 
 
 @dataclass
@@ -53,32 +53,25 @@ class Table:
 
 
 def take_turns(
-    programs: Mapping[str, Mapping[str, Any]], threads: int, turns: Sequence[Mapping[str, Any]]
+    workers: Mapping[str, Worker],
+    work: Mapping[str, Mapping[str, Any]],
+    turns: Sequence[Mapping[str, Any]],
 ) -> dict[str, list[dict[str, Any]]]:
-    """Have programs take turns; return what each found in each of its turns.
-
-    A program whose peer is not installed is left out.
+    """Have workers take turns; return what each found in each of its turns.
 
     Args:
-        programs: by a name of their own, settings of their work, and under `peer` who does it.
-        threads: of each.
+        workers: by name.
+        work: what each does.
         turns: what is asked for in each round.
     """
-    found: dict[str, list[dict[str, Any]]] = {}
-    workers: dict[str, Worker] = {}
-    try:
-        for name, settings in programs.items():
-            if there(str(settings["peer"])):
-                asked = {key: value for key, value in settings.items() if key != "peer"}
-                workers[name], found[name] = Worker(settings["peer"], threads, asked), []
-        for worker in workers.values():
-            worker.wait()
-        for asked in turns:
-            for name, worker in workers.items():
-                found[name].append(worker.turn(**asked))
-    finally:
-        for worker in workers.values():
-            worker.close()
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in workers}
+    for name, worker in workers.items():
+        worker.prepare(work[name])
+    for worker in workers.values():
+        worker.wait()
+    for asked in turns:
+        for name, worker in workers.items():
+            found[name].append(worker.turn(**asked))
     return found
 
 

@@ -9,6 +9,7 @@ from misgen.envs.core.modality import MODALITIES
 from misgen.envs.core.registry import entries, make_world
 from misgen.envs.procgen.library import installed
 
+from .peers.registry import at_work
 from .tables import Table, millions, rate, take_turns
 
 SLOTS = 256
@@ -22,12 +23,10 @@ def measure(seconds: float, repeats: int) -> tuple[list[dict[str, Any]], list[Ta
     table.note = "One thread, random actions, half of the levels in conflict, levels included."
     for name in _names():
         kinds = [kind for kind in MODALITIES if _has(name, kind)]
-        work = {"peer": "ours", "work": "frames", "slots": SLOTS, "threads": 1, "world": name}
-        found = take_turns(
-            {kind: {**work, "observation": kind} for kind in kinds},
-            1,
-            [{"seconds": seconds}] * repeats,
-        )
+        work = {"work": "frames", "slots": SLOTS, "threads": 1, "world": name}
+        programs = {kind: {**work, "observation": kind} for kind in kinds}
+        with at_work(dict.fromkeys(programs, "ours")) as workers:
+            found = take_turns(workers, programs, [{"seconds": seconds}] * repeats)
         rows.append({"world": name, "turns": found})
         shown = {kind: millions([rate(turn) for turn in turns]) for kind, turns in found.items()}
         table.rows.append([name, *(shown.get(kind, "") for kind in MODALITIES)])

@@ -1,6 +1,7 @@
 """misgen itself: its worlds, its training and its evaluation.
 
-Public names: `frames`, `evaluated`, `one_by_one`, `learning`.
+Public names: `frames`, `evaluated`, `one_by_one`, `learning`.  What one of these does not need is not
+imported for it, as each runs in a process of its own.
 """
 
 from __future__ import annotations
@@ -9,21 +10,12 @@ import time
 from typing import Any
 
 import numpy as np
-import torch
 
-from misgen.agents.checkpoint import load_agent
-from misgen.agents.ppo import PPOLearner
-from misgen.agents.rewards import ScaledReward
-from misgen.agents.threads import tune_process
 from misgen.envs.core.distribution import IdRange, LevelDistribution
 from misgen.envs.core.registry import make_world
-from misgen.envs.core.views.sb3 import MisgenVecEnv
 from misgen.envs.core.views.single_env import MisgenEnv
 from misgen.envs.core.views.vector_env import MisgenVectorEnv
-from misgen.experiments.evaluation.rollout import run_levels
-from misgen.experiments.training.trained_run import TrainedRun, one_run
 
-from .judge import Run, learn, played_by
 from .worker import Turn, paced, serve
 
 _ACTIONS = 512  # steps of random actions, drawn beforehand
@@ -67,6 +59,8 @@ def evaluated(run: str, levels: int) -> Turn:
         run: folder of the agent.
         levels: how many are played.
     """
+    from misgen.experiments.evaluation.rollout import run_levels
+
     agent, distribution = _trained(run)
     ids = np.arange(_EVALUATED_FROM, _EVALUATED_FROM + levels)
 
@@ -122,6 +116,12 @@ def _played(network: Any, distribution: LevelDistribution, level: int) -> dict[s
 
 def _trained(run: str) -> tuple[Any, LevelDistribution]:
     """Return a trained agent, and levels like those of its training, all in conflict."""
+    import torch
+
+    from misgen.agents.checkpoint import load_agent
+    from misgen.agents.threads import tune_process
+    from misgen.experiments.training.trained_run import TrainedRun, one_run
+
     tune_process(torch.get_num_threads())
     trained = TrainedRun.read(one_run(run))
     world = trained.config.world
@@ -131,10 +131,16 @@ def _trained(run: str) -> tuple[Any, LevelDistribution]:
 
 def learning(**settings: Any) -> Turn:
     """Return turns that train until the agent seeks the goal; see `judge.learn`."""
+    from .judge import learn, played_by
+
     return learn(_model, played_by, **settings)
 
 
-def _model(run: Run, seed: int) -> Any:
+def _model(run: Any, seed: int) -> Any:
+    from misgen.agents.ppo import PPOLearner
+    from misgen.agents.rewards import ScaledReward
+    from misgen.envs.core.views.sb3 import MisgenVecEnv
+
     agent: Any = run.agent
     env = MisgenVecEnv(run.distribution, agent.num_envs, seed)
     return PPOLearner().make(ScaledReward(env, agent.reward_scale), agent, seed)

@@ -1,6 +1,6 @@
 """The peers, how they are installed, and the end of the pipe in our Python.
 
-Public names: `Peer`, `PEERS`, `Worker`, `install`, `there`.
+Public names: `Peer`, `PEERS`, `Worker`, `at_work`, `install`, `there`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import subprocess
 import sys
 import tempfile
 import venv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,13 +102,12 @@ def install(peer: Peer, source: str = "", pip: tuple[str, ...] = ()) -> None:
 class Worker:
     """A peer at work: a process that takes turns when it is asked."""
 
-    def __init__(self, name: str, threads: int, settings: Mapping[str, Any]) -> None:
-        """Start it, on as many CPU cores as it has threads; it prepares while we do other things.
+    def __init__(self, name: str, threads: int = 1) -> None:
+        """Start it, on as many CPU cores as it has threads.
 
         Args:
             name: the peer's.
             threads: of each of its libraries.
-            settings: `work`, and what that work needs to know.
         """
         self.name = name
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by `close`)
@@ -123,6 +123,14 @@ class Worker:
         if hasattr(os, "sched_setaffinity"):
             cores = sorted(os.sched_getaffinity(0))[:threads]
             os.sched_setaffinity(self._process.pid, cores)
+        self._ready = True
+
+    def prepare(self, settings: Mapping[str, Any]) -> None:
+        """Have it prepare what it does in its turns, while we do other things.
+
+        Args:
+            settings: `work`, and what that work needs to know.
+        """
         self._send(settings)
         self._ready = False
 
@@ -173,6 +181,20 @@ class Worker:
     def _last_words(self) -> str:
         self._errors.seek(0)
         return self._errors.read() or "it ended and said nothing"
+
+
+@contextmanager
+def at_work(peers: Mapping[str, str], threads: int = 1) -> Iterator[dict[str, Worker]]:
+    """Start workers, by names of their own, of those peers that are installed; end them after."""
+    workers: dict[str, Worker] = {}
+    try:
+        for name, peer in peers.items():
+            if there(peer):
+                workers[name] = Worker(peer, threads)
+        yield workers
+    finally:
+        for worker in workers.values():
+            worker.close()
 
 
 def _limits(threads: int) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The end of the pipe in a peer's Python.
 
-The first line names the work and its settings; each later one asks for a turn.  Answers are a line
-of JSON each.  Imports the standard library alone.
+A line that names a work, with its settings, has it prepared; each other line asks for a turn of
+what was prepared last.  Answers are a line of JSON each.  Imports the standard library alone.
 
 Public names: `serve`, `paced`.
 """
@@ -28,11 +28,11 @@ def serve(**works: Callable[..., Turn]) -> None:
     """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print must not come between the answers
-    turn: Turn | None = None
+    turn: Turn = dict
     for line in sys.stdin:
         asked = json.loads(line)
         try:
-            if turn is None:
+            if "work" in asked:
                 turn, found = works[asked.pop("work")](**asked), {"ready": True}
             else:
                 found = turn(**asked)
