@@ -1,7 +1,7 @@
 """misgen itself: its worlds, its training and its evaluation.
 
-Public names: `frames`, `evaluated`, `one_by_one`, `learning`.  What one of these does not need is not
-imported for it, as each runs in a process of its own.
+Public names: `frames`, `evaluated`, `one_by_one`, `learning`.  Each imports what it alone needs, as
+it runs in a process of its own.
 """
 
 from __future__ import annotations
