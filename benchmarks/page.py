@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .peers.registry import PEERS, ROOT
+from .peers.registry import PEERS, ROOT, Peer, there, versions
 from .tables import Table
 
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -33,7 +33,7 @@ def write(found: dict[str, dict[str, Any]], page: Path = PAGE) -> None:
     for part, told in found.items():
         tables = [Table(**table).markdown() for table in told["tables"]]
         parts += [f"## {part.capitalize()}", _where(told), *tables]
-    parts += ["## Programs", "\n".join(f"- {p.name}: {p.what}" for p in PEERS.values())]
+    parts += ["## Programs", "\n".join(f"- {_program(peer)}" for peer in PEERS.values())]
     page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
@@ -41,6 +41,12 @@ def read(folder: Path, parts: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     """Return what the last runs of some parts found, of those that there are."""
     files = {part: folder / f"{part}.json" for part in parts}
     return {part: json.loads(file.read_text()) for part, file in files.items() if file.exists()}
+
+
+def _program(peer: Peer) -> str:
+    """Return what a peer is, and which packages it was installed with."""
+    given = f" ({', '.join(versions(peer))})" if peer.packages and there(peer.name) else ""
+    return f"{peer.name}: {peer.what}{given}"
 
 
 def _where(told: dict[str, Any]) -> str:

@@ -1,12 +1,14 @@
 """The peers, how they are installed, and the end of the pipe in our Python.
 
-Public names: `Peer`, `PEERS`, `Worker`, `at_work`, `install`, `there`.
+Public names: `Peer`, `PEERS`, `Worker`, `at_work`, `install`, `there`,
+`versions`.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -14,6 +16,7 @@ import venv
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +75,14 @@ def there(name: str) -> bool:
     """Return whether a peer is installed."""
     peer = PEERS[name]
     return not peer.packages or peer.marker.exists()
+
+
+def versions(peer: Peer) -> list[str]:
+    """Return the packages of an installed peer's Python that it was given, with their versions."""
+    folders = [str(folder) for folder in (HOME / peer.name).rglob("site-packages")]
+    names = {re.split(r"[\[=]", word)[0] for word in peer.packages if word[:1] not in "-/"}
+    found = (metadata.distributions(name=name, path=folders) for name in sorted(names))
+    return [f"{one.name} {one.version}" for each in found for one in each]
 
 
 def install(peer: Peer, source: str = "", pip: tuple[str, ...] = ()) -> None:
