@@ -121,7 +121,8 @@ def main(argv: list[str]) -> int:
     if page:
         return _write_page(config)
     console = Console()
-    command = " ".join(["python -m benchmarks", *argv])
+    words = [word for word in argv if not word.startswith("runs=")]  # the same wherever written
+    command = " ".join(["python -m benchmarks", *words])
     console.print(command, style="bold", markup=False, soft_wrap=True)
     console.print(f"{describe_machine(machine())}\n", soft_wrap=True)
     for part in config.only:
