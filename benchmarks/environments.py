@@ -125,27 +125,32 @@ def measure(
                 work = {name: fixed | own for name, own in case.programs.items()}
                 found = take_turns(workers, work, [{"seconds": seconds}] * repeats)
                 rows.append({"case": case.title, "slots": count, "peer": case.peer, "turns": found})
-                keep(rows, [_table(rows, threads)])
-    return rows, [_table(rows, threads)]
+                keep(rows, _tables(rows, threads))
+    return rows, _tables(rows, threads)
 
 
-def _table(rows: list[dict[str, Any]], threads: int) -> Table:
-    columns = ["world", "environments", "misgen", "peer", "peer's", "times", "misgen, wall"]
-    table = Table(f"Environments: frames a CPU second, {threads} thread(s)", columns)
+_CLOCKS = {"cpu_seconds": "a CPU second", "seconds": "a second on the wall"}
+
+
+def _tables(rows: list[dict[str, Any]], threads: int) -> list[Table]:
+    return [_table(rows, threads, clock) for clock in _CLOCKS]
+
+
+def _table(rows: list[dict[str, Any]], threads: int, clock: str) -> Table:
+    many = "s" if threads > 1 else ""
+    table = Table(
+        f"Environments: frames {_CLOCKS[clock]}, {threads} thread{many}",
+        ["world", "environments", "misgen", "peer", "peer's", "times"],
+        note="Random actions, with observations. Median of the turns [lowest, highest]; *times* is "
+        f"the ratio turn by turn. What differs: {_differences()}",
+    )
     for row in rows:
-        ours = [rate(turn) for turn in row["turns"]["misgen"]]
-        wall = [rate(turn, "seconds") for turn in row["turns"]["misgen"]]
+        ours = [rate(turn, clock) for turn in row["turns"]["misgen"]]
         others = {name: turns for name, turns in row["turns"].items() if name != "misgen"}
         for name, turns in others.items() or [(f"{row['peer']} (not installed)", [])]:
-            theirs = [rate(turn) for turn in turns]
+            theirs = [rate(turn, clock) for turn in turns]
             beside = [millions(theirs), ratio(ours, theirs)] if theirs else ["", ""]
-            table.rows.append(
-                [row["case"], f"{row['slots']:,}", millions(ours), name, *beside, millions(wall)]
-            )
-    table.note = (
-        "Random actions, with observations. Median of the turns [lowest, highest]; *times* is the "
-        f"ratio turn by turn. What differs: {_differences()}"
-    )
+            table.rows.append([row["case"], f"{row['slots']:,}", millions(ours), name, *beside])
     return table
 
 
