@@ -161,7 +161,9 @@ def _measure(part: str, config: BenchConfig, keep: Callable[[Any, list[Table]], 
         return measure(config.policy, config.levels, config.repeats)
     if part == "cost":
         from .cost import measure
-    elif part == "worlds":
+
+        return measure(*turns, keep)
+    if part == "worlds":
         from .worlds import measure
     else:
         from .pixels import measure

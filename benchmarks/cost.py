@@ -7,7 +7,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from typing import Any
+
+from misgen.envs.core.errors import UserError
 
 from .evaluation import AGENT
 from .peers.registry import at_work
@@ -16,20 +19,25 @@ from .tables import Table, millions, rate, spread, take_turns
 SLOTS = (1, 8, 64, 256, 1024, 4096)
 LEVELS = (100, 1000, 10_000)
 AGENTS = (1, 2, 4)
-_SWEEP = ["size=smoke", "env=cheese_on_a_dish", "correlations=[1.0]", "jobs=1"]
+_SWEEP = ["preset=smoke", "env=cheese_on_a_dish", "correlations=[1.0]", "jobs=1"]
 
 
-def measure(seconds: float, repeats: int) -> tuple[dict[str, Any], list[Table]]:
+def measure(
+    seconds: float, repeats: int, keep: Callable[[dict[str, Any], list[Table]], object]
+) -> tuple[dict[str, Any], list[Table]]:
     """Return the figures and a table for each of the three.
 
     Args:
         seconds: length of a turn.
         repeats: turns of each.
+        keep: called with what is there so far.
     """
-    rows, tables = {}, []
+    rows: dict[str, Any] = {}
+    tables: list[Table] = []
     for name, of in (("slots", _slots), ("levels", _levels), ("agents", _agents)):
         rows[name], table = of(seconds, repeats)
         tables.append(table)
+        keep(rows, tables)
     return rows, tables
 
 
@@ -95,7 +103,10 @@ def _sweep(count: int) -> dict[str, Any]:
             *_sweep_words(count)[2:],
         ]
         before, begin = os.times(), time.perf_counter()
-        subprocess.run([*command, f"runs={folder}"], capture_output=True, check=True)
+        command.append(f"runs={folder}")
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise UserError(f"the sweep failed: {done.stderr.strip()}")
         after = os.times()
     cpu = sum(after[2:4]) - sum(before[2:4])
     return {"agents": count, "cpu_seconds": cpu, "seconds": time.perf_counter() - begin}
