@@ -32,15 +32,18 @@ def write(found: dict[str, dict[str, Any]], page: Path = PAGE) -> None:
     parts = [_HEAD.strip()]
     for part, told in found.items():
         tables = [Table(**table).markdown() for table in told["tables"]]
-        parts += [f"## {part.capitalize()}", _where(told), *tables]
+        parts += [f"## {part.replace('-', ', ').capitalize()}", _where(told), *tables]
     parts += ["## Programs", "\n".join(f"- {_program(peer)}" for peer in PEERS.values())]
     page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 def read(folder: Path, parts: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """Return what the last runs of some parts found, of those that there are."""
-    files = {part: folder / f"{part}.json" for part in parts}
-    return {part: json.loads(file.read_text()) for part, file in files.items() if file.exists()}
+    """Return what the last runs of some parts found, by the files' names without their endings.
+
+    A file of an earlier run that was given a longer name, as `training-peers.json`, is told too.
+    """
+    files = [file for part in parts for file in sorted(folder.glob(f"{part}*.json"))]
+    return {file.stem: json.loads(file.read_text()) for file in files}
 
 
 def _program(peer: Peer) -> str:
