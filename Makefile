@@ -68,7 +68,7 @@ docs: .venv/docs ## Build the documentation; a dead link is an error
 lab: .venv/lab-ready ## Open the course lab, a notebook, in JupyterLab
 	@$(BIN)/misgen lab open $(ARGS)
 
-bench: $(READY) ## Measure speed: worlds, training, evaluation
+bench: $(READY) ## Measure speed beside others (first: python -m benchmarks.peers install)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 clean: ## Remove build products and caches (.venv and runs/ stay)

@@ -42,7 +42,7 @@ from misgen.experiments.training.config import TrainConfig
 from misgen.experiments.training.run_folder import write_json
 from misgen.experiments.training.settings import compose, typed
 
-from .__main__ import describe_machine, machine
+from .machine import describe_machine, machine
 
 OUTPUT = Path("runs/benchmarks/learning_curves.json")
 SMALL = ("env=cheese_on_a_dish", "preset=lab", "correlation=0.5", "agent.total_steps=262144")

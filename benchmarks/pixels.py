@@ -1,117 +1,32 @@
-"""Pixels: frames/s of the native world beside the original's, and decisions/s of training.
-
-Run as `python -m benchmarks only=pixels`; settings are those of `benchmarks`.
-"""
+"""Decisions a second of training from pixels, beside stable-baselines3's own."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from statistics import median
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from misgen.envs.coinrun.world import CoinRun
 from misgen.envs.core.distribution import IdRange, LevelDistribution
 
-if TYPE_CHECKING:
-    from rich.table import Table
+from .tables import Table, spread
 
+if TYPE_CHECKING:
     from misgen.agents import PPOConfig
 
-SLOTS = (64, 256)
-_THREADS = 2
-_WARM_UP = 300  # steps, until episodes end at different times
 _TRAINED = {"num_envs": 16, "num_steps": 32, "batch_size": 128, "epochs": 3, "device": "cpu"}
 _ROLLOUTS = 2  # a turn, of which the first is not counted
 
 
-class Stepper(Protocol):
-    """Environments that random actions are fed to."""
-
-    def step(self, t: int) -> None:
-        """Make a step in every environment."""
-        ...
-
-
-Maker = Callable[[int, int], Stepper]
-"""Takes the number of environments and of threads."""
-
-
-def measure_frames(
-    makers: Mapping[str, Maker],
-    seconds: float,
-    repeats: int,
-    slots: Iterable[int] = SLOTS,
-    threads: int = _THREADS,
-) -> list[dict]:
-    """Return a row for each program and number of environments, measured in turns.
-
-    Args:
-        makers: the programs by name.
-        seconds: length of a turn.
-        repeats: turns of each.
-        slots: numbers of environments.
-        threads: CPU threads of the environments.
-
-    Returns:
-        Rows with `frames_per_second` and `frames_per_cpu_second`: medians of the turns.  The second
-        counts the time that all threads of the process were at work, and so hardly depends on what
-        else the machine does.
-    """
-    rows = [
-        {"program": name, "slots": count, "threads": threads, "rates": [], "cpu_rates": []}
-        for count in slots
-        for name in makers
-    ]
-    steppers = [makers[row["program"]](row["slots"], threads) for row in rows]
-    for stepper in steppers:
-        for t in range(_WARM_UP):
-            stepper.step(t)
-    for _ in range(repeats):
-        for row, stepper in zip(rows, steppers, strict=True):
-            clock, t = Clock(), 0
-            while clock.seconds < seconds:
-                stepper.step(t)
-                t += 1
-            row["rates"].append(row["slots"] * t / clock.seconds)
-            row["cpu_rates"].append(row["slots"] * t / clock.cpu_seconds)
-    for row in rows:
-        row["frames_per_second"] = median(row["rates"])
-        row["frames_per_cpu_second"] = median(row["cpu_rates"])
-    return rows
-
-
-def frames_table(rows: list[dict]) -> Table:
-    """Return a table of the programs side by side, each with its ratio to the original."""
-    from rich.table import Table
-
-    names = list(dict.fromkeys(row["program"] for row in rows))
-    table = Table(title=f"CoinRun hard, random actions, {_THREADS} threads", min_width=78)
-    for column in ("frames per", "environments", *names):
-        table.add_column(column, justify="right")
-    for unit, key in (("second", "frames_per_second"), ("CPU second", "frames_per_cpu_second")):
-        rates = {(row["program"], row["slots"]): row[key] for row in rows}
-        for slots in SLOTS:
-            table.add_row(unit, str(slots), *(_cell(rates, name, slots) for name in names))
-    return table
-
-
-def _cell(rates: dict[tuple[str, int], float], name: str, slots: int) -> str:
-    rate, stock = rates[name, slots], rates.get(("procgen", slots))
-    ratio = f" ({rate / stock:.1f}x)" if stock and name != "procgen" else ""
-    return f"{rate:,.0f}{ratio}"
-
-
-def measure_training(repeats: int) -> tuple[list[dict[str, Any]], Table]:
+def measure(seconds: float, repeats: int) -> tuple[list[dict[str, Any]], list[Table]]:
     """Return decisions/s of training from pixels on one thread, ours and stable-baselines3's own.
 
     The programs take turns; all have the allocator set as our training processes have.
 
     Args:
+        seconds: of no meaning here, as a turn is a rollout and its update.
         repeats: turns of each.
     """
-    from rich.table import Table
-
     from misgen.agents import PPOConfig
 
     steps = _ROLLOUTS * _TRAINED["num_envs"] * _TRAINED["num_steps"]
@@ -127,17 +42,16 @@ def measure_training(repeats: int) -> tuple[list[dict[str, Any]], Table]:
     for _ in range(repeats):
         for name, train in programs.items():
             found[name].append(train())
-    table = Table(title="PPO from 64x64 pixels, one CPU thread: decisions", min_width=78)
-    for column in ("program", "per second", "per CPU second"):
-        table.add_column(column, justify="right")
-    rows = []
+    table = Table(
+        "Training from pixels: decisions",
+        ["program", "a CPU second", "a second"],
+        note="PPO, 64 x 64 pixels, one thread.",
+    )
     for name, turns in found.items():
-        wall, cpu = (median(rates) for rates in zip(*turns, strict=True))
-        table.add_row(name, f"{wall:,.0f}", f"{cpu:,.0f}")
-        rows.append(
-            {"program": name, "per_second": wall, "per_cpu_second": cpu, "turns": list(turns)}
-        )
-    return rows, table
+        wall, cpu = zip(*turns, strict=True)
+        table.rows.append([name, spread(cpu), spread(wall)])
+    rows = [{"program": name, "turns": list(turns)} for name, turns in found.items()]
+    return rows, [table]
 
 
 Rates = tuple[float, float]

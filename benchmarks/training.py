@@ -42,7 +42,7 @@ from misgen.experiments.training.config import TrainConfig
 from misgen.experiments.training.run_folder import write_json
 from misgen.experiments.training.settings import compose, typed
 
-from .__main__ import describe_machine, machine
+from .machine import describe_machine, machine
 
 OUTPUT = Path("runs/benchmarks/training.json")
 SHAPE = ("agent.num_envs=256", "agent.num_steps=128", "agent.batch_size=4096", "agent.epochs=3")

@@ -1,58 +1,51 @@
-"""Frames/s of every registered world side by side, with each observation that it has.
-
-Run as `python -m benchmarks only=worlds`; settings are those of `benchmarks`.
-"""
+"""Frames a second of every registered world side by side, with each observation that it has."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
-from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.modality import MODALITIES
 from misgen.envs.core.registry import entries, make_world
+from misgen.envs.procgen.library import installed
 
-if TYPE_CHECKING:
-    from rich.table import Table
+from .peers.registry import at_work
+from .tables import Table, millions, rate, take_turns
 
 SLOTS = 256
 
 
-def distributions(with_procgen: bool) -> dict[str, LevelDistribution]:
-    """Return the levels that each world is measured on, by its name and observation.
+def measure(seconds: float, repeats: int) -> tuple[list[dict[str, Any]], list[Table]]:
+    """Return what every turn of every world found, and a table of it."""
+    rows: list[dict[str, Any]] = []
+    columns = ["world", *(f"{name}" for name in MODALITIES)]
+    table = Table(f"Every world: {SLOTS} environments, frames a CPU second", columns)
+    table.note = "One thread, random actions, half of the levels in conflict, levels included."
+    for name in _names():
+        kinds = [kind for kind in MODALITIES if _has(name, kind)]
+        work = {"work": "frames", "slots": SLOTS, "threads": 1, "world": name}
+        programs = {kind: {**work, "observation": kind} for kind in kinds}
+        with at_work(dict.fromkeys(programs, "ours")) as workers:
+            found = take_turns(workers, programs, [{"seconds": seconds}] * repeats)
+        rows.append({"world": name, "turns": found})
+        shown = {kind: millions([rate(turn) for turn in turns]) for kind, turns in found.items()}
+        table.rows.append([name, *(shown.get(kind, "") for kind in MODALITIES)])
+    return rows, [table]
 
-    Args:
-        with_procgen: worlds on Procgen too, which must be installed.
-    """
-    found: dict[str, LevelDistribution] = {}
-    for name, (package, _) in entries().items():
-        for observation in MODALITIES:
-            if package.endswith(".procgen") and not with_procgen:
-                continue
-            try:
-                world = make_world(name, observation=observation)
-            except UserError:  # it does not have that one
-                continue
-            found[f"{name} {observation}"] = LevelDistribution(world, 0.5)
-    return found
+
+def _names() -> list[str]:
+    """Return the worlds that can be made here."""
+    there = installed() is not None
+    return [
+        name
+        for name, (package, _) in entries().items()
+        if there or not package.endswith(".procgen")
+    ]
 
 
-def worlds_table(rows: list[dict]) -> Table:
-    """Return a table of the worlds: frames/s, and what the process's own time gives."""
-    from rich.table import Table
-
-    title = f"Every world: {SLOTS} environments, one thread, random actions: frames/s"
-    table = Table(title=title, min_width=78)
-    table.add_column("world")
-    for observation in MODALITIES:
-        table.add_column(observation, justify="right")
-        table.add_column("a CPU second", justify="right")
-    rates = {
-        row["program"]: (f"{row['frames_per_second']:,.0f}", f"{row['frames_per_cpu_second']:,.0f}")
-        for row in rows
-    }
-    for name in entries():
-        cells = [rates.get(f"{name} {observation}", ("", "")) for observation in MODALITIES]
-        if any(cell[0] for cell in cells):
-            table.add_row(name, *[text for cell in cells for text in cell])
-    return table
+def _has(world: str, observation: str) -> bool:
+    try:
+        make_world(world, observation=observation)
+    except UserError:
+        return False
+    return True

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..core.boards.board import board_state, come_nearer, enter, is_at, look_around, step_of
 from ..core.boards.layouts import lay_out, noise
-from ..core.boards.mazes import NOWHERE, distances, put
+from ..core.boards.mazes import NOWHERE, UNSEEN, distances, fenced, put, spread
 from ..core.boards.walled_world import LARGEST, WALL_TILE
 from ..core.episode import (
     ON_PROXY,
@@ -76,86 +76,111 @@ def generate(levels, size, layout, threshold, correlation, detour):
         detour: steps by which the way round the lava is longer, at least.
     """
     walls = np.empty((size, size), np.bool_)
-    lava = np.empty((size, size), np.bool_)
+    lava = np.empty((size + 2) ** 2, np.bool_)
     cells = np.empty(size * size, np.int64)
-    there = np.empty((size, size), np.int64)
+    queue = np.empty(len(lava), np.uint32)
     for k in range(len(levels)):
         level = levels[k]
         room = lay_out(walls, layout, level.id, _LEAST_ROOM, cells)
-        start, cheese = _ends(there, walls, cells[:room], level.id)
+        ground = fenced(walls)
+        start = cells[hash_below(room, STREAM_TERRAIN, level.id, _START, 0)]
+        there = _steps_from(ground, size, start, queue)
+        cheese = _far_from_start(there, size, cells[:room], level.id)
         level.start[0] = np.float32(start % size) + _HALF
         level.start[1] = np.float32(start // size) + _HALF
         put(level.goal_cell, cheese, size, 0)
         put(level.proxy_cell, cheese, size, 0)
-        conflict = _pour(lava, walls, there, start, cheese, threshold, detour, level.id)
+        spots = _spots(ground, size, start, cheese, threshold, level.id)
+        conflict = _pour(lava, spots, ground, there, size, start, cheese, detour, level.id, queue)
         put(level.conflict_cell, conflict, size, 0)
         hot = hash_uniform(STREAM_ALIGNMENT, level.id, 0, 0) < 1.0 - correlation
         level.tiles[:] = WALL_TILE
         for y in range(size):
+            first = _in_fence(size * y, size)
             for x in range(size):
                 tile = WALL_TILE if walls[y, x] else 0
-                if conflict != NOWHERE and lava[y, x]:
+                if conflict != NOWHERE and lava[first + x]:
                     tile = LAVA if hot else COLD
                 level.tiles[y, x] = tile
         level.tiles[cheese // size, cheese % size] = CHEESE
 
 
 @njit(cache=True)
-def _ends(there, walls, cells, level_id):
-    """Return the cells of the mouse's start and of the cheese.
-
-    Args:
-        there: filled with the steps from the start, int64 [size, size].
-        walls: bool [size, size].
-        cells: from which to draw; they are overwritten.
-        level_id: what the two depend on.
-    """
-    size = len(walls)
-    start = cells[hash_below(len(cells), STREAM_TERRAIN, level_id, _START, 0)]
-    distances(there, walls, start % size, start // size)
-    least = min(LEAST_STEPS, there.max())
-    far = 0
-    for cell in cells:
-        if there[cell // size, cell % size] >= least:
-            cells[far] = cell
-            far += 1
-    return start, cells[hash_below(far, STREAM_TERRAIN, level_id, _PROXY, 0)]
+def are_cold(levels: NDArray[np.void]) -> NDArray[np.bool_]:
+    """Return in which levels (records [n]) there is no lava, bool [n]."""
+    cold = np.ones(len(levels), np.bool_)
+    for k in range(len(levels)):
+        for row in levels[k].tiles:
+            for tile in row:
+                cold[k] &= tile != LAVA
+    return cold
 
 
 @njit(cache=True)
-def _pour(lava, walls, there, start, cheese, threshold, detour, level_id):
-    """Write where lava lies on the conflict level; return its `way_round`.
+def _far_from_start(there, size, cells, level_id):
+    """Return the cheese's cell.
 
     Args:
-        lava: bool [size, size], filled; without meaning if there is no place for lava.
-        walls: bool [size, size].
-        there: steps from the start, int64 [size, size].
-        start: the mouse's cell.
-        cheese: the cheese's cell.
-        threshold: of the noise, below which there is lava.
-        detour: steps by which the way round is longer, at least.
-        level_id: what the noise and the belt's place depend on.
+        there: the steps from the start, int16 [fenced].
+        size: cells along a side of the board.
+        cells: from which to draw; they are overwritten.
+        level_id: what it depends on.
     """
-    size = len(walls)
+    least = min(LEAST_STEPS, there.max())
+    far = 0
+    for cell in cells:
+        if there[_in_fence(cell, size)] >= least:
+            cells[far] = cell
+            far += 1
+    return cells[hash_below(far, STREAM_TERRAIN, level_id, _PROXY, 0)]
+
+
+@njit(cache=True)
+def _spots(ground, size, start, cheese, threshold, level_id):
+    """Return where the noise leaves lava, bool [fenced]: on free cells but the two ends."""
     heights = np.empty((size, size), np.float64)
     noise(heights, _PERIOD, level_id)
-    spots = (heights < threshold) & ~walls
-    for end in (start, cheese):
-        spots[end // size, end % size] = False
-    back = _steps_from(walls, cheese)
-    straight = there[cheese // size, cheese % size]
+    spots = np.zeros(len(ground), np.bool_)
+    for y in range(size):
+        first = _in_fence(size * y, size)
+        for x in range(size):
+            spots[first + x] = heights[y, x] < threshold and ground[first + x] == UNSEEN
+    spots[_in_fence(start, size)] = spots[_in_fence(cheese, size)] = False
+    return spots
+
+
+@njit(cache=True)
+def _pour(lava, spots, ground, there, size, start, cheese, detour, level_id, queue):
+    """Write where lava lies on the conflict level; return its `way_round`.
+
+    It lies in the spots alone if that makes a way round; else there is also a belt of it across all
+    straight ways, or the belt alone.
+
+    Args:
+        lava: bool [fenced], filled; without meaning if there is no place for lava.
+        spots: bool [fenced].
+        ground: what `fenced` returns of the walls.
+        there: steps from the start, int16 [fenced].
+        size: cells along a side of the board.
+        start: the mouse's cell.
+        cheese: the cheese's cell.
+        detour: steps by which the way round is longer, at least.
+        level_id: what the belt's place depends on.
+        queue: uint32, room for all cells.
+    """
+    back = _steps_from(ground, size, cheese, queue)
+    straight = np.int64(there[_in_fence(cheese, size)])
     lava[:] = spots
-    found = _way_round(walls | lava, there, back, start, cheese, detour)
+    found = _way_round(ground, lava, there, back, size, start, cheese, detour, queue)
     first = hash_below(max(1, straight - 1), STREAM_PLACEMENT, level_id, 0, 0)
     for attempt in range(2 * (straight - 1)):
         if found != NOWHERE:
             break
-        belt = 1 + (first + attempt // 2) % (straight - 1)  # steps from the start
-        for y in range(size):
-            for x in range(size):
-                across = there[y, x] == belt and back[y, x] == straight - belt
-                lava[y, x] = across or (attempt % 2 == 0 and spots[y, x])
-        found = _way_round(walls | lava, there, back, start, cheese, detour)
+        belt = np.int16(1 + (first + attempt // 2) % (straight - 1))  # steps from the start
+        rest, with_spots = np.int16(straight - belt), attempt % 2 == 0
+        for i in range(len(lava)):
+            lava[i] = ((there[i] == belt) & (back[i] == rest)) | (with_spots & spots[i])
+        found = _way_round(ground, lava, there, back, size, start, cheese, detour, queue)
     return found
 
 
@@ -173,34 +198,52 @@ def way_round(walls, lava, start, cheese, detour):
         cheese: the cheese's cell.
         detour: 1 or more.
     """
-    there, back = _steps_from(walls, start), _steps_from(walls, cheese)
-    return _way_round(walls | lava, there, back, start, cheese, detour)
+    size, ground = len(walls), fenced(walls)
+    queue = np.empty(len(ground), np.uint32)
+    there = _steps_from(ground, size, start, queue)
+    back = _steps_from(ground, size, cheese, queue)
+    shut = fenced(lava) != UNSEEN
+    return _way_round(ground, shut, there, back, size, start, cheese, detour, queue)
 
 
 @njit(cache=True)
-def _way_round(closed, there, back, start, cheese, detour):
-    size = len(closed)
-    safe = _steps_from(closed, start)
-    length, straight = safe[cheese // size, cheese % size], there[cheese // size, cheese % size]
-    if length < straight + detour:  # -1: no way
+def _way_round(ground, lava, there, back, size, start, cheese, detour, queue):
+    """Return what `way_round` does; all but the cells is laid out as `fenced` does."""
+    safe_ground = np.empty_like(ground)
+    for i in range(len(ground)):
+        safe_ground[i] = np.int16(UNSEEN - 1) if lava[i] else ground[i]
+    safe = _steps_from(safe_ground, size, start, queue)
+    goal = _in_fence(cheese, size)
+    length, straight = safe[goal], there[goal]
+    if length < straight + detour:  # below 0: no way
         return NOWHERE
-    safe_back = _steps_from(closed, cheese)
+    safe_back = _steps_from(safe_ground, size, cheese, queue)
     best, farthest = NOWHERE, 0
-    for cell in range(size * size):
-        y, x = cell // size, cell % size
-        off = there[y, x] + back[y, x] - straight
-        if safe[y, x] >= 0 and safe[y, x] + safe_back[y, x] == length and off > farthest:
-            best, farthest = cell, off
-    return best
+    for i in range(len(safe)):
+        off = there[i] + back[i] - straight
+        if safe[i] >= 0 and safe[i] + safe_back[i] == length and off > farthest:
+            best, farthest = i, off
+    return best if best == NOWHERE else _cell_at(best, size)
 
 
 @njit(cache=True)
-def _steps_from(walls, cell):
-    """Return the steps to every cell from one, int64 [size, size]."""
-    size = len(walls)
-    steps = np.empty((size, size), np.int64)
-    distances(steps, walls, cell % size, cell // size)
+def _steps_from(ground, size, cell, queue):
+    """Return the steps to every cell from one, int16 [fenced]; below 0 where there is no way."""
+    steps = ground.copy()
+    spread(steps, size + 2, cell % size, cell // size, 0, 1, queue)
     return steps
+
+
+@njit(cache=True)
+def _in_fence(cell, size):
+    """Return the place of a cell, size * y + x, in what `fenced` returns."""
+    return (size + 2) * (cell // size + 1) + cell % size + 1
+
+
+@njit(cache=True)
+def _cell_at(place, size):
+    """Return the cell, size * y + x, at a place in what `fenced` returns."""
+    return size * (place // (size + 2) - 1) + place % (size + 2) - 1
 
 
 # ---------------------------------------------------------------------------------------------

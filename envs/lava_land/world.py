@@ -85,7 +85,7 @@ class LavaLand(WalledWorld):
     @classmethod
     def are_aligned(cls, data: NDArray[np.void]) -> NDArray[np.bool_]:
         """Return which levels (records [n]) have no lava, bool [n]."""
-        return ~(data["tiles"] == rules.LAVA).any(axis=(1, 2))
+        return rules.are_cold(data)
 
     @classmethod
     def bare(cls, data: NDArray[np.void]) -> NDArray[np.void]:

@@ -1,5 +1,7 @@
 """Lava land: hand-made boards walked, and what its generator promises."""
 
+import zlib
+
 import numpy as np
 import pytest
 
@@ -132,6 +134,24 @@ def test_where_the_lava_lies(layout, placement, detour):
         assert straight[y, x] >= 3
         assert safe[y, x] >= straight[y, x] + detour
         assert safe[other["conflict_cell"][1], other["conflict_cell"][0]] >= 0
+
+
+KEPT = {
+    ("open", "across"): 1872752350,
+    ("open", "detour(4)"): 3437940185,
+    ("blocks", "across"): 4192886065,
+    ("blocks", "detour(4)"): 1318239612,
+    ("edges", "across"): 1721195717,
+    ("edges", "detour(4)"): 3326595341,
+}
+"""Checksums of the boards and cells of `IDS`: results that are kept name levels by id."""
+
+
+@pytest.mark.parametrize(("layout", "placement"), KEPT)
+def test_an_id_keeps_its_level(layout, placement):
+    data = LavaLand(layout=layout).levels(IDS, 0.5, placement).data
+    content = b"".join(data[name].tobytes() for name in ("tiles", "goal_cell", "conflict_cell"))
+    assert zlib.crc32(content) == KEPT[layout, placement]
 
 
 def test_a_proxy_seeker_never_goes_round():
