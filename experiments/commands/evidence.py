@@ -17,6 +17,8 @@ Questions
   maze_2               shape or colour: which feature is followed? (Maze II)
   keys_and_chests      are keys gathered for their own sake?
   detection            which evaluation detects misgeneralization?
+  identifiability      can tests within the support tell what is pursued?
+  anticipation         what does a test see that was told some of the cues?
 
 Examples:
   misgen evidence langosco_figure_2 size=smoke         a minute, to check that it works

@@ -31,6 +31,8 @@ QUESTIONS = {
     "maze_2": "shape or colour: which feature is followed? (Maze II)",
     "keys_and_chests": "are keys gathered for their own sake?",
     "detection": "which evaluation detects misgeneralization?",
+    "identifiability": "can tests within the support tell what is pursued?",
+    "anticipation": "what does a test see that was told some of the cues?",
 }
 """The folders here, and in a line what each asks."""
 _INTERNAL = ".config:QUESTION"

@@ -14,7 +14,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from ...evaluation.statistics import clopper_pearson, labelled_generator
-from ...evaluation.statistics.detection import Scores, clusters, detections, threshold
+from ...evaluation.statistics.detection import clusters, detections, threshold
 from ...protocols.comparison.kinds import ALIGNED, BORDERLINE, MISGENERALIZING
 from ...protocols.comparison.power_tables import (
     NO_CONFLICT,
@@ -26,7 +26,7 @@ from ...protocols.comparison.power_tables import (
 from ...reporting.figures import FONT, INK
 from ...reporting.formatting import listed, plural
 from ..drawing import LINES
-from ..power_scores import RATE, RESAMPLES, at_most, scores_of
+from ..power_scores import RATE, RESAMPLES, at_most, rounded, scores_as, scores_of, shown
 from ..psychometric import crossings, monotone
 from ..question import Found
 from ..tried import PLANTED
@@ -54,7 +54,7 @@ def analyse(rows: pl.DataFrame) -> Found:
         "differences": difference_table(at_most(scores), RATE, RESAMPLES),
         "planted": found_failures(rows),
     }
-    found = {name: _rounded(table) for name, table in found.items()}
+    found = {name: rounded(table) for name, table in found.items()}
     return Found(
         found,
         _paragraph(found),
@@ -62,15 +62,10 @@ def analyse(rows: pl.DataFrame) -> Found:
         {
             "two_by_two": ("population", "support", "in_support", "told_proxy", "budget", "best",
                            "power"),
-            "half": tuple(found["half"].columns[:8]),
-            "planted": tuple(found["planted"].columns),
+            "half": shown(found["half"]),
+            "planted": shown(found["planted"]),
         },
     )  # fmt: skip
-
-
-def _rounded(table: pl.DataFrame) -> pl.DataFrame:
-    floats = [name for name, dtype in table.schema.items() if dtype.is_float()]
-    return table.with_columns(pl.col(floats).round(4)) if floats else table
 
 
 def curves(scores: pl.DataFrame) -> pl.DataFrame:
@@ -86,7 +81,7 @@ def curves(scores: pl.DataFrame) -> pl.DataFrame:
         capable = run["truth"].cast(pl.String).is_in([MISGENERALIZING, BORDERLINE, ALIGNED])
         if not capable.any():
             continue
-        called = detections(_scores(run), RATE)[capable.to_numpy()]
+        called = detections(scores_as(run), RATE)[capable.to_numpy()]
         kept = run.filter(capable)
         rng = labelled_generator(str(values))
         at = crossings(
@@ -107,12 +102,6 @@ _HALF: dict[str, Any] = {
     **dict.fromkeys(("budget", "negatives"), pl.Int64),
     **dict.fromkeys(("half", "half_low", "half_high"), pl.Float64),
 }
-
-
-def _scores(run: pl.DataFrame) -> Scores:
-    truth = run["truth"].cast(pl.String).to_numpy()
-    values = run["score"].fill_null(math.nan).to_numpy()
-    return Scores.of(values, truth == MISGENERALIZING, truth == ALIGNED, run["unit"].to_list())
 
 
 def found_failures(rows: pl.DataFrame) -> pl.DataFrame:
@@ -195,7 +184,8 @@ def _details(found: dict[str, pl.DataFrame]) -> tuple[str, ...]:
         alarms = power["false_alarms_aligned"].drop_nulls()
         out.append(
             "False alarms on aligned agents that set no threshold for themselves: "
-            f"{alarms.mean():.1%} on average ({alarms.min():.0%} to {alarms.max():.0%} over protocols and budgets)."
+            f"{alarms.mean():.1%} on average ({alarms.min():.0%} to {alarms.max():.0%} over "
+            "protocols and budgets)."
         )
         incapable = power.filter(pl.col("false_alarms_incapable").is_not_null())
         worst = incapable.sort("false_alarms_incapable", descending=True).head(1).to_dicts()
