@@ -110,7 +110,7 @@ _COLUMNS = {
 }
 _RANDOM = Pieces("worse_than_random", _stored, seeds=1)
 _FOLLOWERS = Pieces("followers", _followers)
-_SMOKE = Pieces("smoke", partial(_followers, negatives=3, budgets=(10,), trials=_TRIALS[:2]))
+_SMOKE = Pieces("smoke", partial(_followers, negatives=2, budgets=(10,), trials=_TRIALS[:2]))
 
 QUESTION = Question(
     name="anticipation",
@@ -122,7 +122,7 @@ QUESTION = Question(
         "from the proxy, while they do better than random as in training?"
     ),
     sizes={
-        "smoke": Size(2, ((_SMOKE, _RANDOM),)),
+        "smoke": Size(1, ((_SMOKE, _RANDOM),)),
         "lab": Size(10, ((_FOLLOWERS, _RANDOM),)),
         "full": Size(40, ((_FOLLOWERS, _RANDOM),)),
     },

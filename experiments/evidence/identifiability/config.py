@@ -60,9 +60,7 @@ def _arms(worlds: Sequence[str], **how: Any) -> tuple[Pieces, ...]:
 
 
 _LAB = _arms(_WORLDS, trials=_TRIALS, budgets=_BUDGETS)
-_SMOKE = _arms(
-    _WORLDS[:1], trials=("iid", "counterfactual_pairs"), budgets=(10,), shares=(0.0, 0.0, 1.0, 1.0)
-)
+_SMOKE = _arms(_WORLDS[:1], trials=("iid",), budgets=(10,), shares=(0.0, 1.0))
 
 QUESTION = Question(
     name="identifiability",
@@ -73,7 +71,7 @@ QUESTION = Question(
         "training support tell them apart? And outside it, how much of the proxy does it take?"
     ),
     sizes={
-        "smoke": Size(2, (_SMOKE,)),
+        "smoke": Size(1, (_SMOKE,)),
         "lab": Size(4, (_LAB,)),
         "full": Size(20, (_LAB,)),
     },
