@@ -23,7 +23,7 @@ from misgen.envs.core.errors import UserError, plain_sentence
 
 from ..sweeps.claims import Heart
 from ..sweeps.ledger import DONE, FAILED, MOST_TRIES, Ledger
-from ..sweeps.side_by_side import side_by_side
+from ..sweeps.pool import side_by_side
 from ..training.config import config_hash
 from ..training.progress import counter, episode_progress
 from ..training.run_folder import git_state, now
