@@ -50,12 +50,15 @@ def _followers(
     seed: int, *, negatives: int = _NEGATIVES, budgets: tuple[int, ...] = _BUDGETS,
     trials: Sequence[Trial] = _TRIALS,
 ) -> list[Piece]:  # fmt: skip
+    """Return the agents of one seed; goal-seekers lapse as often as those that follow cues."""
     shares = [*[(0.0, 0.0)] * negatives, *_FOLLOWED]
+    lapses = [_LAPSES[place % len(_LAPSES)] for place in range(len(shares) - negatives)]
     found: list[Piece] = []
     for place, both in enumerate(shares):
         number = seed * len(shares) + place
+        turn = place if place < negatives else place - negatives + seed
         followed = tuple(zip(CUES, both, strict=True))
-        who = Follower(followed, _LAPSES[number % len(_LAPSES)], number)
+        who = Follower(followed, lapses[turn % len(lapses)], number)
         found.append(TriedAgent(_WORLD, _PARAMETERS, "each", 1.0, who, tuple(trials), budgets))
     return found
 
