@@ -16,6 +16,8 @@ from typing import Any
 import polars as pl
 
 from ..evaluation.statistics import clopper_pearson
+from ..reporting.formatting import plural
+from .detection.analysis import WORTH_PRINTING
 from .identifiability.analysis import CLONES
 from .question import question_of
 from .telling import counted, percent_of, with_interval
@@ -220,9 +222,12 @@ def _seen_where_they_part(tables: Tables) -> Judged | None:
     most = power.filter(pl.col("budget") == pl.col("budget").max().over("population", "support"))
     told = (
         f"counterfactual pairs detect {most['power'].min():.0%} to {most['power'].max():.0%} of "
-        f"the agents that take the proxy on most levels, in {len(most)} populations"
+        f"the agents that take the proxy on most levels, in {plural(len(most), 'population')}, "
+        f"thresholds fitted on {most['aligned'].min()} aligned agents or more"
     )
     low, high = most["power_low"], most["power_high"]
+    if (most["aligned"] < WORTH_PRINTING).any():
+        return told, OPEN
     return told, AGREES if (low > 0.5).all() else AGAINST if (high < 0.5).any() else OPEN
 
 

@@ -1,6 +1,6 @@
 """What the tests say: power, curves, the 2 x 2, paired differences, and the red team's strength.
 
-Public names: `analyse`, `draw`, `curves`, `found_failures`.
+Public names: `analyse`, `draw`, `curves`, `found_failures`, `WORTH_PRINTING`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _POWER = (
     "false_alarms_incapable", "agents", MISGENERALIZING, BORDERLINE, ALIGNED, "incapable",
     "not_run", "note",
 )  # fmt: skip
-_WORTH_PRINTING = 99
+WORTH_PRINTING = 99
 """Negatives from which a threshold at 5% is worth printing."""
 
 
@@ -152,7 +152,7 @@ _PLANTED: dict[str, Any] = {
 def _paragraph(found: dict[str, pl.DataFrame]) -> str:
     """Return what the protocols detect, within the support and outside, apart by ρ."""
     power = found["power"].filter(pl.col("power").is_not_null())
-    enough = power.filter(pl.col(ALIGNED) >= _WORTH_PRINTING)
+    enough = power.filter(pl.col(ALIGNED) >= WORTH_PRINTING)
     used = enough if len(enough) else power.filter(pl.col("power_low").is_not_null())
     if not len(used):
         return (
@@ -176,7 +176,7 @@ def _paragraph(found: dict[str, pl.DataFrame]) -> str:
         )
     if not len(enough):
         told.append(
-            f"No population has {_WORTH_PRINTING} capable, aligned agents yet: these are first "
+            f"No population has {WORTH_PRINTING} capable, aligned agents yet: these are first "
             "figures."
         )
     return " ".join(told)
