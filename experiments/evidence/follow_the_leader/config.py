@@ -5,7 +5,8 @@ Public names: `QUESTION`.
 
 from __future__ import annotations
 
-from ..question import Arm, Question, Size, evaluation_words
+from ..question import Question, Size
+from ..swept import Sweep, evaluation_words
 from . import analysis
 
 _SIGHTS = (0, 3)
@@ -14,9 +15,9 @@ _CORRELATIONS = (1.0, 0.98, 0.9, 0.5)
 _TESTS = ("reverse", "shuffled")
 
 
-def _arm(sight: int, correlations: tuple[float, ...], *words: str, name: str = "") -> Arm:
+def _arm(sight: int, correlations: tuple[float, ...], *words: str, name: str = "") -> Sweep:
     told = (*words, "env=follow_me", f"env.cue_sight={sight}", "placement=reverse")
-    return Arm(name or f"sight{sight}", told, correlations, {"sight": sight})
+    return Sweep(name or f"sight{sight}", told, correlations, {"sight": sight})
 
 
 _SMOKE = _arm(
