@@ -62,9 +62,9 @@ def execute(of: Sequence[Cell], folder: Path, *, go_on: bool = False) -> Execute
         UserError: if what runs notebooks is not installed.
     """
     _require_installed()
-    import nbformat
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError
+    import nbformat  # pyright: ignore[reportMissingImports]
+    from nbclient import NotebookClient  # pyright: ignore[reportMissingImports]
+    from nbclient.exceptions import CellExecutionError  # pyright: ignore[reportMissingImports]
 
     node = nbformat.reads(json.dumps(as_notebook(of)), as_version=4)
     client = NotebookClient(
