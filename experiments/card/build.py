@@ -155,7 +155,7 @@ def _compute(evidence: Evidence) -> dict[str, Any]:
         "forward_flops": cost.forward_flops,
         "training_flops": flops,
         "formula": NOT_COUNTED if flops is None or passes is None else passes.formula,
-        "base_included": run.config.init_policy is None,
+        "base_included": run.config.init_policy is None and not run.config.agent.policies,
         "wall_seconds": run.manifest.get("wall_seconds"),
     }
 
