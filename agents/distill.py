@@ -38,7 +38,7 @@ from .spec import PolicySpec, weights_checksum
 
 
 class DistillLearner(SB3Learner):
-    """Learns from a teacher; its policies are PPO's, and each can start from the other's weights."""
+    """Learns from a teacher; its policies are PPO's, which can start from each other's weights."""
 
     def make(self, env: VecEnv, config: DistillConfig, seed: int) -> Any:
         """Return a model that has not trained yet."""

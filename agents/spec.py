@@ -29,6 +29,7 @@ from .config import ACTIVATIONS, DEFAULT_ALGORITHM, LearnerConfig
 from .encoders import ENCODERS, encoders_of
 from .json_fields import Fields, read_fields
 from .limits import MAX_EXPERTS, MIXTURE, require_channels, require_mixture, require_widths
+from .zoo import located
 
 SCHEMA_VERSION = 1
 FORMAT = "misgen-policy"
@@ -230,7 +231,7 @@ def read_spec(folder: str | Path) -> tuple[PolicySpec, str]:
 
 
 def weights_checksum(folder: str | Path) -> str:
-    """Return the SHA-256 of a saved policy's weights, as its description has it.
+    """Return the SHA-256 of the weights of a saved policy (or `zoo:<name>`), as it describes them.
 
     Of an agent that was trained elsewhere: what tells it from others.
 
@@ -239,6 +240,7 @@ def weights_checksum(folder: str | Path) -> str:
     """
     from .external.record import read_record
 
+    folder = located(folder)
     record = read_record(folder)
     return record.identity_sha256 if record else read_spec(folder)[1]
 

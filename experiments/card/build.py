@@ -102,7 +102,9 @@ def _agent(evidence: Evidence) -> dict[str, Any]:
     if record is not None:
         return external.agent_facts(run, record)
     spec, _ = read_spec(run.folder.path)
+    teacher = getattr(run.config.agent, "teacher_policy", "")
     return {
+        **({"distilled_from": teacher} if teacher else {}),
         "run": f"{run.config.slug}-{run.config.hash}",
         "policy_sha256": evidence.policy,
         "world": run.config.world.name,
