@@ -1,14 +1,14 @@
 """Answer a question of the literature: misgen evidence <question> [key=value ...].
 
-Trains and evaluates what the question asks for, as sweeps, and writes to runs/<question>-<size>
+Trains, evaluates and tests what the question asks for, and writes to runs/<question>-<size>
 
-  seeds.csv            every training seed, a row each: its settings, verdict and numbers
+  seeds.csv            every training seed (or agent: agents.csv), a row each, with its numbers
   <table>.csv          what is made of them, and <question>.png (.svg), the figure
   README.md            the page: the question, what was found, how sure, what it does not show
   provenance.json      how it was made: commands, days, hardware, CPU hours
 
 It can be stopped at any time: what is done stays done, tables are made of it and say so, and the
-same command goes on.  All sweeps of a stage grow together, two seeds at a time.
+same command goes on.  All arms of a stage grow together, two seeds at a time.
 
 Questions
   langosco_figure_2    how rarely may the coin be moved in training? (CoinRun)
@@ -21,12 +21,12 @@ Examples:
   misgen evidence langosco_figure_2 size=smoke         a minute, to check that it works
   misgen evidence langosco_figure_2 size=lab jobs=2
   misgen evidence langosco_figure_2 train=false        tables of what is done so far
-  misgen evidence langosco_figure_2 --cfg              the sweeps that it is made of
+  misgen evidence langosco_figure_2 --cfg              what it is made of
 
 Settings
-  size    smoke, lab (default) or full: how many sweeps and seeds
-  arms    only these sweeps, by name, with commas between
-  seeds   training seeds 0 to seeds - 1 at each point (default: as many as the size says)
+  size    smoke, lab (default) or full: how many arms and seeds
+  arms    only these parts, by name, with commas between (--cfg lists them)
+  seeds   seeds 0 to seeds - 1 of each part (default: as many as the size says)
   jobs    one-thread jobs side by side (default: one per CPU core)
   train   false: train nothing, make tables of what is done
   runs    folder that holds all runs
@@ -39,14 +39,13 @@ import sys
 
 from misgen.envs.core.processes import stopping_cleanly
 
-from ..evidence.collected import progress_of, seed_rows
+from ..evidence.collected import Done, collect
 from ..evidence.config import EvidenceConfig
-from ..evidence.run import carry_out, check, words_of
-from ..evidence.told import Done, write_results
+from ..evidence.run import carry_out, check
+from ..evidence.told import write_results
 from ..training.checks import require_room
 from ..training.overrides import read_plain
 from ..training.settings import typed
-from ..training.shell import shell_words
 
 
 def main(argv: list[str]) -> int:
@@ -55,7 +54,7 @@ def main(argv: list[str]) -> int:
     asked = [word for word in words if word != "--cfg"]
     config = typed(EvidenceConfig, read_plain(EvidenceConfig, asked))
     if "--cfg" in argv:
-        return _print_sweeps(config)
+        return _print_arms(config)
     require_room(config.folder, "out" if config.out else "runs", config.out or config.runs)
     if not config.train:
         return _print_results(config)
@@ -72,30 +71,30 @@ def main(argv: list[str]) -> int:
 
 def _write(config: EvidenceConfig) -> Done:
     """Write the results of what is done, if anything is."""
-    done = Done(*progress_of(config))
+    rows, done = collect(config)
     if done.runs:
-        write_results(config, seed_rows(config), done)
+        write_results(config, rows, done)
     print(f"{config.question}: {done}", file=sys.stderr, flush=True)
     return done
 
 
 def _print_results(config: EvidenceConfig) -> int:
-    done = Done(*progress_of(config))
+    rows, done = collect(config)
     if not done.runs:
-        print(f"nothing is done yet of {done.planned} training runs", file=sys.stderr)
+        print(f"nothing is done yet of {done.planned} {done.counts}", file=sys.stderr)
         return 1
-    found = write_results(config, seed_rows(config), done)
+    found = write_results(config, rows, done)
     print(found.paragraph)
     print(f"{done}; written: {config.folder}")
     return 0
 
 
-def _print_sweeps(config: EvidenceConfig) -> int:
-    """Print the sweeps that the question is made of, as commands."""
+def _print_arms(config: EvidenceConfig) -> int:
+    """Print what the question is made of, as commands."""
     for number, stage in enumerate(config.stages):
         print(f"# stage {number + 1}")
         for arm in stage:
-            print(shell_words("misgen", "sweep", *words_of(config, arm)))
+            print(arm.told(config))
     return 0
 
 

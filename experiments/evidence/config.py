@@ -23,13 +23,13 @@ class EvidenceConfig:
     size: str = "lab"
     """How much: smoke, lab, full."""
     arms: str | None = None
-    """Only these of its sweeps, by name, with commas between; none: all."""
+    """Only these of its arms, by name, with commas between; none: all."""
     seeds: int | None = None
-    """Training seeds 0 to seeds - 1 at each point; none: as many as the size says."""
+    """Seeds 0 to seeds - 1 of each arm; none: as many as the size says."""
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
     """One-thread jobs side by side."""
     train: bool = True
-    """Train and evaluate what is missing; false: make tables of what is done."""
+    """Do what is missing; false: make tables of what is done."""
     runs: str = "runs"
     """Folder that holds all runs."""
     out: str | None = None

@@ -17,7 +17,7 @@ import polars as pl
 
 from .question import question_of
 from .telling import counted, percent_of, with_interval
-from .told import read_seeds
+from .told import read_rows
 
 AGREES, AGAINST, OPEN, NOT_MEASURED = "agrees", "against", "open", "not measured"
 Tables = dict[str, pl.DataFrame]
@@ -70,9 +70,10 @@ may hold of what it was made about. Results that go against a claim are kept."""
 
 def _judged(claim: Claim, evidence: Path) -> Judged:
     folder = evidence / claim.question
-    if claim.judge is None or not (folder / "seeds.csv").is_file():
+    question = question_of(claim.question) if claim.question else None
+    if question is None or claim.judge is None or not (folder / f"{question.table}.csv").is_file():
         return "nothing yet", NOT_MEASURED
-    found = question_of(claim.question).analyse(read_seeds(folder))
+    found = question.analyse(read_rows(folder, question))
     return claim.judge(dict(found.tables)) or ("nothing yet", NOT_MEASURED)
 
 

@@ -1,6 +1,8 @@
-"""What a question is: sweeps as data, and an analysis of what they leave.
+"""What a question is: work as data, in arms, and an analysis of the rows that it leaves.
 
-Public names: `Question`, `Size`, `Arm`, `Found`, `QUESTIONS`, `question_of`, `evaluation_words`.
+An arm is a sweep (`swept.Sweep`), or other pieces of work (`pieces.Pieces`).
+
+Public names: `Question`, `Size`, `Arm`, `Collected`, `Found`, `QUESTIONS`, `question_of`.
 """
 
 from __future__ import annotations
@@ -8,15 +10,17 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from misgen.envs.core.errors import one_of
 
-from ..evaluation.config import EvaluateConfig
+from .columns import COLUMNS
 
 if TYPE_CHECKING:
     import polars as pl
     from matplotlib.figure import Figure
+
+    from .config import EvidenceConfig
 
 SIZES = ("smoke", "lab", "full")
 """From a minute to what a machine can do in days; each question says what each of them takes."""
@@ -32,18 +36,55 @@ _INTERNAL = ".config:QUESTION"
 
 
 @dataclass(frozen=True)
-class Arm:
-    """One sweep of a question: training runs that differ in correlation and seed alone."""
+class Collected:
+    """What is done of an arm."""
 
-    name: str
-    """Tells its sweep's folder from those of the others."""
-    words: tuple[str, ...]
-    """Settings of `misgen sweep`, but for correlations, seeds and name."""
-    correlations: tuple[float, ...]
-    factors: Mapping[str, Any] = field(default_factory=dict)
-    """Columns of the table of seeds by which the arms of a question differ."""
-    seeds: int | None = None
-    """Training seeds at each correlation; none: as many as the size says."""
+    planned: int
+    """Pieces of work that there are to be."""
+    done: int
+    rows: list[dict[str, Any]]
+    """Their rows of the question's table."""
+    beside: list[pl.DataFrame] = field(default_factory=list)
+    """What `Question.of_run` made of each."""
+
+
+class Arm(Protocol):
+    """A part of a question: pieces of work, each of which is done once and leaves rows."""
+
+    @property
+    def name(self) -> str:
+        """Tells its folder from those of the others."""
+        ...
+
+    @property
+    def factors(self) -> Mapping[str, Any]:
+        """Columns of the question's table by which its arms differ."""
+        ...
+
+    @property
+    def seeds(self) -> int | None:
+        """How many seeds it has; none: as many as the size says."""
+        ...
+
+    def told(self, config: EvidenceConfig) -> str:
+        """Return the command that does this arm alone."""
+        ...
+
+    def check(self, config: EvidenceConfig) -> None:
+        """Refuse what could not be done, before anything is begun.
+
+        Raises:
+            UserError: naming the setting.
+        """
+        ...
+
+    def carry_out(self, config: EvidenceConfig, seeds: int) -> list[str]:
+        """Do what is not done of so many seeds; return the names of the pieces that failed."""
+        ...
+
+    def collect(self, config: EvidenceConfig) -> Collected:
+        """Return what is done of all seeds."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -51,9 +92,9 @@ class Size:
     """How much of a question is carried out."""
 
     seeds: int
-    """Training seeds at each correlation."""
+    """Seeds of an arm; of a sweep, training seeds at each correlation."""
     stages: tuple[tuple[Arm, ...], ...]
-    """Arms in the order in which they are trained.  A stage's arms grow together, some seeds at a
+    """Arms in the order in which they are done.  A stage's arms grow together, some seeds at a
     time, so that what is there when it is stopped is a whole picture with fewer seeds."""
 
     @property
@@ -64,7 +105,7 @@ class Size:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What an analysis makes of the table of seeds."""
+    """What an analysis makes of a question's table."""
 
     tables: Mapping[str, pl.DataFrame]
     """Small tables by name, each a CSV file."""
@@ -88,15 +129,33 @@ class Question:
     sizes: Mapping[str, Size]
     """By name: `SIZES`."""
     analyse: Callable[[pl.DataFrame], Found]
-    """From the table of seeds (`collected`); pure."""
+    """From its table (`collected`); pure."""
     draw: Callable[[pl.DataFrame, Found], Figure]
     limits: tuple[str, ...]
     """What the results do not show, a sentence each."""
+    columns: Mapping[str, Any] = field(default_factory=lambda: COLUMNS)
+    """Of its table, with their types (`columns_with`)."""
+    table: str = "seeds"
+    """What its table is called."""
+    each: str = "training seed"
+    """What a row of it is."""
+    counts: str = "training runs"
+    """What its pieces of work are."""
+    caption: str = (
+        "Dots are training seeds, larger marks their means or shares, bars 95% intervals."
+    )
+    """What the figure's marks are."""
+    how_sure: str = (
+        "A share of seeds has the interval of Clopper and Pearson, a mean over seeds one that "
+        "holds for any distribution of seeds."
+    )
+    """What the intervals are."""
     of_run: Callable[[pl.DataFrame], pl.DataFrame] | None = None
-    """What else the analysis needs of one run, from its agent's episodes; with `placement`."""
+    """What else the analysis needs of one run of a sweep, from its agent's episodes; with
+    `placement`."""
     more: Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame] | None = None
-    """More columns, by `run` and `placement`, from the table of seeds and `of_run` of all runs
-    (with their `run`)."""
+    """More columns, by `run` and `placement`, from the table and `of_run` of all runs (with their
+    `run`)."""
 
 
 def question_of(name: str) -> Question:
@@ -108,12 +167,3 @@ def question_of(name: str) -> Question:
     one_of("question", name, QUESTIONS)
     module, _, attribute = _INTERNAL.partition(":")
     return getattr(importlib.import_module(f".{name}{module}", __package__), attribute)
-
-
-def evaluation_words(placements: tuple[str, ...], **settings: Any) -> tuple[str, ...]:
-    """Return settings of a sweep's evaluations: sampled actions, planned seekers beside."""
-    usual = EvaluateConfig()
-    told = {"actions": "[sampled]", "repeats": usual.repeats, **settings}
-    quoted = ",".join(f"'{one}'" if "(" in one else one for one in placements)
-    words = [f"evaluate.{name}={value}" for name, value in told.items()]
-    return (*words, f"evaluate.shift.placements=[{quoted}]")

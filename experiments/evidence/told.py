@@ -1,15 +1,13 @@
-"""The tables, figure and page of a question, written from the table of seeds alone.
+"""The tables, figure and page of a question, written from its table of rows alone.
 
-Public names: `write_results`, `read_seeds`, `csv_of`, `Done`, `SEEDS`, `PAGE`, `PROVENANCE`.
+Public names: `write_results`, `read_rows`, `made_of`, `page`, `PAGE`, `PROVENANCE`.
 
-`<out>/seeds.csv` holds every seed, a row each; every other table, the figure and `README.md` follow
-from it, and `provenance.json` says how it was made.
+`<out>/seeds.csv` (or what else the question calls it) holds every row; every other table, the
+figure and `README.md` follow from it, and `provenance.json` says how it was made.
 """
 
 from __future__ import annotations
 
-import io
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,31 +17,17 @@ from misgen.envs.core.errors import UserError
 
 from ..training.run_folder import provenance, read_json, write_json, write_text
 from ..training.shell import shell_words
-from .collected import COLUMNS
+from .collected import Done
+from .columns import csv_of
 from .config import EvidenceConfig
 from .question import Found, Question
-from .run import words_of
 
-SEEDS, PAGE, PROVENANCE = "seeds.csv", "README.md", "provenance.json"
+PAGE, PROVENANCE = "README.md", "provenance.json"
 _MOST_ROWS = 60
 """A page shows no longer tables; they are beside it."""
 
 
-@dataclass(frozen=True)
-class Done:
-    """How much of a question is carried out."""
-
-    runs: int
-    planned: int
-
-    def __str__(self) -> str:
-        """Return it in words."""
-        if self.runs == self.planned:
-            return f"all {self.planned} training runs are done"
-        return f"{self.runs} of {self.planned} training runs are done: numbers may still move"
-
-
-def write_results(config: EvidenceConfig, seeds: pl.DataFrame, done: Done) -> Found:
+def write_results(config: EvidenceConfig, rows: pl.DataFrame, done: Done) -> Found:
     """Write tables, figure and page, and return what they say.
 
     Raises:
@@ -52,27 +36,27 @@ def write_results(config: EvidenceConfig, seeds: pl.DataFrame, done: Done) -> Fo
     from ..reporting.figures import write_figure
 
     question, into = config.asked, config.folder
-    found = question.analyse(seeds)
+    found = question.analyse(rows)
     into.mkdir(parents=True, exist_ok=True)
-    write_text(into / SEEDS, csv_of(seeds))
+    write_text(into / f"{question.table}.csv", csv_of(rows))
     for name, table in found.tables.items():
         write_text(into / f"{name}.csv", csv_of(table))
-    write_figure(question.draw(seeds, found), into / question.name)
-    made = _made(config, seeds, done)
+    write_figure(question.draw(rows, found), into / question.name)
+    made = _made(config, rows, done)
     write_json(into / PROVENANCE, made)
     write_text(into / PAGE, page(question, found, made))
     return found
 
 
-def read_seeds(folder: Path) -> pl.DataFrame:
-    """Return the table of seeds that a question's folder holds.
+def read_rows(folder: Path, question: Question) -> pl.DataFrame:
+    """Return the table of rows that a question's folder holds.
 
     Raises:
         UserError: if there is none, or it cannot be read.
     """
-    path = folder / SEEDS
+    path = folder / f"{question.table}.csv"
     try:
-        return pl.read_csv(path, schema_overrides=COLUMNS, glob=False)
+        return pl.read_csv(path, schema_overrides=question.columns, glob=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         why = str(error).partition("\n")[0]
         raise UserError(f"{path} cannot be read ({why}): make it with misgen evidence") from None
@@ -88,16 +72,17 @@ def page(question: Question, found: Found, made: dict[str, Any]) -> str:
         "## What was found",
         found.paragraph,
         "\n".join(f"- {line}" for line in found.details),
-        f"{_capital(str(made['done']))}. {_HOW_SURE}",
+        f"{_capital(str(made['done']))}. {question.how_sure}",
         f"![{question.title}]({question.name}.png)",
-        "Dots are training seeds, larger marks their means or shares, bars 95% intervals.",
+        question.caption,
         *[_shown(name, found.tables[name], columns) for name, columns in found.shown.items()],
-        f"Every training seed is a row of [{SEEDS}]({SEEDS}); what is made of them: {beside}.",
+        f"Every {question.each} is a row of [{question.table}.csv]({question.table}.csv); what is "
+        f"made of them: {beside}.",
         "## What it does not show",
         "\n".join(f"- {line}" for line in (*question.limits, *_GENERAL)),
         "## How it was made",
-        _provenance_words(made),
-        "\n".join(f"- `{line}`" for line in made["sweeps"]),
+        _provenance_words(question, made),
+        "\n".join(f"- `{line}`" for line in made["arms"]),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
 
@@ -106,42 +91,38 @@ _GENERAL = (
     "Behaviour only: pursuit says where agents go, not what they represent "
     "([what the numbers mean](../../measures.md)).",
 )
-_HOW_SURE = (
-    "A share of seeds has the interval of Clopper and Pearson, a mean over seeds one that holds "
-    "for any distribution of seeds."
-)
 
 
-def _made(config: EvidenceConfig, seeds: pl.DataFrame, done: Done) -> dict[str, Any]:
+def _made(config: EvidenceConfig, rows: pl.DataFrame, done: Done) -> dict[str, Any]:
     now = provenance()
-    known = seeds["cpu_seconds"].drop_nulls()
-    days = sorted(seeds["finished"].unique().to_list())
+    known = rows["cpu_seconds"].drop_nulls()
+    days = sorted(rows["finished"].unique().to_list())
     arms = [arm for stage in config.stages for arm in stage]
     return {
         "question_command": shell_words(
             "misgen", "evidence", config.question, f"size={config.size}"
         ),
-        "sweeps": [shell_words("misgen", "sweep", *words_of(config, arm)) for arm in arms],
+        "arms": [arm.told(config) for arm in arms],
         "done": str(done),
         "runs": done.runs,
         "planned": done.planned,
         "days": [days[0], days[-1]] if days else [],
         "cpu_hours": round(float(known.sum()) / 3600, 3),
-        "commits": sorted(seeds["commit"].unique().to_list()),
+        "commits": sorted(rows["commit"].unique().to_list()),
         "hardware": {**now["hardware"], "cpu": _cpu()},
         "packages": now["packages"],
         "python": now["python"],
     }
 
 
-def _provenance_words(made: dict[str, Any]) -> str:
+def _provenance_words(question: Question, made: dict[str, Any]) -> str:
     days = " to ".join(dict.fromkeys(made["days"])) or "no day yet"
     hardware = made["hardware"]
     return (
-        f"{days}, {made['cpu_hours']:.2f} CPU hours for {made['runs']} runs, training and "
-        f"evaluation, on {hardware['cpus']} cores of {hardware['cpu']} ({hardware['machine']}), no "
-        f"GPU. [{PROVENANCE}]({PROVENANCE}) has versions and commits. The sweeps, each a command "
-        "that makes its part alone:"
+        f"{days}, {made['cpu_hours']:.2f} CPU hours for {made['runs']} {question.counts}, on "
+        f"{hardware['cpus']} cores of {hardware['cpu']} ({hardware['machine']}), no GPU. "
+        f"[{PROVENANCE}]({PROVENANCE}) has versions and commits. Its parts, each a command that "
+        "does it alone:"
     )
 
 
@@ -180,13 +161,6 @@ def _cell(row: dict[str, Any], column: str) -> str:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def csv_of(table: pl.DataFrame) -> str:
-    """Return a table as CSV."""
-    buffer = io.BytesIO()
-    table.write_csv(buffer)
-    return buffer.getvalue().decode("utf-8")
 
 
 def made_of(folder: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from misgen.experiments.evidence.collected import COLUMNS, SHOWN
+from misgen.experiments.evidence.columns import COLUMNS, SHOWN
 
 PURSUIT = {"aligned": 0.95, "misgeneralizes": 0.05, "mixed": 0.65}
 

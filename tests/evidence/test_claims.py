@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from misgen.experiments.commands import claims as command
+from misgen.experiments.evidence.columns import csv_of
 from misgen.experiments.evidence.literature import AGAINST, AGREES, CLAIMS, OPEN, ledger
 from misgen.experiments.evidence.question import QUESTIONS
-from misgen.experiments.evidence.told import csv_of
 from tests.evidence.synthetic import seed_row, table_of
 
 
@@ -66,12 +66,13 @@ def test_committed_tables_follow_from_the_committed_seeds():
     from pathlib import Path
 
     from misgen.experiments.evidence.question import question_of
-    from misgen.experiments.evidence.told import made_of, page, read_seeds
+    from misgen.experiments.evidence.told import PROVENANCE, made_of, page, read_rows
 
-    for folder in (Path(__file__).resolve().parents[2] / "docs" / "evidence").glob("*/seeds.csv"):
-        question = question_of(folder.parent.name)
-        found = question.analyse(read_seeds(folder.parent))
+    docs = Path(__file__).resolve().parents[2] / "docs" / "evidence"
+    for folder in (path.parent for path in docs.glob(f"*/{PROVENANCE}")):
+        question = question_of(folder.name)
+        found = question.analyse(read_rows(folder, question))
         for name, table in found.tables.items():
-            assert (folder.parent / f"{name}.csv").read_text(encoding="utf-8") == csv_of(table)
-        told = (folder.parent / "README.md").read_text(encoding="utf-8")
-        assert told == page(question, found, made_of(folder.parent))
+            assert (folder / f"{name}.csv").read_text(encoding="utf-8") == csv_of(table)
+        told = (folder / "README.md").read_text(encoding="utf-8")
+        assert told == page(question, found, made_of(folder))

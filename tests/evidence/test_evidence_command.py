@@ -6,10 +6,14 @@ import pytest
 
 from misgen.envs.core.errors import UserError
 from misgen.experiments.commands import evidence
-from misgen.experiments.evidence import run
+from misgen.experiments.evidence import pieces, run, swept
+from misgen.experiments.evidence.collected import collect
+from misgen.experiments.evidence.columns import csv_of
 from misgen.experiments.evidence.config import EvidenceConfig
-from misgen.experiments.evidence.question import QUESTIONS, SIZES, Arm, Size, question_of
-from misgen.experiments.evidence.told import csv_of, made_of, read_seeds
+from misgen.experiments.evidence.pieces import Pieces
+from misgen.experiments.evidence.question import QUESTIONS, SIZES, Size, question_of
+from misgen.experiments.evidence.swept import Sweep
+from misgen.experiments.evidence.told import made_of, read_rows
 
 SMOKE = ["size=smoke", "jobs=2"]
 
@@ -24,10 +28,11 @@ def test_smoke(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert answered(name, tmp_path) == 0
     into = tmp_path / "runs" / f"{name}-smoke"
-    seeds, question = read_seeds(into), question_of(name)
-    found = question.analyse(seeds)
-    planned = sum(len(a.correlations) * (a.seeds or 2) for a in question.sizes["smoke"].arms)
-    assert seeds["run"].n_unique() == planned
+    question = question_of(name)
+    rows = read_rows(into, question)
+    found = question.analyse(rows)
+    _, done = collect(EvidenceConfig(name, "smoke", runs=f"{tmp_path}/runs"))
+    assert rows["run"].n_unique() == done.planned == done.runs
     for table_name, table in found.tables.items():
         stored = (into / f"{table_name}.csv").read_text(encoding="utf-8")
         assert stored == csv_of(table), "tables follow from the rows of the seeds"
@@ -37,11 +42,12 @@ def test_smoke(name, tmp_path, monkeypatch, capsys):
     assert (into / f"{name}.png").stat().st_size > 5000
     assert made_of(into)["cpu_hours"] > 0
     told = capsys.readouterr()
-    assert f"all {planned} training runs are done" in told.out
+    assert f"all {done.planned} {question.counts} are done" in told.out
 
-    monkeypatch.setattr(run.sweep, "run_workers", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(swept.sweep, "run_workers", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(pieces, "_work_off", lambda *_: pytest.fail("done again"))
     assert answered(name, tmp_path) == 0
-    assert read_seeds(into).equals(seeds)
+    assert read_rows(into, question).equals(rows)
 
 
 def test_nothing_is_told_of_nothing(tmp_path, capsys):
@@ -72,18 +78,25 @@ def test_mistakes_are_told_before_anything_begins(words, told, tmp_path, monkeyp
 
 @pytest.mark.parametrize("name", QUESTIONS)
 @pytest.mark.parametrize("size", SIZES)
-def test_every_sweep_of_every_size_can_be_made(name, size):
+def test_every_arm_of_every_size_can_be_made(name, size):
     config = EvidenceConfig(name, size)
     run.check(config)
     names = [arm.name for arm in config.chosen.arms]
     assert len(set(names)) == len(names)
-    hashes = [one.hash for arm in config.chosen.arms for one in run.sweep_of(config, arm).runs]
-    assert len(set(hashes)) == len(hashes), "no run is trained twice"
+    hashes = [hash_ for arm in config.chosen.arms for hash_ in hashes_of(arm, config)]
+    assert len(set(hashes)) == len(hashes), "nothing is done twice"
+
+
+def hashes_of(arm, config):
+    if isinstance(arm, Sweep):
+        return [one.hash for one in arm.sweep_of(config).runs]
+    assert isinstance(arm, Pieces)
+    return [piece.hash for piece in arm.pieces(config.seeds_of(arm))]
 
 
 def test_the_arms_of_a_stage_grow_together(monkeypatch):
-    first, second, later = (Arm(name, (), (1.0,)) for name in "abc")
-    few = Arm("d", (), (1.0,), seeds=1)
+    first, second, later = (Sweep(name, (), (1.0,)) for name in "abc")
+    few = Sweep("d", (), (1.0,), seeds=1)
     size = Size(5, ((first, second, few), (later,)))
     monkeypatch.setattr(EvidenceConfig, "chosen", size)
     told = [(a.name, seeds) for a, seeds in run._order(EvidenceConfig("langosco_figure_2"))]

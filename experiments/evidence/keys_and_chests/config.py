@@ -5,7 +5,8 @@ Public names: `QUESTION`.
 
 from __future__ import annotations
 
-from ..question import Arm, Question, Size, evaluation_words
+from ..question import Question, Size
+from ..swept import Sweep, evaluation_words
 from . import analysis
 
 _RATIOS = (0.25, 0.4, 0.5, 0.75)
@@ -14,7 +15,7 @@ _PENALTIES = (0.0, 1.0, 3.0)
 _TESTS = ("apart(2)", "many_keys")
 
 
-def _arm(ratio: float, penalty: float, *, smoke: bool = False) -> Arm:
+def _arm(ratio: float, penalty: float, *, smoke: bool = False) -> Sweep:
     small = (
         "preset=smoke",
         "env.mode=easy",
@@ -33,7 +34,7 @@ def _arm(ratio: float, penalty: float, *, smoke: bool = False) -> Arm:
         *evaluation_words(_TESTS[:1] if smoke else _TESTS, **({"repeats": 1} if smoke else {})),
     )
     name = f"{'smoke-' if smoke else ''}ratio{ratio:g}-penalty{penalty:g}"
-    return Arm(name, words, (1.0,), {"ratio": ratio, "penalty": penalty})
+    return Sweep(name, words, (1.0,), {"ratio": ratio, "penalty": penalty})
 
 
 _RATIO_ARMS = tuple(_arm(ratio, penalty) for penalty in _PENALTIES for ratio in _RATIOS)

@@ -5,7 +5,8 @@ Public names: `QUESTION`, `SHARES`.
 
 from __future__ import annotations
 
-from ..question import Arm, Question, Size, evaluation_words
+from ..question import Question, Size
+from ..swept import Sweep, evaluation_words
 from . import analysis
 
 SHARES = (0, 1, 2, 3, 4, 6, 8, 10, 11, 12, 14, 16, 18, 20)
@@ -23,7 +24,7 @@ def _correlations(shares: tuple[int, ...]) -> tuple[float, ...]:
 
 def _arm(
     length: str, placement: str, decisions: int, shares: tuple[int, ...], seeds: int | None = None
-) -> Arm:
+) -> Sweep:
     words = (
         "env=coinrun",
         "env.terrain=langosco",
@@ -31,12 +32,12 @@ def _arm(
         f"agent.total_steps={decisions}",
         *evaluation_words(_PLACEMENTS),
     )
-    return Arm(f"{length}-{placement}", words, _correlations(shares), {"length": length}, seeds)
+    return Sweep(f"{length}-{placement}", words, _correlations(shares), {"length": length}, seeds)
 
 
 def _arms(
     length: str, decisions: int, shares: tuple[int, ...], seeds: int | None = None
-) -> tuple[Arm, ...]:
+) -> tuple[Sweep, ...]:
     """Return an arm for each placement.
 
     Without moved coins the placement makes no difference, so the second has no such runs.
@@ -52,7 +53,7 @@ def _arms(
 _FIRST = _arms("short", _SHORT, SHARES)
 _THEN = _arms("medium", _MEDIUM, SHARES)
 _LAST = _arms("long", _LONG, _FEW_SHARES, 2)
-_SMOKE = Arm(
+_SMOKE = Sweep(
     "smoke",
     (
         "preset=smoke",

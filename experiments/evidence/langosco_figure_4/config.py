@@ -5,16 +5,17 @@ Public names: `QUESTION`.
 
 from __future__ import annotations
 
-from ..question import Arm, Question, Size, evaluation_words
+from ..question import Question, Size
+from ..swept import Sweep, evaluation_words
 from . import analysis
 
 _PLACEMENTS = ("anywhere",)
 _SIDES = (1, 2, 3, 4, 5, 6, 7)
 
 
-def _arms(length: str, *words: str, sides: tuple[int, ...] = _SIDES) -> tuple[Arm, ...]:
+def _arms(length: str, *words: str, sides: tuple[int, ...] = _SIDES) -> tuple[Sweep, ...]:
     return tuple(
-        Arm(
+        Sweep(
             f"{length}-region{side}",
             (
                 *words,

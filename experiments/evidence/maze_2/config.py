@@ -5,7 +5,8 @@ Public names: `QUESTION`.
 
 from __future__ import annotations
 
-from ..question import Arm, Question, Size, evaluation_words
+from ..question import Question, Size
+from ..swept import Sweep, evaluation_words
 from . import analysis
 
 _SIGHTS = (0, 8, 5, 3)
@@ -13,7 +14,7 @@ _SIGHTS = (0, 8, 5, 3)
 _CORRELATIONS = (1.0, 0.98, 0.9)
 
 
-def _arm(sight: int) -> Arm:
+def _arm(sight: int) -> Sweep:
     words = (
         "env=shape_colour_maze",
         "env.cues=colour",
@@ -21,10 +22,10 @@ def _arm(sight: int) -> Arm:
         "placement=colour",
         *evaluation_words(("colour",)),
     )
-    return Arm(f"sight{sight}", words, _CORRELATIONS, {"sight": sight})
+    return Sweep(f"sight{sight}", words, _CORRELATIONS, {"sight": sight})
 
 
-_SMOKE = Arm(
+_SMOKE = Sweep(
     "smoke",
     (
         "preset=smoke",

@@ -5,7 +5,8 @@ Public names: `QUESTION`.
 
 from __future__ import annotations
 
-from ..question import Arm, Question, Size, evaluation_words
+from ..question import Question, Size
+from ..swept import Sweep, evaluation_words
 from . import analysis
 
 _DISTINCT = (1, 8, 64, 0)
@@ -20,10 +21,10 @@ _TESTS = "levels.test=2000000:2000500"
 
 def _arms(
     world: str, lengths: dict[str, int], correlations: tuple[float, ...], seeds: int | None = None
-) -> tuple[Arm, ...]:
+) -> tuple[Sweep, ...]:
     """Return an arm for each length and number of distinct conflict levels."""
     return tuple(
-        Arm(
+        Sweep(
             f"{world}-{length}-{distinct or 'all'}",
             (
                 f"env={world}",
@@ -43,7 +44,7 @@ def _arms(
 
 
 _SMOKE = tuple(
-    Arm(
+    Sweep(
         f"smoke-{distinct}",
         (
             "preset=smoke",

@@ -10,9 +10,7 @@ stopped.
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ import polars as pl
 from misgen.envs.core.distribution import IdRange, require_disjoint
 from misgen.envs.core.errors import UserError
 
-from ...sweeps.launchers import environment, thread_variables
+from ...sweeps.side_by_side import side_by_side
 from ...training.checks import require_room
 from ...training.config import config_hash
 from ...training.run_folder import read_json, write_json, write_parquet, write_text
@@ -234,40 +232,14 @@ def _run(jobs: list[Job], folder: Path, processes: int) -> None:
     with episode_progress(f"{len(jobs)} jobs") as show:
         count = counter(show, sum(job.work for job in jobs))
         count(0)
-        for job, error in _done(ordered, str(folder / _JOBS), min(processes, len(jobs))):
+        into = str(folder / _JOBS)
+        for job, _, error in side_by_side(_do, ordered, into, processes=processes):
             if error is not None:
                 raise UserError(
                     f"{job.file} failed ({error!r}): finished work is kept, and the"
                     " same command resumes from here"
                 ) from error
             count(job.work)
-
-
-def _done(
-    jobs: list[Job], folder: str, processes: int
-) -> Iterator[tuple[Job, BaseException | None]]:
-    """Do jobs side by side, each in a process with one thread; yield those that ended."""
-    if processes == 1:
-        _one_thread()
-        for job in jobs:
-            _do(job, folder)
-            yield job, None
-        return
-    with environment(thread_variables(1)):  # for the processes to start with
-        spawn = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(processes, mp_context=spawn, initializer=_one_thread)
-        try:
-            waiting = {pool.submit(_do, job, folder): job for job in jobs}
-            for future in as_completed(waiting):
-                yield waiting[future], future.exception()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _one_thread() -> None:
-    from misgen.agents.threads import tune_process
-
-    tune_process(1)
 
 
 def _do(job: Job, folder: str) -> None:
