@@ -124,7 +124,7 @@ class _Distiller(Unwrapped, OnPolicyAlgorithm):
     def ask(self, obs: dict[str, Tensor]) -> NDArray[np.float64]:
         """Return the teacher's probabilities [n, actions]; these and its values [n] are kept."""
         seen = {key: values.cpu().numpy() for key, values in obs.items()}
-        p, values = self._teacher.probabilities(seen), np.zeros(self.n_envs)
+        p, values = self._teacher.probabilities(seen, None), np.zeros(self.n_envs)
         if self.vf_coef:
             values = self._teacher.value(seen) * self._config.reward_scale
         self._answers.append((p, values))

@@ -16,6 +16,9 @@ Questions
   langosco_figure_4    how large must the cheese's region be? (Maze I)
   maze_2               shape or colour: which feature is followed? (Maze II)
   keys_and_chests      are keys gathered for their own sake?
+  compute              is compute a proxy for what an agent goes for?
+  emergence            when does an agent come to go for the goal?
+  inheritance          what goal does a heir of another's agent have?
 
 Examples:
   misgen evidence langosco_figure_2 size=smoke         a minute, to check that it works

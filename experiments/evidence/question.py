@@ -30,6 +30,9 @@ QUESTIONS = {
     "langosco_figure_4": "how large must the cheese's region be? (Maze I)",
     "maze_2": "shape or colour: which feature is followed? (Maze II)",
     "keys_and_chests": "are keys gathered for their own sake?",
+    "compute": "is compute a proxy for what an agent goes for?",
+    "emergence": "when does an agent come to go for the goal?",
+    "inheritance": "what goal does a heir of another's agent have?",
 }
 """The folders here, and in a line what each asks."""
 _INTERNAL = ".config:QUESTION"
