@@ -108,8 +108,8 @@ class MlpEncoder(BaseFeaturesExtractor):
         return self.rest(self.activation(first))
 
 
-class MixtureEncoder(BaseFeaturesExtractor):
-    """One-hot tiles and body through a fully connected layer, then through layers of experts."""
+class MixtureEncoder(MlpEncoder):
+    """The same with a layer of experts for each width after the first."""
 
     def __init__(
         self,
@@ -120,20 +120,12 @@ class MixtureEncoder(BaseFeaturesExtractor):
         balance: float = 0.0,
         activation: str = "tanh",
     ) -> None:
-        super().__init__(observation_space, hidden[-1])
-        cells, classes, body = _sizes(observation_space)
-        kind = _ACTIVATIONS[activation]
-        self.first = OneHotLinear(cells, classes, body, hidden[0])
-        self.activation = kind()
-        more = experts, active_experts, balance, kind
+        super().__init__(observation_space, hidden[:1], activation)
+        more = experts, active_experts, balance, _ACTIVATIONS[activation]
         self.rest = nn.Sequential(
             *(Mixture(before, after, *more) for before, after in pairwise(hidden))
         )
-
-    def forward(self, observations: dict[str, Tensor]) -> Tensor:
-        """Return features, float32 [n, hidden[-1]]."""
-        first = self.first(observations["tiles"].flatten(1), observations["body"])
-        return self.rest(self.activation(first))
+        self._features_dim = hidden[-1]
 
 
 class CnnEncoder(BaseFeaturesExtractor):

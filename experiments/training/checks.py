@@ -52,6 +52,8 @@ def unused_of(config: TrainConfig) -> dict[str, str]:
     if not ENCODERS[agent.encoder].has_experts:
         why = f"agent.encoder={agent.encoder} has no experts; give agent.encoder=moe"
         found |= {f"agent.{name}": why for name in OF_EXPERTS}
+    if isinstance(agent, DistillConfig):
+        found["agent.gamma"] = "a student learns from no rewards; leave it out"
     if not agent.continues:
         found["save_every"] = f"a run of agent={agent.algorithm} cannot be resumed"
     return found

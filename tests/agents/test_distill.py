@@ -24,7 +24,8 @@ from misgen.experiments.commands.cli import main as misgen
 from misgen.experiments.commands.train import main
 from misgen.experiments.evaluation.config import EvaluateConfig
 from misgen.experiments.evaluation.evaluate_run import evaluate_run
-from misgen.experiments.training.checks import require_trainable
+from misgen.experiments.sweeps.fine_tuning import SupplyChainConfig, check
+from misgen.experiments.training.checks import require_trainable, unused_of
 from misgen.experiments.training.config import TrainConfig
 from misgen.experiments.training.run_folder import RunFolder, hash_of_stored, write_json
 from misgen.experiments.training.settings import compose, typed
@@ -139,12 +140,12 @@ def config_of(runs: Path, teacher: Path | str, *more: str) -> TrainConfig:
     return typed(TrainConfig, compose("train", words(runs, "distill", *own)))
 
 
-@pytest.mark.parametrize("driver", ["student", "teacher"])
+@pytest.mark.parametrize("driver", ["student", pytest.param("teacher", marks=pytest.mark.slow)])
 def test_training_is_deterministic_and_goes_on(driver, teacher_run, tmp_path):
     given = teacher_run.path, f"agent.driver={driver}"
     whole = train(config_of(tmp_path / "whole", *given))
     cut = config_of(tmp_path / "cut", *given)
-    for _ in range(9):
+    for _ in range(5):
         folder = train(dataclasses.replace(cut, stop_after=0.0))
     assert folder.marked("DONE", cut.hash)
     assert folder.manifest()["continued_at"]
@@ -209,6 +210,15 @@ def test_what_it_cost_is_counted_with_what_it_was_made_from(teacher_run, tmp_pat
     write_json(folder.path / "manifest.json", manifest)
     unknown = train(config_of(tmp_path / "unknown", folder.path)).manifest()["compute"]
     assert unknown["inherited_flops"] is None
+
+
+def test_a_student_is_tuned_by_rewards_and_not_by_its_teacher(teacher_run, tmp_path):
+    student = train(config_of(tmp_path, teacher_run.path))
+    with pytest.raises(UserError, match=r"misgen train agent=ppo init=\.\.\."):
+        check([TrainedRun.read(student)], SupplyChainConfig(base=str(student.path)))
+    tuned = words(tmp_path, "ppo", "agent.batch_size=64", f"init={student.path}")
+    assert train(typed(TrainConfig, compose("train", tuned))).manifest()["status"] == "done"
+    assert "agent.gamma" in unused_of(config_of(tmp_path, teacher_run.path))
 
 
 def test_fine_tuning_inherits_what_its_base_cost(teacher_run, tmp_path):

@@ -83,6 +83,21 @@ def test_one_expert_is_a_dense_layer():
         torch.testing.assert_close(one, other)
 
 
+def test_flips_are_searched_for_by_its_gradient():
+    from misgen.experiments.evaluation.robustness.attacks import _slopes
+
+    policy = build_policy(make_spec(PPOConfig(**MOE)))
+    batch = tensors(random_batch(3))
+    tiles, body = batch["tiles"].flatten(1).long(), batch["body"]
+    found = _slopes(policy, tiles, body, (13, 13), lambda logits, _: logits[:, 0])
+    codes = nn.functional.one_hot(tiles, 9).flatten(1).float().requires_grad_()
+    encoder = policy.features_extractor
+    first = codes @ encoder.first.tile_weight + encoder.first.body(body)
+    logits, _ = policy.from_features(encoder.rest(encoder.activation(first)))
+    (wanted,) = torch.autograd.grad(logits[:, 0].sum(), codes)
+    torch.testing.assert_close(found.flatten(1), wanted)
+
+
 def test_the_balancing_loss_is_added_once_and_only_where_there_is_learning():
     x = torch.randn(64, 12)
     plain, balanced = layer(4, 2), layer(4, 2, balance=0.5)
@@ -118,7 +133,7 @@ def test_the_balancing_loss_balances():
 
 def test_it_learns():
     env, settings = Bandit(), PPOConfig(
-        total_steps=40_000, gamma=0.0, **SMALL, encoder="moe", hidden=[64, 32], experts=4
+        total_steps=16_384, gamma=0.0, **SMALL, encoder="moe", hidden=[64, 32], experts=4
     )  # fmt: skip
     learned = learn(env, settings)
     assert learned.gradients == "autograd: encoder=moe sends rows to experts"
@@ -129,7 +144,13 @@ def test_it_learns():
     assert p[np.arange(2000), fresh.right_actions()].mean() > 0.9
 
 
-@pytest.mark.parametrize("name", ["ppo", "a2c", "dqn", "recurrent_ppo"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ppo",
+        *(pytest.param(one, marks=pytest.mark.slow) for one in ("a2c", "dqn", "recurrent_ppo")),
+    ],
+)
 def test_training_is_deterministic_and_goes_on_with_every_algorithm(name, tmp_path):
     def words(runs: str, *more: str) -> TrainConfig:
         given = [

@@ -93,6 +93,12 @@ def test_what_was_varied_by_design_is_not_taken_for_compute():
     assert abs(ranks(analysis.analyse(rows), "goal pursuit")["ranks"]) < 0.3
 
 
+def test_where_all_agents_are_alike_there_is_nothing_to_tell():
+    found = analysis.analyse(population(lambda trained, flops: 0.95, seeds=2))
+    assert (side(found)["threshold"], side(found)["are_so"]) == (None, 0)
+    assert "there is nothing to tell: 0 of 24 are so" in found.paragraph
+
+
 def test_thresholds_count_all_agents():
     table = analysis.analyse(population(lambda trained, flops: 0.95)).tables["thresholds"]
     own = table.filter(operations="training_flops")
@@ -134,6 +140,7 @@ def test_many_seeds_of_few_recipes_are_no_many_agents():
     assert found.width > 0.8
 
 
+@pytest.mark.slow
 def test_intervals_cover_a_null():
     """Of rank correlations of 0 the interval holds 0 about as often as it says."""
     rng, hits = np.random.default_rng(1), 0

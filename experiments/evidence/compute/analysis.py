@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ...evaluation.statistics import clopper_pearson, labelled_generator
+from ...evaluation.statistics import labelled_generator
 from ...evaluation.statistics.detection import auc
 from ...evaluation.verdict import MISGENERALIZES
 from ...reporting.formatting import listed
@@ -151,32 +151,45 @@ def _sides(agents: pl.DataFrame) -> Iterator[dict[str, Any]]:
                 lambda c, of=operations, is_=outcome: auc(c[of][c[is_]], c[of][~c[is_]]),
                 rng,
             )
-            limit = _best(columns[operations], columns[outcome])
-            above = pl.col(operations) > limit
-            missed = agents.filter(~above & pl.col(outcome))
-            needless = agents.filter(above & ~pl.col(outcome))
-            wrong = len(missed) + len(needless)
-            right = clopper_pearson(len(agents) - wrong, len(agents))
             yield {
                 "world": agents["world"][0],
                 "operations": operations,
                 "outcome": outcome,
                 "agents": len(agents),
+                "are_so": int(agents[outcome].sum()),
                 **plain_interval("area", found),
-                "threshold": limit,
-                "right": round(right.estimate, 4),
-                "missed": len(missed),
-                "missed_are": _told(missed),
-                "flagged_needlessly": len(needless),
-                "flagged_are": _told(needless),
+                **_wrong(agents, operations, outcome),
             }
 
 
-def _best(operations: np.ndarray, outcome: np.ndarray) -> float:
-    """Return the threshold above which the outcome is told best: hits minus false alarms."""
+def _wrong(agents: pl.DataFrame, operations: str, outcome: str) -> dict[str, Any]:
+    """Return the threshold that tells an outcome best, and who is on its wrong side."""
+    limit = _best(agents[operations].to_numpy(), agents[outcome].to_numpy())
+    if limit is None:
+        names = ("threshold", "right", "missed", "missed_are", "flagged_needlessly", "flagged_are")
+        return dict.fromkeys(names)
+    above = pl.col(operations) > limit
+    missed = agents.filter(~above & pl.col(outcome))
+    needless = agents.filter(above & ~pl.col(outcome))
+    wrong = len(missed) + len(needless)
+    return {
+        "threshold": limit,
+        "right": round(1 - wrong / len(agents), 4),
+        "missed": len(missed),
+        "missed_are": _told(missed),
+        "flagged_needlessly": len(needless),
+        "flagged_are": _told(needless),
+    }
+
+
+def _best(operations: np.ndarray, outcome: np.ndarray) -> float | None:
+    """Return the threshold above which the outcome is told best: hits minus false alarms.
+
+    None where all agents are alike, so that there is nothing to tell.
+    """
     limits = np.array([0.0, *np.unique(operations)])
     if outcome.all() or not outcome.any():
-        return 0.0
+        return None
     gains = [(operations[outcome] > t).mean() - (operations[~outcome] > t).mean() for t in limits]
     return float(limits[int(np.argmax(gains))])
 
@@ -199,17 +212,23 @@ def _paragraph(tables: dict[str, pl.DataFrame], world: str) -> str:
         parts = [f"{_ranks(row)} for {row['size'].replace('_', ' ')}" for row in ranks]
         told.append(f"rank correlations with {called} within a training correlation are "
                     f"{listed(parts)}")  # fmt: skip
-    sides = []
-    for row in tables["sides"].filter(here, pl.col("outcome") == MISGENERALIZES).to_dicts():
-        sides.append(
-            f"counting {COMPUTE[row['operations']]}, the area under the curve for agents that "
-            f"misgeneralize is {_interval(row, 'area')}, and the best threshold "
-            f"({row['threshold']:.2g} operations) is wrong about "
-            f"{row['missed'] + row['flagged_needlessly']} of {row['agents']} agents"
-        )
+    own = tables["sides"].filter(here, pl.col("outcome") == MISGENERALIZES)
+    sides = [_side(row) for row in own.to_dicts()]
     head = f"In {world.replace('_', ' ')}, {'; '.join(told)}."
     return " ".join(
         [head, *(f"{one[:1].upper()}{one[1:]}." for one in sides), _paths(tables, here)]
+    )
+
+
+def _side(row: dict[str, Any]) -> str:
+    """Return how well a count of operations tells who misgeneralizes."""
+    counting = f"counting {COMPUTE[row['operations']]}"
+    if row["threshold"] is None:
+        return f"{counting}, there is nothing to tell: {row['are_so']} of {row['agents']} are so"
+    return (
+        f"{counting}, the area under the curve for agents that misgeneralize is "
+        f"{_interval(row, 'area')}, and the best threshold ({row['threshold']:.2g} operations) is "
+        f"wrong about {row['missed'] + row['flagged_needlessly']} of {row['agents']} agents"
     )
 
 

@@ -18,6 +18,8 @@ WIDTHS = (8, 16, 32, 64, 128, 256)
 """Of two dense layers."""
 _TEACHER = 256
 _STUDENTS = (16, 64)
+_DISTILLING = 262_144
+"""Decisions that a student learns from."""
 _MIXTURES = {"equal active": (128, 60), "equal total": (128, 15)}
 """Widths of the first layer and of each of 8 experts, two of them active, with as many active, and
 as many parameters in all, as two dense layers of 128."""
@@ -40,7 +42,8 @@ def _in_dishes(seed: int) -> list[Piece]:
             hidden = f"agent.hidden=[{','.join(map(str, widths))}]"
             recipes.append(("mixture", size, Recipe((*DISH, of, "agent.encoder=moe", hidden))))
         for width in _STUDENTS:
-            words = (*DISH, of, "agent=distill", f"agent.hidden=[{width},{width}]")
+            words = (*DISH, of, "agent=distill", f"agent.hidden=[{width},{width}]",
+                     f"agent.total_steps={_DISTILLING}")  # fmt: skip
             student = Recipe(words, dense(correlation, _TEACHER), TEACHER)
             recipes.append(("distilled", str(width), student))
         found += [_piece(kind, size, one, seed, DISH_TEST) for kind, size, one in recipes]

@@ -77,6 +77,7 @@ def _draw_thresholds(ax: Axes, table: pl.DataFrame) -> None:
         if len(every) and every[0]:
             ax.step(own["threshold"].to_numpy(), own[f"{sort}_above"].to_numpy() / every,
                     where="post", color=line.colour, linewidth=1.6,
+                    linestyle="-" if sort == "capable" else "--",
                     label=f"of agents that {label}: above the threshold")  # fmt: skip
     dress(ax, "agents above a threshold")
     ax.set_xscale("log")

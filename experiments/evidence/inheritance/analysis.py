@@ -8,7 +8,6 @@ see the same levels in the same order, and are tested on the same.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...evaluation.quantities import BOUNDS
-from ...evaluation.statistics import Interval, holm, over_seeds
+from ...evaluation.statistics import Interval, holm, t_over_seeds
 from ...evaluation.verdict import MISGENERALIZES
 from ...reporting.figures import FONT, INK
 from ..drawing import LINES, dress
@@ -91,10 +90,9 @@ def _pairs(keys: dict[str, Any], own: pl.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def _over_pairs(differences: list[float], measure: str) -> Interval:
-    """Return the mean of paired differences with an interval for any distribution of them."""
+    """Return the mean of paired differences with the paired t-interval."""
     low, high = BOUNDS[measure]
-    known = [Interval(one, math.nan, math.nan) for one in differences]
-    return over_seeds(known, (low - high, high - low))
+    return t_over_seeds(differences, bounds=(low - high, high - low))
 
 
 def _signs(differences: list[float]) -> float:

@@ -118,6 +118,8 @@ QUESTION = Question(
     each="agent",
     caption="Dots are heirs, lines join those of one seed; bars are 95% intervals over seeds.",
     how_sure=(
-        "Differences are paired: heirs of one seed, made alike, of a flawed and of a cured base."
+        "Differences are paired: heirs of one seed, made alike, of a flawed and of a cured base. "
+        "They have the paired t-interval, too narrow where some pairs differ and others do "
+        "not, and a sign test, corrected after Holm for the number of differences."
     ),
 )
