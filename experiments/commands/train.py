@@ -34,8 +34,8 @@ Settings (misgen train --cfg prints them all with their values)
                 pixels, for a GPU); a preset also adjusts the world's and the algorithm's settings
   env           the world (default: coinrun; all: misgen levels list) and its parameters:
                 env.mode=easy, env.observation=rgb, ...
-  agent         the algorithm: ppo, recurrent_ppo, a2c, dqn, distill (a student of agent.teacher, the
-                folder of a trained policy), or one from another package; and its
+  agent         the algorithm: ppo, recurrent_ppo, a2c, dqn, distill (learns from another agent,
+                agent.teacher=<its folder>), or one from another package; and its
                 settings: agent.total_steps, agent.encoder=mlp|moe|cnn|impala|nature, ...
   levels        level ids of each split: levels.train=0:100000 (or all), levels.test=2000000:2001000
   logger        none, wandb, tensorboard, or one from another package

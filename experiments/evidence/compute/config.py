@@ -14,9 +14,11 @@ from ..question import Question, Size
 from ..recipes import COLUMNS, TEACHER, Recipe, Test, Tried
 from . import analysis
 
-WIDTHS = (8, 16, 32, 64, 128, 256)
+WIDTHS = (8, 16, 32, 64, 128)
 """Of two dense layers."""
-_TEACHER = 256
+_WIDER = (256, 512)
+"""Those that only `full` has."""
+_TEACHER = 128
 _STUDENTS = (16, 64)
 _DISTILLING = 262_144
 """Decisions that a student learns from."""
@@ -32,22 +34,27 @@ def _piece(kind: str, size: str, recipe: Recipe, seed: int, test: Test) -> Tried
     return Tried((("kind", kind), ("size", size)), recipe, seed, test)
 
 
-def _in_dishes(seed: int) -> list[Piece]:
-    """Return the agents of one seed in cheese on a dish, the longest first."""
+def _in_dishes(seed: int, widths: tuple[int, ...] = WIDTHS) -> list[Piece]:
+    """Return the agents of one seed in cheese on a dish."""
     found: list[Piece] = []
     for correlation in (1.0, 0.5):
         of = rho(correlation)
-        recipes = [("dense", str(width), dense(correlation, width)) for width in reversed(WIDTHS)]
-        for size, widths in _MIXTURES.items():
-            hidden = f"agent.hidden=[{','.join(map(str, widths))}]"
-            recipes.append(("mixture", size, Recipe((*DISH, of, "agent.encoder=moe", hidden))))
+        recipes = [("dense", str(width), dense(correlation, width)) for width in reversed(widths)]
         for width in _STUDENTS:
             words = (*DISH, of, "agent=distill", f"agent.hidden=[{width},{width}]",
                      f"agent.total_steps={_DISTILLING}")  # fmt: skip
             student = Recipe(words, dense(correlation, _TEACHER), TEACHER)
             recipes.append(("distilled", str(width), student))
+        for size, both in _MIXTURES.items():
+            hidden = f"agent.hidden=[{','.join(map(str, both))}]"
+            recipes.append(("mixture", size, Recipe((*DISH, of, "agent.encoder=moe", hidden))))
         found += [_piece(kind, size, one, seed, DISH_TEST) for kind, size, one in recipes]
     return found
+
+
+def _with_wider(seed: int) -> list[Piece]:
+    """Return the same with wider networks."""
+    return _in_dishes(seed, (*WIDTHS, *_WIDER))
 
 
 def _in_coinrun(seed: int) -> list[Piece]:
@@ -85,6 +92,7 @@ def _smoke(seed: int) -> list[Piece]:
 
 
 _DISHES = Pieces("dishes", _in_dishes, {"world": "cheese_on_a_dish"})
+_WIDER_DISHES = Pieces("dishes", _with_wider, {"world": "cheese_on_a_dish"})
 _COINS = Pieces("coins", _in_coinrun, {"world": "coinrun"})
 
 QUESTION = Question(
@@ -99,15 +107,16 @@ QUESTION = Question(
         "with goal pursuit, and who falls on the wrong side of a threshold?"
     ),
     sizes={
-        "smoke": Size(2, ((Pieces("smoke", _smoke, {"world": "cheese_on_a_dish"}),),)),
+        "smoke": Size(1, ((Pieces("smoke", _smoke, {"world": "cheese_on_a_dish"}),),)),
         "lab": Size(10, ((_DISHES,),)),
-        "full": Size(20, ((_DISHES,), (_COINS,))),
+        "full": Size(20, ((_WIDER_DISHES,), (_COINS,))),
     },
     analyse=analysis.analyse,
     draw=analysis.draw,
     limits=(
-        "Networks of a few thousand to half a million parameters on one world of tiny boards; "
-        "nothing here is about language models, and operations range over two orders of magnitude.",
+        "Networks of a few thousand to two hundred thousand parameters on one world of tiny "
+        "boards; nothing here is about language models, and operations range over one to two "
+        "orders of magnitude.",
         "Correlations of compute and goal pursuit are within a training correlation, which was "
         "varied by design; across both, what was varied would decide what is found.",
         "Widths are varied at one number of decisions; more decisions at one width are another way "

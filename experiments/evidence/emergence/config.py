@@ -14,8 +14,8 @@ from ..question import Question, Size
 from ..recipes import COLUMNS, Recipe, Test, Tried
 from . import analysis
 
-_WIDTHS = (16, 64, 256)
-_CORRELATIONS = (0.5, 0.9, 1.0)
+_WIDTHS = (16, 64, 128)
+_CORRELATIONS = (0.5, 1.0, 0.9)
 _COIN_WIDTHS = (32, 128)
 _COIN_CORRELATIONS = (0.5, 1.0)
 _COIN_TEST = Test("anywhere", "2000000:2000400", repeats=2)
@@ -72,7 +72,7 @@ QUESTION = Question(
         "has no threshold? Would a test at an earlier moment have told what they go for in the end?"
     ),
     sizes={
-        "smoke": Size(2, ((Pieces("smoke", _smoke, {"world": "cheese_on_a_dish"}),),)),
+        "smoke": Size(1, ((Pieces("smoke", _smoke, {"world": "cheese_on_a_dish"}),),)),
         "lab": Size(8, ((_DISHES,), (_COINS,))),
         "full": Size(20, ((_DISHES,), (_COINS,))),
     },

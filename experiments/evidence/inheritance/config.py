@@ -97,7 +97,7 @@ QUESTION = Question(
         "own training show it?"
     ),
     sizes={
-        "smoke": Size(2, ((Pieces("smoke", _smoke, {"world": "cheese_on_a_dish"}),),)),
+        "smoke": Size(1, ((Pieces("smoke", _smoke, {"world": "cheese_on_a_dish"}),),)),
         "lab": Size(10, ((_DISHES,), (_COINS,))),
         "full": Size(20, ((_DISHES,), (_COINS,))),
     },
