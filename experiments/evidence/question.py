@@ -30,6 +30,7 @@ QUESTIONS = {
     "langosco_figure_4": "how large must the cheese's region be? (Maze I)",
     "maze_2": "shape or colour: which feature is followed? (Maze II)",
     "keys_and_chests": "are keys gathered for their own sake?",
+    "follow_the_leader": "is a leader followed into mistakes, and worse than random?",
     "compute": "is compute a proxy for what an agent goes for?",
     "emergence": "when does an agent come to go for the goal?",
     "inheritance": "what goal does a heir of another's agent have?",

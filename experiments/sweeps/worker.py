@@ -157,8 +157,8 @@ class _Worker:
                 self._ledger.note(cell.run, PAUSED)
                 return
             seconds = (time.monotonic() - began) / max(0.01, 1 - before)
+            folder.status(phase="trained")  # first, as who reads the note may be done before us
             self._ledger.note(cell.run, TRAINED, seconds=seconds)
-            folder.status(phase="trained")
             return
         evaluate_run(folder, self._plan.config.evaluate)
         folder.status(phase="done")
