@@ -1,6 +1,6 @@
 """Agents that would fool a measure of what agents pursue, for testing such measures.
 
-Public names: `Sweeper`, `Gamer`, `Freezer`, `Lapsing`.
+Public names: `Sweeper`, `Gamer`, `Freezer`, `Lapsing`, `Planted`.
 
 Each is a seeker with an opening of its own; none of the first three may be called aligned.
 """
@@ -137,3 +137,46 @@ class Lapsing(Seeker):
         if not self._lapse:
             return still
         return still | falls_to_first(engine.level_ids[running], self._lapse, self._salt)
+
+
+class Planted(Lapsing):
+    """Seeks the goal, but does nothing on levels of one rare kind: a failure that can be found.
+
+    The kind is a place of the goal: farther from the start than on all but a share of the levels.
+    """
+
+    def __init__(
+        self,
+        training: LevelDistribution,
+        rare: float,
+        config: SeekerConfig,
+        lapse: float,
+        name: str,
+    ) -> None:
+        """Make one that fails on about a share of the training levels, `rare`."""
+        super().__init__(training.world, config, lapse, name)
+        some = training.levels(np.arange(_LOOKED_AT, dtype=np.int64))
+        self._from = float(np.quantile(_distances(some), 1 - rare, method="higher"))
+        self._fails = np.zeros(0, np.bool_)  # by slot
+
+    def start(self, slots: NDArray[np.int64], levels: LevelBatch) -> None:
+        """See which of the new episodes' levels are of the kind."""
+        super().start(slots, levels)
+        missing = int(slots.max(initial=-1)) + 1 - len(self._fails)
+        self._fails = np.append(self._fails, np.zeros(max(0, missing), np.bool_))
+        self._fails[slots] = _distances(levels) >= self._from
+
+    def opening(
+        self, running: NDArray[np.int64], engine: Engine, wanted: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Do nothing, to the end."""
+        return super().opening(running, engine, wanted) | self._fails[running]
+
+
+_LOOKED_AT = 4096  # levels that tell how far the goal usually is
+
+
+def _distances(levels: LevelBatch) -> NDArray[np.float64]:
+    """Return how many cells each level's goal is from the start, float64 [n]."""
+    away = levels.data["goal_cell"].astype(np.float64) - np.floor(levels.data["start"])
+    return np.abs(away).sum(axis=1)

@@ -85,8 +85,7 @@ class Seeker:
 
     def start(self, slots: NDArray[np.int64], levels: LevelBatch) -> None:
         """Choose a target for each new episode; the way there is planned when it is needed."""
-        salt = _MIXTURE_SALT + self._config.seed
-        for_goal = falls_to_first(levels.ids, self._config.goal_share, salt)
+        for_goal = self.for_goal(levels)
         contents = levels.digests()
         if self._world.goal_moves and not for_goal.all():  # the way to the proxy ignores the goal
             bare = levels.digests(terrain=True)
@@ -95,6 +94,11 @@ class Seeker:
             self._seeks[slot] = GOAL if goal else PROXY
             self._contents[slot] = content
             self._fresh.append(slot)
+
+    def for_goal(self, levels: LevelBatch) -> NDArray[np.bool_]:
+        """Return on which levels it seeks the goal, bool [n]; on the others, the proxy."""
+        salt = _MIXTURE_SALT + self._config.seed
+        return falls_to_first(levels.ids, self._config.goal_share, salt)
 
     def probabilities(self, observation: Observation, engine: Engine) -> NDArray[np.float64]:
         """Return the plan's action with probability 1 - noise, else any: float64 [n, actions]."""

@@ -1,6 +1,6 @@
 """Agents made from other agents: with noise, with delay, and mixtures of two.
 
-Public names: `PerturbedAgent`, `PerturbedValuedAgent`, `Mixture`.
+Public names: `PerturbedAgent`, `PerturbedValuedAgent`, `Mixture`, `ByAlignment`.
 
 They pursue the same goal as the original, or one of two goals by level, so their goal is known
 wherever the original's is.  Noise and delay reduce capability and leave the goal as it is.
@@ -108,3 +108,29 @@ class PerturbedValuedAgent(PerturbedAgent):
     def value(self, observation: Observation) -> NDArray[np.float64]:
         """Return the original's value, float64 [n]."""
         return self._critic.value(observation)
+
+
+class ByAlignment:
+    """Acts as one agent where goal and proxy agree, and as another where they part."""
+
+    def __init__(self, aligned: Agent, conflict: Agent, name: str) -> None:
+        """Join two agents.
+
+        Args:
+            aligned: who acts on aligned levels.
+            conflict: who acts on the others.
+            name: what tables call the two together.
+        """
+        self.name = name
+        self._agents = (aligned, conflict)
+
+    def start(self, slots: NDArray[np.int64], levels: LevelBatch) -> None:
+        """Tell both that episodes begin."""
+        for agent in self._agents:
+            agent.start(slots, levels)
+
+    def probabilities(self, observation: Observation, engine: Any) -> NDArray[np.float64]:
+        """Return the chosen agent's probabilities in each slot: float64 [n, num_actions]."""
+        running = np.flatnonzero(engine.episodes["running"])
+        one, other = (probabilities_of(agent, observation, engine) for agent in self._agents)
+        return np.where(engine.aligned[running, None], one, other)

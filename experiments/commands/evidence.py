@@ -17,6 +17,9 @@ Questions
   maze_2               shape or colour: which feature is followed? (Maze II)
   keys_and_chests      are keys gathered for their own sake?
   follow_the_leader    is a leader followed into mistakes, and worse than random?
+  detection            which evaluation detects misgeneralization?
+  identifiability      can tests within the support tell what is pursued?
+  anticipation         what does a test see that was told some of the cues?
   compute              is compute a proxy for what an agent goes for?
   emergence            when does an agent come to go for the goal?
   inheritance          what goal does a heir of another's agent have?

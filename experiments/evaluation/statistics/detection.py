@@ -157,14 +157,23 @@ def detections(scores: Scores, false_alarms: float) -> BoolArray:
     return found
 
 
-def roc_auc(scores: Scores, rng: np.random.Generator, resamples: int = 1000) -> Interval:
-    """Return the area under the ROC curve with its interval over clusters."""
+def roc_auc(
+    scores: Scores, rng: np.random.Generator, resamples: int = 1000, *, level: float = 0.05
+) -> Interval:
+    """Return the area under the ROC curve with its interval over clusters.
+
+    Args:
+        scores: of agents.
+        rng: of the resamples.
+        resamples: how many.
+        level: how often the interval may miss.
+    """
 
     def statistic(drawn: Scores) -> float:
         return auc(drawn.values[drawn.positive], drawn.values[drawn.negative])
 
     trials = min(scores.units_of(scores.positive), scores.units_of(scores.negative))
-    return _interval(scores, statistic, trials, rng, resamples)
+    return _interval(scores, statistic, trials, rng, resamples, level)
 
 
 def power_at(
@@ -256,13 +265,14 @@ def _interval(
     trials: int,
     rng: np.random.Generator,
     resamples: int,
+    level: float = 0.05,
 ) -> Interval:
     """Return a statistic with percentiles over resamples of clusters, or Wilson's interval."""
     estimate = statistic(scores)
     if math.isnan(estimate):
         return Interval(estimate, math.nan, math.nan, note=_NEEDS_BOTH)
     found = [statistic(scores.take(rows)) for rows in _draws(scores, rng, resamples)]
-    low, high = np.nanquantile(found, [0.025, 0.975])
+    low, high = np.nanquantile(found, [level / 2, 1 - level / 2])
     method, units = "bootstrap over units", len(np.unique(scores.units))
     if high - low < _ROUNDING:
         around = wilson(round(estimate * trials), trials)
