@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from misgen.agents.zoo import located
 from misgen.envs.core.errors import UserError
 
-from .run_folder import MANIFEST, read_json
+from .run_folder import MANIFEST, RunFolder, read_json
+from .trained_run import config_of
 
 if TYPE_CHECKING:
     from .config import TrainConfig
@@ -111,14 +112,26 @@ def _spent_on(folder: Path) -> float | None:
     """Return the operations that a trained policy cost with all that it was made from."""
     try:
         manifest = read_json(folder / MANIFEST, "")
+        config = config_of(RunFolder(folder), manifest)
     except UserError:
         return None
-    spent, config = manifest.get("compute") or {}, manifest["config"]
-    heir = bool({"init_policy"} & config.keys() or "teacher_policy" in config.get("agent", {}))
+    spent = manifest.get("compute") or _counted(folder, config, manifest)
+    heir = config.init_policy is not None or bool(config.agent.policies)
     parts = ["training_flops", *(["inherited_flops"] if heir else [])]
-    parts += ["teacher_flops"] if "teacher_flops" in spent else []
+    parts += ["teacher_flops"] if config.agent.policies else []
     known = [spent[name] for name in parts if spent.get(name) is not None]
     return sum(known) if len(known) == len(parts) else None
+
+
+def _counted(folder: Path, config: TrainConfig, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the operations of a training from before manifests told them."""
+    from misgen.agents.checkpoint import load_policy
+
+    from .compute import network_cost, training_flops
+
+    cost = network_cost(load_policy(folder)[0])
+    passes = config.agent.passes(int(manifest["environment_steps"]))
+    return {"training_flops": training_flops(cost, passes)}
 
 
 def _peak() -> int | None:

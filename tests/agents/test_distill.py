@@ -205,11 +205,13 @@ def test_what_it_cost_is_counted_with_what_it_was_made_from(teacher_run, tmp_pat
     assert again["inherited_flops"] == sum(
         found[name] for name in ("training_flops", "teacher_flops", "inherited_flops")
     )
-    manifest = json.loads((folder.path / "manifest.json").read_text())
-    del manifest["compute"]
-    write_json(folder.path / "manifest.json", manifest)
-    unknown = train(config_of(tmp_path / "unknown", folder.path)).manifest()["compute"]
-    assert unknown["inherited_flops"] is None
+    shutil.copytree(teacher_run.path, tmp_path / "old")
+    for place, known in ((tmp_path / "old", base["training_flops"]), (folder.path, None)):
+        manifest = json.loads((place / "manifest.json").read_text())
+        del manifest["compute"]  # as of runs from before it was told
+        write_json(place / "manifest.json", manifest)
+        own = train(config_of(tmp_path / f"of-{place.name}", place)).manifest()["compute"]
+        assert own["inherited_flops"] == known
 
 
 def test_a_student_is_tuned_by_rewards_and_not_by_its_teacher(teacher_run, tmp_path):
