@@ -8,6 +8,7 @@ import pytest
 
 from misgen.experiments.evidence import ranks as ranks_module
 from misgen.experiments.evidence.compute import analysis
+from misgen.experiments.evidence.judged_agents import compute_is_a_sign
 from misgen.experiments.evidence.ranks import over_recipes, rank_correlation
 from tests.evidence.agents import agent, agents
 
@@ -55,6 +56,9 @@ def test_compute_that_buys_capability_and_no_goal():
     assert wrong["area"] == 0.5
     assert wrong["missed"] + wrong["flagged_needlessly"] == 36
     assert "36 of 72 agents" in found.paragraph
+    told, verdict = compute_is_a_sign(dict(found.tables))  # pyright: ignore
+    assert verdict == "open"
+    assert "wrong about 36 of 72 agents" in told
     assert "36 of 36 agents misgeneralize that were trained at correlation 1" in found.paragraph
     assert len(analysis.draw(rows, found).axes) == 3
 
@@ -65,6 +69,7 @@ def test_compute_that_decides_the_goal_is_found():
     assert ranks(found, "goal pursuit")["ranks_high"] < -0.8
     told = side(found)
     assert told["area_low"] > 0.9
+    assert compute_is_a_sign(dict(found.tables))[1] == "agrees"  # pyright: ignore
     assert (told["missed"], told["flagged_needlessly"]) == (0, 0)
     bad = rows.filter(pl.col("verdict") == "misgeneralizes")
     assert told["threshold"] == rows.filter(pl.col("training_flops") < bad["training_flops"].min())[

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 
+from misgen.experiments.evidence import judged_agents
 from misgen.experiments.evidence.inheritance import analysis
 from tests.evidence.agents import agent, agents
 
@@ -80,3 +82,20 @@ def test_heirs_whose_pair_is_missing_are_left_out():
     found = analysis.analyse(alone)
     assert found.paragraph == "No pair of heirs is there yet."
     assert len(analysis.draw(alone, found).axes) == 2
+
+
+def test_the_claims_are_judged_by_whole_intervals():
+    def judged(kept):
+        tables = dict(analysis.analyse(population(kept)).tables)
+        return judged_agents.students_inherit(tables), judged_agents.tuning_keeps(tables)
+
+    kept, tuned = judged(lambda base, way, levels: 0.9 if base == "cured" else 0.1)
+    assert kept is not None
+    assert kept[1] == tuned[1] == "agrees"  # pyright: ignore
+    assert "in w heirs of cured bases pursue the goal by 0.8" in kept[0]
+    lost, tuned = judged(lambda base, way, _: 0.9 if (base, way) == ("cured", "tuned") else 0.1)
+    assert lost is not None
+    assert lost[1] == "against"
+    assert tuned[1] == "agrees"  # pyright: ignore
+    none = analysis.analyse(population(lambda *_: 0.5).filter(pl.col("base") == "cured"))
+    assert judged_agents.students_inherit(dict(none.tables)) is None

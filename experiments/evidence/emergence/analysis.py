@@ -27,7 +27,7 @@ __all__ = ["SCORES", "STEPS", "analyse", "draw"]
 
 SCORES = {"capability_aligned": "capability", "pull": "pull of the goal"}
 """Scores without a threshold, both of them shares of levels."""
-STEPS = {"is_capable": "capable", "goes_for_goal": "goes for the goal"}
+STEPS = {"is_capable": "are capable", "goes_for_goal": "go for the goal"}
 """The same with one: it clears random play; it does and its pursuit is above one half."""
 _OF = dict(zip(STEPS, SCORES, strict=True))
 _BY = ["world", "width", "train_correlation"]
