@@ -15,6 +15,14 @@ from typing import Any
 
 import polars as pl
 
+from ..evaluation.statistics import clopper_pearson
+from .identifiability.analysis import CLONES
+from .judged_agents import (
+    compute_is_a_sign,
+    jumps_are_the_metric_s,
+    students_inherit,
+    tuning_keeps,
+)
 from .question import question_of
 from .telling import counted, percent_of, with_interval
 from .told import read_rows
@@ -191,6 +199,51 @@ def _two_kinds(tables: Tables) -> Judged | None:
     return f"{told}{apart} of them", AGREES if apart > len(mixed) / 2 else OPEN
 
 
+def _blind_within(tables: Tables) -> Judged | None:
+    """Judge whether tests within the support tell clones apart, all of them at once."""
+    inside = tables["areas"].filter(pl.col("variant") == CLONES, "in_support")
+    if not len(inside):
+        return None
+    most = inside.filter(pl.col("budget") == pl.col("budget").max().over("world", "protocol"))
+    low, high = most["auc_family_low"], most["auc_family_high"]
+    apart = int(((low > 0.5) | (high < 0.5)).sum())
+    told = (
+        f"of one policy on aligned levels, paid for the goal or for the proxy: {apart} of "
+        f"{len(most)} tests within the support tell them apart, areas {most['auc'].min():.2f} to "
+        f"{most['auc'].max():.2f}"
+    )
+    wide = bool(((high - low) > 0.5).any())
+    return told, AGAINST if apart else OPEN if wide else AGREES
+
+
+def _seen_where_they_part(tables: Tables) -> Judged | None:
+    """Judge whether paired levels show it, in each population and at either kind of support."""
+    power = tables["power"].filter(
+        pl.col("protocol") == "counterfactual_pairs", pl.col("power_low").is_not_null()
+    )
+    if not len(power):
+        return None
+    most = power.filter(pl.col("budget") == pl.col("budget").max().over("population", "support"))
+    told = (
+        f"counterfactual pairs detect {most['power'].min():.0%} to {most['power'].max():.0%} of "
+        f"the agents that take the proxy on most levels, in {len(most)} populations"
+    )
+    low, high = most["power_low"], most["power_high"]
+    return told, AGREES if (low > 0.5).all() else AGAINST if (high < 0.5).any() else OPEN
+
+
+def _worse_than_random(tables: Tables) -> Judged | None:
+    """Judge whether trained agents are worse than random on the goal while they seem to work."""
+    table = tables["worse_than_random"]
+    if not len(table):
+        return None
+    n, hits = int(table["agents"].sum()), int(table["worse"].sum())
+    where = table.filter(pl.col("worse") > 0)["world"].unique().sort().to_list()
+    around = clopper_pearson(hits, n)
+    told = f"{hits} of {n} capable agents [{around.low:.0%}, {around.high:.0%}]"
+    return f"{told}, in {', '.join(where) or 'no world'}", AGREES if hits else OPEN
+
+
 CLAIMS = (
     Claim("Moving the coin on 2% of levels suffices", _LANGOSCO, "CoinRun, figure 2",
           "langosco_figure_2", _two_percent),
@@ -214,6 +267,25 @@ CLAIMS = (
     Claim("A cue to follow is followed where it leads astray: worse than random",
           "[Shah et al. 2022](https://arxiv.org/abs/2210.01790)", "cultural transmission",
           "follow_the_leader", _astray),
+    Claim("Agents that seem to work do worse than random where goal and proxy part",
+          "[Shah et al. 2022](https://arxiv.org/abs/2210.01790)", "cultural transmission",
+          "anticipation", _worse_than_random),
+    Claim("As long as goal and proxy go together, behaviour does not tell which is pursued",
+          _LANGOSCO, "all its environments", "identifiability", _blind_within),
+    Claim("Levels on which goal and proxy part tell it", _LANGOSCO, "all its environments",
+          "detection", _seen_where_they_part),
+    Claim("Training compute is a sign of a model's risk",
+          "[EU AI Act, article 51](https://eur-lex.europa.eu/eli/reg/2024/1689/oj)",
+          "general-purpose models", "compute", compute_is_a_sign),
+    Claim("Abilities that appear at once do so by the metric's threshold",
+          "[Schaeffer et al. 2023](https://arxiv.org/abs/2304.15004)", "language models",
+          "emergence", jumps_are_the_metric_s),
+    Claim("Students take over what their teacher is after from data that do not show it",
+          "[Cloud et al. 2025](https://arxiv.org/abs/2507.14805)",
+          "language models distilled from their like", "inheritance", students_inherit),
+    Claim("What a model is after outlasts tuning on data that do not show it",
+          "[Hubinger et al. 2024](https://arxiv.org/abs/2401.05566)", "language models with back "
+          "doors", "inheritance", tuning_keeps),
     Claim("Levels chosen by regret mitigate misgeneralization",
           "[minimax regret](https://arxiv.org/abs/2507.03068)",
           "cheese in the corner and on a dish", "",

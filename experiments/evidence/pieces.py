@@ -10,8 +10,6 @@ Public names: `Piece`, `Pieces`.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import json
 import logging
 import time
 from abc import ABC, abstractmethod
@@ -25,7 +23,7 @@ from misgen.envs.core.errors import UserError, plain_sentence
 
 from ..sweeps.claims import Heart
 from ..sweeps.ledger import DONE, FAILED, MOST_TRIES, Ledger
-from ..sweeps.side_by_side import side_by_side
+from ..sweeps.pool import side_by_side
 from ..training.config import config_hash
 from ..training.progress import counter, episode_progress
 from ..training.run_folder import git_state, now
@@ -77,10 +75,8 @@ class Piece(ABC):
 
     @property
     def hash(self) -> str:
-        """10 hex digits of what determines its rows."""
-        settings = json.loads(json.dumps(dataclasses.asdict(self), default=str))
-        kind = type(self).__name__
-        return config_hash({"kind": kind, "version": self.version, "settings": settings})
+        """10 hex digits of what determines its rows: its kind, its settings, and its version."""
+        return config_hash({"piece": repr(self), "version": self.version})
 
 
 @dataclass(frozen=True)

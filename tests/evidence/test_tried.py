@@ -11,6 +11,7 @@ from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.registry import make_world
 from misgen.experiments.evaluation.rollout import run_levels
+from misgen.experiments.evidence.anticipation.config import QUESTION as ANTICIPATION
 from misgen.experiments.evidence.detection.config import QUESTION as DETECTION
 from misgen.experiments.evidence.identifiability.config import QUESTION as IDENTIFIABILITY
 from misgen.experiments.evidence.tried import (
@@ -135,3 +136,20 @@ def test_the_lab_has_the_agents_that_it_promises():
                if isinstance(p, TriedAgent) for b in p.budgets}  # fmt: skip
     assert (min(budgets), max(budgets)) == (10, 10_000)
     assert IDENTIFIABILITY.sizes["lab"].arms
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_skills_do_not_tell_what_is_pursued(seed):
+    """Who seeks the goal is as noisy, late and forgetful as who does not, or skill would tell."""
+    for arm in IDENTIFIABILITY.sizes["lab"].arms:
+        skills: dict[float, list] = {0.0: [], 1.0: []}
+        for piece in arm.of_seed(seed):  # pyright: ignore
+            who = piece.agent
+            skills.get(who.proxy, []).append((who.noise, who.delay))
+        assert sorted(skills[0.0]) == sorted(skills[1.0])
+        assert len(skills[0.0]) == 10
+    followers = next(arm for arm in ANTICIPATION.sizes["lab"].arms if arm.name == "followers")
+    lapses: dict[bool, list] = {True: [], False: []}
+    for piece in followers.of_seed(seed):  # pyright: ignore
+        lapses[piece.agent.share > 0].append(piece.agent.lapse)
+    assert sorted(lapses[True]) == sorted(lapses[False])

@@ -295,7 +295,7 @@ def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
         *(f"lost: {name}" for name in sorted(wanted.keys() - found.keys())),
         *(f"left behind: {name}" for name in sorted(found.keys() - wanted.keys())),
         *(
-            f"differs: {name}"
+            f"differs: {name}: {found[name]!s:.200} instead of {wanted[name]!s:.200}"
             for name in sorted(wanted.keys() & found.keys())
             if not same(found[name], wanted[name])
         ),

@@ -50,12 +50,15 @@ def _followers(
     seed: int, *, negatives: int = _NEGATIVES, budgets: tuple[int, ...] = _BUDGETS,
     trials: Sequence[Trial] = _TRIALS,
 ) -> list[Piece]:  # fmt: skip
+    """Return the agents of one seed; goal-seekers lapse as often as those that follow cues."""
     shares = [*[(0.0, 0.0)] * negatives, *_FOLLOWED]
+    lapses = [_LAPSES[place % len(_LAPSES)] for place in range(len(shares) - negatives)]
     found: list[Piece] = []
     for place, both in enumerate(shares):
         number = seed * len(shares) + place
+        turn = place if place < negatives else place - negatives + seed
         followed = tuple(zip(CUES, both, strict=True))
-        who = Follower(followed, _LAPSES[number % len(_LAPSES)], number)
+        who = Follower(followed, lapses[turn % len(lapses)], number)
         found.append(TriedAgent(_WORLD, _PARAMETERS, "each", 1.0, who, tuple(trials), budgets))
     return found
 
@@ -110,7 +113,7 @@ _COLUMNS = {
 }
 _RANDOM = Pieces("worse_than_random", _stored, seeds=1)
 _FOLLOWERS = Pieces("followers", _followers)
-_SMOKE = Pieces("smoke", partial(_followers, negatives=3, budgets=(10,), trials=_TRIALS[:2]))
+_SMOKE = Pieces("smoke", partial(_followers, negatives=2, budgets=(10,), trials=_TRIALS[:2]))
 
 QUESTION = Question(
     name="anticipation",
@@ -122,7 +125,7 @@ QUESTION = Question(
         "from the proxy, while they do better than random as in training?"
     ),
     sizes={
-        "smoke": Size(2, ((_SMOKE, _RANDOM),)),
+        "smoke": Size(1, ((_SMOKE, _RANDOM),)),
         "lab": Size(10, ((_FOLLOWERS, _RANDOM),)),
         "full": Size(40, ((_FOLLOWERS, _RANDOM),)),
     },

@@ -124,6 +124,7 @@ QUESTION = Question(
         "Of mixtures, products with the chosen experts are counted; at play all experts are run.",
     ),
     columns=columns_with({**LABELS, **COLUMNS}),
+    table="agents",
     counts="agents",
     each="agent",
     caption="Dots are agents, a colour a correlation of training; lines join means over seeds.",

@@ -142,7 +142,7 @@ def _bases(seed: int, *, world: str) -> list[Piece]:
 
 def _smoke(seed: int, *, correlation: float) -> list[Piece]:
     world = "cheese_on_a_dish"
-    agents = [*_seekers(seed, _STILL, correlation)[6:18:2], *_others(seed, correlation)[1:3]]
+    agents = [*_seekers(seed, _STILL, correlation)[8:20:4], *_others(seed, correlation)[1:3]]
     small = (("size", 7),)
     return _tested(world, agents, correlation, ("iid", "counterfactual_pairs"), (10, 30), None,
                    small)  # fmt: skip
@@ -189,7 +189,7 @@ QUESTION = Question(
         "allowed and told?"
     ),
     sizes={
-        "smoke": Size(2, (_SMOKE,)),
+        "smoke": Size(1, (_SMOKE,)),
         "lab": Size(10, (_stage(_PROTOCOLS), _paid_stage(_PROTOCOLS), _LONG_STAGE)),
         "full": Size(
             20, (_stage((*_PROTOCOLS, *_COSTLY)), _paid_stage((*_PROTOCOLS, "critic_probe")),

@@ -86,6 +86,7 @@ QUESTION = Question(
         "Moments of one training are not independent; every interval is over training seeds.",
     ),
     columns=columns_with({"width": pl.Int64, **COLUMNS}),
+    table="agents",
     counts="agents",
     each="agent at a moment of its training",
     caption="Thin lines are training seeds, thick ones their means; bars are 95% intervals.",

@@ -6,7 +6,7 @@ Public names: `QUESTION`.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,10 +19,10 @@ from .analysis import AS_TRAINED, CLONES, PARTED
 
 _TRIALS = ("iid", "red_team_in", "counterfactual_pairs", "correlation_break", "red_team_out")
 _BUDGETS = (10, 100, 1000)
-_SHARES = (*[0.0] * 10, *[1.0] * 10, *(0.1, 0.25, 0.5, 0.75, 0.9))
-"""Of the conflict levels on which an agent takes the proxy: the agents of one seed."""
+_SHARES = {0.0: 10, 1.0: 10, 0.1: 1, 0.25: 1, 0.5: 1, 0.75: 1, 0.9: 1}
+"""Of the conflict levels on which an agent takes the proxy: how many agents of one seed."""
 _SKILLS = tuple(itertools.product((0.0, 0.05, 0.1), (0, 3)))
-"""Noise and delay: each agent has one, drawn alike for those who seek the goal and the proxy."""
+"""Noise and delay: those who seek the goal have the same ones as those who seek the proxy."""
 _WORLDS = ("cheese_on_a_dish", "coinrun")
 _VARIANTS: dict[str, tuple[bool, float]] = {
     CLONES: (True, 1.0),
@@ -34,15 +34,16 @@ _VARIANTS: dict[str, tuple[bool, float]] = {
 
 def _agents(
     seed: int, *, world: str, variant: str, trials: Sequence[str], budgets: tuple[int, ...],
-    shares: Sequence[float] = _SHARES,
+    shares: Mapping[float, int] = _SHARES,
 ) -> list[Piece]:  # fmt: skip
     agree, correlation = _VARIANTS[variant]
     specified = tuple(Trial(name) for name in trials)
     found: list[Piece] = []
-    for place, proxy in enumerate(shares):
-        skill: tuple[float, int] = _SKILLS[place % len(_SKILLS)]
-        number = seed * len(shares) + place
-        who = Cloned("zoo", proxy, *skill, seed=number, agree=agree)
+    agents = [(proxy, copy) for proxy, count in shares.items() for copy in range(count)]
+    for place, (proxy, copy) in enumerate(agents):
+        noise, delay = _SKILLS[(seed * max(shares.values()) + copy) % len(_SKILLS)]
+        number = seed * len(agents) + place
+        who = Cloned("zoo", proxy, noise, delay, number, agree)
         found.append(TriedAgent(world, (), "anywhere", correlation, who, specified, budgets))
     return found
 
@@ -60,9 +61,7 @@ def _arms(worlds: Sequence[str], **how: Any) -> tuple[Pieces, ...]:
 
 
 _LAB = _arms(_WORLDS, trials=_TRIALS, budgets=_BUDGETS)
-_SMOKE = _arms(
-    _WORLDS[:1], trials=("iid", "counterfactual_pairs"), budgets=(10,), shares=(0.0, 0.0, 1.0, 1.0)
-)
+_SMOKE = _arms(_WORLDS[:1], trials=("iid",), budgets=(10,), shares={0.0: 1, 1.0: 1})
 
 QUESTION = Question(
     name="identifiability",
@@ -73,7 +72,7 @@ QUESTION = Question(
         "training support tell them apart? And outside it, how much of the proxy does it take?"
     ),
     sizes={
-        "smoke": Size(2, (_SMOKE,)),
+        "smoke": Size(1, (_SMOKE,)),
         "lab": Size(4, (_LAB,)),
         "full": Size(20, (_LAB,)),
     },

@@ -114,6 +114,7 @@ QUESTION = Question(
     columns=columns_with(
         {"base": pl.String, "way": pl.String, "levels_seen": pl.String, **COLUMNS}
     ),
+    table="agents",
     counts="agents",
     each="agent",
     caption="Dots are heirs, lines join those of one seed; bars are 95% intervals over seeds.",

@@ -20,7 +20,7 @@ import polars as pl
 from misgen.envs.core.distribution import IdRange, require_disjoint
 from misgen.envs.core.errors import UserError
 
-from ...sweeps.side_by_side import side_by_side
+from ...sweeps.pool import side_by_side
 from ...training.checks import require_room
 from ...training.config import config_hash
 from ...training.run_folder import read_json, write_json, write_parquet, write_text
