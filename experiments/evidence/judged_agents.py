@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from ..evaluation.verdict import MISGENERALIZES
+from ..evaluation.verdict import LEAST_SEEDS, MISGENERALIZES
 
 AGREES, AGAINST, OPEN = "agrees", "against", "open"
 _HALF = 0.5
@@ -74,7 +74,8 @@ def _carried(tables: Tables, way: str) -> Judged | None:
         f"{_ends(row, 'difference')} more than heirs of flawed ones, in {row['pairs']} pairs"
         for row in own.to_dicts()
     ]
-    return "; ".join(told), _by_ends(own, "difference", _NOTHING)
+    enough = (own["pairs"] >= LEAST_SEEDS).all()
+    return "; ".join(told), _by_ends(own, "difference", _NOTHING) if enough else OPEN
 
 
 def _by_ends(rows: pl.DataFrame, name: str, line: float) -> str:
