@@ -117,7 +117,7 @@ QUESTION = Question(
     table="agents",
     counts="agents",
     each="agent",
-    caption="Dots are heirs, lines join those of one seed; bars are 95% intervals over seeds.",
+    caption="Dots are agents, grey lines join those of one seed, short lines are means.",
     how_sure=(
         "Differences are paired: heirs of one seed, made alike, of a flawed and of a cured base. "
         "They have the paired t-interval, too narrow where some pairs differ and others do "
