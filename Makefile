@@ -21,7 +21,7 @@ SWEEP = $(call given,SEEDS,seeds=$(SEEDS)) \
 SHARED_OUT := -n auto --dist loadfile --max-worker-restart=0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep report compare test test-all test-lowest test-newest check bench clean
+.PHONY: help setup sweep report compare lab test test-all test-lowest test-newest check bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ check: $(READY) ## Lint, formatting and types
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 
+lab: .venv/lab-ready ## Open the course lab, a notebook, in JupyterLab
+	@$(BIN)/misgen lab open $(ARGS)
+
 bench: $(READY) ## Measure speed: worlds, training, evaluation
 	@$(BIN)/python -m benchmarks $(ARGS)
 
@@ -82,6 +85,10 @@ test_in = NUMBA_CACHE_DIR=$(CURDIR)/$1/numba $1/bin/python -m pytest -m "not slo
 	@.venv-$*/bin/python .ci/lowest.py >.venv-$*/lowest.txt
 	@.venv-$*/bin/python -m pip install --quiet $(PIP_ARGS) \
 		$(if $(filter lowest,$*),-c .venv-$*/lowest.txt,--upgrade) -e '.[sweep,slurm,tensorboard,dev]'
+	@touch $@
+
+.venv/lab-ready: $(READY)
+	@$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[lab]'
 	@touch $@
 
 $(READY): pyproject.toml setup.py constraints.txt | $(BIN)/python

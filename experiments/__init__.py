@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from misgen.envs.core.errors import UserError
 
     from .evaluation.config import EvaluateConfig
-    from .evaluation.evaluate_agent import AgentEvaluation, evaluate_agent
+    from .evaluation.evaluate_agent import AgentEvaluation, evaluate_agent, stored_evaluation
     from .evaluation.evaluate_run import evaluate_run
     from .protocols.run import ProtocolCommand, evaluate_with
     from .protocols.spec import load_protocol
     from .training.config import TrainConfig
     from .training.run_folder import RunFolder
-    from .training.trained_run import TrainedRun
+    from .training.train import train_agent
+    from .training.trained_run import TrainedRun, one_run
 
 __all__ = [
     "AgentEvaluation",
@@ -35,6 +36,9 @@ __all__ = [
     "evaluate_run",
     "evaluate_with",
     "load_protocol",
+    "one_run",
+    "stored_evaluation",
+    "train_agent",
     "trusting",
 ]
 
@@ -51,6 +55,9 @@ _WHERE = {
     "evaluate_run": f"{_HERE}.evaluation.evaluate_run",
     "evaluate_with": f"{_HERE}.protocols.run",
     "load_protocol": f"{_HERE}.protocols.spec",
+    "one_run": f"{_HERE}.training.trained_run",
+    "stored_evaluation": f"{_HERE}.evaluation.evaluate_agent",
+    "train_agent": f"{_HERE}.training.train",
     "trusting": "misgen.agents.external.source",
 }
 """Module of each public name."""

@@ -22,7 +22,7 @@ LAYERS = (
     ("sweeps", "reporting"),
     ("protocols",),
     ("card", "evidence"),
-    ("exporting", "live"),
+    ("exporting", "lab", "live"),
     ("commands",),
 )
 """Packages of `experiments/`, lowest first: each may import those below, none above or beside."""

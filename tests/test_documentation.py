@@ -136,6 +136,8 @@ def check_misgen(words: list[str], folder: Path, capsys) -> None:
             check_config(name, one, capsys)
     elif name == "levels":
         check_levels(settings, folder)
+    elif name == "lab" and settings[0] in ("open", "run"):  # minutes, or a server
+        known_to_help(name, settings[1:], cli.command_help(cli.COMMANDS[name][0]))
     elif "--cfg" in settings:
         assert cli.main(words) == 0
     elif name == "play":  # it would serve its page until somebody ends it

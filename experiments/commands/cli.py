@@ -74,6 +74,7 @@ COMMANDS = {
         "misgen.experiments.commands.play",
         "play, watch agents and edit levels, in a browser or a terminal",
     ),
+    "lab": ("misgen.experiments.commands.lab", "write the course lab: a notebook with tests"),
     "zoo": ("misgen.experiments.commands.zoo", "list the trained agents that come with misgen"),
     "levels": (
         "misgen.experiments.commands.levels",

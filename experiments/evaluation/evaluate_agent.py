@@ -1,7 +1,7 @@
 """Evaluate an agent of your own: one call, whatever the agent is made of.
 
-Public names: `evaluate_agent`, `AgentEvaluation`; for the command line `evaluate_own`,
-`OwnAgentConfig`, `train_config`.
+Public names: `evaluate_agent`, `stored_evaluation`, `AgentEvaluation`; for the command line
+`evaluate_own`, `OwnAgentConfig`, `train_config`.
 
 It returns and writes what an evaluation of a trained run does: a run folder whose manifest says
 where the agent comes from and what is not known of its training, and in it `evaluations/<hash>/`.
@@ -21,6 +21,7 @@ from misgen.agents.external.config import EXTERNAL, ExternalConfig
 from misgen.agents.external.playing import keep_alive, made
 from misgen.agents.external.record import ExternalRecord, read_record, write_record
 from misgen.agents.external.source import source_file
+from misgen.agents.zoo import located
 from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.errors import UserError, in_range
 from misgen.envs.core.placement import USUAL
@@ -44,9 +45,11 @@ from ..training.run_folder import (
     write_json,
 )
 from ..training.settings import typed
+from ..training.trained_run import TrainedRun
 from .checks import require_evaluable
 from .config import EvaluateConfig, VerdictConfig
 from .evaluate_run import evaluate_run, evaluation_folder
+from .result_folders import EVALUATION, choose
 
 if TYPE_CHECKING:
     import polars as pl
@@ -228,6 +231,25 @@ def evaluate_agent(
         told = _told_by(world, told)
     config = typed(EvaluateConfig, _plain(settings))
     return evaluate_own(agent, told, config, progress, trust=trust)
+
+
+def stored_evaluation(
+    run: str | Path | RunFolder, evaluation: str | None = None
+) -> AgentEvaluation:
+    """Return what an evaluation of a run found, without playing anything.
+
+    Args:
+        run: its folder, or `zoo:<name>` of an agent that comes with misgen.
+        evaluation: what the hash of the evaluation's settings begins with; None: the only one.
+
+    Raises:
+        UserError: if there is no such run, or it was not evaluated, or several times.
+    """
+    folder = Path(run.path) if isinstance(run, RunFolder) else located(run)
+    chosen = choose(TrainedRun.read(RunFolder(folder)).folder.path, EVALUATION, evaluation)
+    if chosen is None:
+        raise UserError(f"{folder} was not evaluated yet: misgen evaluate run={folder}")
+    return AgentEvaluation(folder, chosen.path)
 
 
 def evaluate_own(

@@ -1,6 +1,6 @@
 """One training run, from its config to the files in its folder.
 
-Public names: `train`, `run_folder`, `is_done`, `rounded`.
+Public names: `train`, `train_agent`, `run_folder`, `is_done`, `rounded`.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from .run_folder import (
     write_json,
     write_parquet,
 )
+from .settings import compose, typed
 from .trackers import TrackedRun, open_trackers
 
 if TYPE_CHECKING:
@@ -107,6 +108,21 @@ def train(config: TrainConfig, show: Callable[[dict[str, Any]], None] | None = N
             folder.mark(DONE, config.hash)
             folder.tidy(finished=True)
     return folder
+
+
+def train_agent(*settings: str, show: Callable[[dict[str, Any]], None] | None = None) -> RunFolder:
+    """Train with the settings of `misgen train`, and return the run's folder.
+
+        train_agent("correlation=1", "preset=lab", "seed=3")
+
+    Args:
+        *settings: as on the command line; `misgen train --help` has them.
+        show: called after every rollout with its record.
+
+    Raises:
+        UserError: as `train`, and for a setting that is not known.
+    """
+    return train(typed(TrainConfig, compose("train", settings)), show)
 
 
 def _spent_before(folder: RunFolder) -> dict[str, Any]:
