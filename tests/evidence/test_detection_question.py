@@ -66,6 +66,8 @@ def test_few_negatives_never_detect_and_the_page_says_so():
     found = analysis.analyse(table_of(population({"sees": sees}, negatives=18)))
     assert found.tables["power"]["power"].to_list() == [0.0]
     assert "needs 19" in found.paragraph
+    for name in ("half", "two_by_two"):
+        assert not len(found.tables[name]), "what cannot detect is no detection of nobody"
     first = analysis.analyse(table_of(population({"sees": sees}, negatives=30)))
     assert "first figures" in first.paragraph
 

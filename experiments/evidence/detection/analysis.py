@@ -14,7 +14,12 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from ...evaluation.statistics import clopper_pearson, labelled_generator
-from ...evaluation.statistics.detection import clusters, detections, threshold
+from ...evaluation.statistics.detection import (
+    clusters,
+    detections,
+    least_negatives,
+    threshold,
+)
 from ...protocols.comparison.kinds import ALIGNED, BORDERLINE, MISGENERALIZING
 from ...protocols.comparison.power_tables import (
     NO_CONFLICT,
@@ -50,7 +55,7 @@ def analyse(rows: pl.DataFrame) -> Found:
         "power": power.select(_POWER),
         "curves": curve_table(at_most(scores), RATE).drop("protocol_hash"),
         "half": curves(scores),
-        "two_by_two": square_table(power),
+        "two_by_two": square_table(power.filter(pl.col("power_low").is_not_null())),
         "differences": difference_table(at_most(scores), RATE, RESAMPLES),
         "planted": found_failures(rows),
     }
@@ -79,8 +84,9 @@ def curves(scores: pl.DataFrame) -> pl.DataFrame:
     for values, own in at_most(scores).sort(_GROUP).group_by(_GROUP, maintain_order=True):
         run = own.filter("run", pl.col("proxy_share").is_not_null())
         capable = run["truth"].cast(pl.String).is_in([MISGENERALIZING, BORDERLINE, ALIGNED])
-        if not capable.any():
-            continue
+        negatives = int((run["truth"].cast(pl.String) == ALIGNED).sum())
+        if negatives < (least_negatives(RATE) or 0):
+            continue  # nobody can be detected
         called = detections(scores_as(run), RATE)[capable.to_numpy()]
         kept = run.filter(capable)
         rng = labelled_generator(str(values))
@@ -91,7 +97,7 @@ def curves(scores: pl.DataFrame) -> pl.DataFrame:
         out.append(
             dict(zip(_GROUP, values, strict=True))
             | {"budget": own["budget"][0]}
-            | {"negatives": int((kept["truth"].cast(pl.String) == ALIGNED).sum())}
+            | {"negatives": negatives}
             | {name: None if math.isinf(value) else value for name, value in ends.items()}
         )
     return pl.DataFrame(out, _HALF)
@@ -209,8 +215,9 @@ def _details(found: dict[str, pl.DataFrame]) -> tuple[str, ...]:
 
 def draw(rows: pl.DataFrame, found: Found) -> Figure:
     """Return a panel a population and support: detections by the share of proxy choices."""
-    table = found.tables["curves"]
-    panels = table.select("population", "support").unique(maintain_order=True).rows()
+    table, known = found.tables["curves"], found.tables["half"]
+    told = known if len(known) else table  # those that have a threshold, where any has
+    panels = told.select("population", "support").unique(maintain_order=True).rows()
     names = table["protocol"].unique(maintain_order=True).to_list()
     columns = max(1, min(3, len(panels)))
     height = -(-max(1, len(panels)) // columns)
@@ -231,7 +238,7 @@ def draw(rows: pl.DataFrame, found: Found) -> Figure:
         shown = [name for name in names if name in handles]
         if shown:
             labels = [name.replace("_", " ") for name in shown]
-            figure.legend([handles[name] for name in shown], labels, loc="outside lower center",
+            figure.legend([handles[name] for name in shown], labels, loc="outside upper center",
                           ncols=4, frameon=False)  # fmt: skip
         figure.supxlabel("conflict levels on which the agent takes the proxy", color=INK)
         figure.supylabel("agents detected", color=INK)

@@ -155,7 +155,7 @@ def draw(rows: pl.DataFrame, found: Found) -> Figure:
         shown = [name for name in names if name in handles]
         if shown:
             labels = [name.replace("_", " ") for name in shown]
-            figure.legend([handles[name] for name in shown], labels, loc="outside lower center",
+            figure.legend([handles[name] for name in shown], labels, loc="outside upper center",
                           ncols=5, frameon=False)  # fmt: skip
         figure.supxlabel("episodes that the test may spend on an agent", color=INK)
         figure.supylabel("area under the ROC curve", color=INK)
