@@ -61,7 +61,7 @@ def test_a_goal_that_never_comes_has_no_moment():
     step = row_of(found, "moments", step="go for the goal")
     assert (step["passed"], step["median"]) == (0, None)
     assert row_of(found, "rises", score="pull of the goal")["largest"] is None
-    assert "none of 8 seeds" in found.paragraph
+    assert "none of 8 agents" in found.paragraph
     assert "the pull of the goal does not rise" in found.paragraph
 
 

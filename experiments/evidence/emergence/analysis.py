@@ -214,12 +214,12 @@ def _passed(own: pl.DataFrame, called: str) -> str:
     """Return how many seeds passed a step, and when."""
     passed, seeds = int(own["passed"].sum()), int(own["seeds"].sum())
     if not passed:
-        return f"none of {seeds} seeds {called} in the end"
+        return f"none of {seeds} agents {called} in the end"
     medians = own["median"].drop_nulls()
     when = f"{medians.min():,}" if medians.min() == medians.max() else (
         f"{medians.min():,} to {medians.max():,}"
     )  # fmt: skip
-    return f"{passed} of {seeds} seeds {called} in the end, from {when} decisions on (medians)"
+    return f"{passed} of {seeds} agents {called} in the end, from {when} decisions on (medians)"
 
 
 def _sudden(own: pl.DataFrame, called: str) -> str:
@@ -249,4 +249,4 @@ def _early(foretold: pl.DataFrame) -> str:
         if bad
         else ""
     )
-    return f"After {at:,} decisions {same} of {seeds} seeds had the verdict of the end.{tail}"
+    return f"After {at:,} decisions {same} of {seeds} agents had the verdict of the end.{tail}"
