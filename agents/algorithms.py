@@ -30,6 +30,7 @@ from misgen.envs.core.extensions import load_point, package_of, points_of
 from .config import (
     DEFAULT_ALGORITHM,
     A2CConfig,
+    DistillConfig,
     DQNConfig,
     LearnerConfig,
     PPOConfig,
@@ -62,6 +63,7 @@ OWN = {
     ),
     "a2c": Algorithm(A2CConfig, "misgen.agents.a2c:A2CLearner", "A2C"),
     "dqn": Algorithm(DQNConfig, "misgen.agents.dqn:DQNLearner", "DQN"),
+    "distill": Algorithm(DistillConfig, "misgen.agents.distill:DistillLearner", "Distillation"),
 }
 """The algorithms that come with misgen, by name."""
 

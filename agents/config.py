@@ -1,7 +1,7 @@
 """Settings of a training run, with their meaning, limits and defaults.
 
 Public names: `LearnerConfig`, `OnPolicyConfig`, `ClippedConfig`, `PPOConfig`, `RecurrentPPOConfig`,
-`A2CConfig`, `DQNConfig`, `Passes`, `ACTIVATIONS`.  Imports no torch.
+`A2CConfig`, `DQNConfig`, `DistillConfig`, `Passes`, `ACTIVATIONS`, `OF_EXPERTS`.  Imports no torch.
 
 Each algorithm has a dataclass with exactly its own settings.
 """
@@ -18,9 +18,20 @@ from misgen.envs.core.errors import UserError, one_of
 from misgen.envs.core.modality import GRID
 
 from .encoders import ENCODERS
-from .limits import Count, Number, Rule, Switch, require_channels, require_widths
+from .limits import (
+    MIXTURE,
+    Count,
+    Number,
+    Rule,
+    Switch,
+    require_channels,
+    require_mixture,
+    require_widths,
+)
 
 ACTIVATIONS = ("tanh", "relu")
+OF_EXPERTS = ("experts", "active_experts", "balance")
+"""Settings of encoders with experts alone."""
 DEFAULT_ALGORITHM = "ppo"
 """The algorithm of settings that name none, as all did before there were others."""
 
@@ -55,6 +66,8 @@ class LearnerConfig:
         "anneal": Switch(),
         "bfloat16": Switch(),
         "compile": Switch(),
+        **MIXTURE,
+        "balance": Number(0.0, 1e3),
     }
     """What values fields may have; subclasses add their own."""
     kept: ClassVar[tuple[str, ...]] = ()
@@ -63,6 +76,9 @@ class LearnerConfig:
     """Whether a run that was stopped or killed goes on from its last saved state; otherwise it
     starts from its beginning."""
 
+    policies: ClassVar[Mapping[str, str]] = {}
+    """Settings that name a saved policy, each with the one that holds the SHA-256 of its weights,
+    called `<setting>_policy`; where a policy lies is no part of a run's hash."""
     unknown: ClassVar[tuple[str, ...]] = ()
     """What is not known of the training; of misgen's own, nothing."""
 
@@ -83,8 +99,9 @@ class LearnerConfig:
     reward_scale: float = 0.1
     """Factor on the reward the learner sees; reported returns stay unscaled."""
     encoder: str = "mlp"
-    """On tiles, `mlp`: fully connected on one-hot tiles; `cnn`: convolutions on one-hot planes.  On
-    pixels, `impala`: the paper's residual network; `nature`: that of Mnih et al. 2015."""
+    """On tiles, `mlp`: fully connected on one-hot tiles; `moe`: the same with a mixture of experts
+    in each layer after the first; `cnn`: convolutions on one-hot planes.  On pixels, `impala`: the
+    paper's residual network; `nature`: that of Mnih et al. 2015."""
     hidden: list[int] = field(default_factory=list)
     """Widths of the fully connected layers after the convolutions, which all that the algorithm
     learns shares; empty for the encoder's own: [128, 128] on tiles, [256] for `impala`, [512] for
@@ -95,6 +112,12 @@ class LearnerConfig:
     channels: list[int] = field(default_factory=list)
     """Channels of the convolutions (`cnn`: 3x3 of stride 2; `impala`: one residual stage each;
     `nature`: exactly three); empty for the encoder's own: [16, 32], [16, 32, 32], [32, 64, 64]."""
+    experts: int = 8
+    """Experts in each layer that has them (`moe`)."""
+    active_experts: int = 2
+    """Of these, how many an observation is sent to."""
+    balance: float = 0.01
+    """Weight of the loss that keeps all experts equally busy."""
     activation: str = "tanh"
     """Nonlinearity after each layer: `tanh` or `relu` (pixel encoders are always `relu` inside)."""
     bfloat16: bool = False
@@ -128,6 +151,7 @@ class LearnerConfig:
         channels = require_widths("channels", self.channels, least=0)
         self.channels = channels or list(encoder.channels)
         require_channels("channels", self.encoder, self.channels)
+        require_mixture("", self.encoder, self.hidden, self.experts, self.active_experts)
         _require_device(self.device)
 
     @property
@@ -136,6 +160,9 @@ class LearnerConfig:
         plain = dataclasses.asdict(self)
         if plain["algorithm"] == DEFAULT_ALGORITHM:
             del plain["algorithm"]
+        if not ENCODERS[self.encoder].has_experts:
+            for name in OF_EXPERTS:
+                del plain[name]
         return plain
 
     def passes(self, steps: int) -> Passes | None:
@@ -258,6 +285,8 @@ class PPOConfig(ClippedConfig):
         """Why gradients are autograd's whatever `fast` says; empty if `fast` decides."""
         if ENCODERS[self.encoder].reads is not GRID:
             return f"encoder={self.encoder} reads pixels"
+        if ENCODERS[self.encoder].has_experts:
+            return f"encoder={self.encoder} sends rows to experts"
         return f"device={self.device} is a GPU" if self.device.startswith("cuda") else ""
 
     @property
@@ -418,6 +447,80 @@ class DQNConfig(LearnerConfig):
             "the buffer one forward pass of the target network and one forward and one backward "
             "pass (twice as dear)",
         )
+
+
+@dataclass
+class DistillConfig(LearnerConfig):
+    """A student that learns a teacher's action probabilities, and nothing from rewards.
+
+    `gamma` and `reward_scale` change no policy: the critic learns the teacher's values, in units of
+    `reward_scale`.
+    """
+
+    rules: ClassVar[Mapping[str, Rule]] = {
+        **LearnerConfig.rules,
+        "num_steps": Count(),
+        "batch_size": Count(),
+        "epochs": Count(),
+        "adam_eps": Number(0.0, 1.0, closed=False),
+        "value_coef": Number(0.0, 1e6),
+    }
+    policies: ClassVar[Mapping[str, str]] = {"teacher": "teacher_policy"}
+
+    algorithm: str = "distill"
+    """Name of the algorithm."""
+    total_steps: int = 500_000
+    """Decisions to learn from, rounded up to whole rollouts."""
+    learning_rate: float = 1e-3
+    """Adam's step size (at the start, if annealed)."""
+    num_steps: int = 32
+    """Decisions per slot in a rollout."""
+    batch_size: int = 1024
+    """Decisions in a minibatch."""
+    epochs: int = 2
+    """Passes over each rollout."""
+    adam_eps: float = 1e-5
+    """Adam's epsilon."""
+    value_coef: float = 0.5
+    """Weight of the critic's loss."""
+    driver: str = "student"
+    """Who acts in training: `student`, who then learns what to do where it goes astray itself, or
+    `teacher`, whose own ways alone are then seen."""
+    teacher: str = ""
+    """Folder of the trained policy to learn from, or `zoo:<name>`; one without a memory."""
+    teacher_policy: str = ""
+    """SHA-256 of its weights: noted when the run is set up, and held to."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values."""
+        super().__post_init__()
+        one_of("driver", self.driver, ("student", "teacher"))
+        if self.teacher_policy and not re.fullmatch("[0-9a-f]{64}", self.teacher_policy):
+            raise UserError(
+                f"teacher_policy={self.teacher_policy[:70]!r} is not a SHA-256: leave it out, "
+                "agent.teacher=... alone says whom to learn from"
+            )
+
+    @property
+    def rollout(self) -> int:
+        """Decisions between two updates."""
+        return self.num_envs * self.num_steps
+
+    def passes(self, steps: int) -> Passes:
+        """Return how often a training of `steps` decisions runs its network."""
+        acted = steps if self.driver == "student" else 0
+        return Passes(
+            acted + steps * self.epochs,
+            steps * self.epochs,
+            "environment steps x F, if the student acts, + environment steps x epochs x 3 F, with "
+            "F the FLOPs of one pass through the network: one pass to act, and for each epoch one "
+            "forward and one backward pass (twice as dear) on every step; the teacher's passes and "
+            "its training are not in it",
+        )
+
+    def asked(self, steps: int) -> int:
+        """Return how often such a training runs the teacher: for its policy, and for its values."""
+        return steps * (2 if self.value_coef else 1)
 
 
 def _require_device(device: str) -> None:

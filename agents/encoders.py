@@ -25,11 +25,14 @@ class Encoder:
     """Whether it has convolutions at all."""
     stages: int | None = None
     """How many convolutions it has; None for as many as asked for."""
+    has_experts: bool = False
+    """Whether its fully connected layers are mixtures of experts, after the first."""
 
 
 ENCODERS = {
     "mlp": Encoder(GRID, (128, 128), (16, 32), has_channels=False),
     "cnn": Encoder(GRID, (128, 128), (16, 32)),
+    "moe": Encoder(GRID, (128, 128), (16, 32), has_channels=False, has_experts=True),
     "impala": Encoder(RGB, (256,), (16, 32, 32)),
     "nature": Encoder(RGB, (512,), (32, 64, 64), stages=3),
 }

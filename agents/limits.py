@@ -1,6 +1,7 @@
 """What values a setting may have.
 
-Public names: `Rule`, `Count`, `Number`, `Switch`, `require_widths`, `require_channels`.
+Public names: `Rule`, `Count`, `Number`, `Switch`, `require_widths`, `require_channels`,
+`require_mixture`, `MIXTURE`.
 
 A rule is stored beside the dataclass that has the field, and is applied both when a setting is
 given and when a saved policy is read.
@@ -19,6 +20,7 @@ from .encoders import ENCODERS
 
 MAX_WIDTH = 4096
 MAX_LAYERS = 8
+MAX_EXPERTS = 256
 
 
 class Rule(Protocol):
@@ -112,6 +114,38 @@ def require_channels(name: str, encoder: str, channels: list[int]) -> None:
         raise UserError(
             f"{name}={channels} does not fit encoder={encoder}: give {known.stages}, for example "
             f"{str(list(known.channels)).replace(' ', '')}"
+        )
+
+
+MIXTURE = dict.fromkeys(("experts", "active_experts"), Count(1, MAX_EXPERTS))
+"""What a mixture's numbers may be, each by itself."""
+
+
+def require_mixture(where: str, encoder: str, hidden: list[int], experts: int, active: int) -> None:
+    """Refuse numbers of experts that do not go together, or an encoder without room for them.
+
+    Args:
+        where: what stands before the fields' names, for messages.
+        encoder: one of `ENCODERS`; those without experts take no notice of the rest.
+        hidden: widths of its fully connected layers.
+        experts: how many each layer after the first has.
+        active: how many of them an observation is sent to.
+
+    Raises:
+        UserError: naming the field.
+    """
+    if not ENCODERS[encoder].has_experts:
+        return
+    if active > experts:
+        raise UserError(
+            f"{where}active_experts={active} is more than {where}experts={experts}: give 1 to "
+            f"{experts}, or more experts"
+        )
+    if len(hidden) < 2:
+        raise UserError(
+            f"{where}hidden={str(hidden).replace(' ', '')} has no layer of experts, which encoder="
+            f"{encoder} has after the first: give two widths or more, such as [128,128], or "
+            "encoder=mlp"
         )
 
 

@@ -1,7 +1,7 @@
 """Networks as a stable-baselines3 policy, and the encoders that read tile windows.
 
-Public names: `EncoderPolicy`, `MlpEncoder`, `CnnEncoder`, `RawObservations`, `policy_kwargs`,
-`inference_kwargs`, `build_actor_critic`, `act`, `settle`, `make_spaces`.
+Public names: `EncoderPolicy`, `MlpEncoder`, `MixtureEncoder`, `CnnEncoder`, `RawObservations`,
+`policy_kwargs`, `inference_kwargs`, `build_actor_critic`, `act`, `settle`, `make_spaces`.
 
 An observation is `tiles` (uint8 [n, height, width], classes 0..C-1) and `body` (float32 [n, k]), or
 `rgb` (whose encoders are in `vision`).  One encoder is shared by actor and critic.  The policy
@@ -28,6 +28,7 @@ from misgen.envs.core.modality import GRID, RGB
 
 from .config import LearnerConfig
 from .encoders import ENCODERS
+from .mixture import Mixture
 from .onehot import OneHotLinear
 from .spec import PolicySpec
 from .vision import ImpalaEncoder, NatureEncoder, PixelEncoder
@@ -107,6 +108,26 @@ class MlpEncoder(BaseFeaturesExtractor):
         return self.rest(self.activation(first))
 
 
+class MixtureEncoder(MlpEncoder):
+    """The same with a layer of experts for each width after the first."""
+
+    def __init__(
+        self,
+        observation_space: spaces.Dict,
+        hidden: list[int],
+        experts: int,
+        active_experts: int,
+        balance: float = 0.0,
+        activation: str = "tanh",
+    ) -> None:
+        super().__init__(observation_space, hidden[:1], activation)
+        more = experts, active_experts, balance, _ACTIVATIONS[activation]
+        self.rest = nn.Sequential(
+            *(Mixture(before, after, *more) for before, after in pairwise(hidden))
+        )
+        self._features_dim = hidden[-1]
+
+
 class CnnEncoder(BaseFeaturesExtractor):
     """3x3 convolutions on one plane per tile class; then, with the body, fully connected layers."""
 
@@ -154,8 +175,11 @@ def settle(encoder: nn.Module) -> None:
 def policy_kwargs(config: LearnerConfig, eps: float) -> dict[str, Any]:
     """Return a policy's arguments for training as `config` asks, with Adam of epsilon `eps`."""
     network = _network(config)
-    if ENCODERS[config.encoder].reads is RGB:
+    encoder = ENCODERS[config.encoder]
+    if encoder.reads is RGB:
         network["features_extractor_kwargs"]["bfloat16"] = config.bfloat16
+    if encoder.has_experts:
+        network["features_extractor_kwargs"]["balance"] = config.balance
     # One fused kernel for all weights: Adam's step takes 0.3 ms instead of 1.
     return network | {"optimizer_kwargs": {"eps": eps, "fused": True}}
 
@@ -189,6 +213,8 @@ def _network(source: LearnerConfig | PolicySpec) -> dict[str, Any]:
         arguments["activation"] = source.activation
     if encoder.has_channels:
         arguments["channels"] = list(source.channels)
+    if encoder.has_experts:
+        arguments |= {"experts": source.experts, "active_experts": source.active_experts}
     return {
         "features_extractor_class": _ENCODER_CLASSES[source.encoder],
         "features_extractor_kwargs": arguments,
@@ -200,6 +226,7 @@ def _network(source: LearnerConfig | PolicySpec) -> dict[str, Any]:
 _ENCODER_CLASSES: dict[str, type[BaseFeaturesExtractor]] = {
     "mlp": MlpEncoder,
     "cnn": CnnEncoder,
+    "moe": MixtureEncoder,
     "impala": ImpalaEncoder,
     "nature": NatureEncoder,
 }

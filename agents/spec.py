@@ -28,7 +28,8 @@ from .algorithms import algorithm
 from .config import ACTIVATIONS, DEFAULT_ALGORITHM, LearnerConfig
 from .encoders import ENCODERS, encoders_of
 from .json_fields import Fields, read_fields
-from .limits import require_channels, require_widths
+from .limits import MAX_EXPERTS, MIXTURE, require_channels, require_mixture, require_widths
+from .zoo import located
 
 SCHEMA_VERSION = 1
 FORMAT = "misgen-policy"
@@ -71,6 +72,10 @@ class PolicySpec:
     """Height, width and colours of the pixels; None for a policy that reads tiles."""
     algorithm: str = DEFAULT_ALGORITHM
     """Name of the algorithm that trained it, and that knows its network and how to play it."""
+    experts: int = 1
+    """Experts in each layer that has them; 1 where none has."""
+    active_experts: int = 1
+    """Of these, how many an observation is sent to."""
     settings: dict[str, Any] = field(default_factory=dict)
     """The algorithm's settings that its network or its play needs (`LearnerConfig.kept`)."""
 
@@ -94,6 +99,7 @@ class PolicySpec:
             UserError: if the encoder cannot read these observations.
         """
         require_encoder(config.encoder, observation_space)
+        mixed = ENCODERS[config.encoder].has_experts
         return cls(
             encoder=config.encoder,
             hidden=list(config.hidden),
@@ -105,6 +111,7 @@ class PolicySpec:
             metadata=dict(metadata or {}),
             algorithm=config.algorithm,
             settings={name: getattr(config, name) for name in config.kept},
+            **({name: getattr(config, name) for name in MIXTURE} if mixed else {}),
             **_sizes(observation_space, action_space),
         )
 
@@ -121,6 +128,7 @@ class PolicySpec:
                 "heads": self.heads,
                 "channels": self.channels,
                 "activation": self.activation,
+                **self._mixture,
             },
             "observation": {"rgb_shape": list(self.rgb_shape)}
             if self.rgb_shape
@@ -135,6 +143,11 @@ class PolicySpec:
             "metadata": _plain(self.metadata),
         }
         return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+    @property
+    def _mixture(self) -> dict[str, int]:
+        mixed = ENCODERS[self.encoder].has_experts
+        return {name: getattr(self, name) for name in MIXTURE} if mixed else {}
 
     @classmethod
     def from_json(cls, text: bytes, where: str) -> tuple[PolicySpec, str]:
@@ -157,12 +170,14 @@ class PolicySpec:
         encoder = one_of(f"{where}: encoder", network.text("encoder"), ENCODERS)
         channels = require_widths(f"{where}: channels", network.get("channels"), least=1)
         require_channels(f"{where}: channels", encoder, channels)
+        hidden = require_widths(f"{where}: hidden", network.get("hidden"), least=1)
         spec = cls(
             encoder=encoder,
-            hidden=require_widths(f"{where}: hidden", network.get("hidden"), least=1),
+            hidden=hidden,
             heads=require_widths(f"{where}: heads", network.get("heads"), least=0),
             channels=channels,
             activation=one_of(f"{where}: activation", network.text("activation"), ACTIVATIONS),
+            **_read_mixture(network, where, encoder, hidden),
             **_read_observation(observation, encoder),
             num_actions=action.integer("num_actions", 1, 1024),
             action_set=action.text("action_set"),
@@ -216,7 +231,7 @@ def read_spec(folder: str | Path) -> tuple[PolicySpec, str]:
 
 
 def weights_checksum(folder: str | Path) -> str:
-    """Return the SHA-256 of a saved policy's weights, as its description has it.
+    """Return the SHA-256 of the weights of a saved policy (or `zoo:<name>`), as it describes them.
 
     Of an agent that was trained elsewhere: what tells it from others.
 
@@ -225,6 +240,7 @@ def weights_checksum(folder: str | Path) -> str:
     """
     from .external.record import read_record
 
+    folder = located(folder)
     record = read_record(folder)
     return record.identity_sha256 if record else read_spec(folder)[1]
 
@@ -278,6 +294,15 @@ def _sizes(
         f"discrete actions, but the environment has {observation_space} and {action_space}: pass "
         f"env.observation={' or '.join(MODALITIES)}"
     )
+
+
+def _read_mixture(network: Fields, where: str, encoder: str, hidden: list[int]) -> dict[str, int]:
+    """Return what `PolicySpec` holds of experts, by field; nothing of an encoder without."""
+    if not ENCODERS[encoder].has_experts:
+        return {}
+    found = {name: network.integer(name, 1, MAX_EXPERTS) for name in MIXTURE}
+    require_mixture(f"{where}: ", encoder, hidden, found["experts"], found["active_experts"])
+    return found
 
 
 def _read_observation(observation: Fields, encoder: str) -> dict[str, Any]:

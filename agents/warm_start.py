@@ -17,10 +17,11 @@ from misgen.envs.core.errors import UserError
 
 from .checkpoint import expected_shapes, load_policy
 from .config import LearnerConfig
-from .encoders import ENCODERS
+from .encoders import ENCODERS, Encoder
+from .limits import MIXTURE
 from .spec import PolicySpec
 
-_NETWORK = ("encoder", "hidden", "heads", "channels", "activation")
+_NETWORK = ("encoder", "hidden", "heads", "channels", "activation", *MIXTURE)
 
 
 def initial_weights(
@@ -51,8 +52,7 @@ def initial_weights(
         )
     for name in _NETWORK:
         base, own = getattr(spec, name), getattr(config, name)
-        used = name != "channels" or ENCODERS[spec.encoder].has_channels
-        if used and base != own:
+        if _uses(ENCODERS[spec.encoder], name) and base != own:
             raise UserError(
                 f"init={folder} has {name}={base}, this run agent.{name}={own}: train on with the "
                 f"same network, agent.{name}={str(base).replace(' ', '')}"
@@ -65,6 +65,13 @@ def initial_weights(
             "algorithm and settings"
         )
     return {name: parameter.detach().clone() for name, parameter in policy.named_parameters()}
+
+
+def _uses(encoder: Encoder, name: str) -> bool:
+    """Return whether an encoder's network depends on a setting."""
+    if name in MIXTURE:
+        return encoder.has_experts
+    return name != "channels" or encoder.has_channels
 
 
 def _listed(spec: PolicySpec) -> str:

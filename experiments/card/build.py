@@ -102,7 +102,9 @@ def _agent(evidence: Evidence) -> dict[str, Any]:
     if record is not None:
         return external.agent_facts(run, record)
     spec, _ = read_spec(run.folder.path)
+    teacher = getattr(run.config.agent, "teacher_policy", "")
     return {
+        **({"distilled_from": teacher} if teacher else {}),
         "run": f"{run.config.slug}-{run.config.hash}",
         "policy_sha256": evidence.policy,
         "world": run.config.world.name,
@@ -155,7 +157,7 @@ def _compute(evidence: Evidence) -> dict[str, Any]:
         "forward_flops": cost.forward_flops,
         "training_flops": flops,
         "formula": NOT_COUNTED if flops is None or passes is None else passes.formula,
-        "base_included": run.config.init_policy is None,
+        "base_included": run.config.init_policy is None and not run.config.agent.policies,
         "wall_seconds": run.manifest.get("wall_seconds"),
     }
 

@@ -16,6 +16,7 @@ Examples:
   misgen train logger=wandb                              log to W&B too (offline without a key)
   misgen train preset=smoke env.observation=rgb agent.encoder=impala     from pixels
   misgen train env=cheese_on_a_dish agent=recurrent_ppo                  an agent with a memory
+  misgen train agent=distill agent.teacher=zoo:coinrun-rho1-seed0       a student of another agent
   until misgen train preset=paper stop_after=10; do :; done              on a GPU, in short runs
 
 Settings (misgen train --cfg prints them all with their values)
@@ -33,8 +34,9 @@ Settings (misgen train --cfg prints them all with their values)
                 pixels, for a GPU); a preset also adjusts the world's and the algorithm's settings
   env           the world (default: coinrun; all: misgen levels list) and its parameters:
                 env.mode=easy, env.observation=rgb, ...
-  agent         the algorithm: ppo, recurrent_ppo, a2c, dqn, or one from another package; and its
-                settings: agent.total_steps, agent.encoder=mlp|cnn|impala|nature, ...
+  agent         the algorithm: ppo, recurrent_ppo, a2c, dqn, distill (learns from another agent,
+                agent.teacher=<its folder>), or one from another package; and its
+                settings: agent.total_steps, agent.encoder=mlp|moe|cnn|impala|nature, ...
   levels        level ids of each split: levels.train=0:100000 (or all), levels.test=2000000:2001000
   logger        none, wandb, tensorboard, or one from another package
   name, runs    the sweep's name, and the folder that holds all runs

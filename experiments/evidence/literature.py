@@ -19,6 +19,12 @@ from ..evaluation.statistics import clopper_pearson
 from ..reporting.formatting import plural
 from .detection.analysis import WORTH_PRINTING
 from .identifiability.analysis import CLONES
+from .judged_agents import (
+    compute_is_a_sign,
+    jumps_are_the_metric_s,
+    students_inherit,
+    tuning_keeps,
+)
 from .question import question_of
 from .telling import counted, percent_of, with_interval
 from .told import read_rows
@@ -273,6 +279,18 @@ CLAIMS = (
           _LANGOSCO, "all its environments", "identifiability", _blind_within),
     Claim("Levels on which goal and proxy part tell it", _LANGOSCO, "all its environments",
           "detection", _seen_where_they_part),
+    Claim("Training compute is a sign of a model's risk",
+          "[EU AI Act, article 51](https://eur-lex.europa.eu/eli/reg/2024/1689/oj)",
+          "general-purpose models", "compute", compute_is_a_sign),
+    Claim("Abilities that appear at once do so by the metric's threshold",
+          "[Schaeffer et al. 2023](https://arxiv.org/abs/2304.15004)", "language models",
+          "emergence", jumps_are_the_metric_s),
+    Claim("Students take over what their teacher is after from data that do not show it",
+          "[Cloud et al. 2025](https://arxiv.org/abs/2507.14805)",
+          "language models distilled from their like", "inheritance", students_inherit),
+    Claim("What a model is after outlasts tuning on data that do not show it",
+          "[Hubinger et al. 2024](https://arxiv.org/abs/2401.05566)", "language models with back "
+          "doors", "inheritance", tuning_keeps),
     Claim("Levels chosen by regret mitigate misgeneralization",
           "[minimax regret](https://arxiv.org/abs/2507.03068)",
           "cheese in the corner and on a dish", "",

@@ -229,6 +229,13 @@ def check(bases: list[TrainedRun], config: SupplyChainConfig) -> dict[str, dict[
 
     found = {}
     for base in bases:
+        if base.config.agent.policies:
+            raise UserError(
+                f"base={base.folder.path} was trained with agent={base.config.agent.algorithm}, "
+                "which learns from another agent and from no rewards, and so would its fine-tuning:"
+                " train it on with misgen train agent=ppo init=..., or give a base that learned "
+                "from rewards"
+            )
         tests_of(base, config)
         for tuned in (True, False) if config.scratch else (True,):
             settings = training(base, config, tuned)

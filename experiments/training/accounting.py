@@ -12,6 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from misgen.agents.zoo import located
+from misgen.envs.core.errors import UserError
+
+from .run_folder import MANIFEST, RunFolder, read_json
+from .trained_run import config_of
+
 if TYPE_CHECKING:
     from .config import TrainConfig
 
@@ -73,7 +79,59 @@ def compute_of(config: TrainConfig, network: Any, decisions: int) -> dict[str, A
         "active_parameters": cost.active,
         "forward_flops": cost.forward_flops,
         "training_flops": training_flops(cost, config.agent.passes(decisions)),
+        **_from_others(config, decisions),
     }
+
+
+def _from_others(config: TrainConfig, decisions: int) -> dict[str, int | float | None]:
+    """Return the operations that other agents' work on this one took, of a heir.
+
+    Returns:
+        `teacher_flops`: of asking its teacher; `inherited_flops`: of the trainings of the base it
+        started from and of its teacher, theirs included; None where they are not known.
+    """
+    from misgen.agents.checkpoint import load_policy
+    from misgen.agents.config import DistillConfig
+
+    from .compute import network_cost
+
+    found: dict[str, int | float | None] = {}
+    agent, sources = config.agent, [config.init] if config.init else []
+    if isinstance(agent, DistillConfig):
+        each = network_cost(load_policy(agent.teacher)[0]).forward_flops
+        found["teacher_flops"] = None if each is None else each * agent.asked(decisions)
+        sources.append(agent.teacher)
+    if sources:
+        spent = [_spent_on(located(source)) for source in sources]
+        known = [one for one in spent if one is not None]
+        found["inherited_flops"] = sum(known) if len(known) == len(spent) else None
+    return found
+
+
+def _spent_on(folder: Path) -> float | None:
+    """Return the operations that a trained policy cost with all that it was made from."""
+    try:
+        manifest = read_json(folder / MANIFEST, "")
+        config = config_of(RunFolder(folder), manifest)
+    except UserError:
+        return None
+    spent = manifest.get("compute") or _counted(folder, config, manifest)
+    heir = config.init_policy is not None or bool(config.agent.policies)
+    parts = ["training_flops", *(["inherited_flops"] if heir else [])]
+    parts += ["teacher_flops"] if config.agent.policies else []
+    known = [spent[name] for name in parts if spent.get(name) is not None]
+    return sum(known) if len(known) == len(parts) else None
+
+
+def _counted(folder: Path, config: TrainConfig, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the operations of a training from before manifests told them."""
+    from misgen.agents.checkpoint import load_policy
+
+    from .compute import network_cost, training_flops
+
+    cost = network_cost(load_policy(folder)[0])
+    passes = config.agent.passes(int(manifest["environment_steps"]))
+    return {"training_flops": training_flops(cost, passes)}
 
 
 def _peak() -> int | None:

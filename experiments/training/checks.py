@@ -14,7 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from misgen.agents.config import LearnerConfig
+from misgen.agents.config import OF_EXPERTS, DistillConfig, LearnerConfig
+from misgen.agents.encoders import ENCODERS
 from misgen.agents.spec import require_encoder
 from misgen.envs.core.errors import UserError
 
@@ -37,6 +38,7 @@ def require_trainable(config: TrainConfig) -> None:
     _require_engine(config)
     config.distribution.require_distinct()
     initial_weights_of(config)
+    _require_teacher(config)
     require_room(Path(config.runs) / config.name, "runs", config.runs)
 
 
@@ -47,6 +49,11 @@ def unused_of(config: TrainConfig) -> dict[str, str]:
         found["agent.reward_scale"] = "agent.normalize_reward=true is in its place"
     if one_way := getattr(agent, "one_way", ""):
         found["agent.fast"] = f"gradients have one way, as agent.{one_way}; leave it out"
+    if not ENCODERS[agent.encoder].has_experts:
+        why = f"agent.encoder={agent.encoder} has no experts; give agent.encoder=moe"
+        found |= {f"agent.{name}": why for name in OF_EXPERTS}
+    if isinstance(agent, DistillConfig):
+        found["agent.gamma"] = "a student learns from no rewards; leave it out"
     if not agent.continues:
         found["save_every"] = f"a run of agent={agent.algorithm} cannot be resumed"
     return found
@@ -119,6 +126,14 @@ def initial_weights_of(config: TrainConfig) -> Any:
 
     spaces = config.world.observation_space, config.world.action_space
     return initial_weights(config.init, config.agent, *spaces, config.init_policy)
+
+
+def _require_teacher(config: TrainConfig) -> None:
+    """Refuse a distillation without a teacher that can be asked."""
+    if isinstance(config.agent, DistillConfig):
+        from misgen.agents.distill import teacher_of
+
+        teacher_of(config.agent, config.world.observation_space, config.world.action_space)
 
 
 def _require_device(device: str) -> None:

@@ -4,10 +4,10 @@ Public names: `NetworkCost`, `network_cost`, `training_flops`, `NOT_COUNTED`.
 
 A multiplication and an addition count one each.  A layer on one-hot tiles adds up one row of
 weights a cell, so it costs an addition a weight of these rows and touches these rows alone: the
-others are **inactive** for that observation.  Biases, nonlinearities and the optimiser's own steps
-are left out (a few percent), and so are the rows that fill up short sequences in the training of a
-network with a memory.  How often a training runs its network its algorithm's settings tell
-(`LearnerConfig.passes`).
+others are **inactive** for that observation, as are the experts of a mixture that it is not sent
+to.  Biases, nonlinearities and the optimiser's own steps are left out (a few percent), and so are
+the rows that fill up short sequences in the training of a network with a memory.  How often a
+training runs its network its algorithm's settings tell (`LearnerConfig.passes`).
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ def network_cost(policy: Any) -> NetworkCost:
     import torch
     from torch import nn
 
+    from misgen.agents.mixture import Mixture
     from misgen.agents.onehot import OneHotLinear
 
     parameters = sum(p.numel() for p in policy.parameters())
@@ -54,7 +55,7 @@ def network_cost(policy: Any) -> NetworkCost:
     def count(layer: nn.Module, inputs: tuple[torch.Tensor, ...], output: Any) -> None:
         nonlocal flops, inactive
         if isinstance(layer, nn.Linear):
-            flops += 2 * layer.in_features * layer.out_features
+            flops += 2 * layer.in_features * output.numel()  # of an expert not chosen, nothing
         elif isinstance(layer, nn.Conv2d):
             each = math.prod(layer.kernel_size) * layer.in_channels // layer.groups
             flops += 2 * each * output[0].numel()
@@ -66,6 +67,8 @@ def network_cost(policy: Any) -> NetworkCost:
             cells = rows // layer.classes
             flops += cells * width
             inactive += (rows - cells) * width
+        elif isinstance(layer, Mixture):
+            inactive += layer.inactive
 
     space = policy.observation_space
     zeros = {key: torch.from_numpy(one.sample()[None] * 0) for key, one in space.spaces.items()}

@@ -1,7 +1,7 @@
 """What a training run is: its settings, its levels, and the hash that identifies it.
 
 Public names: `TrainConfig`, `LevelsConfig`, `KEPT_FOR_TESTS`, `config_hash`,
-`id_range`, `require_name`.
+`id_range`, `require_name`, `without_places`.
 """
 
 from __future__ import annotations
@@ -163,6 +163,12 @@ class TrainConfig:
             )
         if self.init is not None and self.init_policy is None:
             object.__setattr__(self, "init_policy", weights_checksum(self.init))
+        for place, checksum in self.agent.policies.items():
+            if getattr(self.agent, place) and not getattr(self.agent, checksum):
+                found = weights_checksum(getattr(self.agent, place))
+                object.__setattr__(
+                    self, "agent", dataclasses.replace(self.agent, **{checksum: found})
+                )
         object.__setattr__(self, "levels", self.levels.of_seed(self.seed))
         object.__setattr__(self, "placement", self.distribution.placement)
 
@@ -209,8 +215,8 @@ class TrainConfig:
 
     @property
     def hash(self) -> str:
-        """Short hash of `science`, wherever the weights it starts from lie."""
-        return config_hash({key: value for key, value in self.science.items() if key != "init"})
+        """Short hash of `science`, wherever the weights that it starts or learns from lie."""
+        return config_hash(without_places(self.science))
 
 
 _OPTIONAL = ("proxy_correlations", "distinct_conflicts", "init", "init_policy", "snapshots")
@@ -228,6 +234,19 @@ def id_range(field_name: str, text: str) -> IdRange:
         return IdRange.parse(text)
     except UserError as error:
         raise UserError(str(error).replace("ids=", f"{field_name}=", 1)) from None
+
+
+def without_places(science: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's settings without where policies lie: `x` beside `x_policy`, its weights' hash.
+
+    Args:
+        science: what `TrainConfig.science` returns, or a manifest holds.
+    """
+    kept = {key: value for key, value in science.items() if key != "init"}
+    agent = kept.get("agent")
+    if isinstance(agent, Mapping):
+        kept["agent"] = {key: agent[key] for key in agent if f"{key}_policy" not in agent}
+    return kept
 
 
 def config_hash(plain: Mapping[str, Any]) -> str:

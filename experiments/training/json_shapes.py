@@ -85,6 +85,8 @@ SHAPES: dict[str, Shape] = {
             "active_parameters": int,
             "forward_flops": int | None,
             "training_flops": float | None,
+            "teacher_flops": float | None,
+            "inherited_flops": float | None,
             "starts": int,
             "wall_seconds": float,
             "cpu_seconds": float,

@@ -41,8 +41,11 @@ GROUPS = {
 """The groups of YAML files that each command chooses from."""
 _SCHEMAS: dict[str, tuple[type[Any], ...]] = {}
 """The dataclasses that each command's settings end up in; see `schema`."""
-_MORE_TEXT = {"compare": ("env", "preset", "placement", "sweep", "name", "runs")}
-"""Settings that are rewritten before they get into the dataclass."""
+_MORE_TEXT = {
+    "compare": ("env", "preset", "placement", "sweep", "name", "runs"),
+    **dict.fromkeys(("train", "sweep"), ("agent.teacher",)),
+}
+"""Settings that are rewritten before they get into the dataclass, or are those of one algorithm."""
 _NO_GROUP = {
     "compare": ("env", "preset"),
     "evaluate_agent": ("agent",),
@@ -51,7 +54,7 @@ _NO_GROUP = {
 """Settings with the name of a group that the command does not choose from: hydra would."""
 _PATHS = {
     *("run", "runs", "init", "base", "out", "file", "comparison", "sweep", "player", "card"),
-    *("supply_chain", "protocols"),
+    *("supply_chain", "protocols", "teacher"),
 }
 _OUTPUTS = ("runs", "out")
 _PATHS_OF = {

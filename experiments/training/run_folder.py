@@ -310,10 +310,10 @@ def _alike(found: pl.DataType, wanted: Any) -> bool:
 
 
 def hash_of_stored(config: Mapping[str, Any]) -> str:
-    """Return the hash of a run's config as its manifest holds it, wherever `init` lies."""
-    from .config import config_hash
+    """Return the hash of a run's config as its manifest holds it, wherever its policies lie."""
+    from .config import config_hash, without_places
 
-    return config_hash({key: value for key, value in config.items() if key != "init"})
+    return config_hash(without_places(config))
 
 
 def without_nan(plain: Any) -> Any:

@@ -17,6 +17,8 @@ CONFIGS = {
     "mlp deep": PPOConfig(hidden=[64, 32, 16], heads=[24, 8], activation="relu"),
     "mlp one layer": PPOConfig(hidden=[48]),
     "cnn": PPOConfig(encoder="cnn", activation="relu"),
+    "moe": PPOConfig(encoder="moe", experts=4, hidden=[32, 24, 16]),
+    "moe one of three": PPOConfig(encoder="moe", experts=3, active_experts=1, heads=[8]),
     "cnn deep": PPOConfig(encoder="cnn", channels=[8, 8, 8], hidden=[32], heads=[16]),
 }
 
@@ -110,7 +112,7 @@ def test_every_input_and_every_weight_matters(name):
         assert parameter.grad.abs().sum() > 0, key
 
 
-@pytest.mark.parametrize("name", ["mlp", "cnn"])
+@pytest.mark.parametrize("name", ["mlp", "cnn", "moe"])
 def test_probabilities_depend_neither_on_batch_nor_on_slot(name):
     spec = make_spec(CONFIGS[name])
     policy = build_policy(spec)

@@ -55,7 +55,7 @@ def test_starts_of_one_training_add_up(tmp_path):
     assert train(whole).manifest()["compute"]["starts"] == 1
 
 
-@pytest.mark.parametrize("encoder", ["mlp", "cnn"])
+@pytest.mark.parametrize("encoder", ["mlp", "moe", "cnn"])
 def test_training_operations_are_torchs(encoder, tmp_path):
     """A whole training, with its backward passes, as torch's own counter sees it.
 
@@ -69,7 +69,7 @@ def test_training_operations_are_torchs(encoder, tmp_path):
         folder = train(run)
     found, told = folder.manifest()["compute"], counter.get_total_flops()
     passes = found["training_flops"] / found["forward_flops"]
-    if encoder == "mlp":
+    if encoder in ("mlp", "moe"):
         first = math.prod(run.world.observation_space["tiles"].shape) * 64
         assert told == pytest.approx(passes * (found["forward_flops"] - first), rel=0.01)
     else:

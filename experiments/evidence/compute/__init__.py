@@ -1,0 +1,1 @@
+"""Is compute a proxy for capability, and for what an agent goes for?"""

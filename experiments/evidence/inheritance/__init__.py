@@ -1,0 +1,1 @@
+"""What goal is inherited from someone else's agent, by fine-tuning and by distillation?"""

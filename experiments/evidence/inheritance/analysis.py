@@ -1,0 +1,218 @@
+"""What the heirs say: what they kept of their base's goal, and what a test like training shows.
+
+Public names: `analyse`, `draw`.
+
+A heir of a flawed base and one of a cured base, made alike with one training seed, are a pair: they
+see the same levels in the same order, and are tested on the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import matplotlib
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ...evaluation.quantities import BOUNDS
+from ...evaluation.statistics import Interval, holm, t_over_seeds
+from ...evaluation.verdict import MISGENERALIZES
+from ...reporting.figures import FONT, INK
+from ..drawing import LINES, dress
+from ..points import points
+from ..question import Found
+from ..ranks import plain_interval
+
+_BASE = "base"
+_HEIR = ["world", "way", "levels_seen"]
+_COMPARED = {
+    "goal_in_distribution": "goal, tested as trained",
+    "goal_conflict": "goal on conflict levels",
+    "pursuit": "goal pursuit",
+}
+_MEANS = ("goal_in_distribution", "capability_aligned", "goal_conflict", "pursuit", "divergence")
+_SEEN = {"aligned": "on aligned levels alone", "both": "on levels that tell them apart as well"}
+_SHOWN = ("measure", "pairs", "flawed", "cured", "difference", "higher", "p", "differ")
+_TEST = 0.05
+_NEGLIGIBLE = 0.05
+"""A difference in distribution is none to a test if it is smaller, with its interval."""
+
+
+def analyse(rows: pl.DataFrame) -> Found:
+    """Return what bases and heirs do, pairs of heirs, what was kept, and what it comes to."""
+    heirs = points(rows, ["world", "base", "way", "levels_seen"], _MEANS)
+    paired = pl.DataFrame(
+        [row for keys, own in _ways(rows) for row in _pairs(keys, own)], infer_schema_length=None
+    )
+    if len(paired):
+        adjusted = holm(paired["p"].to_list())
+        paired = paired.with_columns(differ=pl.Series([bool(one < _TEST) for one in adjusted]))
+    kept = pl.DataFrame(list(_kept(rows)), infer_schema_length=None)
+    return Found(
+        {"heirs": heirs, "pairs": paired, "kept": kept},
+        _paragraph(heirs, paired),
+        shown={
+            "pairs": (*_HEIR, *_SHOWN),
+            "heirs": ("world", "base", "way", "levels_seen", "seeds", "misgeneralizes", "aligned",
+                      "incapable", "undetermined", *_MEANS),
+            "kept": (*_HEIR, "base", "heirs", "pursuit_base", "pursuit_heir", "change"),
+        },
+    )  # fmt: skip
+
+
+def _ways(rows: pl.DataFrame) -> Iterator[tuple[dict[str, Any], pl.DataFrame]]:
+    """Yield the heirs that were made alike."""
+    made = rows.filter(pl.col("way") != _BASE)
+    for values, own in made.group_by(_HEIR, maintain_order=True):
+        yield dict(zip(_HEIR, values, strict=True)), own
+
+
+def _pairs(keys: dict[str, Any], own: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    """Yield of each measure what differs between heirs of a flawed and of a cured base."""
+    for measure, called in _COMPARED.items():
+        wide = own.pivot("base", index="train_seed", values=measure, maintain_order=True)
+        if not {"flawed", "cured"} <= set(wide.columns):
+            continue
+        both = wide.drop_nulls(["flawed", "cured"])
+        found = (both["cured"] - both["flawed"]).to_list()
+        yield {
+            **keys,
+            "measure": called,
+            "pairs": len(found),
+            "flawed": _mean(both["flawed"]),
+            "cured": _mean(both["cured"]),
+            **plain_interval("difference", _over_pairs(found, measure)),
+            "higher": sum(one > 0 for one in found),
+            "p": _signs(found),
+        }
+
+
+def _over_pairs(differences: list[float], measure: str) -> Interval:
+    """Return the mean of paired differences with the paired t-interval."""
+    low, high = BOUNDS[measure]
+    return t_over_seeds(differences, bounds=(low - high, high - low))
+
+
+def _signs(differences: list[float]) -> float:
+    """Return the p-value of a two-sided sign test; pairs without a difference are left out."""
+    from scipy.stats import binomtest
+
+    told = [one for one in differences if one]
+    if not told:
+        return 1.0
+    return round(float(binomtest(sum(one > 0 for one in told), len(told)).pvalue), 5)
+
+
+def _kept(rows: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    """Yield how the heirs' pursuit differs from that of their own bases."""
+    bases = rows.filter(pl.col("way") == _BASE)
+    of_base = bases.select("world", "base", "train_seed", pursuit_base="pursuit")
+    for keys, own in _ways(rows):
+        joined = own.join(of_base, on=["world", "base", "train_seed"], maintain_order="left")
+        for (base,), some in joined.group_by(["base"], maintain_order=True):
+            known = some.drop_nulls(["pursuit", "pursuit_base"])
+            if not len(known):
+                continue
+            change = (known["pursuit"] - known["pursuit_base"]).to_list()
+            yield {
+                **keys,
+                "base": base,
+                "heirs": len(known),
+                "pursuit_base": _mean(known["pursuit_base"]),
+                "pursuit_heir": _mean(known["pursuit"]),
+                **plain_interval("change", _over_pairs(change, "pursuit")),
+            }
+
+
+def _mean(values: pl.Series) -> float | None:
+    return round(float(values.mean()), 4) if len(values) else None  # pyright: ignore
+
+
+def _paragraph(heirs: pl.DataFrame, paired: pl.DataFrame) -> str:
+    """Return what carries over, a sentence a way of making heirs."""
+    told = []
+    if not len(paired):
+        return "No pair of heirs is there yet."
+    for values, own in paired.group_by(_HEIR, maintain_order=True):
+        keys = dict(zip(_HEIR, values, strict=True))
+        rows = {row["measure"]: row for row in own.to_dicts()}
+        pursuit = rows[_COMPARED["pursuit"]]
+        seen = rows[_COMPARED["goal_in_distribution"]]
+        counts = " and ".join(_counted(heirs, keys, base) for base in ("flawed", "cured"))
+        told.append(
+            f"{str(keys['way']).capitalize()} {_SEEN.get(str(keys['levels_seen']), '')} in "
+            f"{str(keys['world']).replace('_', ' ')}: {counts}; heirs of cured bases pursue the "
+            f"goal by {_difference(pursuit)} more ({pursuit['higher']} of {pursuit['pairs']} "
+            "pairs, "
+            f"{'shown' if pursuit['differ'] else 'not shown'} to differ), and a test like their "
+            f"training {_shows(seen)} ({_difference(seen)})."
+        )
+    return " ".join(told)
+
+
+def _counted(heirs: pl.DataFrame, keys: dict[str, Any], base: str) -> str:
+    """Return how many heirs of a kind of base misgeneralize."""
+    own = heirs.filter(pl.col("base") == base, *[pl.col(k) == v for k, v in keys.items()])
+    bad, seeds = (int(own[name].sum()) for name in (MISGENERALIZES, "seeds"))
+    return f"{bad} of {seeds} heirs of {base} bases misgeneralize"
+
+
+def _difference(row: dict[str, Any]) -> str:
+    value, low, high = (row[f"difference{end}"] for end in ("", "_low", "_high"))
+    if value is None:
+        return "an unknown amount"
+    return f"{value:+.2f}" + ("" if low is None else f" [{low:+.2f}, {high:+.2f}]")
+
+
+def _shows(row: dict[str, Any]) -> str:
+    """Return whether a test in distribution tells the heirs apart."""
+    low, high = row["difference_low"], row["difference_high"]
+    if low is not None and max(-low, high) < _NEGLIGIBLE:
+        return "does not tell them apart"
+    if low is not None and (low > 0 or high < 0):
+        return "tells them apart"
+    return "does not decide whether it tells them apart"
+
+
+def draw(rows: pl.DataFrame, found: Found) -> Figure:
+    """Return a row a world: what a test like training shows, and goal pursuit, pair by pair."""
+    worlds = rows["world"].unique(maintain_order=True).to_list()
+    with matplotlib.rc_context(FONT):
+        figure = Figure(figsize=(11.6, 3.6 * len(worlds) + 0.7), layout="constrained")
+        grid = figure.subplots(len(worlds), 2, squeeze=False)
+        for world, axes in zip(worlds, grid, strict=True):
+            own = rows.filter(pl.col("world") == world)
+            for ax, metric in zip(axes, ("goal_in_distribution", "pursuit"), strict=True):
+                _draw_pairs(ax, own, metric)
+                dress(ax, f"{_COMPARED[metric]}\n{world.replace('_', ' ')}")
+            axes[0].set_ylim(-0.03, 1.03)
+            axes[1].set_ylim(-0.3, 1.3)
+        handles, labels = grid[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", frameon=False, ncols=2,
+                      fontsize=9.5, labelcolor=INK)  # fmt: skip
+    return figure
+
+
+def _draw_pairs(ax: Axes, rows: pl.DataFrame, metric: str) -> None:
+    """Draw bases and heirs as pairs of dots, a column a way of making them."""
+    columns = rows.select("way", "levels_seen").unique(maintain_order=True).rows()
+    for place, (way, levels) in enumerate(columns):
+        own = rows.filter(pl.col("way") == way, pl.col("levels_seen") == levels)
+        wide = own.pivot("base", index="train_seed", values=metric, maintain_order=True)
+        sides = [(shift, base) for shift, base in ((-0.18, "flawed"), (0.18, "cured"))
+                 if base in wide.columns]  # fmt: skip
+        for row in wide.to_dicts():
+            known = [(place + shift, row[base]) for shift, base in sides if row[base] is not None]
+            ax.plot(*zip(*known, strict=True), color="#999999", linewidth=0.6, alpha=0.6)
+        for number, (shift, base) in enumerate(sides):
+            known = wide[base].drop_nulls().to_numpy()
+            line = LINES[number]
+            ax.scatter([place + shift] * len(known), known, s=16, color=line.colour, alpha=0.7,
+                       linewidths=0, marker=line.marker,
+                       label=None if place else f"of {base} bases")  # fmt: skip
+            if len(known):
+                ax.hlines(known.mean(), place + shift - 0.1, place + shift + 0.1, color=line.colour)
+    names = [way if levels == "-" else f"{way}\n{levels}" for way, levels in columns]
+    ax.set_xticks(range(len(columns)), names, fontsize=9)
