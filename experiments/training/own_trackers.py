@@ -66,21 +66,21 @@ def _has_key(host: str) -> bool:
         return True
     given = os.environ.get("NETRC")
     for path in [Path(given)] if given else [Path.home() / ".netrc", Path.home() / "_netrc"]:
-        with contextlib.suppress(OSError, netrc.NetrcParseError, UnicodeDecodeError):
+        with contextlib.suppress(OSError, netrc.NetrcParseError, ValueError):
             return netrc.netrc(path).authenticators(urlsplit(host).hostname or "") is not None
     return False
 
 
 def _answers(host: str) -> bool:
     """Return whether somebody listens at an address; behind a proxy that cannot be seen."""
-    parts = urlsplit(host)
-    name = parts.hostname or ""
-    if parts.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(name):
-        return True
     try:
+        parts = urlsplit(host)
+        name = parts.hostname or ""
+        if parts.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(name):
+            return True
         port = parts.port or (80 if parts.scheme == "http" else 443)
         socket.create_connection((name, port), _ANSWER_IN).close()
-    except (OSError, ValueError, UnicodeError):
+    except (OSError, ValueError):
         return False
     return True
 
@@ -90,21 +90,73 @@ def _answers(host: str) -> bool:
 
 @contextlib.contextmanager
 def _wandb(run: TrackedRun) -> Iterator[_Wandb]:
-    remote = _started(run)
-    failed = 1
-    try:
-        yield _Wandb(remote)
-        failed = 0
-    finally:
-        remote.finish(exit_code=failed)
+    with contextlib.ExitStack() as stack:
+        remote = _sending(run, stack) or _writing(run, stack)
+        failed = 1
+        try:
+            yield _Wandb(remote)
+            failed = 0
+        finally:
+            remote.finish(exit_code=failed)
 
 
-def _started(run: TrackedRun) -> Any:
-    """Return a run of W&B's: one that sends, or where that cannot be, one that only writes."""
+def _sending(run: TrackedRun, stack: contextlib.ExitStack) -> Any:
+    """Return a run of W&B's that sends; None where none is to, or can.
+
+    What it cannot send in time stays where it was written.
+    """
     import wandb
 
-    why = why_offline()
-    told = {
+    if os.environ.get("WANDB_MODE") in _OFFLINE or why_offline():
+        return None
+    settings = wandb.Settings(
+        console="off",
+        quiet=True,
+        init_timeout=_START_IN,
+        finish_timeout=_SEND_IN,
+        finish_timeout_raises=True,
+    )
+    with contextlib.ExitStack() as own:
+        own.enter_context(_service())
+        try:
+            remote = wandb.init(**_told(run), resume="allow", settings=settings)
+        except Exception as error:  # of its own kinds, pydantic's, and others
+            why = " ".join(str(error).split())[:200]
+            _LOG.warning("W&B: %s, so it writes offline; `wandb sync` sends it later", why)
+            return None
+        stack.push(own.pop_all())
+    return remote
+
+
+def _writing(run: TrackedRun, stack: contextlib.ExitStack) -> Any:
+    """Return a run of W&B's that only writes; one that does nothing, if WANDB_MODE says so."""
+    import wandb
+
+    stack.enter_context(_service())
+    mode = "disabled" if os.environ.get("WANDB_MODE") == "disabled" else "offline"
+    return wandb.init(**_told(run), mode=mode, settings=wandb.Settings(console="off", silent=True))
+
+
+@contextlib.contextmanager
+def _service() -> Iterator[None]:
+    """End W&B's own process with the run, so that no run needs one that has died meanwhile.
+
+    One that is there already is somebody else's, and stays.
+    """
+    import wandb
+
+    if os.environ.get("WANDB_SERVICE"):
+        yield
+        return
+    try:
+        yield
+    finally:
+        wandb.teardown()
+
+
+def _told(run: TrackedRun) -> dict[str, Any]:
+    """Return what W&B is told of a run."""
+    return {
         "project": os.environ.get("WANDB_PROJECT") or PROJECT,
         "dir": str(run.folder),
         "id": _number(run),
@@ -113,22 +165,6 @@ def _started(run: TrackedRun) -> Any:
         "job_type": run.kind,
         "config": run.settings,
     }
-    if not why:
-        settings = wandb.Settings(
-            console="off",
-            quiet=True,
-            init_timeout=_START_IN,
-            finish_timeout=_SEND_IN,
-            finish_timeout_raises=True,
-        )
-        resume = None if os.environ.get("WANDB_MODE") in _OFFLINE else "allow"
-        try:
-            return wandb.init(**told, resume=resume, settings=settings)
-        except Exception as error:  # of its own kinds, pydantic's, and others
-            why = " ".join(str(error).split())[:200]
-            _LOG.warning("W&B: %s, so it writes offline; `wandb sync` sends it later", why)
-    settings = wandb.Settings(console="off", silent=True)
-    return wandb.init(**told, mode="offline", settings=settings)
 
 
 def _number(run: TrackedRun) -> str:
@@ -157,7 +193,7 @@ class _Wandb:
         import wandb
 
         rows = [[_cell(value) for value in row] for row in table.rows()]
-        shown = wandb.Table(columns=table.columns, data=rows, allow_mixed_types=True)
+        shown = wandb.Table(columns=[*table.columns], data=rows, allow_mixed_types=True)
         self._remote.log({name: shown})
 
     def figure(self, name: str, path: Path) -> None:
