@@ -114,6 +114,27 @@ def test_retry_goes_on_with_the_sweep(tmp_path, alone, capsys):
     assert "report:" in capsys.readouterr().out
 
 
+def test_what_was_on_a_machine_that_is_lost_is_done_by_retry(tmp_path, alone, capsys):
+    """Its training was half done, and its state saved."""
+    given = ("seeds=1", "correlations=[1.0]")
+    assert run(config(tmp_path, *given, "stop_after=0"), words(tmp_path, *given, "stop_after=0"))
+    plan = plan_of(tmp_path, *given)
+    plan.ledger.forget(plan.cells[0].run, known_as.PAUSED)
+    claimed(plan, 0)
+    assert count(states(plan)) == {"running": 1}
+    assert retry(plan) == []
+    os.utime(plan.ledger.claim_file(plan.cells[0].run, 1), (0, 0))  # no sign of life since
+    assert main(["sweep", "status", str(plan.folder)]) == 0
+    out = capsys.readouterr().out
+    assert "1 cells: 1 lost" in out
+    assert "as where memory runs out or a machine is lost, node7, process 5" in out
+    assert main(["sweep", "retry", str(plan.folder)]) == 0
+    assert count(states(plan)) == {"done": 1}
+    folder = plan.run_folder(plan.cells[0])
+    assert results(folder) == alone[plan.cells[0].name]
+    assert json.loads((folder.path / "manifest.json").read_text())["continued_at"]
+
+
 def test_cells_are_added(tmp_path, alone, capsys):
     run(config(tmp_path, "seeds=1", "correlations=[1.0]"),
         words(tmp_path, "seeds=1", "correlations=[1.0]"))  # fmt: skip
