@@ -1,7 +1,6 @@
 """Sweeps: each cell is done once, by whoever comes first, as if it were the only one."""
 
 import contextlib
-import dataclasses
 import json
 import os
 import shlex
@@ -168,10 +167,13 @@ def test_a_worker_that_is_killed_fails_its_own_cell_and_is_replaced(tmp_path, ca
     assert f"next: misgen sweep retry {plan.folder}" in told
     assert main(["sweep", "retry", str(plan.folder)]) == 0
     assert plan.ledger.look().done == set(plan.by_run)
-    undisturbed = plan_of(tmp_path / "undisturbed", LONG)
-    worker.work(dataclasses.replace(undisturbed, cells=(undisturbed.by_run[victim],)), 1)
     cell = plan.by_run[victim]
-    assert results(plan.run_folder(cell)) == results(undisturbed.run_folder(cell))
+    given = (LONG, f"correlations=[{cell.correlation}]", f"seeds={cell.seed + 1}", "jobs=1")
+    undisturbed = started(tmp_path / "undisturbed", *given)
+    output = undisturbed.communicate(timeout=400)[0]
+    assert undisturbed.returncode == 0, output
+    beside = RunFolder(tmp_path / "undisturbed" / "small" / cell.name)
+    assert results(plan.run_folder(cell)) == results(beside)
 
 
 def test_the_command_of_a_failure_repeats_it(tmp_path):
