@@ -16,6 +16,7 @@ Questions
   langosco_figure_4    how large must the cheese's region be? (Maze I)
   maze_2               shape or colour: which feature is followed? (Maze II)
   keys_and_chests      are keys gathered for their own sake?
+  follow_the_leader    is a leader followed into mistakes, and worse than random?
 
 Examples:
   misgen evidence langosco_figure_2 size=smoke         a minute, to check that it works

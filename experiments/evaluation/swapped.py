@@ -78,6 +78,7 @@ def _effort(episodes: pl.DataFrame, most: int) -> NDArray[np.float64]:
         episodes: rows of `rollout.SCHEMA`.
         most: how many decisions an episode can last.
     """
-    part = pl.max_horizontal("goal_fraction", "proxy_fraction").clip(1 / most)
-    decisions = pl.min_horizontal("goal_at", "proxy_at").fill_null(most / part)
-    return episodes.select(decisions.log()).to_series().to_numpy().astype(np.float64)
+    reached = episodes.select(pl.min_horizontal("goal_at", "proxy_at").cast(pl.Float64))
+    part = episodes.select(pl.max_horizontal("goal_fraction", "proxy_fraction").clip(1 / most))
+    at = reached.to_series().to_numpy()
+    return np.log(np.where(np.isnan(at), most / part.to_series().to_numpy(), at))

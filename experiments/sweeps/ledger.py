@@ -73,6 +73,10 @@ class Known:
     sessions: list[str] = field(default_factory=list)
     """Names of files."""
 
+    def closed(self, run: str) -> list[bool]:
+        """Return which stages of a run have come to an end, and how."""
+        return [run in told for told in (self.trained, self.done, self.failed, self.paused)]
+
 
 class Ledger:
     """The ledger of a sweep, for one set of evaluation settings."""
@@ -153,7 +157,7 @@ class Ledger:
     # --- who works on a cell
 
     def claim(self, run: str, seen: Known) -> Claim | None:
-        """Claim a run for this process; None if somebody else was first.
+        """Claim a run for this process; None if somebody else was first, or has done it since.
 
         Args:
             run: its hash.
@@ -168,7 +172,8 @@ class Ledger:
             return None
         claim = Claim(path)
         now = self.look()  # between the look and the claim others may have come, and gone
-        if now.claims.get(run, 0) > number or self._others(run, number):
+        later = now.claims.get(run, 0) > number or now.closed(run) != seen.closed(run)
+        if later or self._others(run, number):
             claim.release()
             return None
         for old in range(1, number):

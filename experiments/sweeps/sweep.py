@@ -133,6 +133,8 @@ def _correct(plan: Plan) -> list[tuple[RunFolder, TrainConfig]]:
         ):
             if holds and not noted:
                 ledger.note(cell.run, kind)
+                if kind == known.DONE:  # whoever did it was gone before saying so
+                    folder.status(phase="done")
             elif noted and not holds:
                 ledger.forget(cell.run, kind)
         if cell.run in seen.failed | seen.paused:

@@ -159,8 +159,8 @@ class _Worker:
                 self._ledger.note(cell.run, PAUSED)
                 return
             seconds = (time.monotonic() - began) / max(0.01, 1 - before)
+            folder.status(phase="trained")  # first, as who reads the note may be done before us
             self._ledger.note(cell.run, TRAINED, seconds=seconds)
-            folder.status(phase="trained")
             return
         evaluate_run(folder, self._plan.config.evaluate)
         track_evaluation(folder, self._plan.config.evaluate, self._plan.run(cell).logger)

@@ -14,6 +14,7 @@ import atexit
 import contextlib
 import hashlib
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -22,6 +23,9 @@ import threading
 _PATIENCE = 120.0  # seconds that a file may take, on however busy a machine
 _IDLE = 20.0  # seconds after which a child that nobody asks ends
 _MEMORY = (16 << 30, 32)  # bytes of address space that a child has, and more for each of the file's
+_BY_OTHERS = {-getattr(signal, f"SIG{name}", 0) for name in ("KILL", "TERM", "HUP", "INT")} - {0}
+"""Exit codes of a child that somebody else ended, or the system for want of memory."""
+_TIMES = 3  # that a child may be ended by others over one file
 _READS = """
 import io, os, struct, sys, threading
 import polars as pl
@@ -81,6 +85,7 @@ def note_written(digest: str) -> None:
 
 def _try(data: bytes) -> str:
     """Return why a child cannot read a file; empty: it can."""
+    killed = 0
     while True:
         try:
             child = _running()
@@ -96,9 +101,14 @@ def _try(data: bytes) -> str:
             return answer.decode("utf-8", "replace").strip()
         if late.is_set():
             return f"it could not be read in {_PATIENCE:g} seconds"
-        if child.wait() != 0:
+        code = child.wait()
+        if code in _BY_OTHERS:
+            killed += 1
+            if killed == _TIMES:
+                return "what reads it was killed each time, as by a system without memory left"
+        elif code != 0:
             return "reading it ends the process that reads it"
-        # It ended because it had nothing to do, just when it was asked: ask another.
+        # It had nothing to do and ended just when it was asked, or was killed: ask another.
 
 
 def _ask(child: subprocess.Popen[bytes], data: bytes) -> bytes:

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from misgen.experiments.evidence.follow_the_leader import analysis as leader
 from misgen.experiments.evidence.keys_and_chests import analysis as keys
 from misgen.experiments.evidence.langosco_figure_4 import analysis as region
 from misgen.experiments.evidence.maze_2 import analysis as maze
@@ -126,3 +127,26 @@ def test_prices_and_tests_of_keys_are_lines_of_their_own():
     free = found.tables["points"].filter(pl.col("setting").str.starts_with("0.0"))
     assert free["share_misgeneralizing"].to_list() == [1.0] * 4
     assert len(keys.draw(table_of(rows), found).axes) == 2
+
+
+def followers(worse):
+    return table_of(
+        [
+            seed_row("misgeneralizes", sight=sight, placement="reverse", train_seed=seed,
+                     train_correlation=rho, worse_than_random=worse(rho, seed))
+            for sight in (0, 3) for rho in (1.0, 0.5) for seed in range(10)
+        ]
+    )  # fmt: skip
+
+
+def test_followers_into_mistakes_are_counted_by_seeds():
+    seeds = followers(lambda rho, seed: rho == 1 and seed < 9)
+    found = leader.analyse(seeds)
+    worse = found.tables["worse_than_random"]
+    assert worse["setting"].unique(maintain_order=True).to_list() == [
+        "cue within 3 cells, leader reverse", "no cue, leader reverse"
+    ]  # fmt: skip
+    assert worse["worse_than_random"].to_list() == [9, 0, 9, 0]
+    assert worse["share_low"].to_list()[1] == 0
+    assert "no cue, leader reverse, 0% of training levels astray: 9 of 10 seeds" in found.paragraph
+    assert len(leader.draw(seeds, found).axes) == 2

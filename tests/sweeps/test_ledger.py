@@ -146,6 +146,15 @@ def test_who_looked_too_long_ago_does_not_get_a_cell_that_was_begun_anew(ledger)
     assert ledger.look().claims == {RUNS[0]: 1}
 
 
+@pytest.mark.parametrize("kind", [TRAINED, DONE, FAILED, PAUSED])
+def test_who_looked_too_long_ago_does_not_get_a_cell_that_others_did_since(ledger, kind):
+    late = ledger.look()
+    ledger.note(RUNS[0], kind)
+    assert ledger.claim(RUNS[0], late) is None
+    assert not ledger.look().claims
+    assert ledger.claim(RUNS[0], ledger.look())
+
+
 def test_claims_of_those_who_are_gone_are_cleared(ledger):
     someone(ledger, RUNS[0], number=2, pid=2**22 - 7)
     someone(ledger, RUNS[1])

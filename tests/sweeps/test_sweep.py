@@ -22,7 +22,7 @@ from misgen.experiments.sweeps.ledger import FAILED
 from misgen.experiments.sweeps.plan import Plan, read_plan, write_plan
 from misgen.experiments.sweeps.sweep import run
 from misgen.experiments.training.config import TrainConfig
-from misgen.experiments.training.run_folder import DONE, RunFolder
+from misgen.experiments.training.run_folder import DONE, STATUS, RunFolder, read_json
 from misgen.experiments.training.settings import compose, typed
 from misgen.experiments.training.train import run_folder, train
 
@@ -85,6 +85,7 @@ def is_whole(sweep: SweepConfig, alone: dict[str, tuple[bytes, bytes]]) -> None:
         assert folder.marked(DONE, one.hash)
         assert is_evaluated(folder, sweep.evaluate)
         assert results(folder) == alone[folder.path.name]
+        assert read_json(folder.path / STATUS, "")["phase"] == "done"
     known = read_plan(sweep.folder).ledger.look()
     assert known.done == known.trained == {one.hash for one in sweep.runs}
     assert not known.claims
@@ -104,7 +105,11 @@ def test_a_sweep_is_done_and_not_done_again(tmp_path, alone):
     assert run(sweep, words(tmp_path)) == []
     is_whole(sweep, alone)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
+    one = run_folder(sweep.runs[0])  # as if it had been killed right after the evaluation
+    one.status(phase="evaluating")
+    read_plan(sweep.folder).ledger.forget(sweep.runs[0].hash, EVALUATED)
     assert run(sweep, words(tmp_path)) == []
+    is_whole(sweep, alone)
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
 
 

@@ -1,0 +1,69 @@
+"""What the seeds say: who follows a leader that goes astray, and who does worse than random play.
+
+Public names: `analyse`, `draw`.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+from matplotlib.figure import Figure
+
+from ...evaluation.statistics import clopper_pearson
+from ..by_factor import Axis, draw_lines, end_to_end, listed_points
+from ..points import points, with_moved
+from ..question import Found
+from ..telling import percent_of
+
+AXIS = Axis("moved", "share of levels with a leader astray", "setting", "choice", "choice of goal")
+BY = ("setting", "moved")
+WORSE = "worse_than_random"
+_SHOWN = (*BY, "seeds", "misgeneralizes", "aligned", "incapable", "share_misgeneralizing", "choice",
+          "goal_conflict", "divergence")  # fmt: skip
+
+
+def with_setting(seeds: pl.DataFrame) -> pl.DataFrame:
+    """Return the table with the range of the cue and the test's placement in one column."""
+    cue = pl.when(pl.col("sight") > 0).then(pl.format("cue within {} cells", "sight"))
+    told = pl.format("{}, leader {}", cue.otherwise(pl.lit("no cue")), "placement")
+    return with_moved(seeds).with_columns(told.alias("setting"))
+
+
+def analyse(seeds: pl.DataFrame) -> Found:
+    """Return the points, who is worse than random, and what it comes to."""
+    rows = with_setting(seeds)
+    table = points(rows, BY)
+    ends = end_to_end(table, AXIS)
+    worse = _worse(rows)
+    return Found(
+        {"points": table, WORSE: worse, "ends": ends},
+        _paragraph(worse),
+        (listed_points(table, ends, AXIS),),
+        {"points": _SHOWN, WORSE: tuple(worse.columns)},
+    )
+
+
+def _worse(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return of each point how many seeds work as in training and are worse than random astray."""
+    out = []
+    for values, own in rows.sort(BY).group_by(BY, maintain_order=True):
+        found = clopper_pearson(int(own[WORSE].sum()), len(own))
+        ends = {"share": found.estimate, "share_low": found.low, "share_high": found.high}
+        counts = {"seeds": len(own), WORSE: int(own[WORSE].sum())}
+        told = {key: round(value, 4) for key, value in ends.items()}
+        out.append(dict(zip(BY, values, strict=True)) | counts | told)
+    return pl.DataFrame(out)
+
+
+def _paragraph(worse: pl.DataFrame) -> str:
+    told = [
+        f"{row['setting']}, {percent_of(row['moved'])} of training levels astray: "
+        f"{row[WORSE]} of {row['seeds']} seeds [{row['share_low']:.0%}, {row['share_high']:.0%}]"
+        for row in worse.to_dicts()
+    ]
+    head = "Better than random play for as many decisions in distribution, and worse in conflict: "
+    return f"{head}{'; '.join(told)}."
+
+
+def draw(seeds: pl.DataFrame, found: Found) -> Figure:
+    """Return the shares of seeds and their choice, a line a cue and test."""
+    return draw_lines(with_setting(seeds), found.tables["points"], AXIS)
