@@ -1,6 +1,7 @@
 """Looking at a sweep's verdicts as its seeds come in: which correlations need more of them.
 
-Public names: `decisions`, `next_look`, `noted_decisions`, `verdict_on`.
+Public names: `decisions`, `next_look`, `noted_decisions`, `verdict_on`,
+`verdict_if_any`.
 """
 
 from __future__ import annotations
@@ -66,8 +67,11 @@ def next_look(plan: Plan, rule: UntilConfig) -> SweepConfig | None:
 def _noted(plan: Plan, cell: Cell) -> str:
     """Return the verdict on an agent that the ledger has, or its evaluation; empty: neither has."""
     told = plan.ledger.told(cell.run, DONE).get("verdict")
-    if told in VERDICTS:
-        return told
+    return told if told in VERDICTS else verdict_if_any(plan, cell)
+
+
+def verdict_if_any(plan: Plan, cell: Cell) -> str:
+    """Return the verdict on an agent that a report leads with; empty if it has none."""
     try:
         return verdict_on(plan, cell)
     except UserError:

@@ -31,7 +31,7 @@ from ..training.terminal import prepare_streams
 from ..training.train import train
 from .claims import Heart
 from .ledger import DONE, FAILED, MOST_TRIES, PAUSED, TRAINED, Cell, Known, Ledger
-from .looks import verdict_on
+from .looks import verdict_if_any
 from .plan import Plan, read_plan
 from .schedule import EVALUATION, TRAINING, Task, choose
 
@@ -166,7 +166,7 @@ class _Worker:
         track_evaluation(folder, self._plan.config.evaluate, self._plan.run(cell).logger)
         folder.status(phase="done")
         seconds = time.monotonic() - began
-        self._ledger.note(cell.run, DONE, seconds=seconds, verdict=verdict_on(self._plan, cell))
+        self._ledger.note(cell.run, DONE, seconds=seconds, verdict=verdict_if_any(self._plan, cell))
 
     def _failed(self, task: Task, error: str) -> None:
         if not fail(self._plan, task.cell, task.stage, error):
