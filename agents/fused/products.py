@@ -17,10 +17,15 @@ from torch import Tensor
 
 
 def _of_onednn() -> Any:
-    """Return oneDNN's product, or None if this torch has none that is called so."""
+    """Return oneDNN's product, or None if this torch has none that is called so.
+
+    It is asked on the CPU, whatever device is the default while this module is first imported:
+    where a policy is loaded that is torch's `meta`, and trainings that came after it in the same
+    process would multiply, and round, in another way.
+    """
     product = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
     try:
-        one = torch.ones(1, 1)
+        one = torch.ones(1, 1, device="cpu")
         return product if product and product(one, one, None, "none", [], "").item() == 1 else None
     except (NotImplementedError, RuntimeError, TypeError):
         return None

@@ -61,6 +61,8 @@ Settings (misgen evaluate run=... --cfg prints them all with their values)
   shift.levels, shift.correlations
                      for a surface: how many test levels to play (0: all), and their correlations
   seed               seed of the sampled actions
+  logger             none, wandb, tensorboard, or one from another package: also show the numbers
+                     and tables there (what was evaluated before, too)
   trust              recreate an agent that was trained elsewhere, which runs its code
 
 Settings of an agent of your own (agent=...), beside those
@@ -83,11 +85,13 @@ from typing import Any
 from ..evaluation.checks import require_evaluable
 from ..evaluation.config import EvaluateConfig
 from ..evaluation.evaluate_run import evaluate_run, evaluation_folder, is_evaluated
+from ..evaluation.tracked_evaluation import track_evaluation
 from ..training.checks import require_room
 from ..training.overrides import ONE_RUN, keys_of, refuse_unused
 from ..training.progress import episode_progress
 from ..training.run_folder import SUMMARY, read_json
 from ..training.settings import compose, typed
+from ..training.trackers import notes, require_trackers
 from ..training.trained_run import TrainedRun, one_run
 
 _ONLY_SURFACE = {
@@ -101,6 +105,7 @@ _ONLY_ONE = {
         ("backend", "repeats", "references", "verdict"),
         "a surface plays each level once, in the world itself, and judges nobody: leave it out",
     ),
+    "logger": "a surface goes to no tracker: leave it out",
 }
 _NO_CHANCE = {"repeats": "greedy play needs one episode on each level: give actions=[sampled]"}
 
@@ -131,11 +136,15 @@ def main(argv: list[str]) -> int:
     refuse_unused("evaluate", argv, _unused(config))
     if config.shift.parameters:
         return _surface(config)
+    require_trackers(config.logger)
     folder = one_run(config.run)
+    for text in notes(config.logger):
+        print(text, file=sys.stderr)
     if is_evaluated(folder, config):
         print(f"{folder.path} was evaluated with these settings before:", file=sys.stderr)
     with episode_progress(folder.path.name) as show:
         evaluate_run(folder, config, show)
+    track_evaluation(folder, config)
     into = evaluation_folder(folder, config).path
     print_summary(read_json(into / SUMMARY, "evaluate the run again"))
     print(f"written: {into}")
@@ -175,7 +184,10 @@ def _check(plain: dict[str, Any]) -> None:
 def run_job(plain: dict[str, Any]) -> None:
     """Evaluate as one job of a multirun; what is done is left alone."""
     config = typed(EvaluateConfig, plain)
-    evaluate_run(one_run(config.run), config)
+    folder = one_run(config.run)
+    if not is_evaluated(folder, config):
+        evaluate_run(folder, config)
+        track_evaluation(folder, config)
 
 
 if __name__ == "__main__":

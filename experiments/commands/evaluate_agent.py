@@ -13,10 +13,13 @@ from misgen.envs.core.errors import UserError
 
 from ..evaluation.config import EvaluateConfig
 from ..evaluation.evaluate_agent import AgentEvaluation, OwnAgentConfig, evaluate_own
+from ..evaluation.tracked_evaluation import track_evaluation
 from ..training.overrides import ONE_RUN, refuse_unused
 from ..training.progress import episode_progress
+from ..training.run_folder import RunFolder
 from ..training.settings import compose, typed
 from ..training.shell import shell_words
+from ..training.trackers import notes
 from .common import is_multirun, print_config
 from .print_evaluation import print_summary
 
@@ -40,8 +43,11 @@ def main(argv: list[str]) -> int:
         return print_config(_CONFIG, argv)
     plain = compose(_CONFIG, argv)
     told, config = _typed(plain)
+    for text in notes(config.logger):
+        print(text, file=sys.stderr)
     with episode_progress(told.called or told.agent) as show:
         found = evaluate_own(told.agent, told, config, show, trust=config.trust)
+    track_evaluation(RunFolder(found.run), config)
     _print(found)
     return 0
 

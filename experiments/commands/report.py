@@ -18,6 +18,8 @@ The report has a player: typical episodes, each on a level in conflict beside th
 aligned.  replays=<number> says how many of them (200; 0 for none), and trust=true also plays agents
 that were trained elsewhere, which runs their code.
 
+logger=wandb or tensorboard also shows the report's numbers, tables and figure there.
+
 Several folders are compared side by side, each with the usual placement of its world: a table in
 the terminal, and beside the first folder
 
@@ -46,15 +48,20 @@ from ..reporting.replays.recorded import MOST
 from ..reporting.report import Column, columns_of, write_report
 from ..reporting.results import Results, newest_sweep, read_results
 from ..reporting.sentences import headline, interval_note, novelties, verdict_lines
+from ..reporting.sequential import decision_lines, rule_line
+from ..reporting.tracked_report import track_report
+from ..training.overrides import refuse_unused
 from ..training.run_folder import write_text
 from ..training.terminal import make_console, show_table
+from ..training.trackers import notes, require_trackers
 from .plain_settings import plain_settings
 from .replay import replay_count
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-_SETTINGS = ("evaluation", "replays", "trust")
+_SETTINGS = ("evaluation", "replays", "trust", "logger")
+_OF_ONE = {"logger": "only the report of one sweep goes to a tracker: give one folder"}
 _WIDE = 118
 _SHOWN = 10  # names in a message
 _CEILING = "divergence_ceiling"
@@ -69,14 +76,30 @@ def main(argv: Sequence[str]) -> int:
     evaluation = settings.get("evaluation")
     most = replay_count(settings.get("replays", str(MOST)))
     trust = one_of("trust", settings.get("trust", "false"), ("true", "false")) == "true"
+    asked = _trackers(settings.get("logger", "none"))
     folders = _folders([word for word in argv if word not in words])
     if len(folders) > 1:
+        refuse_unused("report", words, _OF_ONE)
         return _compare(folders, evaluation)
     (folder,) = folders
     path = write_report(folder, evaluation, most, trust=trust)
+    track_report(folder, asked, evaluation)
     print_report(folder, evaluation)
     print(f"report: {path}")
     return 0
+
+
+def _trackers(name: str) -> dict[str, bool]:
+    """Return the trackers that are asked for, after a note on what they will not do.
+
+    Raises:
+        UserError: for what is none, or is not installed.
+    """
+    asked = {} if name == "none" else {name: True}
+    require_trackers(asked)
+    for text in notes(asked):
+        print(text, file=sys.stderr)
+    return asked
 
 
 def print_report(folder: Path, evaluation: str | None = None) -> None:
@@ -99,6 +122,10 @@ def print_report(folder: Path, evaluation: str | None = None) -> None:
     console.print("Verdicts by training seeds:")
     for line in (*verdict_lines(results), *novelties(results)):
         console.print(f"  {line}", markup=False)
+    if rule := rule_line(results):
+        console.print(rule, markup=False)
+        for line in decision_lines(results):
+            console.print(f"  {line}", markup=False)
     console.print(results.evaluation_words, style="dim", markup=False)
     console.print(interval_note(results), style="dim", markup=False)
     if left := results.left_out:

@@ -2,7 +2,8 @@
 
   misgen sweep status   how far it is: each cell (a training and its evaluation) is missing, queued,
                         running (where, since when), lost (its process is gone), failed (why, and
-                        the command that repeats it), paused by stop_after, or done
+                        the command that repeats it), paused by stop_after, or done; and with
+                        seeds=until, what is decided on each correlation, after how many seeds
   misgen sweep retry    do again what failed, was paused or lost
   misgen sweep add      add cells: seeds=10, correlations=[0.7]
   misgen sweep clean    remove what killed processes left behind
@@ -78,12 +79,27 @@ def _status(plan: Plan, given: dict[str, Any]) -> int:
     for state in counts:
         if state not in _NOT_LISTED or every:
             _list(console, state, [one for one in found if one.state == state], bool(every))
+    _print_decisions(console, plan)
     for session in sessions(plan):
         jobs = session.told.get("jobs")
         console.print(f"at work: {session.words}, {jobs} jobs", soft_wrap=True)
     if counts.keys() & {"failed", "lost", "paused"}:
         console.print(f"next: misgen sweep retry {plan.folder}", soft_wrap=True)
     return 0
+
+
+def _print_decisions(console: Console, plan: Plan) -> None:
+    """Print what a sweep with seeds=until has decided so far, or is to decide."""
+    if not (told := plan.plain.get("until")):
+        return
+    from ..evaluation.until import UntilConfig
+    from ..sweeps.looks import noted_decisions
+    from ..training.settings import typed
+
+    rule = typed(UntilConfig, told, f"{plan.folder}: until.")
+    console.print(f"seeds=until: {rule}", markup=False, soft_wrap=True)
+    for correlation, found in noted_decisions(plan, rule).items():
+        console.print(f"  \u03c1 = {correlation:g}: {found}", markup=False, soft_wrap=True)
 
 
 def _list(console: Console, state: str, cells: list[CellState], every: bool) -> None:

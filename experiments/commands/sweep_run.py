@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from misgen.envs.core.processes import stopping_cleanly
 
 from ..sweeps.config import SweepConfig, read_config
 from ..sweeps.launchers import LOCAL
-from ..sweeps.looks import decisions
 from ..sweeps.plan import read_plan
 from ..sweeps.sweep import check, run
-from ..sweeps.until import UntilConfig
 from ..training.checks import notes_of, unused_of
 from ..training.overrides import refuse_unused
 from ..training.settings import compose
@@ -28,6 +25,7 @@ _UNUSED = {
     "correlation": "a sweep trains at several: give correlations=[1,0.9]",
     "seed": "a sweep trains at several: seeds=3 stands for the seeds 0, 1 and 2",
     "evaluate.run": "a sweep evaluates the runs that it trains",
+    "evaluate.logger": "a sweep's evaluations go where its trainings go: give logger=wandb",
     "hydra": "a sweep runs its jobs itself: give jobs=2, and launcher=slurm on a cluster",
     **{
         f"evaluate.shift.{name}": _SURFACE
@@ -80,18 +78,11 @@ def finish(config: SweepConfig, words: Sequence[str]) -> int:
         )
     if len(failed) < len(read_plan(config.folder).cells):
         from ..reporting.report import write_report
+        from ..reporting.tracked_report import track_report
         from .report import print_report
 
         report = write_report(config.folder)
+        track_report(config.folder, config.runs[0].logger)
         print_report(config.folder)
         print(f"report: {report}")
-    if config.until and not failed:
-        _print_decisions(config.folder, config.until)
     return 1 if failed else 0
-
-
-def _print_decisions(folder: Path, rule: UntilConfig) -> None:
-    """Print what each correlation is called, after how many seeds."""
-    print(f"Seeds until the verdict stands, with an error of {rule.error:.0%} over all looks:")
-    for correlation, found in decisions(read_plan(folder), rule).items():
-        print(f"  \u03c1 = {correlation:g}: {found}")

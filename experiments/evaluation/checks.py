@@ -11,6 +11,7 @@ from misgen.envs.core.errors import UserError
 from misgen.envs.core.level_text.level_set import names_files
 
 from ..training.config import TrainConfig
+from ..training.trackers import require_trackers
 from ..training.trained_run import split_off
 from .conditions import conditions
 from .config import EvaluateConfig
@@ -29,6 +30,7 @@ def require_evaluable(run: TrainConfig, config: EvaluateConfig, sweep: bool = Fa
             " sweep: leave it out, and run misgen evaluate run=<the sweep's folder> shift=surface "
             "after it"
         )
+    require_trackers(config.logger)
     if config.levels is not None and names_files(config.levels):
         hand_made_conditions(run.distribution, config.levels, config)
         return

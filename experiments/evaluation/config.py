@@ -16,6 +16,7 @@ from misgen.envs.core.level_text.level_set import level_files, names_files
 from misgen.envs.core.placement import ALL, USUAL
 
 from ..training.overrides import schema
+from ..training.trackers import require_known
 from .fingerprint import fingerprint
 
 ACTIONS = ("sampled", "greedy")
@@ -134,6 +135,9 @@ class EvaluateConfig:
     """Levels played side by side; changes no result."""
     threads: int = 1
     """CPU threads; changes no result."""
+    logger: dict[str, bool] = field(default_factory=dict)
+    """Trackers that its numbers go to beside the local files: whether each is asked for, by name (a
+    sweep's evaluations go where its trainings go)."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values.
@@ -141,6 +145,7 @@ class EvaluateConfig:
         Raises:
             UserError: naming the field.
         """
+        require_known(self.logger)
         _require_some("actions", self.actions, "greedy")
         for mode in self.actions:
             one_of("actions", mode, ACTIONS)
@@ -166,7 +171,7 @@ class EvaluateConfig:
         return {key: plain[key] for key in plain if key not in _NO_SCIENCE}
 
 
-_NO_SCIENCE = ("run", "trust", "num_slots", "threads")
+_NO_SCIENCE = ("run", "trust", "num_slots", "threads", "logger")
 
 
 def _require_some(name: str, values: tuple[str, ...], example: str) -> None:

@@ -14,7 +14,7 @@ from ..evaluation.settings_words import in_words
 from ..evaluation.verdict import WORDING
 from ..training.run_folder import read_json, write_text
 from ..training.shell import shell_words
-from . import figures, glossary, page, plain_words, plots, sentences
+from . import figures, glossary, page, plain_words, plots, sentences, sequential
 from .formatting import duration, listed, plural
 from .place_maps import place_maps
 from .replays.recorded import MOST, Replays, record
@@ -95,6 +95,8 @@ def render(results: Results, replays: Replays | None = None) -> str:
             evidence=plain_words.evidence_sentences(results),
             findings=sentences.findings(results),
             limits=limits,
+            until=sequential.rule_line(results),
+            decisions=sequential.decision_lines(results),
             goes_for=plots.panels(results, results.goes_for),
             divergence=plots.panels(results, "divergence"),
             pull=plots.panels(results, "pull") if results.world.goal_moves else [],

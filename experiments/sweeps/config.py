@@ -17,11 +17,11 @@ from misgen.envs.core.errors import UserError, in_range, one_of
 from misgen.envs.core.placement import USUAL
 
 from ..evaluation.config import EvaluateConfig
+from ..evaluation.until import UntilConfig
 from ..training.config import LevelsConfig, TrainConfig
 from ..training.overrides import keys_of, schema
 from ..training.settings import typed
 from .launchers import LAUNCHERS, LOCAL
-from .until import UntilConfig
 from .words import OWN_KEYS
 
 UNTIL = "until"

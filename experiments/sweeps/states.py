@@ -24,6 +24,7 @@ from .plan import Plan
 STATES = ("running", "lost", "failed", "paused", "queued", "missing", "done")
 """`lost`: its process is gone; `queued`: somebody who is at work will come to it."""
 _EVALUATIONS = "evaluations"
+_LOST = "its process ended without a word, as where memory runs out or a machine is lost"
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class CellState:
     holder: Holder | None = None
     """Who works on it, or did."""
     error: str = ""
-    """Why it failed."""
+    """Why it failed, or is lost."""
     command: str = ""
     """What repeats what failed."""
     phase: str = ""
@@ -82,7 +83,7 @@ def _state(plan: Plan, cell: Cell, known: Known, begun: bool, waiting: str) -> C
         if holder.is_alive:
             return CellState(cell, "running", trained, holder, phase=_phase(plan, cell))
         if run not in known.failed:
-            return CellState(cell, "lost", trained, holder, phase=_phase(plan, cell))
+            return CellState(cell, "lost", trained, holder, _LOST, phase=_phase(plan, cell))
     if run in known.failed:
         told = plan.ledger.told(run, FAILED)
         error, command = told.get("error") or "unknown", told.get("command") or ""

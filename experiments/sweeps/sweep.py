@@ -5,6 +5,7 @@ Public names: `check`, `run`, `note`.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Sequence
 
@@ -109,6 +110,7 @@ def note(plan: Plan) -> None:
             "evaluate": config.evaluate.science,
             "evaluation": plan.evaluation,
             "runs": [cell.name for cell in plan.cells],
+            **({"until": dataclasses.asdict(config.until)} if config.until else {}),
         },
     )
 

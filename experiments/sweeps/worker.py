@@ -24,12 +24,14 @@ from misgen.envs.core.errors import UserError, plain_sentence
 from misgen.envs.core.processes import is_alive, on_windows, stopping_cleanly
 
 from ..evaluation.evaluate_run import evaluate_run
+from ..evaluation.tracked_evaluation import track_evaluation
 from ..training.run_folder import DONE as TRAINED_MARK
 from ..training.run_folder import STATE, STATUS, Busy, read_json
 from ..training.terminal import prepare_streams
 from ..training.train import train
 from .claims import Heart
 from .ledger import DONE, FAILED, MOST_TRIES, PAUSED, TRAINED, Cell, Known, Ledger
+from .looks import verdict_if_any
 from .plan import Plan, read_plan
 from .schedule import EVALUATION, TRAINING, Task, choose
 
@@ -161,8 +163,10 @@ class _Worker:
             self._ledger.note(cell.run, TRAINED, seconds=seconds)
             return
         evaluate_run(folder, self._plan.config.evaluate)
+        track_evaluation(folder, self._plan.config.evaluate, self._plan.run(cell).logger)
         folder.status(phase="done")
-        self._ledger.note(cell.run, DONE, seconds=time.monotonic() - began)
+        seconds = time.monotonic() - began
+        self._ledger.note(cell.run, DONE, seconds=seconds, verdict=verdict_if_any(self._plan, cell))
 
     def _failed(self, task: Task, error: str) -> None:
         if not fail(self._plan, task.cell, task.stage, error):

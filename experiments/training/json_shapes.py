@@ -126,6 +126,7 @@ SHAPES: dict[str, Shape] = {
         "train": _CONFIG,
         "evaluate": _CONFIG,
         "runs": [str],
+        "until": _CONFIG,
     },
     "plan*.json": {
         "sweep!": _CONFIG,

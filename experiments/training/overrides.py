@@ -31,8 +31,8 @@ TEXT, TEXTS, FREE, OTHER = "text", "texts", "free", "other"
 GROUPS = {
     "train": ("env", "agent", "logger", "launcher", "preset", "recipe", "tuning", "fit"),
     "sweep": ("env", "agent", "logger", "preset", "recipe", "tuning", "fit"),
-    "evaluate": ("shift", "launcher"),
-    "evaluate_agent": ("env", "shift"),
+    "evaluate": ("shift", "logger", "launcher"),
+    "evaluate_agent": ("env", "shift", "logger"),
     "levels": ("env",),
     "play": ("env",),
     "validate": ("env", "tuning"),

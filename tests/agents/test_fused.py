@@ -523,3 +523,10 @@ def test_weights_that_are_no_numbers_are_not_hidden():
         made.rollout_buffer.advantages[5] = np.nan
     train_both(plain, fused)
     assert all(p.isnan().any() for p in fused.policy.parameters())
+
+
+def test_products_are_the_same_whatever_device_was_the_default_when_they_were_first_needed():
+    """A process may load a policy, on torch's `meta`, before it trains one."""
+    usual = products._of_onednn()
+    with torch.device("meta"):
+        assert (products._of_onednn() is None) == (usual is None)

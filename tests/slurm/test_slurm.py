@@ -6,12 +6,10 @@ Slow; needs slurm-wlm and munge, root, and submitit.
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,54 +20,12 @@ from misgen.experiments.sweeps.states import states
 from misgen.experiments.training.settings import compose
 
 from ..sweeps.test_sweep import TESTS, TINY, claims_of, results
+from .conftest import ask
 
-LONG = "agent.total_steps=65536"
+LONG = "agent.total_steps=24576"  # seconds
 GRID = ["correlations=[1.0,0.5]", "seeds=4", "name=small"]
-NEEDED = ("sbatch", "slurmctld", "slurmd", "munged")
-SCRIPT = Path(__file__).with_name("cluster.sh")
 PATIENCE = 900  # seconds
-
-
-def _why_not() -> str:
-    missing = [name for name in NEEDED if shutil.which(name) is None]
-    if missing:
-        return f"{', '.join(missing)} not installed (slurm-wlm, munge)"
-    if os.geteuid():
-        return "a Slurm of one node is started as root"
-    try:
-        import submitit  # noqa: F401
-    except ModuleNotFoundError:
-        return "submitit is not installed"
-    return ""
-
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(4 * PATIENCE),
-    pytest.mark.skipif(sys.platform != "linux", reason="Slurm runs on Linux"),
-]
-
-
-@pytest.fixture(scope="module")
-def slurm(tmp_path_factory) -> Iterator[dict[str, str]]:
-    """Start a Slurm, and yield the environment in which its commands work."""
-    if why := _why_not():
-        pytest.skip(why)
-    place = tmp_path_factory.mktemp("slurm")
-    for folder in (place, *place.parents[:2]):  # munge wants to reach its socket
-        os.chmod(folder, 0o755)
-    subprocess.run([str(SCRIPT), "start", str(place)], check=True, timeout=120)
-    try:
-        yield {**os.environ, "SLURM_CONF": str(place / "slurm.conf")}
-    finally:
-        subprocess.run([str(SCRIPT), "stop", str(place)], check=False, timeout=60)
-
-
-def ask(environment: dict[str, str], *command: str) -> str:
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
-    return done.stdout + done.stderr
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(4 * PATIENCE)]
 
 
 def sweep(environment: dict[str, str], runs: Path, *words: str) -> subprocess.Popen[str]:
@@ -111,9 +67,9 @@ def test_killed_preempted_and_left_alone_it_ends_as_a_local_one(slurm, tmp_path)
 
     # One is preempted: Slurm tells it, it saves, and is queued again.
     run, told = wait_for(lambda: training_of(plan))
+    ask(slurm, "scancel", "--signal=USR2", told["job"])
     assert "at work" in ask(slurm, sys.executable, "-m",
                             "misgen.experiments.commands.sweep", "status", str(folder))  # fmt: skip
-    ask(slurm, "scancel", "--signal=USR2", told["job"])
     wait_for(lambda: run not in claims_of(plan) or claims_of(plan)[run].told != told)
     state = plan.run_folder(plan.by_run[run]).path
     assert (state / "state.safetensors").exists() or (state / "DONE").exists()
@@ -151,7 +107,7 @@ def test_a_job_whose_time_is_up_goes_on_where_it_was(slurm, tmp_path):
     """Slurm's shortest limit is a minute; it tells the job `notice` seconds before."""
     more = "agent.total_steps=4194304"  # some minutes
     submitter = sweep(slurm, tmp_path, more, "launcher=slurm", "jobs=1", "correlations=[1.0]",
-                      "seeds=1", "cluster.minutes=1", "cluster.notice=20",
+                      "seeds=1", "cluster.minutes=1", "cluster.notice=40",
                       "cluster.memory=0.5")  # fmt: skip
     folder = tmp_path / "small"
     wait_for(lambda: (folder / "ledger" / "plan.json").exists())

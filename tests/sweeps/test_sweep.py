@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from misgen.experiments.commands.cli import main
 from misgen.experiments.evaluation.evaluate_run import evaluate_run, is_evaluated
 from misgen.experiments.sweeps import worker
 from misgen.experiments.sweeps.claims import Holder
@@ -24,6 +25,8 @@ from misgen.experiments.training.config import TrainConfig
 from misgen.experiments.training.run_folder import DONE, STATUS, RunFolder, read_json
 from misgen.experiments.training.settings import compose, typed
 from misgen.experiments.training.train import run_folder, train
+
+from ..memory import run_out_of_memory
 
 TINY = [
     "preset=smoke",
@@ -148,11 +151,12 @@ LONG = "agent.total_steps=65536"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
-def test_a_worker_that_is_killed_fails_its_own_cell_and_is_replaced(tmp_path):
+def test_a_worker_that_is_killed_fails_its_own_cell_and_is_replaced(tmp_path, capsys):
+    """As where memory runs out; what is left of it is done by `retry`, as if nothing had been."""
     plan = plan_of(tmp_path, LONG)
     process = started(tmp_path, LONG)
     victim, holder = next(iter(wait_for_claims(plan, process, 2).items()))
-    os.kill(holder.told["pid"], signal.SIGKILL)
+    run_out_of_memory(holder.told["pid"])
     output = process.communicate(timeout=400)[0]
     assert process.returncode == 1, output
     assert f"not done: {plan.by_run[victim].name}" in output
@@ -162,8 +166,19 @@ def test_a_worker_that_is_killed_fails_its_own_cell_and_is_replaced(tmp_path):
     told = plan.ledger.told(victim, FAILED)
     assert "was ended by SIGKILL, as the system does where memory runs out" in told["error"]
     assert shlex.split(told["command"])[:2] == ["misgen", "train"]
-    assert run(config(tmp_path, LONG), words(tmp_path, LONG)) == []  # again, and it is done
-    assert not plan.ledger.look().failed
+    assert main(["sweep", "status", str(plan.folder)]) == 0
+    told = capsys.readouterr().out
+    assert "its process was ended by SIGKILL, as the system does where memory runs out" in told
+    assert f"next: misgen sweep retry {plan.folder}" in told
+    assert main(["sweep", "retry", str(plan.folder)]) == 0
+    assert plan.ledger.look().done == set(plan.by_run)
+    cell = plan.by_run[victim]
+    given = (LONG, f"correlations=[{cell.correlation}]", f"seeds={cell.seed + 1}", "jobs=1")
+    undisturbed = started(tmp_path / "undisturbed", *given)
+    output = undisturbed.communicate(timeout=400)[0]
+    assert undisturbed.returncode == 0, output
+    beside = RunFolder(tmp_path / "undisturbed" / "small" / cell.name)
+    assert results(plan.run_folder(cell)) == results(beside)
 
 
 def test_the_command_of_a_failure_repeats_it(tmp_path):

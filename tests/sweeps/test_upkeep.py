@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,15 +13,16 @@ import pytest
 from misgen.envs.core.errors import UserError
 from misgen.experiments.commands.cli import main
 from misgen.experiments.commands.sweep_run import main as sweep_main
+from misgen.experiments.evaluation.until import decide
 from misgen.experiments.evaluation.verdict import VERDICTS
 from misgen.experiments.reporting.results import read_results
 from misgen.experiments.sweeps import ledger as known_as
 from misgen.experiments.sweeps import looks, sweep
 from misgen.experiments.sweeps.cluster import require_cluster
+from misgen.experiments.sweeps.ledger import Cell
 from misgen.experiments.sweeps.plan import Plan, read_plan, write_plan
 from misgen.experiments.sweeps.states import STATES, count, states
 from misgen.experiments.sweeps.sweep import check, run
-from misgen.experiments.sweeps.until import decide
 from misgen.experiments.sweeps.upkeep import add, clean, retry
 from misgen.experiments.training.run_folder import DONE
 
@@ -110,6 +112,27 @@ def test_retry_goes_on_with_the_sweep(tmp_path, alone, capsys):
     for cell in moved.cells:
         assert results(moved.run_folder(cell)) == alone[cell.name]
     assert "report:" in capsys.readouterr().out
+
+
+def test_what_was_on_a_machine_that_is_lost_is_done_by_retry(tmp_path, alone, capsys):
+    """Its training was half done, and its state saved."""
+    given = ("seeds=1", "correlations=[1.0]")
+    assert run(config(tmp_path, *given, "stop_after=0"), words(tmp_path, *given, "stop_after=0"))
+    plan = plan_of(tmp_path, *given)
+    plan.ledger.forget(plan.cells[0].run, known_as.PAUSED)
+    claimed(plan, 0)
+    assert count(states(plan)) == {"running": 1}
+    assert retry(plan) == []
+    os.utime(plan.ledger.claim_file(plan.cells[0].run, 1), (0, 0))  # no sign of life since
+    assert main(["sweep", "status", str(plan.folder)]) == 0
+    out = capsys.readouterr().out
+    assert "1 cells: 1 lost" in out
+    assert "as where memory runs out or a machine is lost, node7, process 5" in out
+    assert main(["sweep", "retry", str(plan.folder)]) == 0
+    assert count(states(plan)) == {"done": 1}
+    folder = plan.run_folder(plan.cells[0])
+    assert results(folder) == alone[plan.cells[0].name]
+    assert json.loads((folder.path / "manifest.json").read_text())["continued_at"]
 
 
 def test_cells_are_added(tmp_path, alone, capsys):
@@ -263,12 +286,11 @@ def test_seeds_are_added_until_each_verdict_stands(tmp_path, monkeypatch):
     grids = []
     monkeypatch.setattr(sweep, "_run_once", lambda plan: grids.append(plan) or [])
 
-    def verdict(plan: Plan, name: str) -> str:
-        seed = int(name.split("seed")[1].split("-")[0])
-        clear = "rho1-" in name or seed > 0
+    def verdict(plan: Plan, cell: Cell) -> str:
+        clear = cell.correlation == 1 or cell.seed > 0
         return "misgeneralizes" if clear else "mixed"
 
-    monkeypatch.setattr(looks, "_verdict", verdict)
+    monkeypatch.setattr(looks, "verdict_on", verdict)
     assert run(swept, words(tmp_path, *given)) == []
     shown = [[plan.config.seeds_of(rho) for rho in (1.0, 0.5)] for plan in grids]
     assert shown == [[8, 8], [8, 12]]  # 7 of 8 are too few, 11 of 12 enough
@@ -281,18 +303,40 @@ def test_seeds_are_added_until_each_verdict_stands(tmp_path, monkeypatch):
     assert read_plan(tmp_path / "small").config.more_seeds == {"0.5": 12}
 
 
-def test_verdicts_are_those_of_the_evaluations(tmp_path):
+def test_verdicts_are_those_of_the_evaluations(tmp_path, capsys):
     given = ["seeds=until", "until.first=5", "until.step=1", "until.most=6", "until.error=0.3",
              "correlations=[1.0]"]  # fmt: skip
     swept = config(tmp_path, *given)
     assert run(swept, words(tmp_path, *given)) == []
     plan = read_plan(swept.folder)
     (found,) = looks.decisions(plan, swept.until).values()
-    names = [looks._verdict(plan, cell.name) for cell in plan.cells]
+    names = [looks.verdict_on(plan, cell) for cell in plan.cells]
     assert set(names) <= set(VERDICTS)
     assert found == decide(names, swept.until)
     assert found.stands
     assert found.seeds == len(plan.cells)
+
+    # what the ledger noted, and what lies in the folder alone, tell the same
+    assert looks.noted_decisions(plan, swept.until) == {1.0: found}
+    for cell in plan.cells:
+        assert plan.ledger.told(cell.run, known_as.DONE)["verdict"] == names[cell.seed]
+        plan.ledger.note(cell.run, known_as.DONE)
+    assert looks.noted_decisions(plan, swept.until) == {1.0: found}
+
+    # whoever asks is told: what was decided, after how many seeds, at what error
+    rule = f"{swept.until}"
+    assert rule.endswith("an error of 30% over all looks")
+    for command in (["sweep", "status"], ["report"]):
+        assert main([*command, str(plan.folder)]) == 0
+        out = " ".join(capsys.readouterr().out.split())
+        assert rule in out
+        assert f"\u03c1 = 1: {found}" in out
+    page = " ".join((plan.folder / "report.html").read_text().split())
+    assert rule in page
+    assert found.outcome in re.sub(r"<[^>]*>", "", page)
+    plan.ledger.forget(plan.cells[0].run, known_as.DONE)
+    (none,) = looks.noted_decisions(plan, swept.until).values()
+    assert none.seeds == 0
 
 
 # --- launchers

@@ -12,19 +12,20 @@ With `width` set, the share of seeds that misgeneralize may be known well enough
 interval (Clopper and Pearson's, of confidence `1 - error / K`, so that all looks' hold together) is
 no wider than that.
 
-Public names: `UntilConfig`, `Decision`, `bounds`, `decide`.
+Public names: `UntilConfig`, `Decision`, `bounds`, `decide`, `headline_verdict`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from misgen.envs.core.errors import UserError, in_range
 
-from ..evaluation.statistics import Interval, clopper_pearson
-from ..evaluation.verdict import LEAST_SEEDS, MISGENERALIZES, UNDETERMINED
+from .statistics import Interval, clopper_pearson
+from .verdict import LEAST_SEEDS, MISGENERALIZES, UNDETERMINED, WORDING
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,16 @@ class UntilConfig:
         """The numbers of seeds at which is looked."""
         return [*range(self.first, self.most, self.step), self.most]
 
+    def __str__(self) -> str:
+        """Return the rule in words."""
+        listed = ", ".join(map(str, self.looks[:-1]))
+        seeds = f"{listed} and {self.most}" if listed else str(self.most)
+        narrow = "" if self.width is None else f", or the share is known within {self.width:g}"
+        return (
+            f"looks after {seeds} seeds, until a verdict stands{narrow}; an error of "
+            f"{100 * self.error:g}% over all looks"
+        )
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -78,13 +89,24 @@ class Decision:
     """Share of the seeds that misgeneralize; its interval holds at all looks together."""
     stands: bool
     """Whether no more seeds are needed."""
+    counts: tuple[tuple[str, int], ...] = ()
+    """How many seeds have each verdict, the most frequent first."""
+
+    @property
+    def outcome(self) -> str:
+        """What came of it: the verdict, or why there is none."""
+        if self.verdict:
+            return f"{self.verdict} after {self.seeds} seeds"
+        return f"{'no verdict' if self.stands else 'open'} after {self.seeds} seeds"
 
     def __str__(self) -> str:
         """Return it as one line."""
+        if not self.seeds:
+            return "open: no seed is evaluated yet"
         share = self.misgeneralizing
-        known = f"{share.estimate:.0%} of {self.seeds} seeds misgeneralize"
-        known = f"{known} [{share.low:.0%}, {share.high:.0%}]"
-        return f"{self.verdict or 'no verdict'}: {known}"
+        told = ", ".join(f"{number} {WORDING[name].agent}" for name, number in self.counts)
+        known = f"{share.estimate:.0%} misgeneralize [{share.low:.0%}, {share.high:.0%}]"
+        return f"{self.outcome}: {told + '; ' if told else ''}{known}"
 
 
 def bounds(looks: Sequence[int], error: float) -> list[int]:
@@ -121,21 +143,48 @@ def _halves(n: int) -> list[float]:
 
 
 def decide(verdicts: Sequence[str], config: UntilConfig) -> Decision:
-    """Return what the verdicts of a recipe's seeds tell at a look.
+    """Return what the verdicts of a recipe's seeds tell.
+
+    Looks are taken in their order, and the first at which the verdict stands decides: seeds that
+    were added after it are not asked.
 
     Args:
-        verdicts: of the seeds, as many as at one of the looks.
+        verdicts: of the seeds, in their order.
         config: the rule.
     """
+    for look in config.looks:
+        if look < len(verdicts):
+            found = _at(verdicts[:look], config)
+            if found.stands:
+                return found
+    return _at(verdicts, config)
+
+
+def _at(verdicts: Sequence[str], config: UntilConfig) -> Decision:
+    """Return what these verdicts tell, whatever fewer of them told."""
     looks, seeds = config.looks, len(verdicts)
     share = clopper_pearson(
         sum(name == MISGENERALIZES for name in verdicts), seeds, 1 - config.error / len(looks)
     )
-    name = ""
+    counts, name = Counter(verdicts).most_common(), ""
     if seeds in looks:
         bound = bounds(looks, config.error)[looks.index(seeds)]
-        most, agree = Counter(verdicts).most_common(1)[0]
+        most, agree = counts[0]
         if bound and agree >= bound and most != UNDETERMINED:
             name = most
-    narrow = config.width is not None and share.high - share.low <= config.width
-    return Decision(seeds, name, share, bool(name) or narrow or seeds >= config.most)
+    width = config.width if seeds in looks else None
+    narrow = width is not None and share.high - share.low <= width
+    stands = bool(name) or narrow or seeds >= config.most
+    return Decision(seeds, name, share, stands, tuple(counts))
+
+
+def headline_verdict(verdicts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return which of an evaluation's verdicts a report leads with, and looks go by.
+
+    It is that of the first placement of the goal; of sampled actions, where they were played.
+
+    Args:
+        verdicts: as the evaluation's summary has them, one or more.
+    """
+    first = [one for one in verdicts if one["placement"] == verdicts[0]["placement"]]
+    return min(first, key=lambda one: one["actions"] != "sampled")
