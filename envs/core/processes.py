@@ -90,13 +90,19 @@ def end_group(process: subprocess.Popen[Any], patience: float = _PATIENCE) -> No
         if process.poll() is None:
             command = ["taskkill", "/T", "/F", "/PID", str(process.pid)]
             subprocess.run(command, capture_output=True, check=False)
-            process.wait(patience)
+            _wait_for_end(process)
         return
     _signal_group(process.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(patience)
     _signal_group(process.pid, signal.SIGKILL)  # whoever did not listen, and orphans
-    process.wait(patience)
+    _wait_for_end(process)
+
+
+def _wait_for_end(process: subprocess.Popen[Any]) -> None:
+    """Wait for a process that was killed; on a busy machine even that takes a while."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_PATIENCE)
 
 
 def end_groups(processes: Sequence[subprocess.Popen[Any]], patience: float) -> None:

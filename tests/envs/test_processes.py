@@ -120,6 +120,20 @@ def test_who_does_not_listen_is_killed():
     assert process.returncode == -signal.SIGKILL
 
 
+@posix
+def test_on_a_busy_machine_a_killed_process_may_take_its_time(monkeypatch):
+    sent, waited = [], []
+
+    def wait(patience):
+        waited.append(patience)
+        raise subprocess.TimeoutExpired("it", patience)
+
+    monkeypatch.setattr(processes, "_signal_group", lambda pid, number: sent.append(number))
+    processes.end_group(types.SimpleNamespace(pid=42, poll=lambda: None, wait=wait), patience=0.1)
+    assert sent == [signal.SIGTERM, signal.SIGKILL]
+    assert waited[1] >= 5
+
+
 def test_a_group_on_windows(windows, monkeypatch):
     asked = []
     monkeypatch.setattr(processes.subprocess, "run", lambda command, **_: asked.append(command))
