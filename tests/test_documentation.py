@@ -133,7 +133,8 @@ def check_misgen(words: list[str], folder: Path, capsys) -> None:
         return
     name, *settings = words
     assert name in cli.COMMANDS, f"there is no command {name!r}"
-    settings = [of_the_zoo(word) for word in settings]
+    if name != "train":  # which only reads them
+        settings = [of_the_zoo(word) for word in settings]
     if "--help" in settings or not settings:
         assert cli.main([name, "--help"]) == 0
     elif (name, settings[0]) in cli.PARTS:

@@ -42,7 +42,7 @@ QUESTIONS = {
 _INTERNAL = ".config:QUESTION"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Collected:
     """What is done of an arm."""
 

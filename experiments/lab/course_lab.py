@@ -144,7 +144,7 @@ def show(record):
 
 
 run = train_agent("correlation=1", "preset=lab", "seed=100", "name=course-lab", show=show)
-curve = pl.read_parquet(run.path / "learning.parquet")
+curve = pl.read_parquet(run.path / "learning.parquet", glob=False)
 curve.select("steps", "success", "mean_return", "seconds").tail(3)
 
 # %% [markdown]

@@ -516,7 +516,10 @@ def test_algorithms_differ_in_hash_and_name():
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["agent=pppo"], r"agent=pppo is not known: use one of a2c, dqn, ppo, recurrent_ppo"),
+        (
+            ["agent=pppo"],
+            r"agent=pppo is not known: use one of a2c, distill, dqn, ppo, recurrent_ppo",
+        ),
         (
             ["agent=dqn", "agent.clip=0.1"],
             r"agent\.clip=0\.1 is not a known setting(?!.*'agent\.clip')",

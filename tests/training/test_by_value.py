@@ -32,7 +32,7 @@ def dataclasses_of_the_project() -> list[type]:
     found: dict[str, type] = {}
     for folder in (misgen.envs, misgen.agents, misgen.experiments):
         for module in pkgutil.walk_packages(folder.__path__, folder.__name__ + "."):
-            if not module.name.endswith("__main__"):
+            if not module.name.endswith(("__main__", ".course_lab")):  # the latter is a notebook
                 for value in vars(import_module(module.name)).values():
                     if isinstance(value, type) and dataclasses.is_dataclass(value):
                         found[f"{value.__module__}.{value.__qualname__}"] = value

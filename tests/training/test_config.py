@@ -112,7 +112,8 @@ def test_yaml_repeats_the_defaults_of_the_code():
     env = compose("train", ["preset=none"])["env"]
     assert env.pop("name") == "coinrun"
     assert env == dataclasses.asdict(CoinRun())
-    assert read("evaluate") == EvaluateConfig(run="x")
+    off = {"wandb": False, "tensorboard": False}
+    assert read("evaluate") == EvaluateConfig(run="x", logger=off)
     levels = read("levels")
     assert levels == LevelsCommand(env=levels.env)
 

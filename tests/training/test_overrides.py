@@ -164,7 +164,7 @@ REFUSED = [
     ("sweep", "recipe=none", "recipe=none is not known: use one of lab_a2c"),
     ("train", "tuning=none", "tuning=none is not known: use one of lab_cheese_on_a_dish"),
     ("train", "env=null", "env=null is not known: use one of"),
-    ("train", "agent={a: 1}", "agent={a: 1} is not known: use one of a2c, dqn, ppo"),
+    ("train", "agent={a: 1}", "agent={a: 1} is not known: use one of a2c, distill, dqn"),
     ("train", "hydra.job.name=x", "has no effect in misgen train: it counts only with -m"),
     ("train", "launcher=joblib", "has no effect in misgen train: it counts only with -m"),
     ("train", "seed=0,1", "seed=0,1 is more than one value: give one"),
@@ -209,7 +209,11 @@ REFUSED = [
     ("levels play actions=R", "scale=99", "it is for out=FILE.gif"),
     ("card run=x", "card=x", "to check a card write misgen card validate"),
     ("card", "runs=x", "runs=x is not a known setting: use one of evaluation, surface"),
-    ("report", "name=x", "'name=x' is neither a folder nor a setting (evaluation, replays, trust)"),
+    (
+        "report",
+        "name=x",
+        "'name=x' is neither a folder nor a setting (evaluation, replays, trust, ",
+    ),
     ("report", "--all", "'--all' is neither a folder nor a setting"),
     ("validate", "seed=null", "seed=None must be a whole number"),
 ]
