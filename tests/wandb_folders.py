@@ -156,7 +156,12 @@ def sync(folders: Sequence[Path]) -> list[Sent]:
             command, env={**others, **own}, capture_output=True, text=True, timeout=120
         )
         assert done.returncode == 0, done.stderr
-        return [server.runs[folder.name.rpartition("-")[2]] for folder in folders]
+        return [server.runs[run_id(folder)] for folder in folders]
+
+
+def run_id(folder: Path) -> str:
+    """Return a run's id: folders are named run-<time>-<id>, with -1 if two are of one second."""
+    return folder.name.split("-")[2]
 
 
 @pytest.fixture

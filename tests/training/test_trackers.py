@@ -25,7 +25,7 @@ from misgen.experiments.training.trackers import (
     require_trackers,
 )
 
-from ..wandb_folders import KEY, nobodys_settings, serving, sync
+from ..wandb_folders import KEY, nobodys_settings, run_id, serving, sync
 
 __all__ = ["nobodys_settings"]
 
@@ -261,7 +261,7 @@ def test_a_run_goes_where_the_server_is_and_ends_well_if_that_goes(monkeypatch, 
     assert len(told) == 1
     assert f"is left out: all numbers are in {run.folder}" in told[0]
     first, second = shown(run.folder)
-    assert first.name.rpartition("-")[2] == second.name.rpartition("-")[2]  # one run, to W&B
+    assert run_id(first) == run_id(second)  # one run, to W&B
     (sent,) = sync([second])
     assert sent.logged("goal") == {1024: 0.5}
 
