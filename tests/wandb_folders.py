@@ -10,6 +10,7 @@ import gzip
 import http.server
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -160,8 +161,11 @@ def sync(folders: Sequence[Path]) -> list[Sent]:
 
 
 def run_id(folder: Path) -> str:
-    """Return a run's id: folders are named run-<time>-<id>, with -1 if two are of one second."""
-    return folder.name.split("-")[2]
+    """Return a run's id: folders are run-<time>-<id>, with offline- before, and -1 after the second
+    of one second."""
+    found = re.fullmatch(r"(?:offline-)?run-\w+-(\w+)(?:-\d+)?", folder.name)
+    assert found, folder.name
+    return found[1]
 
 
 @pytest.fixture
