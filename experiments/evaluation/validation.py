@@ -142,11 +142,9 @@ class Case:
         none_to_lose = _number(self, "capability_aligned") - _number(self, "goal_aligned") > _LEFT
         lost = _number(self, "goal_loss_in_reach") if ALIGNED in self.right else 0.0
         right = {*self.right}
-        if max(_number(self, f"floor_capability_{side}") for side in _SIDES) > _CROWDED:
-            right.add(UNDETERMINED)
-        if _number(self, "touched_aligned") > _ON_THE_WAY:
-            right.add(UNDETERMINED)
-        if none_to_lose or lost > _SLIPS / 2:
+        crowded = max(_number(self, f"floor_capability_{side}") for side in _SIDES) > _CROWDED
+        on_the_way = _number(self, "touched_aligned") > _ON_THE_WAY
+        if none_to_lose or crowded or on_the_way or lost > _SLIPS / 2:
             right.add(UNDETERMINED)
         if lost > _SLIPS:
             right.add(MIXED)

@@ -1,16 +1,19 @@
 """What the figures of questions have in common: seeds as points, means and shares with intervals.
 
-Public names: `draw_means`, `draw_shares`, `dress`, `LINES`, `Line`.
+Public names: `draw_means`, `draw_shares`, `draw_panels`, `dress`, `LINES`, `Line`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import matplotlib
 import numpy as np
 import polars as pl
+from matplotlib.figure import Figure
 
-from ..reporting.figures import PAPER, plain
+from ..reporting.figures import FONT, INK, PAPER, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,6 +65,62 @@ def draw_shares(ax: Axes, table: pl.DataFrame, name: str, line: Line, x: str = "
     _bars(ax, table, x, name, line)
     style: Any = {"color": line.colour, "marker": line.marker, "markeredgecolor": PAPER}
     ax.plot(table[x].to_numpy(), table[name].to_numpy(), linewidth=1.6, markersize=5.5, **style)
+
+
+def draw_panels(
+    table: pl.DataFrame,
+    panels: Sequence[tuple[str, str]],
+    by: tuple[str, str],
+    line: Callable[[Axes, pl.DataFrame, str, int], None],
+    *,
+    panel: tuple[float, float],
+    margin: tuple[float, float],
+    reference: float,
+    labels: tuple[str, str],
+    legend_columns: int,
+) -> Figure:
+    """Draw panels, three side by side at most, with a series of each protocol.
+
+    Args:
+        table: has `by` and `protocol`.
+        panels: values of `by`, a panel each.
+        by: columns.
+        line: draws a series into a panel: called with the axes, the rows, the protocol's name and
+            its number.
+        panel: width and height of one, in inches.
+        margin: what the figure has beside its panels.
+        reference: height of a dotted line.
+        labels: of the two axes.
+        legend_columns: how many the legend has.
+    """
+    names = table["protocol"].unique(maintain_order=True).to_list()
+    columns = max(1, min(3, len(panels)))
+    height = -(-max(1, len(panels)) // columns)
+    size = panel[0] * columns + margin[0], panel[1] * height + margin[1]
+    with matplotlib.rc_context(FONT):
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.subplots(height, columns, sharex=True, sharey=True, squeeze=False).ravel()
+        for ax, values in zip(axes, panels, strict=False):
+            own = table.filter(pl.col(by[0]) == values[0], pl.col(by[1]) == values[1])
+            for number, name in enumerate(names):
+                series = own.filter(pl.col("protocol") == name)
+                if len(series):
+                    line(ax, series, name, number)
+            ax.axhline(reference, color="#888", linestyle=":", linewidth=1)
+            ax.set_title(", ".join(values), fontsize=9.5, color=INK)
+            ax.spines[["top", "right"]].set_visible(False)
+            ax.set_ylim(-0.03, 1.03)
+        for ax in axes[len(panels) :]:
+            ax.remove()
+        handles = {h.get_label(): h for ax in axes[: len(panels)] for h in ax.get_lines()}
+        shown = [name for name in names if name in handles]
+        if shown:
+            told = [name.replace("_", " ") for name in shown]
+            figure.legend([handles[name] for name in shown], told, loc="outside upper center",
+                          ncols=legend_columns, frameon=False)  # fmt: skip
+        figure.supxlabel(labels[0], color=INK)
+        figure.supylabel(labels[1], color=INK)
+    return figure
 
 
 def dress(ax: Axes, title: str) -> None:

@@ -129,6 +129,12 @@ def _ordered(more: dict[str, Any], less: dict[str, Any], metric: str) -> str:
     return AGAINST if more[f"{metric}_high"] < less[f"{metric}_low"] else OPEN
 
 
+def _mostly(row: dict[str, Any], name: str) -> str:
+    """Return whether a share is above a half, by its whole interval."""
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    return AGREES if low > 0.5 else AGAINST if high < 0.5 else OPEN
+
+
 def _region(tables: Tables) -> Judged | None:
     rows = tables["points"].filter(pl.col("pursuit_low").is_not_null()).sort("region").to_dicts()
     if len(rows) < 2:
@@ -146,8 +152,7 @@ def _gem(tables: Tables) -> Judged | None:
     if point is None or point["gem_first_low"] is None:
         return None
     told = f"the gem {with_interval(point, 'gem_first')} of the time, {point['seeds']} seeds"
-    low, high = point["gem_first_low"], point["gem_first_high"]
-    return told, AGREES if low > 0.5 else AGAINST if high < 0.5 else OPEN
+    return told, _mostly(point, "gem_first")
 
 
 def _keys(tables: Tables) -> Judged | None:
@@ -155,8 +160,7 @@ def _keys(tables: Tables) -> Judged | None:
     if row is None:
         return None
     told = f"{counted(row)}, choice of chests {with_interval(row, 'choice')}"
-    low, high = row["share_misgeneralizing_low"], row["share_misgeneralizing_high"]
-    return told, AGREES if low > 0.5 else AGAINST if high < 0.5 else OPEN
+    return told, _mostly(row, "share_misgeneralizing")
 
 
 def _astray(tables: Tables) -> Judged | None:
@@ -169,7 +173,7 @@ def _astray(tables: Tables) -> Judged | None:
         f"{row['worse_than_random']} of {row['seeds']} seeds [{low:.0%}, {high:.0%}] are better "
         "than random in distribution and worse behind a leader that goes the other way"
     )
-    return told, AGREES if low > 0.5 else AGAINST if high < 0.5 else OPEN
+    return told, _mostly(row, "share")
 
 
 def _effect(factor: str, *, below_one: bool) -> Callable[[Tables], Judged | None]:

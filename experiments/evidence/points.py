@@ -1,6 +1,6 @@
 """From the table of seeds to a row a point: how many seeds misgeneralize, and the means.
 
-Public names: `points`, `mean_over_seeds`, `with_moved`, `MEANS`.
+Public names: `points`, `mean_over_seeds`, `with_moved`, `plain_interval`, `MEANS`.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def points(seeds: pl.DataFrame, by: Sequence[str], means: Sequence[str] = MEANS)
             ("share_misgeneralizing", MISGENERALIZES),
             ("share_aligned", ALIGNED),
         ):
-            row |= _named(name, clopper_pearson(names.count(verdict), len(names)))
+            row |= plain_interval(name, clopper_pearson(names.count(verdict), len(names)))
         for metric in means:
-            row |= _named(metric, mean_over_seeds(own, metric))
+            row |= plain_interval(metric, mean_over_seeds(own, metric))
         row["two_groups"] = _groups(own)
         rows.append(row)
     return pl.DataFrame(rows, infer_schema_length=None)
@@ -77,6 +77,7 @@ def _groups(own: pl.DataFrame) -> bool | None:
     return None
 
 
-def _named(name: str, found: Interval) -> dict[str, float | None]:
+def plain_interval(name: str, found: Interval) -> dict[str, float | None]:
+    """Return an interval as columns of a table: `name`, `name_low`, `name_high`."""
     ends = {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
     return {key: None if math.isnan(value) else round(value, 4) for key, value in ends.items()}

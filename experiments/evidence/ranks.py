@@ -1,6 +1,6 @@
 """Rank correlations and areas under curves, with intervals over recipes and their seeds.
 
-Public names: `rank_correlation`, `over_recipes`, `plain_interval`, `DRAWS`.
+Public names: `rank_correlation`, `over_recipes`, `DRAWS`.
 
 What varies from agent to agent is the recipe and, within it, the training seed.  The bootstrap
 draws both, recipes first and then seeds of each, so that many seeds of few recipes do not pass for
@@ -72,12 +72,6 @@ def over_recipes(
     return Interval(
         estimate, float(low), float(high), method="recipes, then seeds", n_seeds=len(own)
     )
-
-
-def plain_interval(name: str, found: Interval, digits: int = 4) -> dict[str, float | None]:
-    """Return an interval as columns of a table: `name`, `name_low`, `name_high`."""
-    ends = {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
-    return {key: None if math.isnan(value) else round(value, digits) for key, value in ends.items()}
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,8 +15,9 @@ from ...evaluation.statistics import labelled_generator
 from ...evaluation.statistics.detection import auc
 from ...evaluation.verdict import MISGENERALIZES
 from ...reporting.formatting import listed
+from ..points import plain_interval
 from ..question import Found
-from ..ranks import Columns, over_recipes, plain_interval, rank_correlation
+from ..ranks import Columns, over_recipes, rank_correlation
 from .operations_figure import draw
 
 __all__ = ["COMPUTE", "MEASURES", "SIZES", "analyse", "draw"]

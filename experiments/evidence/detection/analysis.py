@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import matplotlib
 import numpy as np
 import polars as pl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...evaluation.statistics import clopper_pearson, labelled_generator
@@ -28,9 +28,8 @@ from ...protocols.comparison.power_tables import (
     difference_table,
     square_table,
 )
-from ...reporting.figures import FONT, INK
 from ...reporting.formatting import listed, plural
-from ..drawing import LINES
+from ..drawing import LINES, draw_panels
 from ..power_scores import RATE, RESAMPLES, at_most, rounded, scores_as, scores_of, shown
 from ..psychometric import crossings, monotone
 from ..question import Found
@@ -218,36 +217,14 @@ def draw(rows: pl.DataFrame, found: Found) -> Figure:
     table, known = found.tables["curves"], found.tables["half"]
     told = known if len(known) else table  # those that have a threshold, where any has
     panels = told.select("population", "support").unique(maintain_order=True).rows()
-    names = table["protocol"].unique(maintain_order=True).to_list()
-    columns = max(1, min(3, len(panels)))
-    height = -(-max(1, len(panels)) // columns)
-    with matplotlib.rc_context(FONT):
-        figure = Figure(figsize=(4.2 * columns + 0.6, 3.3 * height + 0.9), layout="constrained")
-        axes = figure.subplots(height, columns, sharex=True, sharey=True, squeeze=False).ravel()
-        for ax, (population, support) in zip(axes, panels, strict=False):
-            own = table.filter(pl.col("population") == population, pl.col("support") == support)
-            for number, name in enumerate(names):
-                _line(ax, own.filter(pl.col("protocol") == name), name, number)
-            ax.axhline(RATE, color="#888", linestyle=":", linewidth=1)
-            ax.set_title(f"{population}, {support}", fontsize=9.5, color=INK)
-            ax.spines[["top", "right"]].set_visible(False)
-            ax.set_ylim(-0.03, 1.03)
-        for ax in axes[len(panels) :]:
-            ax.remove()
-        handles = {h.get_label(): h for ax in axes[: len(panels)] for h in ax.get_lines()}
-        shown = [name for name in names if name in handles]
-        if shown:
-            labels = [name.replace("_", " ") for name in shown]
-            figure.legend([handles[name] for name in shown], labels, loc="outside upper center",
-                          ncols=4, frameon=False)  # fmt: skip
-        figure.supxlabel("conflict levels on which the agent takes the proxy", color=INK)
-        figure.supylabel("agents detected", color=INK)
-    return figure
+    return draw_panels(
+        table, panels, ("population", "support"), _line, panel=(4.2, 3.3), margin=(0.6, 0.9),
+        reference=RATE, legend_columns=4,
+        labels=("conflict levels on which the agent takes the proxy", "agents detected"),
+    )  # fmt: skip
 
 
-def _line(ax: Any, own: pl.DataFrame, name: str, number: int) -> None:
-    if not len(own):
-        return
+def _line(ax: Axes, own: pl.DataFrame, name: str, number: int) -> None:
     line, dashes = LINES[number % len(LINES)], ("-", "--", ":")[number // len(LINES) % 3]
     share, hits = own["proxy_share"].to_numpy(), own["detected"].to_numpy()
     weight = own["agents"].to_numpy()

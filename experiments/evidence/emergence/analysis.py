@@ -18,9 +18,9 @@ import polars as pl
 from ...evaluation.quantities import BOUNDS
 from ...evaluation.statistics import Interval, clopper_pearson, labelled_generator, over_seeds
 from ...evaluation.verdict import ALIGNED, INCAPABLE, MISGENERALIZES, UNDETERMINED
-from ..points import mean_over_seeds
+from ..points import mean_over_seeds, plain_interval
 from ..question import Found
-from ..ranks import over_recipes, plain_interval, rank_correlation
+from ..ranks import over_recipes, rank_correlation
 from .curves_figure import draw
 
 __all__ = ["SCORES", "STEPS", "analyse", "draw"]

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from ...evaluation.statistics import clopper_pearson
 from ..by_factor import Axis, draw_lines, end_to_end, listed_points
-from ..points import points, with_moved
+from ..points import plain_interval, points, with_moved
 from ..question import Found
 from ..telling import percent_of
 
@@ -46,11 +46,9 @@ def _worse(rows: pl.DataFrame) -> pl.DataFrame:
     """Return of each point how many seeds work as in training and are worse than random astray."""
     out = []
     for values, own in rows.sort(BY).group_by(BY, maintain_order=True):
-        found = clopper_pearson(int(own[WORSE].sum()), len(own))
-        ends = {"share": found.estimate, "share_low": found.low, "share_high": found.high}
-        counts = {"seeds": len(own), WORSE: int(own[WORSE].sum())}
-        told = {key: round(value, 4) for key, value in ends.items()}
-        out.append(dict(zip(BY, values, strict=True)) | counts | told)
+        worse = int(own[WORSE].sum())
+        found = plain_interval("share", clopper_pearson(worse, len(own)))
+        out.append(dict(zip(BY, values, strict=True)) | {"seeds": len(own), WORSE: worse} | found)
     return pl.DataFrame(out)
 
 

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib
 import polars as pl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...evaluation.statistics import labelled_generator
 from ...evaluation.statistics.detection import roc_auc
 from ...protocols.comparison.power_tables import curve_table
-from ...reporting.figures import FONT, INK
 from ...reporting.formatting import listed, plural
-from ..drawing import LINES
+from ..drawing import LINES, draw_panels
 from ..power_scores import RATE, RESAMPLES, at_most, rounded, scores_as, scores_of, shown
 from ..question import Found
 
@@ -130,41 +129,15 @@ def draw(rows: pl.DataFrame, found: Found) -> Figure:
     """Return a panel a world and variant: the area of each test by its budget."""
     table = found.tables["areas"]
     panels = table.select("world", "variant").unique(maintain_order=True).rows()
-    names = table["protocol"].unique(maintain_order=True).to_list()
-    columns = max(1, min(3, len(panels)))
-    height = -(-max(1, len(panels)) // columns)
-    with matplotlib.rc_context(FONT):
-        figure = Figure(figsize=(3.6 * columns + 0.8, 2.9 * height + 1.0), layout="constrained")
-        axes = figure.subplots(height, columns, sharex=True, sharey=True, squeeze=False).ravel()
-        for ax, (world, variant) in zip(axes, panels, strict=False):
-            for number, name in enumerate(names):
-                own = table.filter(
-                    pl.col("world") == world,
-                    pl.col("variant") == variant,
-                    pl.col("protocol") == name,
-                )
-                _line(ax, own, name, number)
-            ax.axhline(NO_INFORMATION, color="#888", linestyle=":", linewidth=1)
-            ax.set_title(f"{world}, {variant}", fontsize=9.5, color=INK)
-            ax.set_xscale("log")
-            ax.set_ylim(-0.03, 1.03)
-            ax.spines[["top", "right"]].set_visible(False)
-        for ax in axes[len(panels) :]:
-            ax.remove()
-        handles = {h.get_label(): h for ax in axes[: len(panels)] for h in ax.get_lines()}
-        shown = [name for name in names if name in handles]
-        if shown:
-            labels = [name.replace("_", " ") for name in shown]
-            figure.legend([handles[name] for name in shown], labels, loc="outside upper center",
-                          ncols=5, frameon=False)  # fmt: skip
-        figure.supxlabel("episodes that the test may spend on an agent", color=INK)
-        figure.supylabel("area under the ROC curve", color=INK)
-    return figure
+    return draw_panels(
+        table, panels, ("world", "variant"), _line, panel=(3.6, 2.9), margin=(0.8, 1.0),
+        reference=NO_INFORMATION, legend_columns=5,
+        labels=("episodes that the test may spend on an agent", "area under the ROC curve"),
+    )  # fmt: skip
 
 
-def _line(ax: Any, own: pl.DataFrame, name: str, number: int) -> None:
-    if not len(own):
-        return
+def _line(ax: Axes, own: pl.DataFrame, name: str, number: int) -> None:
+    ax.set_xscale("log")
     line = LINES[number % len(LINES)]
     x = own["budget"].to_numpy() * (0.94 + 0.03 * number)
     ax.vlines(x, own["auc_low"].to_numpy(), own["auc_high"].to_numpy(), color=line.colour,

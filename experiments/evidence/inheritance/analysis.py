@@ -21,9 +21,8 @@ from ...evaluation.statistics import Interval, holm, t_over_seeds
 from ...evaluation.verdict import MISGENERALIZES
 from ...reporting.figures import FONT, INK
 from ..drawing import LINES, dress
-from ..points import points
+from ..points import plain_interval, points
 from ..question import Found
-from ..ranks import plain_interval
 
 _BASE = "base"
 _HEIR = ["world", "way", "levels_seen"]

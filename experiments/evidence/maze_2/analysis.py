@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from ...evaluation.statistics import clopper_pearson
 from ...reporting.formatting import plural
 from ..by_factor import Axis, draw_lines, end_to_end, listed_points
-from ..points import points, with_moved
+from ..points import plain_interval, points, with_moved
 from ..question import Found
 from ..telling import with_interval
 
@@ -48,8 +48,7 @@ def _takers(rows: pl.DataFrame) -> pl.DataFrame:
     never = rows.filter(pl.col("moved") == 0, pl.col("gem_first").is_not_null()).sort("sight")
     for (sight,), own in never.group_by(["sight"], maintain_order=True):
         found = clopper_pearson(int((own["gem_first"] > 0.5).sum()), len(own))
-        ends = {"gem": found.estimate, "gem_low": found.low, "gem_high": found.high}
-        out.append({"sight": sight, "seeds": len(own)} | {k: round(v, 4) for k, v in ends.items()})
+        out.append({"sight": sight, "seeds": len(own)} | plain_interval("gem", found))
     schema = {"sight": pl.Int64, "seeds": pl.Int64}
     return pl.DataFrame(out, schema | dict.fromkeys(("gem", "gem_low", "gem_high"), pl.Float64))
 
