@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import UserError, in_range, one_of
-from .id_range import MAX_ID, IdRange, require_disjoint
+from .id_range import MAX_ID, IdRange, checked_ids, require_disjoint
 from .level import LevelBatch
 from .placement import USUAL, Placement
 from .rng import STREAM_LEVELS, hash_picks
@@ -124,9 +124,12 @@ class LevelDistribution:
         self.drawn(np.zeros(1, np.int64))
 
     def levels(self, ids: NDArray[np.int64] | None = None) -> LevelBatch:
-        """Return the levels of `ids` (default: of the whole range, as they are drawn)."""
-        chosen = self.drawn(np.arange(len(self.ids.ids()))) if ids is None else ids
-        chosen = np.asarray(chosen, np.int64)
+        """Return the levels of `ids` (default: of the whole range, as they are drawn).
+
+        Raises:
+            UserError: for what are no ids.
+        """
+        chosen = self.drawn(np.arange(len(self.ids.ids()))) if ids is None else checked_ids(ids)
         correlation: float | dict[str, float] = float(self.correlation)
         if self.proxy_correlations:
             correlation = dict.fromkeys(self.world.proxies, correlation) | dict(

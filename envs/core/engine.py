@@ -92,6 +92,11 @@ class Engine:
             self._pay(running, before)
         return end_episodes(episodes)
 
+    @property
+    def last_actions(self) -> NDArray[np.int64]:
+        """The actions of the last decision, int64 [num_slots], overwritten by the next."""
+        return self._actions.last
+
     def observe(self, slots: NDArray[np.int64] | None = None) -> Observation:
         """Return what the agents in `slots` (default: all) see, in fresh arrays."""
         return self.world.observe(self.states, self._chosen(slots))

@@ -8,6 +8,7 @@ line prints that sentence alone; a library caller gets a `ValueError`.
 from __future__ import annotations
 
 import difflib
+import numbers
 import re
 from collections.abc import Iterable
 
@@ -53,6 +54,8 @@ def in_range(field: str, value: float, low: float, high: float) -> float:
     Raises:
         UserError: naming the field, the value and the range.
     """
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        raise UserError(f"{field}={repr(value)[:80]} is no number: give one from {low} to {high}")
     if not low <= value <= high:
         raise UserError(f"{field}={value!r} is out of range: give a number from {low} to {high}")
     return value

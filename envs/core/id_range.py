@@ -1,6 +1,6 @@
 """Ranges of level ids: parsed, counted, sampled, and kept apart, whatever their size.
 
-Public names: `IdRange`, `MAX_ID`, `ALL_IDS`, `require_disjoint`.
+Public names: `IdRange`, `MAX_ID`, `ALL_IDS`, `checked_ids`, `require_disjoint`.
 
 The cost does not depend on the size of a range, except in `IdRange.ids`, which refuses ranges
 that are too large to list.
@@ -11,12 +11,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import UserError
 from .rng import STREAM_SAMPLES, hash_uniforms
+from .slots import as_array, shown
 
 MAX_ID = 2**31 - 1
 """One past the largest level id: what Procgen's signed 32-bit level seeds allow."""
@@ -42,7 +44,8 @@ class IdRange:
             UserError: naming the range.
         """
         ends = f"{self.start}:{self.stop}"
-        if not 0 <= self.start < self.stop <= MAX_ID:
+        whole = all(isinstance(end, int | np.integer) for end in (self.start, self.stop))
+        if not whole or not 0 <= self.start < self.stop <= MAX_ID:
             raise UserError(
                 f"ids={ends} is not a range of level ids: give start:stop with "
                 f"0 <= start < stop <= {MAX_ID}, for example 0:500, or {ALL_IDS}"
@@ -142,6 +145,28 @@ class IdRange:
     def overlaps(self, other: IdRange) -> bool:
         """Return whether the two share an id."""
         return any(a < d and c < b for a, b in self.spans for c, d in other.spans)
+
+
+def checked_ids(given: Any, name: str = "ids") -> NDArray[np.int64]:
+    """Return level ids as int64 [n].
+
+    Args:
+        given: whole numbers: one, or [n] or [n, 1] as an array, a tensor or a list.
+        name: what messages call them.
+
+    Raises:
+        UserError: if they are no level ids.
+    """
+    array = given if type(given) is np.ndarray else as_array(given)
+    ids = np.zeros(1) if array is None else np.atleast_1d(array)
+    ids = ids[:, 0] if ids.shape[1:] == (1,) else ids
+    if ids.size == 0 and ids.ndim == 1:
+        return np.zeros(0, np.int64)
+    if ids.dtype.kind not in "iu" or ids.ndim > 1 or ids.min() < 0 or ids.max() >= MAX_ID:
+        raise UserError(
+            f"{name}={shown(given)} are not level ids: give whole numbers from 0 to {MAX_ID - 1}"
+        )
+    return ids.astype(np.int64, copy=False)
 
 
 def require_disjoint(splits: Mapping[str, IdRange]) -> None:

@@ -160,12 +160,15 @@ def _are_distinct(numbers, limit):
 
 
 def as_array(given: Any) -> NDArray[Any] | None:
-    """Return an array, a tensor, a list or a number as an array; None if it is none of these."""
-    if hasattr(given, "detach"):  # a tensor of torch, wherever it lies
-        given = given.detach().cpu()
-        given = given.float() if str(given.dtype) == "torch.bfloat16" else given
+    """Return an array, a tensor, a list or a number as an array; None if it is none of these.
+
+    Nor is an array of which something is masked: there is nothing in its place.
+    """
     try:
-        return np.asarray(given)
+        if hasattr(given, "detach"):  # a tensor of torch, wherever it lies
+            given = given.detach().cpu()
+            given = given.float() if str(given.dtype) == "torch.bfloat16" else given
+        return None if np.ma.is_masked(given) else np.asarray(given)
     except Exception:  # whatever a stranger's object raises when it is asked for an array
         return None
 

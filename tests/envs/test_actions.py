@@ -64,6 +64,7 @@ MEANT: dict[str, Callable[[list[int]], Any]] = {
     "int32 tensor": lambda a: torch.tensor(a, dtype=torch.int32),
     "column tensor": lambda a: torch.tensor(a)[:, None],
     "NumPy scalars": lambda a: [np.int32(one) for one in a],
+    "nothing masked": np.ma.masked_array,
 }
 WRONG: dict[str, tuple[Any, str]] = {
     "too long": (np.zeros(4, np.int64), r"shape (4,)"),
@@ -100,6 +101,8 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a set": ({0, 1, 2}, "no numbers (object)"),
     "a generator": ((i for i in range(3)), "no numbers (object)"),
     "ragged": ([[0], [0, 1], [0]], "no array of numbers"),
+    "one masked": (np.ma.masked_array([0, 0, 0], [False, True, False]), "no array of numbers"),
+    "a tensor without data": (torch.zeros(3, dtype=torch.int64, device="meta"), "no array of"),
 }
 
 
@@ -133,6 +136,37 @@ def test_actions_that_are_refused(kind):
         assert "\n" not in str(error.value)
         assert "give whole numbers from 0 to 4, one for each of 3 slots" in str(error.value)
         one.step(np.zeros(SLOTS, np.int64))  # and it goes on
+
+
+class OnDevice:
+    """Like a tensor on an accelerator, which NumPy cannot read before it is copied from there."""
+
+    def __init__(self, here: torch.Tensor) -> None:
+        self._here = here
+
+    def detach(self) -> OnDevice:
+        return self
+
+    def cpu(self) -> torch.Tensor:
+        return self._here
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise TypeError("can't convert cuda:0 device type tensor to numpy")
+
+
+def test_actions_may_lie_on_a_device():
+    """The view for stable-baselines3 also keeps them, so that a training can go on."""
+    one, other = MisgenVecEnv(MAZE, SLOTS), MisgenVecEnv(MAZE, SLOTS)
+    one.reset()
+    other.reset()
+    given: Any = OnDevice(torch.tensor([0, 3, 4]))
+    one.step(np.array([0, 3, 4]))
+    other.step(given)
+    assert kept(one.engine) == kept(other.engine)
+    here, there = one.position(), other.position()
+    assert here is not None
+    assert there is not None
+    assert np.array_equal(here.actions, there.actions)
 
 
 @pytest.mark.parametrize("name", WORLDS)

@@ -296,6 +296,38 @@ def test_impossible_distributions(changes, message):
 # --- what a range really holds
 
 
+NO_IDS = [
+    *(-1, MAX_ID, 2**70, 0.5, [0, 1.0], True, [True, False], "7", [None], {}, [[1, 2]]),
+    np.array([MAX_ID], np.uint64),
+    np.ma.masked_array([1, 2], [True, False]),
+]
+
+
+@pytest.mark.parametrize("ids", NO_IDS, ids=str)
+def test_what_are_no_ids(ids):
+    """No level is made of a number that is cut, or out of range."""
+    with pytest.raises(UserError, match="are not level ids: give whole numbers from 0 to"):
+        LevelDistribution(CoinRun()).levels(ids)
+
+
+@pytest.mark.parametrize("ids", [7, [7], (7,), np.array([7], np.uint8), np.int64(7), range(7, 8)])
+def test_what_are_ids(ids):
+    levels = LevelDistribution(CoinRun())
+    assert levels.levels(ids)[0] == levels.levels(np.array([7]))[0]
+
+
+@pytest.mark.parametrize("ends", [("0", 5), (0, 5.5), (None, 5), (0, [5]), (0, np.arange(3))])
+def test_ends_of_a_range_are_whole_numbers(ends):
+    with pytest.raises(UserError, match="is not a range of level ids"):
+        IdRange(*ends)
+
+
+@pytest.mark.parametrize("value", ["high", "0.5", None, [0.5], {"end": 0.5}, 1j, True, b"1"])
+def test_a_correlation_is_a_number(value):
+    with pytest.raises(UserError, match=r"is no number: give one from 0\.0 to 1\.0"):
+        LevelDistribution(CoinRun(), correlation=value)
+
+
 def test_describe_counts():
     distribution = make(("easy", "procgen"), 0.6, "section_start").at(ids=IdRange(0, 5000))
     levels = distribution.levels()

@@ -20,6 +20,7 @@ from ..errors import UserError
 from ..level import Level, LevelBatch, LevelError
 from ..placement import USUAL
 from ..reading import read_text, split_lines
+from ..slots import shown
 from ..world import World
 from .text import level_from_text
 
@@ -43,7 +44,8 @@ def read_level(level: LevelLike, world: World) -> Level:
         return level
     if not isinstance(level, (str, Path)):
         raise UserError(
-            f"{level!r} is not a level: give a Level, a level's text, or the path of a level file"
+            f"{shown(level)} is not a level: give a Level, a level's text, or the path of a level "
+            "file"
         )
     if isinstance(level, str) and len(split_lines(level)) > 1:
         return level_from_text(level, world)

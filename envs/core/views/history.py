@@ -45,7 +45,7 @@ class History:
 
     def add(self, actions: NDArray[np.int64], engine: Engine) -> None:
         """Note a decision's actions, [slots], made before this."""
-        self._actions.append(np.array(actions, np.int16).reshape(-1))
+        self._actions.append(actions.astype(np.int16))
         if len(self._actions) % _SPARE == 0:
             oldest = int(engine.episodes["decisions"].max())
             del self._actions[: max(0, len(self._actions) - oldest)]

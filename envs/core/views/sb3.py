@@ -133,7 +133,7 @@ class MisgenVecEnv(VecEnv):
         stream = require_reset(self._stream)
         ended = self.engine.step(self._actions)
         if self._history is not None:
-            self._history.add(self._actions, self.engine)
+            self._history.add(self.engine.last_actions, self.engine)
         episodes = self.engine.episodes
         reward = episodes["reward"].copy()
         done = episodes["terminated"] | episodes["truncated"]

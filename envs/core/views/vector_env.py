@@ -9,9 +9,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from ..distribution import MAX_ID, LevelDistribution, LevelStream
+from ..distribution import LevelDistribution, LevelStream
 from ..episode import RESULT_DTYPE
 from ..errors import UserError, one_of
+from ..id_range import checked_ids
 from ..level import LevelBatch
 from ..level_text.hand_made import levels_option
 from ..slots import as_array, checked_seed, count_of_slots, shown
@@ -239,18 +240,12 @@ def _level_ids(options: dict[str, Any], count: int) -> NDArray[np.int64] | None:
     """Return `options["level_ids"]` as int64 [count], or None where it is not given."""
     if "level_ids" not in options:
         return None
-    array = as_array(options["level_ids"])
-    given = np.zeros(0, object) if array is None else array.reshape(-1)
-    if given.dtype.kind not in "iu" or not ((given >= 0) & (given < MAX_ID)).all():
-        raise UserError(
-            f"options['level_ids']={shown(options['level_ids'])} are not level ids: give whole "
-            f"numbers from 0 to {MAX_ID - 1}"
-        )
+    given = checked_ids(options["level_ids"], "options['level_ids']")
     if len(given) != count:
         raise UserError(
             f"options['level_ids'] has {len(given)} ids for {count} slots: give {count}"
         )
-    return given.astype(np.int64)
+    return given
 
 
 def require_reset(stream: LevelStream | None) -> LevelStream:
