@@ -13,6 +13,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
 import platform
 import re
@@ -101,11 +102,13 @@ def parse_json(data: bytes | str) -> Any:
 
     Raises:
         ValueError: if it is no JSON, nests deeper than `DEEPEST`, has a key twice in one object, or
-            a number that is none (NaN, Infinity).
+            a number that is none (NaN, Infinity) or that no float can hold.
     """
     text = data.decode("utf-8") if isinstance(data, bytes) else data
     try:
-        plain = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_number)
+        plain = json.loads(
+            text, object_pairs_hook=_unique, parse_constant=_no_number, parse_float=_finite
+        )
     except RecursionError:
         raise ValueError(_too_deep()) from None
     require_shallow(plain)
@@ -222,6 +225,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))
         raise ValueError(f"{twice[:60]!r} is there twice in one object")
     return plain
+
+
+def _finite(number: str) -> float:
+    found = float(number)
+    return found if math.isfinite(found) else _no_number(number[:40])
 
 
 def _no_number(name: str) -> Any:

@@ -5,6 +5,7 @@ is imported before it runs: its help is read from its source, so that it is quic
 """
 
 import ast
+import contextlib
 import difflib
 import errno
 import importlib
@@ -13,7 +14,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..training.terminal import prepare_streams
+from ..training.terminal import prepare_streams, told_to_the_end
 
 COMMANDS = {
     "train": ("misgen.experiments.commands.train", "train one agent at one correlation"),
@@ -111,13 +112,8 @@ Results go to runs/, one folder per run; a sweep's report is runs/<sweep>/report
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return the exit status: 0, 2 for a user's error, 130 if interrupted."""
     prepare_streams()
-    try:
-        status = _answer((sys.argv[1:] if argv is None else argv) or ["--help"])
-        sys.stdout.flush()
-    except BrokenPipeError:  # who read the output has seen enough, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return status
+    words = (sys.argv[1:] if argv is None else argv) or ["--help"]
+    return told_to_the_end(lambda: _answer(words))
 
 
 def _answer(argv: list[str]) -> int:
@@ -139,6 +135,10 @@ def _answer(argv: list[str]) -> int:
     for word in rest:
         if _unwritable(word):
             return _fail(f"misgen {command}", f"{word[:80]!a} holds a sign that no file name can")
+    if not _is_somewhere():
+        return _fail(
+            f"misgen {command}", "the folder that this was started in is gone: change to another"
+        )
     return _run(command, rest)
 
 
@@ -173,6 +173,15 @@ def _run(command: str, argv: list[str]) -> int:
         return _fail(f"misgen {command}", plain_sentence(error))
 
 
+def _is_somewhere() -> bool:
+    """Return whether there is a working directory, from which paths start."""
+    try:
+        os.getcwd()
+    except OSError:
+        return False
+    return True
+
+
 def _unwritable(word: str) -> bool:
     """Return whether a word holds what neither a terminal nor a file name can."""
     try:
@@ -189,7 +198,8 @@ def _unknown(command: str) -> str:
 
 
 def _fail(who: str, message: str) -> int:
-    print(f"{who}: {message}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # nobody can be told
+        print(f"{who}: {message}", file=sys.stderr)
     return 2
 
 

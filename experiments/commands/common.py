@@ -9,7 +9,7 @@ from typing import Any
 from misgen.envs.core.errors import UserError, plain_sentence
 from misgen.envs.core.processes import stopping_cleanly
 
-from ..training.terminal import prepare_streams
+from ..training.terminal import prepare_streams, told_to_the_end
 
 
 def is_multirun(argv: list[str]) -> bool:
@@ -61,7 +61,7 @@ def run_module(name: str, main: Callable[[list[str]], int]) -> int:
         return 0
     try:
         with stopping_cleanly():
-            return main(sys.argv[1:])
+            return told_to_the_end(lambda: main(sys.argv[1:]))
     except KeyboardInterrupt:
         print(f"misgen {name}: interrupted", file=sys.stderr)
         return 130

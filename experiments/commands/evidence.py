@@ -44,6 +44,7 @@ from __future__ import annotations
 
 import sys
 
+from misgen.envs.core.errors import UserError
 from misgen.envs.core.processes import stopping_cleanly
 
 from ..evidence.collected import Done, collect
@@ -57,9 +58,11 @@ from ..training.settings import typed
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    words = [f"question={word}" if "=" not in word and word[0] != "-" else word for word in argv]
-    asked = [word for word in words if word != "--cfg"]
-    config = typed(EvidenceConfig, read_plain(EvidenceConfig, asked))
+    named = [word for word in argv if "=" not in word and word != "--cfg"]
+    if len(named) > 1:
+        raise UserError(f"{' and '.join(named)} are {len(named)} questions: give one at a time")
+    words = [f"question={word}" if word in named else word for word in argv if word != "--cfg"]
+    config = typed(EvidenceConfig, read_plain(EvidenceConfig, words))
     if "--cfg" in argv:
         return _print_arms(config)
     require_room(config.folder, "out" if config.out else "runs", config.out or config.runs)

@@ -48,8 +48,6 @@ class EvidenceConfig:
         in_range("jobs", self.jobs, 1, 10_000)
         if self.seeds is not None:
             in_range("seeds", self.seeds, 1, 10_000)
-        if self.out == "":
-            raise UserError("out= names no folder: give one, or leave it out")
         _ = self.stages
 
     @property

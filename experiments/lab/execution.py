@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from misgen.envs.core.errors import UserError
+from misgen.envs.core.files import parse_json
+from misgen.envs.core.reading import read_text
 
 from .exercises import EXERCISES, Exercise
 from .notebook import SOURCE, Cell, as_notebook, cells, check_of
@@ -25,6 +27,8 @@ LONGEST = 1800
 _PART = re.compile(r"^## (?P<title>\d+ .+)$", re.MULTILINE)
 _TEST = re.compile(r"\blab\.(check_\w+)\(")
 _BEFORE = "before part 1"
+_NOTEBOOK = "the notebook of a student, made of one that misgen lab wrote"
+_LARGEST_NOTEBOOK = 200_000_000  # bytes: it holds the pictures that were drawn
 _NEEDED = ("nbclient", "nbformat", "ipykernel")
 
 
@@ -131,14 +135,13 @@ def _code_of(path: Path) -> list[str]:
     Raises:
         UserError: if it is none.
     """
-    if not path.is_file():
-        raise UserError(f"file={path} is not there: give the notebook of a student")
+    text = read_text(path, _NOTEBOOK, most=_LARGEST_NOTEBOOK)
     try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        cells = parse_json(text)["cells"]
         return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"file={path} is no notebook ({type(error).__name__}): give one that misgen lab wrote"
+            f"file={path} is no notebook ({type(error).__name__}): give {_NOTEBOOK}"
         ) from None
 
 

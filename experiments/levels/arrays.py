@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from misgen.envs.core.distribution import LevelDistribution
 from misgen.envs.core.errors import UserError
+from misgen.envs.core.files import open_regular
 
 from .level_settings import LevelsCommand
 
@@ -104,11 +105,12 @@ def read_actions(file: str | None, levels: int, num_actions: int) -> NDArray[np.
     if file is None:
         raise UserError("actions is missing: give actions=FILE.npz with an array action[id, t]")
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            actions = arrays["action"]
-    except (OSError, ValueError, KeyError) as error:
+        with open_regular(file) as raw, np.load(raw, allow_pickle=False) as arrays:
+            actions = np.asarray(arrays["action"])
+    except Exception as error:  # of a damaged file: of its own kinds, of zip's and zlib's, and more
+        why = " ".join(str(getattr(error, "strerror", None) or error).split())[:120]
         raise UserError(
-            f"actions={file!r} cannot be read ({error}): give a .npz with an array action[id, t]"
+            f"actions={file!r} cannot be read ({why}): give a .npz with an array action[id, t]"
         ) from None
     if actions.ndim != 2 or len(actions) != levels or actions.dtype.kind not in "iu":
         raise UserError(

@@ -51,9 +51,8 @@ def overrides_of(argv: list[str]) -> list[str]:
         _require_its_world(given, run.config.world.name)
         found |= {key: str(value) for key, value in run.config.env.items()}
     file = given.get("file") or given.get("out", "")
-    if "file" in given or (file.endswith(".txt") and Path(file).exists()):
-        header = header_of(read_text(file, LEVEL_FILE))
-        found |= parameters_of(header)
+    if given.get("file") or (file.endswith(".txt") and Path(file).exists()):
+        found |= parameters_of(_header_of(file))
     world = [f"env={found.pop('name')}"] if "name" in found and "env" not in given else []
     return world + [f"env.{key}={value}" for key, value in found.items() if key != "name"]
 
@@ -65,13 +64,26 @@ def _require_its_world(given: Mapping[str, str], trained: str) -> None:
         UserError: naming the two.
     """
     world, of = given.get("env") or given.get("env.name") or trained, f"env={given.get('env')}"
-    if "file" in given:
-        world, of = header_of(read_text(given["file"])).get("world", "coinrun"), given["file"]
+    if given.get("file"):
+        world, of = _header_of(given["file"]).get("world", "coinrun"), given["file"]
     if world != trained:
         raise UserError(
             f"agent={given['agent']} was trained in {trained}, and {of} is a level of {world}: "
             f"give it a level of its own world, or another agent"
         )
+
+
+def _header_of(file: str) -> dict[str, str]:
+    """Return the header of a level file.
+
+    Raises:
+        UserError: naming the file, if it has none.
+    """
+    text = read_text(file, LEVEL_FILE)
+    try:
+        return header_of(text)
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from None
 
 
 def parameters_of(header: Mapping[str, str]) -> dict[str, str]:

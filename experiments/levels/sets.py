@@ -13,6 +13,7 @@ from pathlib import Path
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.level_text.level_set import duplicates, level_files
 
+from ..training.overrides import listed
 from ..training.settings import compose, typed
 from .files import Checked, check, overrides_of, refused
 from .level_settings import LevelsCommand
@@ -34,11 +35,10 @@ def files_of(argv: Sequence[str]) -> list[Path] | None:
         UserError: if there is none in it.
     """
     given = [word.removeprefix(_FILE) for word in argv if word.startswith(_FILE)]
-    if not given:
+    if not given or not given[-1]:
         return None
     named = given[-1]
-    if named.startswith("[") and named.endswith("]") and not Path(named).exists():
-        names = [name.strip().strip("'\"") for name in named[1:-1].split(",")]
+    if (names := listed(named)) is not None:
         return level_files([name for name in names if name], "file")
     return level_files(named, "file") if Path(named).is_dir() else None
 

@@ -7,8 +7,8 @@ alone (`wrap`), and unwrapped in what it composed (`unwrap`).  All other values 
 `${...}`, which is refused: a command line is taken as it is written, and nothing of the environment
 gets into what a run stores.
 
-Public names: `hydra_words`, `apart`, `wrap`, `unwrap`, `unwrap_in`, `read_plain`, `checked_words`,
-`keys_of`, `refuse_unused`, `settings_of`, `schema`, `ONE_RUN`, `GROUPS`.
+Public names: `hydra_words`, `apart`, `wrap`, `unwrap`, `unwrap_in`, `read_plain`, `listed`,
+`checked_words`, `keys_of`, `refuse_unused`, `settings_of`, `schema`, `ONE_RUN`, `GROUPS`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _NO_GROUP = {
 }
 """Settings with the name of a group that the command does not choose from: hydra would."""
 _PATHS = {
-    *("run", "runs", "init", "base", "out", "file", "comparison", "sweep", "player", "card"),
+    *("run", "runs", "init", "base", "out", "to", "file", "comparison", "sweep", "player", "card"),
     *("supply_chain", "protocols", "teacher"),
 }
 _OUTPUTS = ("runs", "out")
@@ -246,6 +246,8 @@ def _hydra_word(config_name: str, word: str, multirun: bool) -> str:
     kind = kinds.get(key, OTHER)
     if key in GROUPS.get(config_name, ()):
         return f"{key}={_option(key, value, multirun)}"
+    if not multirun and key.partition(".")[0] == "hydra":
+        raise UserError(f"{key}={value} has no effect here: {ONE_RUN['hydra']}")
     inside = any(f"{key}.".startswith(f"{name}.") for name in kinds if kinds[name] == FREE)
     sign = "++" if word.startswith("+") or inside else ""
     if kind in (TEXT, TEXTS) and value != "null":
@@ -271,6 +273,8 @@ def _parts(word: str, example: str) -> tuple[str, str]:
         raise UserError(f"{word!r} is not a setting: settings cannot be removed; write key=value")
     if not equals or not _KEY.fullmatch(key):
         raise UserError(f"{word!r} is not a setting: write key=value, for example {example}")
+    if not value and key in _PATHS:  # as a path it would be the folder that this is started in
+        raise UserError(f"{key}= names no file or folder: give one, or leave it out")
     return key, value
 
 
@@ -302,12 +306,22 @@ def _text(value: str, path: bool) -> str:
 
 def _texts(value: str, path: bool) -> str:
     """Return a list of texts, each wrapped; what is no list is one text."""
+    items = listed(value, path)
+    return _text(value, path) if items is None else f"[{','.join(map(wrap, items))}]"
+
+
+def listed(value: str, path: bool = True) -> list[str] | None:
+    """Return the items of a list as it is written, `[a,b]`; None of what is no list.
+
+    Args:
+        value: what is written.
+        path: whether they are paths: a comma may stand in one, if there is such a file.
+    """
     bare = value.strip()
     is_list = bare.startswith("[") and bare.endswith("]") and len(bare) > 1
     if not is_list or (path and os.path.exists(value)):
-        return _text(value, path)
-    items = _split(bare[1:-1], path)
-    return f"[{','.join(wrap(_unquoted(item.strip())) for item in items)}]"
+        return None
+    return [_unquoted(item.strip()) for item in _split(bare[1:-1], path)]
 
 
 def _split(text: str, path: bool) -> list[str]:

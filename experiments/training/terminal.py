@@ -1,21 +1,24 @@
 """Output on terminals of any encoding and any width.
 
-Public names: `prepare_streams`, `make_console`, `show_table`, `show_parts`, `Part`,
-`Labelled`, `fitted`.
+Public names: `prepare_streams`, `told_to_the_end`, `make_console`, `show_table`, `show_parts`,
+`Part`, `Labelled`, `fitted`.
 
 Nothing is lost because a terminal cannot show it: a character that a stream's encoding lacks is
 replaced by one that reads the same, and a table that is too wide is cut between columns, with its
-labels repeated.
+labels repeated.  Where nobody reads, or no more can be written, that is no error of a command's.
 """
 
 from __future__ import annotations
 
 import codecs
+import contextlib
 import copy
 import dataclasses
+import errno
+import os
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
     from rich.table import Column, Table
 
 _HANDLER = "misgen.readable"
+_NARROWEST = 20
+"""Columns: what says that it has fewer (COLUMNS=0) does not know."""
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
+"""Why a stream takes nothing more."""
 _READABLE = {
     "ρ": "rho", "Δ": "Delta", "δ": "delta", "γ": "gamma", "λ": "lambda", "ε": "eps", "σ": "sigma",
     "μ": "mu", "π": "pi", "α": "alpha", "β": "beta",
@@ -49,12 +56,36 @@ if TYPE_CHECKING:
 
 
 def prepare_streams() -> None:
-    """Let what is printed never fail on a character that a stream cannot show."""
+    """Let what is printed never fail on a character that a stream cannot show.
+
+    What was closed by whoever started this is read and written as nothing.
+    """
     codecs.register_error(_HANDLER, _replaced)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None and getattr(stream, "errors", "") != _HANDLER:
             reconfigure(errors=_HANDLER)
+
+
+def told_to_the_end(command: Callable[[], int]) -> int:
+    """Run a command and return its status; 1 where what it prints cannot be written any more."""
+    try:
+        status = command()
+        sys.stdout.flush()
+    except BrokenPipeError:  # who read the output has seen enough, as `head` does
+        pass
+    except OSError as error:
+        if error.filename is not None or error.errno not in _NO_ROOM:
+            raise
+        with contextlib.suppress(OSError):
+            print(f"misgen: the output could not be written ({error.strerror})", file=sys.stderr)
+    else:
+        return status
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 def make_console(stderr: bool = False, markup: bool = False) -> Console:
@@ -67,7 +98,9 @@ def make_console(stderr: bool = False, markup: bool = False) -> Console:
     from rich.console import Console
 
     prepare_streams()
-    return Console(stderr=stderr, highlight=False, markup=markup)
+    console = Console(stderr=stderr, highlight=False, markup=markup)
+    console.width = max(console.width, _NARROWEST)
+    return console
 
 
 def show_table(console: Console, table: Table, labels: int = 1) -> None:

@@ -1,7 +1,9 @@
 """The command line: light, helpful, and one sentence for a user's mistake."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -120,6 +122,49 @@ def test_a_reader_that_leaves_is_no_error():
         process.stdout.close()
         _, said = process.communicate()
     assert (process.returncode, said) == (1, b"")
+
+
+CODE = "import sys; from misgen.experiments.commands.cli import main; sys.exit(main(sys.argv[1:]))"
+posix = pytest.mark.skipif(os.name != "posix", reason="needs /dev/full, and a shell")
+
+
+@posix
+@pytest.mark.parametrize("argv", [["--help"], ["levels", "list"], ["train", "--cfg"]])
+def test_an_output_that_takes_no_more_is_a_sentence(argv):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", CODE, *argv], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr == b"misgen: the output could not be written (No space left on device)\n"
+
+
+@posix
+def test_a_mistake_that_nobody_can_be_told_keeps_its_status():
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-c", CODE, "nonsense"], stderr=full, check=False)
+    assert done.returncode == 2
+
+
+@posix
+def test_streams_that_are_closed_are_read_and_written_as_nothing():
+    line = 'exec "$0" -c "$1" levels play env=cheese_on_a_dish id=3 actions=U <&- >&- 2>&-'
+    assert subprocess.run(["sh", "-c", line, sys.executable, CODE], check=False).returncode == 0
+    line = 'exec "$0" -c "$1" levels play env=cheese_on_a_dish id=3 <&-'
+    done = subprocess.run(
+        ["sh", "-c", line, sys.executable, CODE], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("misgen levels: ")
+
+
+@posix
+def test_a_working_directory_that_is_gone_is_a_sentence(tmp_path, monkeypatch, capsys):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert cli.main(["train", "preset=smoke"]) == 2
+    assert "the folder that this was started in is gone" in capsys.readouterr().err
 
 
 def test_interrupt(command, capsys):

@@ -92,6 +92,13 @@ def test_a_missing_size_is_that_of_the_map(name):
             assert level_from_text(bare, world) == level
 
 
+@pytest.mark.parametrize(("columns", "rows"), [(26, 25), (25, 26), (400, 400)])
+def test_a_size_that_the_world_has_not_is_not_suggested(columns, rows):
+    head, _, _ = level_to_text(LEVEL, WORLD).partition("map:\n")
+    with pytest.raises(UserError, match=r"of up to 25 columns$"):
+        level_from_text(f"{head}map:\n{'.' * columns}  x{rows}\n", WORLD)
+
+
 @pytest.mark.parametrize("size", ["20 25", "25 20", "10 10", "400 400", "25", "a b", "0 0", "-1 5"])
 def test_a_wrong_size_names_the_one_that_is_drawn(size):
     text = level_to_text(LEVEL, WORLD).replace("size: 25 25", f"size: {size}")

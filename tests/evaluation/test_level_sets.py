@@ -134,6 +134,14 @@ def test_what_is_no_set_is_named(folder, tmp_path):
             level_files(source)
 
 
+def test_links_that_lead_nowhere_are_named_as_files_that_cannot_be_read(folder):
+    (folder / "circle.txt").symlink_to("circle.txt")
+    (folder / "gone.txt").symlink_to("nowhere")
+    assert len(level_files(str(folder))) == len(CONFLICT) + 2
+    with pytest.raises(UserError, match=r"circle\.txt cannot be read .*1 more mistake"):
+        LevelSet.read(str(folder), WORLD)
+
+
 def test_mistakes_in_a_set_name_the_file(folder):
     shutil.copy(folder / "level3.txt", folder / "zcopy.txt")
     with pytest.raises(UserError, match=r"zcopy\.txt holds the same level as .*level3\.txt"):

@@ -67,7 +67,7 @@ def test_nothing_is_told_of_nothing(tmp_path, capsys):
         (["langosco_figure_2", "jobs=0"], "jobs=0"),
         (["langosco_figure_2", "arms=none"], "arms='none' is not"),
         (["langosco_figure_2", "seed=1"], "did you mean 'seeds'"),
-        (["langosco_figure_2", "out="], "out= names no folder"),
+        (["langosco_figure_2", "out="], "out= names no file or folder"),
     ],
 )
 def test_mistakes_are_told_before_anything_begins(words, told, tmp_path, monkeypatch):

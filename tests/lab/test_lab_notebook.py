@@ -119,7 +119,10 @@ def test_the_command_writes_a_notebook_and_overwrites_none(tmp_path, monkeypatch
         (["lab", "out=no/such/x.ipynb"], "folder that exists"),
         (["lab", "solutions=yes"], "true, false"),
         (["lab", "grade"], "file is missing"),
-        (["lab", "grade", "file=none.ipynb"], "none.ipynb is not there"),
+        (
+            ["lab", "grade", "file=none.ipynb"],
+            "none.ipynb cannot be read (No such file or directory)",
+        ),
         (["lab", "grade", "file=bad.ipynb"], "bad.ipynb is no notebook"),
         (["lab", "run", "file=x.ipynb"], "'file' is not a setting"),
     ],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -181,6 +183,20 @@ def test_replay_with_other_rules(actions, tmp_path):
         (["replay", "out=o.npz", "actions=text.npz"], "actions='text.npz' cannot be read"),
         (["replay", "out=o.npz", "actions=pickle.npz"], "actions='pickle.npz' cannot be read"),
         (["replay", "out=o.npz", "actions=other.npz"], "actions='other.npz' cannot be read"),
+        *(
+            (["replay", "out=o.npz", f"actions={name}"], f"actions={name!r} cannot be read ({why}")
+            for name, why in (
+                ("array.npy", ""),
+                ("empty.npz", "No data left"),
+                ("short.npz", "File is not a zip"),
+                ("flipped.npz", "Bad CRC-32"),
+                ("huge.npz", "Unable to allocate"),
+                ("dir.npz", "it is a folder"),
+                ("locked.npz", "File 'action.npy' is encrypted"),
+                ("pipe.npz", "it is a named pipe"),
+            )
+        ),
+        (["replay", "out=o.npz", "actions=plain.npz"], "holds |S5 []"),
         (["replay", "out=o.npz", "actions=floats.npz", "ids=0:2"], "holds float64 [2, 5]"),
         (["replay", "out=o.npz", "actions=flat.npz", "ids=0:2"], "holds int64 [10]"),
         (
@@ -201,6 +217,8 @@ def test_replay_with_other_rules(actions, tmp_path):
 )
 def test_mistakes(argv, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    np.save("array.npy", np.zeros((2, 5), int))
+    write_damaged_archives()
     np.savez("a.npz", action=np.full((2, 5), 14))
     np.savez("other.npz", moves=np.zeros((2, 5), int))
     np.savez("floats.npz", action=np.zeros((2, 5)))
@@ -216,6 +234,30 @@ def test_mistakes(argv, message, tmp_path, monkeypatch, capsys):
     assert message in err
     assert err.count("\n") == 1
     assert sorted(tmp_path.iterdir()) == before
+
+
+def write_damaged_archives():
+    """Write archives of arrays that cannot be read, each for another reason."""
+    np.savez("short.npz", action=np.zeros((2, 5), int))
+    whole = Path("short.npz").read_bytes()
+    Path("flipped.npz").write_bytes(whole[:60] + b"\xff\xff" + whole[62:])
+    Path("short.npz").write_bytes(whole[:100])
+    Path("empty.npz").write_bytes(b"")
+    header = b"{'descr': '<i8', 'fortran_order': False, 'shape': (2, 1000000000000), }"
+    magic = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little")
+    for name, inside, data in (
+        ("huge", "action.npy", magic + header),
+        ("plain", "action", b"plain"),
+        ("locked", "action.npy", b"x"),
+    ):
+        with zipfile.ZipFile(f"{name}.npz", "w") as file:
+            file.writestr(inside, data)
+    locked = bytearray(Path("locked.npz").read_bytes())
+    for flags in (6, locked.index(b"PK\x01\x02") + 8):
+        locked[flags] |= 1
+    Path("locked.npz").write_bytes(locked)
+    Path("dir.npz").mkdir()
+    os.mkfifo("pipe.npz")
 
 
 def test_a_failed_export_keeps_the_old_file(tmp_path):

@@ -319,3 +319,19 @@ def test_play_a_trained_agent(tmp_path, monkeypatch, capsys):
     assert "steps 9" in out
     assert len(out.split("\n\n")[0].splitlines()) == 5
     assert np.isfinite(float(re.search(r"return (\S+),", out)[1]))  # pyright: ignore
+
+
+def test_files_whose_names_hold_commas_and_brackets_are_checked(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name, number in (("a, b=[1].txt", 3), ("c.txt", 4)):
+        levels("edit", "env=cheese_on_a_dish", f"id={number}", "out=x.txt")
+        (tmp_path / "x.txt").rename(name)
+    capsys.readouterr()
+    assert levels("check", "file=[a, b=[1].txt,c.txt]") == 0
+    assert "2 of 2 files hold a level" in capsys.readouterr().out
+
+
+def test_a_file_without_a_header_is_named(tmp_path, capsys):
+    (tmp_path / "poem.txt").write_text("roses are red\n")
+    assert levels("check", f"file={tmp_path / 'poem.txt'}") == 2
+    assert f"{tmp_path / 'poem.txt'}: the first line must be" in capsys.readouterr().err

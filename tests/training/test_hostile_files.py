@@ -134,6 +134,8 @@ def test_a_file_is_read_up_to_a_limit(tmp_path):
         ("[" * 70 + "]" * 70, "nests deeper"),
         ('{"a": 1, "a": 2}', "'a' is there twice"),
         ('{"a": NaN}', "NaN is no JSON number"),
+        ('{"a": 1e400}', "1e400 is no JSON number"),
+        ('{"a": [-1.5e999]}', "-1.5e999 is no JSON number"),
     ],
 )
 def test_json_that_is_refused(text, why):
@@ -191,7 +193,7 @@ def test_a_config_that_does_not_fit_names_its_file(run):
     [
         (["init_policy=abc"], "init=None with init_policy='abc' names no policy"),
         ([f"init_policy={'0' * 64}"], "names no policy"),
-        (["init="], "init='' with init_policy=None names no policy"),
+        (["init="], "init= names no file or folder"),
         (["init=x", "init_policy=abc"], "init_policy='abc' is not a SHA-256"),
     ],
 )

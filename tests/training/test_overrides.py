@@ -216,6 +216,45 @@ REFUSED = [
     ),
     ("report", "--all", "'--all' is neither a folder nor a setting"),
     ("validate", "seed=null", "seed=None must be a whole number"),
+    *(
+        (command, f"{path}=", f"{path}= names no file or folder: give one, or leave it out")
+        for command, path in (
+            ("train", "runs"),
+            ("train", "init"),
+            ("sweep", "runs"),
+            ("compare", "runs"),
+            ("play", "file"),
+            ("play", "runs"),
+            ("levels check", "file"),
+            ("probe", "run"),
+            ("evaluate", "run"),
+            ("supply-chain", "base"),
+            ("card", "run"),
+            ("card validate", "card"),
+            ("export format=hub run=x", "to"),
+            ("evidence maze_2", "runs"),
+            ("evidence maze_2", "out"),
+        )
+    ),
+    *(
+        (command, "hydra.run.dir=x", "hydra.run.dir=x has no effect here: it counts only with -m")
+        for command in (
+            "compare",
+            "probe run=x",
+            "objective run=x",
+            "robustness run=x",
+            "validate",
+            "supply-chain base=x",
+            "evaluate protocol=iid run=x",
+            "play",
+            "levels show",
+        )
+    ),
+    ("compare", "name=", "name='' cannot name a folder"),
+    ("compare", "sweep=", "sweep= names no file or folder"),
+    ("compare", "sweep=a/b", "sweep='a/b' cannot name a folder"),
+    ("evidence maze_2", "phase_diagram", "maze_2 and phase_diagram are 2 questions"),
+    ("evidence", "", "question is missing"),
 ]
 
 

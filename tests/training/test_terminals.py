@@ -13,7 +13,12 @@ from misgen.experiments.commands import report
 from misgen.experiments.commands.print_evaluation import ROWS, print_summary
 from misgen.experiments.reporting.evaluation_summary import OF_ONE
 from misgen.experiments.reporting.results import read_results
-from misgen.experiments.training.terminal import fitted, prepare_streams, show_table
+from misgen.experiments.training.terminal import (
+    fitted,
+    make_console,
+    prepare_streams,
+    show_table,
+)
 from tests.reporting.test_report import write_run
 
 LABELS = ("in distribution", " capability ", " agent's goal - its ", " divergence ")
@@ -107,3 +112,14 @@ def test_a_table_is_cut_between_columns():
     show_table(out, table)
     text = "".join(filter(str.isdigit, out.file.getvalue()))
     assert sorted(text) == sorted("1" * 9 + "2" * 9 + "3" * 9 + "4" * 9 + "5" * 9)
+
+
+@pytest.mark.parametrize("columns", ["0", "1", "20"])
+def test_a_width_that_cannot_be_loses_nothing(columns, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", columns)
+    table = Table("name", "value")
+    table.add_row("goal", "0.25")
+    show_table(make_console(), table)
+    shown = capsys.readouterr().out
+    assert "goal" in shown
+    assert "0.25" in shown

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -62,9 +63,9 @@ def level_files(source: str | Sequence[str], setting: str = "levels") -> list[Pa
         found += _of_folder(path, setting) if path.is_dir() else [_existing(path, setting)]
     if not found:
         raise UserError(f"{setting}=[] is empty: give a folder of level files, or files")
-    seen: dict[Path, Path] = {}
+    seen: dict[str, Path] = {}
     for path in found:
-        before = seen.setdefault(path.resolve(), path)
+        before = seen.setdefault(os.path.realpath(path), path)
         if before is not path:
             raise UserError(f"{setting} names {path} twice: name each file once")
     if len(found) > _MOST_FILES:

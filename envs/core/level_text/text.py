@@ -122,8 +122,10 @@ def _characters(parts: Parts, world: World) -> list[tuple[str, int]]:
     if height != wanted or longest > width:
         line = f"line {where}: " if longest > width else ""
         shown = longest if "size" in parts.header else max(longest, width)
+        tall, wide = world.level_dtype["tiles"].shape
+        runs = longest <= wide and (height <= tall if world.any_size else height == tall)
         drawn = _drawn_size(world, longest, height)
-        remedy = f", or write size: {drawn}" if "size" in parts.header else ""
+        remedy = f", or write size: {drawn}" if "size" in parts.header and runs else ""
         raise UserError(
             f"{line}map: {height} rows, the longest of {shown} columns, "
             f"do not make a level of size {width} {wanted}: it needs {wanted} rows (two spaces and "

@@ -136,13 +136,18 @@ def read_config(plain: dict[str, Any]) -> CompareConfig:
         )
     usual = own["preset"] == "lab"
     suffix = own["env"] if usual else f"{own['env']}-{own['preset']}"
-    name = require_name("name", plain.pop("name") or f"comparison-{suffix}")
-    own["sweep"] = own["sweep"] or f"population-{suffix}"
+    name = _named("name", plain.pop("name"), f"comparison-{suffix}")
+    own["sweep"] = _named("sweep", own["sweep"], f"population-{suffix}")
     plain["folder"] = str(Path(own["runs"]) / name)
     plain["population"]["sweep"] = _sweep_words(own | {"jobs": plain["jobs"]})
     if plain["jobs"] is None:
         del plain["jobs"]
     return typed(CompareConfig, plain)
+
+
+def _named(key: str, given: Any, otherwise: str) -> str:
+    """Return what names a folder: what is given or, where nothing is, the other."""
+    return require_name(key, otherwise if given is None else str(given))
 
 
 def _sweep_words(own: dict[str, Any]) -> list[str]:
