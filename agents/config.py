@@ -58,7 +58,7 @@ class LearnerConfig:
     rules: ClassVar[Mapping[str, Rule]] = {
         "total_steps": Count(),
         "num_envs": Count(),
-        "threads": Count(),
+        "threads": Count(1, 1024),
         "learning_rate": Number(0.0, 1.0, closed=False),
         "gamma": Number(0.0, 1.0),
         "max_grad_norm": Number(0.0, 1e6, closed=False),

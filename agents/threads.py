@@ -6,6 +6,7 @@ Public name: `tune_process`.
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 
 # mallopt's parameters (malloc.h of glibc) and what they are set to, in bytes.
@@ -16,7 +17,7 @@ _SETTINGS = {
 
 
 def tune_process(threads: int = 1) -> None:
-    """Limit torch and Numba to `threads` CPU threads and let the allocator keep freed memory.
+    """Limit torch and Numba to `threads` CPU threads, or to all cores, and let the allocator keep freed memory.
 
     A world's kernels wait for their slowest thread.  Where training jobs run side by side on all
     cores that thread is one that waits for its turn: with 2 Numba threads a job on a busy machine
@@ -27,7 +28,7 @@ def tune_process(threads: int = 1) -> None:
     make large activations.  Where the allocator is another one, only the thread count is set.
 
     Args:
-        threads: at least 1; Numba gets no more than it was started with.
+        threads: at least 1; no more are used than there are cores, or than Numba was started with.
     """
     import numba
     import torch
@@ -35,7 +36,7 @@ def tune_process(threads: int = 1) -> None:
     # Numba first: starting its threads sets torch's number, through OpenMP, to that of the cores.
     started_with: int = numba.config.NUMBA_NUM_THREADS  # pyright: ignore
     numba.set_num_threads(min(threads, started_with))
-    torch.set_num_threads(threads)
+    torch.set_num_threads(min(threads, os.cpu_count() or 1))
     _keep_freed_memory()
 
 

@@ -23,7 +23,7 @@ def asked(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
         return function(*arguments)
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(
             f"agent {name!r} failed when it was asked ({type(error).__name__}: "
             f"{_short(error)}{where_of(error)}): mend it, or try it on an observation of the "

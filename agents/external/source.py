@@ -127,7 +127,7 @@ def _imported(module: str, source: str) -> Any:
             f"agent={source}: {module} needs the module {error.name}, which is not installed: "
             f"pip install it beside misgen"
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(
             f"agent={source}: {module} cannot be imported ({type(error).__name__}: "
             f"{str(error)[:160]}{where_of(error)}): mend it, python -c 'import {module}' shows all"
@@ -150,7 +150,7 @@ def _made(factory: Any, source: str, world: World, seed: int) -> Any:
         made = factory(**_arguments(factory, source, offered))
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(
             f"agent={source} failed ({type(error).__name__}: {str(error)[:160]}{where_of(error)}): "
             "mend the function; it is called with what its parameters name of "

@@ -119,7 +119,7 @@ def _agent(evidence: Evidence) -> dict[str, Any]:
 
 def _training(evidence: Evidence) -> dict[str, Any]:
     config, manifest = evidence.run.config, evidence.run.manifest
-    levels = manifest.get("training_levels", {})
+    levels = evidence.run.training_levels()
     return external.hide_unknown(
         config.agent.unknown,
         {

@@ -161,16 +161,26 @@ def _run(command: str, argv: list[str]) -> int:
         print(f"misgen {command}: interrupted", file=sys.stderr)
         return 130
     except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
+        if error.filename is None:  # of no file: `told_to_the_end` knows what can be
             raise
-        name = str(error.filename)
-        return _fail(f"misgen {command}", f"{name[:80]!a}... is too long to name a file")
+        return _fail(f"misgen {command}", _of_file(error))
     except ValueError as error:
         from misgen.envs.core.errors import UserError, plain_sentence  # here: loads the engine
 
         if not isinstance(error, UserError):
             raise
         return _fail(f"misgen {command}", plain_sentence(error))
+
+
+def _of_file(error: OSError) -> str:
+    """Say that a file cannot be used, by its name."""
+    name = ascii(str(error.filename))
+    if error.errno == errno.ENAMETOOLONG:
+        return f"{name[:80]}... is too long to name a file"
+    return (
+        f"{name} cannot be used ({error.strerror}): see that what is there is what it should be, "
+        "and can be read and written"
+    )
 
 
 def _is_somewhere() -> bool:

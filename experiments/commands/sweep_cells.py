@@ -41,6 +41,7 @@ from misgen.envs.core.errors import UserError, did_you_mean
 from ..sweeps.plan import Plan, read_plan
 from ..sweeps.states import CellState, chosen, count, sessions, states
 from ..training.run_folder import SWEEP
+from ..training.shell import shell_words
 from ..training.terminal import make_console
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _status(plan: Plan, given: dict[str, Any]) -> int:
         jobs = session.told.get("jobs")
         console.print(f"at work: {session.words}, {jobs} jobs", soft_wrap=True)
     if counts.keys() & {"failed", "lost", "paused"}:
-        console.print(f"next: misgen sweep retry {plan.folder}", soft_wrap=True)
+        console.print(_next(plan), markup=False, soft_wrap=True)
     return 0
 
 
@@ -150,6 +151,11 @@ def _clean(plan: Plan, given: dict[str, Any]) -> int:
     return 0
 
 
+def _next(plan: Plan) -> str:
+    """Return the command that does what is left."""
+    return f"next: {shell_words('misgen', 'sweep', 'retry', plan.folder)}"
+
+
 def _go_on(plan: Plan, given: dict[str, Any]) -> int:
     """Leave what is to be done to those who are at work, or do it."""
     at_work = sessions(plan)
@@ -157,7 +163,7 @@ def _go_on(plan: Plan, given: dict[str, Any]) -> int:
         print(f"{at_work[0].words} is at work on it, and takes that on")
         return 0
     if given.get("start") is False:
-        print(f"next: misgen sweep retry {plan.folder}")
+        print(_next(plan))
         return 0
     from .sweep_run import finish
 

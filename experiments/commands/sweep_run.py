@@ -17,6 +17,7 @@ from ..sweeps.sweep import check, run
 from ..training.checks import notes_of, unused_of
 from ..training.overrides import refuse_unused
 from ..training.settings import compose
+from ..training.shell import shell_words
 from ..training.trackers import notes
 
 _SHOWN = 10  # names in a message
@@ -66,7 +67,8 @@ def finish(config: SweepConfig, words: Sequence[str]) -> int:
     with stopping_cleanly():
         failed = run(config, words)
     if config.launcher != LOCAL and not config.cluster.wait and failed:
-        print(f"{len(failed)} agents are left to the jobs: misgen sweep status {config.folder}")
+        status = shell_words("misgen", "sweep", "status", config.folder)
+        print(f"{len(failed)} agents are left to the jobs: {status}")
         return 0
     if failed:
         more = f" and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""

@@ -45,6 +45,7 @@ from ..training.run_folder import (
     write_json,
 )
 from ..training.settings import typed
+from ..training.shell import shell_words
 from ..training.trained_run import TrainedRun
 from .checks import require_evaluable
 from .config import EvaluateConfig, VerdictConfig
@@ -248,7 +249,8 @@ def stored_evaluation(
     folder = Path(run.path) if isinstance(run, RunFolder) else located(run)
     chosen = choose(TrainedRun.read(RunFolder(folder)).folder.path, EVALUATION, evaluation)
     if chosen is None:
-        raise UserError(f"{folder} was not evaluated yet: misgen evaluate run={folder}")
+        again = shell_words("misgen", "evaluate", f"run={folder}")
+        raise UserError(f"{folder} was not evaluated yet: {again}")
     return AgentEvaluation(folder, chosen.path)
 
 

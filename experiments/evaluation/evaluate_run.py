@@ -129,6 +129,7 @@ def _evaluate(
     from .verdict import judge_seeds
 
     folder = run.folder
+    trained_on = run.training_levels() or run.config.distribution.describe()
     agent = agent_of(run, where, config)
     count = _counter(folder, conditions.count_episodes(agent, where, config), show)
     episodes = conditions.evaluate_on(
@@ -143,7 +144,6 @@ def _evaluate(
     episodes = add_devices(episodes, agent, where, config)
     digest = write_parquet(_folder(folder, settings).path / EPISODES, episodes)
     world = where[0].distribution.world
-    trained_on = run.manifest.get("training_levels") or run.config.distribution.describe()
     seeds = metrics.seed_table(episodes, config.verdict)
     return {
         "schema_version": SCHEMA_VERSION,

@@ -14,6 +14,7 @@ from ..evaluation.evaluate_run import is_evaluated
 from ..training.checks import require_trainable
 from ..training.config import TrainConfig
 from ..training.run_folder import DONE, SWEEP, RunFolder, provenance, read_json, write_json
+from ..training.shell import shell_words
 from ..training.train import run_folder
 from . import ledger as known
 from .cluster import require_cluster, submit, wait
@@ -87,7 +88,8 @@ def _launch(plan: Plan, workers: int) -> None:
         try:
             wait(submitted, watch.show, lambda: _is_over(plan))
         except KeyboardInterrupt:
-            watch.tell(f"the jobs go on without this command: misgen sweep status {plan.folder}")
+            status = shell_words("misgen", "sweep", "status", plan.folder)
+            watch.tell(f"the jobs go on without this command: {status}")
             raise
 
 

@@ -128,8 +128,8 @@ class RunFolder:
         with handle:
             if not try_lock(handle.fileno()):
                 raise Busy(
-                    f"{self.path} is being written to by another process: wait for it, or give "
-                    "this one another name=..."
+                    f"{self.path} is being written to by another process: wait until that has "
+                    "ended, and start this one again"
                 )
             self.tidy()
             yield

@@ -6,12 +6,15 @@ Public names: `TrainedRun`, `folder_of`.
 from __future__ import annotations
 
 import contextlib
+import math
 import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from misgen.agents.zoo import PREFIX, located
 from misgen.envs.core.distribution import IdRange, require_disjoint
@@ -23,6 +26,10 @@ from .config import LevelsConfig, TrainConfig
 from .run_folder import DONE, MANIFEST, RunFolder, find_runs
 from .settings import typed
 from .shell import shell_words
+
+_SAMPLED = 2000
+"""Levels of a training that are looked at, to see whether its manifest is true."""
+_DEVIATIONS = 5.0
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,36 @@ class TrainedRun:
                 "it to the end first, with the same misgen train command"
             )
         return cls(folder, config, manifest)
+
+    def training_levels(self) -> dict[str, Any]:
+        """Return what the levels of training hold, as the manifest says; empty where it does not.
+
+        They come of the config, which is held against its hash: a sample of them must look alike.
+
+        Raises:
+            UserError: if other levels are described.
+        """
+        said = dict(self.manifest.get("training_levels") or {})
+        levels = self.config.distribution
+        if not {"levels", "realised_correlation"} <= said.keys():
+            return said
+        share, count = float(said["realised_correlation"]), len(levels.ids)
+        places = np.unique(np.linspace(0, count - 1, _SAMPLED).astype(np.int64))
+        found = float(levels.levels(levels.drawn(places)).aligned.mean())
+        doubt = 0.0
+        if len(places) < count:
+            doubt = math.sqrt(max(share * (1 - share), 0.0) / len(places))
+            doubt += levels.is_sampled / _SAMPLED
+        conflict = said.get("conflict_levels", round(count * (1 - share)))
+        counted = (said["levels"], conflict) == (count, round(count * (1 - share)))
+        if not counted or abs(found - share) > _DEVIATIONS * doubt + 1e-9:
+            raise UserError(
+                f"{self.folder.path / MANIFEST}: training_levels says {said['levels']} levels, "
+                f"{conflict} of them in conflict, and its config makes {count}, about "
+                f"{round(count * (1 - found))} of them in conflict: it was changed; restore it, or "
+                "train again"
+            )
+        return said
 
     def test_ids(self, levels: str | tuple[str, ...] | None) -> IdRange:
         """Return the ids to test on: `levels`, or those that the run set aside.

@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from omegaconf import OmegaConf
 
 import misgen.agents.config
 from misgen.agents import Agent, PPOConfig, make_agent
 from misgen.agents.scripted import agent_names
+from misgen.agents.threads import tune_process
 from misgen.envs.core.errors import UserError
 
 
@@ -65,6 +68,8 @@ def test_every_field_is_documented():
         ("hidden", 128),
         ("channels", [16] * 9),
         ("device", "gpu"),
+        ("threads", 0),
+        ("threads", 100_000),
         ("device", "cuda:x"),
         ("batch_size", 3000),
         ("batch_size", 1),
@@ -91,6 +96,15 @@ def test_config_goes_through_omegaconf():
     config: Any = OmegaConf.to_object(merged)
     assert config == PPOConfig(hidden=[64], gamma=0.9, encoder="cnn")
     assert type(config.hidden) is list
+
+
+def test_no_more_threads_are_used_than_there_are_cores():
+    before = torch.get_num_threads()
+    try:
+        tune_process(1024)
+        assert torch.get_num_threads() == os.cpu_count()
+    finally:
+        tune_process(before)
 
 
 def test_random_is_uniform_and_idle_presses_nothing():

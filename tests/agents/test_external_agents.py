@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -261,6 +262,19 @@ def test_what_is_no_zip_of_a_model_is_refused(tmp_path):
     (tmp_path / "text.zip").write_text("no zip")
     with pytest.raises(UserError, match="is no zip of stable-baselines3"):
         load_zip(tmp_path / "text.zip", trust=True)
+    for data in (b"[]", b"5", b'{"policy_class": 5}', b"[" * 100_000, b"\xff", b""):
+        with zipfile.ZipFile(tmp_path / "model.zip", "w") as file:
+            file.writestr("data", data)
+        with pytest.raises(UserError, match="is no zip of stable-baselines3"):
+            load_zip(tmp_path / "model.zip", trust=True)
+
+
+def test_an_agent_that_leaves_the_program_is_refused():
+    def leave(observation):
+        raise SystemExit("bye")
+
+    with pytest.raises(UserError, match=r"failed when it was asked .SystemExit: bye"):
+        as_agent(leave, WORLD).probabilities(WORLD.observation_space.sample(), None)
 
 
 def test_weights_tell_agents_apart_and_answers_do_where_there_are_none():
@@ -323,6 +337,8 @@ def test_a_factory_gets_what_its_parameters_name(module):
         ("def make(): pass", "make", "returned None: let the function return the agent"),
         ("def make(obs): pass", "make", "asks for 'obs', which is none of world, .*return make"),
         ("def make():\n  raise KeyError('x')", "make", "failed .KeyError: 'x'.* line 2"),
+        ("def make():\n  raise SystemExit(3)", "make", "failed .SystemExit: 3, .* line 2"),
+        ("import sys\nsys.exit()", "make", "cannot be imported .SystemExit"),
         ("", "", "names no function: write agent=module:function"),
     ],
 )

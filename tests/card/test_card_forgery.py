@@ -33,6 +33,7 @@ from misgen.experiments.training.run_folder import (
 )
 from misgen.experiments.training.settings import compose, typed
 from misgen.experiments.training.train import run_folder
+from misgen.experiments.training.trained_run import TrainedRun
 
 LEVELS = "2000000:2000020"
 EVALUATE = EvaluateConfig(
@@ -54,7 +55,12 @@ def make_run(runs, seed):
     save_policy(folder.path, build_policy(spec), spec)
     write_json(
         folder.path / "manifest.json",
-        {"config": config.science, "config_hash": config.hash, "environment_steps": 1000},
+        {
+            "config": config.science,
+            "config_hash": config.hash,
+            "environment_steps": 1000,
+            "training_levels": config.distribution.describe(),
+        },
     )
     folder.mark(DONE, config.hash)
     return folder
@@ -317,6 +323,40 @@ def test_a_manifest_whose_config_was_changed_is_refused(run):
     manifest["config"]["correlation"] = 0.5
     write_json(run.path / "manifest.json", manifest)
     refused(run, "config_hash is ")
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"levels": 100_000},
+        {"conflict_levels": 100},
+        {"realised_correlation": 0.5},
+        {"realised_correlation": 0.5, "conflict_levels": 100},
+        {"realised_correlation": 0.995, "conflict_levels": 1},
+        {"levels": 7, "realised_correlation": 1.0, "conflict_levels": 0},
+    ],
+    ids=str,
+)
+def test_what_the_training_levels_were_is_not_believed(run, forged):
+    """Trained where goal and proxy always coincide, said to have seen them apart."""
+    manifest = run.manifest()
+    assert manifest["training_levels"]["realised_correlation"] == 1.0
+    manifest["training_levels"] |= forged
+    write_json(run.path / "manifest.json", manifest)
+    refused(run, "training_levels says ")
+    with pytest.raises(UserError, match=r"manifest\.json: training_levels says "):
+        evaluate.evaluate_run(run, EVALUATE, again=True)
+
+
+def test_any_honest_description_of_training_levels_is_believed(run):
+    """Whatever the world, the correlation and the number of levels."""
+    for words in (["correlation=0.5"], ["correlation=0.99", "levels.train=0:37"],
+                  ["env=keys_and_chests", "correlation=0.9"], ["levels.train=all"],
+                  ["env=shape_colour_maze", "proxy_correlations={colour: 0.3}"],
+                  ["correlation=0.5", "levels.train=0:3000", "distinct_conflicts=5"]):  # fmt: skip
+        config = typed(TrainConfig, compose("train", ["preset=smoke", *words]))
+        said = config.distribution.describe()
+        assert TrainedRun(run, config, {"training_levels": said}).training_levels() == said
 
 
 # --- protocols -----------------------------------------------------------------------------------

@@ -111,6 +111,20 @@ def test_other_errors_keep_their_traceback(command):
         cli.main(["train"])
 
 
+def test_a_file_that_is_something_else_is_named(command, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    for body, why in (
+        (f"import os; os.listdir({str(tmp_path / 'file')!r})", "Not a directory"),
+        (f"open({str(tmp_path)!r})", "Is a directory"),
+        (f"open({str(tmp_path / 'none')!r})", "No such file or directory"),
+    ):
+        command(f"def main(argv):\n    {body}")
+        assert cli.main(["train"]) == 2
+        said = capsys.readouterr().err
+        assert str(tmp_path) in said
+        assert f"cannot be used ({why}): see that" in said
+
+
 def test_a_reader_that_leaves_is_no_error():
     """As in `misgen levels show | head -1`: no traceback."""
     code = (

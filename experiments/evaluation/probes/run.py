@@ -229,7 +229,7 @@ def _job(folder: RunFolder, config: ProbeConfig) -> _Job:
     levels = run.test_ids(config.levels)
     if config.levels is None:
         levels = levels.first(MOST_LEVELS)
-    hint = f"run misgen evaluate run={folder.path} again"
+    hint = f"run {shell_words('misgen', 'evaluate', f'run={folder.path}')} again"
     digest = evaluation.found.get("episodes_sha256")
     episodes = read_parquet(evaluation.path / EPISODES, digest, NEEDED, hint)
     evaluated = episodes.filter(pl.col("condition") == CONFLICT)["placement"].unique().to_list()
