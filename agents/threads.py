@@ -17,7 +17,7 @@ _SETTINGS = {
 
 
 def tune_process(threads: int = 1) -> None:
-    """Limit torch and Numba to `threads` CPU threads, or to all cores, and let the allocator keep freed memory.
+    """Limit torch and Numba to `threads` CPU threads and let the allocator keep freed memory.
 
     A world's kernels wait for their slowest thread.  Where training jobs run side by side on all
     cores that thread is one that waits for its turn: with 2 Numba threads a job on a busy machine

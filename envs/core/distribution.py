@@ -93,6 +93,11 @@ class LevelDistribution:
         for proxy, value in self.proxy_correlations:
             one_of("proxy_correlations: proxy", proxy, self.world.proxies)
             in_range(f"proxy_correlations.{proxy}", value, 0.0, 1.0)
+            if len(self.world.proxies) == 1:
+                raise UserError(
+                    f"proxy_correlations.{proxy}={value} is for worlds with several proxies, and "
+                    f"{self.world.name} has one: give correlation={value}"
+                )
         placement = Placement.parse(self.placement, self.world.placements)
         object.__setattr__(self, "placement", str(placement))
         in_range("distinct_conflicts", self.distinct_conflicts, 0, MOST_COUNTED)

@@ -109,6 +109,9 @@ Results go to runs/, one folder per run; a sweep's report is runs/<sweep>/report
 """
 
 
+_SMALLER = "make smaller what is large, such as agent.num_envs, agent.num_steps, levels or jobs"
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return the exit status: 0, 2 for a user's error, 130 if interrupted."""
     prepare_streams()
@@ -164,6 +167,9 @@ def _run(command: str, argv: list[str]) -> int:
         if error.filename is None:  # of no file: `told_to_the_end` knows what can be
             raise
         return _fail(f"misgen {command}", _of_file(error))
+    except MemoryError as error:
+        why = f" ({error})" if str(error) else ""
+        return _fail(f"misgen {command}", f"there is not enough memory{why}: {_SMALLER}")
     except ValueError as error:
         from misgen.envs.core.errors import UserError, plain_sentence  # here: loads the engine
 

@@ -39,6 +39,7 @@ from misgen.envs.core.errors import UserError, one_of
 from ..reporting.replays.recorded import MOST, Replays, of_one_run, record
 from ..reporting.report import render_replays
 from ..reporting.results import Results, newest_sweep, read_results, read_run
+from ..training.checks import require_room
 from ..training.run_folder import MANIFEST, SWEEP, write_text
 from ..training.trained_run import folder_of
 from .plain_settings import plain_settings
@@ -59,6 +60,7 @@ def main(argv: Sequence[str]) -> int:
     folder = _folder([*folders, *([settings["run"]] if settings.get("run") else [])])
     out = Path(settings.get("out") or folder / _PAGE)
     one_of("out's ending", out.suffix, (".html",))
+    require_room(out.parent, "out", out)
     results = _results(folder, settings.get("evaluation"))
     replays = record(results, most, levels=levels, trust=trust)
     if not replays.data:

@@ -36,6 +36,8 @@ from __future__ import annotations
 
 import sys
 
+from misgen.envs.core.errors import UserError, did_you_mean
+
 _UPKEEP = ("status", "retry", "add", "clean")
 
 
@@ -45,6 +47,8 @@ def main(argv: list[str]) -> int:
         from .sweep_cells import main as look_after
 
         return look_after(argv)
+    if argv and "=" not in argv[0] and (hint := did_you_mean(argv[0], _UPKEEP)):
+        raise UserError(f"{argv[0]!r} is not a setting, and none of {', '.join(_UPKEEP)}{hint}")
     from .sweep_run import main as run
 
     return run(argv)

@@ -8,6 +8,7 @@ Public names: `scan_metrics`, `scan_episodes`, `METRICS`, `TABLES`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from ..evaluation.result_folders import Kept
 from ..training.run_folder import (
     DONE,
     EPISODES,
+    MANIFEST,
     SWEEP,
     RunFolder,
     find_runs,
@@ -109,11 +111,15 @@ def _evaluations(
     folders: Sequence[Path],
 ) -> Iterator[tuple[dict[str, Any], RunFolder, dict[str, Any], Kept]]:
     """Yield what tells each evaluation from others, its run and the run's manifest, and itself."""
+    seen: dict[str, Path] = {}
     for folder in folders:
+        if seen.setdefault(os.path.realpath(folder), folder) is not folder:
+            raise UserError(f"{folder} is named twice: each sweep is in the table once")
         found = find_runs(folder)
         if not found:
+            what = "is one run" if (folder / MANIFEST).is_file() else "holds no run"
             raise UserError(
-                f"{folder} holds no run: give the folders of sweeps, such as runs/coinrun-lab"
+                f"{folder} {what}: give the folders of sweeps, such as runs/coinrun-lab"
             )
         sweep = read_json(folder / SWEEP, "") if (folder / SWEEP).exists() else {}
         for run in found:

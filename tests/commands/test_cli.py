@@ -111,6 +111,14 @@ def test_other_errors_keep_their_traceback(command):
         cli.main(["train"])
 
 
+def test_too_little_memory_is_a_sentence(command, capsys):
+    command("def main(argv):\n    import numpy as np\n    np.zeros((10**9, 10**6))")
+    assert cli.main(["train"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("misgen train: there is not enough memory (Unable to allocate")
+    assert said.count("\n") == 1
+
+
 def test_a_file_that_is_something_else_is_named(command, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     for body, why in (

@@ -110,6 +110,16 @@ def test_episodes_that_were_changed_are_refused(sweeps, tmp_path, capsys):
     assert "is not the file that was written" in capsys.readouterr().err
 
 
+def test_no_sweep_is_in_a_table_twice_and_a_run_is_no_sweep(sweeps, capsys):
+    (tmp := sweeps[0].parent / "again").symlink_to(sweeps[0])
+    assert main(["results", str(sweeps[0]), str(tmp)]) == 2
+    assert "again is named twice" in capsys.readouterr().err
+    tmp.unlink()
+    run = next(path.parent for path in sorted(sweeps[0].glob("*/manifest.json")))
+    assert main(["results", str(run)]) == 2
+    assert "is one run: give the folders of sweeps" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [

@@ -255,6 +255,12 @@ REFUSED = [
     ("compare", "sweep=a/b", "sweep='a/b' cannot name a folder"),
     ("evidence maze_2", "phase_diagram", "maze_2 and phase_diagram are 2 questions"),
     ("evidence", "", "question is missing"),
+    ("compare", "protocols=[]", "protocols=[] is empty: give some, or leave it out for all"),
+    ("compare", "agents=[]", "agents=[] is empty: give some, or leave it out for all"),
+    ("sweep", "stats", "'stats' is not a setting, and none of status, retry, add, clean; did you"),
+    ("sweep", "Status", "'Status' is not a setting"),
+    ("train", "proxy_correlations={end: 0.5}", "coinrun has one: give correlation=0.5"),
+    ("sweep env=lava_land", "proxy_correlations={straight: 1}", "lava_land has one: give correl"),
 ]
 
 

@@ -78,6 +78,9 @@ class CompareConfig:
         in_range("jobs", self.jobs, 1, 1024)
         if not self.budgets:
             raise UserError("budgets=[] is empty: give some, such as budgets=[10,100]")
+        for name in ("protocols", "agents"):
+            if getattr(self, name) == ():
+                raise UserError(f"{name}=[] is empty: give some, or leave it out for all")
         for budget in self.budgets:
             in_range("budgets", budget, 1, 200_000)
 
