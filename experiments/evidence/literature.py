@@ -25,6 +25,7 @@ from .judged_agents import (
     students_inherit,
     tuning_keeps,
 )
+from .power_scores import at_largest_budget
 from .question import question_of
 from .telling import counted, percent_of, with_interval
 from .told import read_rows
@@ -210,7 +211,7 @@ def _blind_within(tables: Tables) -> Judged | None:
     inside = tables["areas"].filter(pl.col("variant") == CLONES, "in_support")
     if not len(inside):
         return None
-    most = inside.filter(pl.col("budget") == pl.col("budget").max().over("world", "protocol"))
+    most = inside.filter(at_largest_budget("world", "protocol"))
     low, high = most["auc_family_low"], most["auc_family_high"]
     apart = int(((low > 0.5) | (high < 0.5)).sum())
     told = (
@@ -229,7 +230,7 @@ def _seen_where_they_part(tables: Tables) -> Judged | None:
     )
     if not len(power):
         return None
-    most = power.filter(pl.col("budget") == pl.col("budget").max().over("population", "support"))
+    most = power.filter(at_largest_budget("population", "support"))
     told = (
         f"counterfactual pairs detect {most['power'].min():.0%} to {most['power'].max():.0%} of "
         f"the agents that take the proxy on most levels, in {plural(len(most), 'population')}, "

@@ -15,6 +15,7 @@ import polars as pl
 
 from misgen.envs.core.errors import UserError
 
+from ..reporting.formatting import plural
 from ..training.run_folder import provenance, read_json, write_json, write_text
 from ..training.shell import shell_words
 from .collected import Done
@@ -23,7 +24,7 @@ from .config import EvidenceConfig
 from .question import Found, Question
 
 PAGE, PROVENANCE = "README.md", "provenance.json"
-_MOST_ROWS = 60
+_MOST_ROWS = 40
 """A page shows no longer tables; they are beside it."""
 
 
@@ -75,7 +76,7 @@ def page(question: Question, found: Found, made: dict[str, Any]) -> str:
         f"{_capital(str(made['done']))}. {question.how_sure}",
         f"![{question.title}]({question.name}.png)",
         question.caption,
-        *[_shown(name, found.tables[name], columns) for name, columns in found.shown.items()],
+        *[_shown(found, name) for name in found.shown],
         f"Every {question.each} is a row of [{question.table}.csv]({question.table}.csv); what is "
         f"made of them: {beside}.",
         "## What it does not show",
@@ -136,14 +137,16 @@ def _cpu() -> str:
     return names[0] if names else "an unnamed processor"
 
 
-def _shown(name: str, table: pl.DataFrame, wanted: tuple[str, ...]) -> str:
-    """Return columns of a table as Markdown, ends of intervals beside their estimates."""
-    columns = [c for c in wanted if table[c].null_count() < len(table)]
+def _shown(found: Found, name: str) -> str:
+    """Return a part of a table as Markdown, ends of intervals beside their estimates."""
+    whole = found.tables[name]
+    table = whole.filter(found.rows[name]) if name in found.rows else whole
+    columns = [c for c in found.shown[name] if table[c].null_count() < len(table)]
     head = [f"| {' | '.join(c.replace('_', ' ') for c in columns)} |", f"|{'---|' * len(columns)}"]
     rows = table.head(_MOST_ROWS).to_dicts()
     lines = [f"| {' | '.join(_cell(row, c) for c in columns)} |" for row in rows]
-    more = len(table) - len(rows)
-    rest = [f"\n({more} more rows in [{name}.csv]({name}.csv).)"] if more else []
+    more = len(whole) - len(rows)
+    rest = [f"\n({plural(more, 'more row')} in [{name}.csv]({name}.csv).)"] if more else []
     return "\n".join([f"**{name.replace('_', ' ').capitalize()}**\n", *head, *lines, *rest])
 
 
