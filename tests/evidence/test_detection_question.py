@@ -8,10 +8,10 @@ import pytest
 
 from misgen.experiments.evidence.detection import analysis
 from misgen.experiments.evidence.detection.config import QUESTION
+from misgen.experiments.evidence.known_goals import PLANTED
 from misgen.experiments.evidence.power_scores import scores_of
 from misgen.experiments.evidence.psychometric import crossing, crossings, monotone
 from misgen.experiments.evidence.told import page
-from misgen.experiments.evidence.tried import PLANTED
 from tests.evidence.trials import is_blind, population, sees, table_of, trial
 
 

@@ -14,15 +14,14 @@ from misgen.experiments.evaluation.rollout import run_levels
 from misgen.experiments.evidence.anticipation.config import QUESTION as ANTICIPATION
 from misgen.experiments.evidence.detection.config import QUESTION as DETECTION
 from misgen.experiments.evidence.identifiability.config import QUESTION as IDENTIFIABILITY
-from misgen.experiments.evidence.tried import (
+from misgen.experiments.evidence.known_goals import (
     Cloned,
     Constructed,
     Follower,
     Paid,
     PlantedFailure,
-    Trial,
-    TriedAgent,
 )
+from misgen.experiments.evidence.tried import Trial, TriedAgent
 from misgen.experiments.protocols.comparison.constructed import Reference
 
 SMALL = (("size", 7),)

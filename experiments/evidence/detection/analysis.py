@@ -30,6 +30,7 @@ from ...protocols.comparison.power_tables import (
 )
 from ...reporting.formatting import listed, plural
 from ..drawing import LINES, draw_panels
+from ..known_goals import PLANTED
 from ..power_scores import (
     RATE,
     RESAMPLES,
@@ -42,7 +43,6 @@ from ..power_scores import (
 )
 from ..psychometric import crossings, monotone
 from ..question import Found
-from ..tried import PLANTED
 
 _GROUP = ("population", "support", "protocol")
 _POWER = (

@@ -14,19 +14,11 @@ from misgen.agents.known import HELD, IDLE, RANDOM, SEEKER
 
 from ...evaluation.paid import CORRELATION, PAID
 from ...protocols.comparison.constructed import FREEZER, GAMER, SWEEPER, Reference
+from ..known_goals import Constructed, Known, Paid, PaidTraining, PlantedFailure
 from ..pieces import Piece, Pieces
 from ..power_scores import AGENTS
 from ..question import Arm, Question, Size
-from ..tried import (
-    COLUMNS_OF_TRIALS,
-    Constructed,
-    Known,
-    Paid,
-    PaidTraining,
-    PlantedFailure,
-    Trial,
-    TriedAgent,
-)
+from ..tried import COLUMNS_OF_TRIALS, Trial, TriedAgent
 from . import analysis
 
 _PROTOCOLS = (
