@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from misgen.envs.core.errors import UserError
+from misgen.envs.core.files import read_bytes
 
 from ..reporting.formatting import plural
 from ..training.run_folder import provenance, read_json, write_json, write_text
@@ -57,7 +58,7 @@ def read_rows(folder: Path, question: Question) -> pl.DataFrame:
     """
     path = folder / f"{question.table}.csv"
     try:
-        return pl.read_csv(path, schema_overrides=question.columns, glob=False)
+        return pl.read_csv(read_bytes(path), schema_overrides=question.columns)
     except (OSError, pl.exceptions.PolarsError) as error:
         why = str(error).partition("\n")[0]
         raise UserError(f"{path} cannot be read ({why}): make it with misgen evidence") from None
