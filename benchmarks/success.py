@@ -128,10 +128,10 @@ def table(target: Target, rows: list[dict[str, Any]], limit: float) -> Table:
         )
     told.note = (
         f"CoinRun, easy levels, {target.levels}, not counted. A test that is passed is confirmed "
-        f"on {_CONFIRMED} times as many other levels, or was luck. Who is not there after {limit:g} "
-        "CPU seconds, or at the recipe's last decision, has given up and counts as never. The "
-        "interval is the median's, from order statistics, whatever the distribution; under six "
-        "seeds there is none, and it is the lowest and the highest."
+        f"on {_CONFIRMED} times as many other levels, or was luck. Who is not there after "
+        f"{limit:g} CPU seconds, or at the recipe's last decision, has given up and counts as "
+        "never. The interval is the median's, from order statistics, whatever the distribution; "
+        "under six seeds there is none, and it is the lowest and the highest."
     )
     return told
 
