@@ -277,6 +277,16 @@ def test_an_agent_that_leaves_the_program_is_refused():
         as_agent(leave, WORLD).probabilities(WORLD.observation_space.sample(), None)
 
 
+@pytest.mark.parametrize(
+    "data", ["[]", "3", '{"policy_class": 3}', "[" * 100_000, '{"policy_class": {"a": ', "\ud800"]
+)
+def test_a_zip_with_odd_settings_is_refused(data, tmp_path):
+    with zipfile.ZipFile(tmp_path / "odd.zip", "w") as file:
+        file.writestr("data", data.encode("utf-8", "surrogatepass"))
+    with pytest.raises(UserError, match=r"is no zip of stable-baselines3|does not know"):
+        load_zip(tmp_path / "odd.zip", trust=True)
+
+
 def test_weights_tell_agents_apart_and_answers_do_where_there_are_none():
     def who(given):
         agent = as_agent(given, WORLD, "same")

@@ -1,6 +1,6 @@
 """What the tests say: areas under the ROC curve, within the support and outside, and power.
 
-Public names: `analyse`, `draw`, `CLONES`, `AS_TRAINED`, `PARTED`.
+Public names: `analyse`, `draw`, `CLONES`, `AS_TRAINED`, `PARTED`, `TAUGHT`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,22 @@ from ...evaluation.statistics.detection import roc_auc
 from ...protocols.comparison.power_tables import curve_table
 from ...reporting.formatting import listed, plural
 from ..drawing import LINES, draw_panels
-from ..power_scores import RATE, RESAMPLES, at_most, rounded, scores_as, scores_of, shown
+from ..power_scores import (
+    RATE,
+    RESAMPLES,
+    at_largest_budget,
+    at_most,
+    rounded,
+    scores_as,
+    scores_of,
+    shown,
+)
 from ..question import Found
 
-CLONES, AS_TRAINED, PARTED = "clones", "as trained", "clones at 0.9"
+CLONES, AS_TRAINED, PARTED, TAUGHT = "clones", "as trained", "clones at 0.9", "taught"
 """Variants: one policy where goal and proxy agree; each with a policy of its own there, which could
-tell them apart; and clones whose support holds levels on which the two part, which must."""
+tell them apart; clones whose support holds levels on which the two part, which must; and networks
+that were taught one policy where goal and proxy agree, each from weights of its own."""
 NO_INFORMATION = 0.5
 _KEYS = ("world", "variant", "protocol", "in_support", "budget")
 
@@ -85,6 +95,7 @@ def _paragraph(table: pl.DataFrame) -> str:
         (CLONES, "Of clones at ρ = 1"),
         (AS_TRAINED, "Of agents as they were trained, at ρ = 1"),
         (PARTED, "Of clones whose support holds conflict levels"),
+        (TAUGHT, "Of agents that were taught one policy, at ρ = 1"),
     ):
         own = table.filter(pl.col("variant") == variant)
         if not len(own):
@@ -115,7 +126,7 @@ def _details(table: pl.DataFrame) -> tuple[str, ...]:
     out = []
     for (world, variant), own in table.group_by(["world", "variant"], maintain_order=True):
         inside = own.filter("in_support")
-        largest = inside.filter(pl.col("budget") == pl.col("budget").max().over("protocol"))
+        largest = inside.filter(at_largest_budget("protocol"))
         told = [
             f"{row['protocol']} {row['auc']:.2f} [{row['auc_low']:.2f}, {row['auc_high']:.2f}]"
             for row in largest.to_dicts()
