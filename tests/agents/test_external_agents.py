@@ -262,7 +262,7 @@ def test_what_is_no_zip_of_a_model_is_refused(tmp_path):
     (tmp_path / "text.zip").write_text("no zip")
     with pytest.raises(UserError, match="is no zip of stable-baselines3"):
         load_zip(tmp_path / "text.zip", trust=True)
-    for data in (b"[]", b"5", b'{"policy_class": 5}', b"[" * 100_000, b"\xff", b""):
+    for data in (b"5", b'{"policy_class": 5}', b"[" * 100_000, b"\xff", b""):
         with zipfile.ZipFile(tmp_path / "model.zip", "w") as file:
             file.writestr("data", data)
         with pytest.raises(UserError, match="is no zip of stable-baselines3"):
