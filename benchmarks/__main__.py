@@ -5,6 +5,7 @@ Measures, on this machine and in one run,
   environments  frames of our worlds beside Procgen's, jaxgmg's and MiniGrid's
   training      CPU seconds until an agent seeks the goal, beside stable-baselines3 and sbx on our
                 world
+  success       CPU seconds until an agent gets 90% of the coins where goal and proxy coincide
   evaluation    levels of the evaluator beside a loop over levels as in the paper's code
   cost          what more slots, levels and agents cost
   worlds        frames of every world with tiles and with pixels, 256 environments
@@ -19,7 +20,8 @@ and whoever is not there is left out.  `python -m benchmarks page` writes docs/b
 what the last run of each part found.
 
 Settings
-  only=environments       what to measure; without it, all but worlds and pixels
+  only=environments       what to measure; without it, all but success, worlds
+                          and pixels
   seconds=1 repeats=5     length and number of the turns
   threads=1               CPU cores and threads of the environments
   slots=[32,256]          numbers of environments side by side; without it, those of each world
@@ -52,11 +54,13 @@ from misgen.experiments.training.run_folder import write_json
 from misgen.experiments.training.settings import typed
 
 from .machine import describe_machine, load_now, machine
-from .success import PROGRAMS
+from .success import PROGRAMS, PULL, SUCCESS
 from .tables import Table
 
 PARTS = ("environments", "training", "evaluation", "cost")
-MORE_PARTS = (*PARTS, "worlds", "pixels")
+_TARGETS = {"training": PULL, "success": SUCCESS}
+"""Parts that train agents, and what these are to reach."""
+MORE_PARTS = (*PARTS, "success", "worlds", "pixels")
 Found = tuple[Any, list[Table]]
 
 
@@ -151,10 +155,11 @@ def _measure(part: str, config: BenchConfig, keep: Callable[[Any, list[Table]], 
         from .environments import measure
 
         return measure(config.slots, config.threads, *turns, keep)
-    if part == "training":
+    if part in _TARGETS:
         from .success import measure
 
-        return measure(config.programs, config.seeds, config.limit, config.levels, keep)
+        target, learned = _TARGETS[part], (config.programs, config.seeds)
+        return measure(target, *learned, config.limit, config.levels, keep)
     if part == "evaluation":
         from .evaluation import measure
 

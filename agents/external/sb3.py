@@ -71,12 +71,13 @@ def _class_of(path: Path) -> tuple[str, str]:
     """
     try:
         with zipfile.ZipFile(path) as file, file.open("data") as data:
-            settings = json.loads(data.read(_LARGEST_SETTINGS))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            settings = dict(json.loads(data.read(_LARGEST_SETTINGS)))
+            policy = str(dict(settings.get("policy_class") or {}).get("__module__", ""))
+    except Exception as error:  # of a damaged zip: of its own kinds, of zlib's, and more
         raise UserError(
-            f"agent={path} is no zip of stable-baselines3 ({error}): give what model.save wrote"
+            f"agent={path} is no zip of stable-baselines3 ({str(error)[:160]}): give what "
+            "model.save wrote"
         ) from None
-    policy = str((settings.get("policy_class") or {}).get("__module__", ""))
     plain = not policy.startswith("sb3_contrib") or ".recurrent." in policy
     if ".recurrent." in policy:
         settings["_last_lstm_states"] = None

@@ -1,11 +1,11 @@
-"""Training until an agent seeks the goal, by whatever program trains it on our world.
+"""Training until an agent is good enough, by whatever program trains it on our world.
 
-The agent plays twins that no training sees, now and then; these tests are not counted.  It seeks
-the goal once its pull reaches a target: κ', how much more often it touches the goal's cell before
-it has reached the proxy when the goal is there, of what a planned goal-seeker would
-(docs/measures.md).
+The agent plays levels that no training sees, now and then; these tests are not counted.  What is
+measured is its `success`, the share of levels like those of training on which it reaches the goal,
+or its `pull` on twins: κ', how much more often it touches the goal's cell before it has reached the
+proxy when the goal is there, of what a planned goal-seeker would (docs/measures.md).
 
-Public names: `Run`, `learn`, `played_by`.
+Public names: `Run`, `learn`, `played_by`, `TESTS`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
@@ -38,29 +39,31 @@ def learn(
     *,
     words: list[str],
     every: int,
+    measure: str,
     levels: int,
     target: float,
     limit: float,
 ) -> Turn:
-    """Return a turn that trains one seed until its agent's pull is at the target.
+    """Return a turn that trains one seed until its agent is at the target.
 
     Args:
         model_of: returns a model of stable-baselines3's kind that has not trained yet.
         agent_of: returns what plays a model's policy.
         words: settings, as `misgen train` takes them.
         every: decisions between two tests, at least.
-        levels: twins in a test.
-        target: pull that is enough.
+        measure: what is measured: `pull` or `success`.
+        levels: levels, or twins, in a test.
+        target: how much of it is enough.
         limit: CPU seconds after which it is given up; it is also at the settings' last decision.
     """
     tune_process(torch.get_num_threads())
     run = typed(Run, compose("train", words))
-    twins = _Twins(run, levels)
+    test = TESTS[measure](run, levels)
 
     def turn(seed: int, warm: bool = False) -> dict[str, Any]:
         model = model_of(run, seed)
         model.set_logger(Logger(None, []))
-        watch = _Watch(lambda: twins.pull(agent_of(run, model)), every, target, limit)
+        watch = _Watch(lambda: test(agent_of(run, model)), every, target, limit)
         model.learn(run.agent.rollout if warm else run.agent.total_steps, callback=watch)
         return watch.found()
 
@@ -79,7 +82,7 @@ class _Twins:
         reach = goals_in_reach(among, self._ids)["goal_in_reach"]
         self._reach = float(reach.cast(float).mean())  # pyright: ignore[reportArgumentType]
 
-    def pull(self, agent: Any) -> float:
+    def __call__(self, agent: Any) -> float:
         """Return an agent's κ'."""
         there, away = (self._touched(agent, where) for where in (self._conflict, self._aligned))
         return (there - away) / (self._reach - away)
@@ -89,13 +92,30 @@ class _Twins:
         return float(episodes["cell_first"].cast(float).mean())  # pyright: ignore
 
 
+class _Likes:
+    """Levels like those of training."""
+
+    def __init__(self, run: Run, levels: int) -> None:
+        """Choose them."""
+        self._ids = np.arange(_FROM, _FROM + levels)
+        self._levels = run.distribution.at(ids=IdRange(_FROM, _FROM + levels))
+
+    def __call__(self, agent: Any) -> float:
+        """Return the share on which an agent reaches the goal."""
+        episodes = run_levels(agent, self._levels, self._ids, actions="sampled", seed=0)
+        return float(episodes["reached_goal"].cast(float).mean())  # pyright: ignore
+
+
+TESTS = {"pull": _Twins, "success": _Likes}
+
+
 class _Watch(BaseCallback):
     """Counts CPU seconds of training, tests the agent after updates, and ends the training."""
 
-    def __init__(self, pull: Callable[[], float], every: int, target: float, limit: float) -> None:
+    def __init__(self, test: Callable[[], float], every: int, target: float, limit: float) -> None:
         """Note what is enough, and when to give up."""
         super().__init__()
-        self._pull, self._every, self._target, self._limit = pull, every, target, limit
+        self._measure, self._every, self._target, self._limit = test, every, target, limit
         self._curve: list[dict[str, float]] = []
         self._tested = 0
         self._cpu = self._wall = 0.0
@@ -104,12 +124,12 @@ class _Watch(BaseCallback):
 
     def found(self) -> dict[str, Any]:
         """Return what came of it: what it took, and whether the target was reached."""
-        last = self._curve[-1] if self._curve else {"pull": float("nan")}
+        last = self._curve[-1] if self._curve else {"value": float("nan")}
         return {
             "cpu_seconds": self._cpu,
             "seconds": self._wall,
             "decisions": self.num_timesteps,
-            "reached": last["pull"] >= self._target,
+            "reached": last["value"] >= self._target,
             "curve": self._curve,
         }
 
@@ -129,9 +149,9 @@ class _Watch(BaseCallback):
         self._tested = self.num_timesteps
         self._cpu += time.process_time() - self._since[0]
         self._wall += time.perf_counter() - self._since[1]
-        pull = self._pull()
-        self._curve.append({"decisions": self._tested, "cpu_seconds": self._cpu, "pull": pull})
-        self._going_on = pull < self._target and self._cpu < self._limit
+        value = self._measure()
+        self._curve.append({"decisions": self._tested, "cpu_seconds": self._cpu, "value": value})
+        self._going_on = value < self._target and self._cpu < self._limit
         self._since = time.process_time(), time.perf_counter()
 
 

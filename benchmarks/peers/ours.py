@@ -130,7 +130,7 @@ def _trained(run: str) -> tuple[Any, LevelDistribution]:
 
 
 def learning(**settings: Any) -> Turn:
-    """Return turns that train until the agent seeks the goal; see `judge.learn`."""
+    """Return turns that train until the agent is good enough; see `judge.learn`."""
     from .judge import learn, played_by
 
     return learn(_model, played_by, **settings)

@@ -77,7 +77,7 @@ def _probabilities(state: Any, rows: Any) -> Any:
 
 
 def learning(**settings: Any) -> Turn:
-    """Return turns that train until the agent seeks the goal; see `judge.learn`."""
+    """Return turns that train until the agent is good enough; see `judge.learn`."""
     return learn(_model, lambda run, model: _Player(model), **settings)
 
 

@@ -1,6 +1,6 @@
 """Reading and writing files: regular files of limited size, and writes that are all or nothing.
 
-Public names: `open_regular`, `open_lock`, `range_lock`, `read_bytes`, `parse_json`, `temporary`,
+Public names: `open_regular`, `open_append`, `range_lock`, `read_bytes`, `parse_json`, `temporary`,
 `write_whole`, `remove_leftovers`.
 
 A file in a folder may be anything: a named pipe, which would block forever, a device, a circular
@@ -50,8 +50,8 @@ def open_regular(path: str | Path) -> IO[bytes]:
     return _checked(path, flags, "rb")
 
 
-def open_lock(path: str | Path) -> IO[bytes]:
-    """Open a file to lock it, made if missing; links are not followed.
+def open_append(path: str | Path) -> IO[bytes]:
+    """Open a file to append to it, or to lock it, made if missing; links are not followed.
 
     Raises:
         OSError: if it cannot be made, or is no regular file.
@@ -77,7 +77,7 @@ def range_lock(path: Path, place: int, patience: float) -> Iterator[bool]:
         held = True
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            file = stack.enter_context(open_lock(path))
+            file = stack.enter_context(open_append(path))
             held = lock_byte(file.fileno(), place, patience)
         yield held
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from misgen.envs.core.errors import UserError
+from misgen.envs.core.files import open_regular
 
 from ..evaluation import result_folders
 from ..evaluation.chosen import own_key
@@ -207,5 +208,9 @@ def copy_outside(folder: Path, results: tuple[Kept, ...], comparison: Path | Non
 
 
 def _copy(source: Path, target: Path) -> None:
-    with source.open("rb") as file:
+    try:
+        file = open_regular(source)
+    except OSError as error:
+        raise UserError(f"{source} cannot be copied ({error.strerror}): make it anew") from None
+    with file:
         write_with(target, lambda out: shutil.copyfileobj(file, out))

@@ -1,24 +1,27 @@
-"""Write the ledger of claims: python -m misgen.experiments.commands.claims [evidence] [page].
+"""Write the ledger of claims: python -m misgen.experiments.commands.claims [folder page readme].
 
 Reads the tables of questions in docs/evidence, or the folder given, and writes docs/claims.md, or
-the page given: what the literature claims, what is measured here, and whether it agrees.
+the page given: what the literature claims, what is measured here, and whether it agrees.  Those
+that are settled, one way or the other, go into README.md, or the page given, too.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from ..evidence.literature import ledger
+from ..evidence.literature import headlines, ledger, with_headlines
 from ..training.run_folder import write_text
 
-_USUAL = ("docs/evidence", "docs/claims.md")
+_USUAL = ("docs/evidence", "docs/claims.md", "README.md")
 
 
 def main(argv: list[str]) -> int:
-    """Write the page."""
-    evidence, page = (*argv, *_USUAL[len(argv) :])
-    write_text(Path(page), ledger(Path(evidence)))
-    print(f"written: {page}")
+    """Write the pages."""
+    evidence, page, readme = map(Path, (*argv, *_USUAL[len(argv) :]))
+    settled = with_headlines(readme.read_text(encoding="utf-8"), headlines(evidence))
+    write_text(page, ledger(evidence))
+    write_text(readme, settled)
+    print(f"written: {page} and {readme}")
     return 0
 
 

@@ -8,7 +8,7 @@ Trains, evaluates and tests what the question asks for, and writes to runs/<ques
   provenance.json      how it was made: commands, days, hardware, CPU hours
 
 It can be stopped at any time: what is done stays done, tables are made of it and say so, and the
-same command goes on.  All arms of a stage grow together, two seeds at a time.
+same command goes on.  All arms of a stage grow together: two seeds of each, six, and so on.
 
 Questions
   langosco_figure_2    how rarely may the coin be moved in training? (CoinRun)

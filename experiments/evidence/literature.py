@@ -1,6 +1,7 @@
 """The ledger: what the literature claims, and what is measured here, from the questions' tables.
 
-Public names: `Claim`, `CLAIMS`, `ledger`, `AGREES`, `AGAINST`, `OPEN`.
+Public names: `Claim`, `CLAIMS`, `ledger`, `headlines`, `with_headlines`, `AGREES`, `AGAINST`,
+`OPEN`.
 
 A claim is judged by whole intervals: it agrees, it goes against, or it is open.  Whatever has no
 table yet is `not measured`, and claims that go against what was expected stay.
@@ -15,6 +16,8 @@ from typing import Any
 
 import polars as pl
 
+from misgen.envs.core.errors import UserError
+
 from ..evaluation.statistics import clopper_pearson
 from ..reporting.formatting import plural
 from .detection.analysis import WORTH_PRINTING
@@ -25,6 +28,7 @@ from .judged_agents import (
     students_inherit,
     tuning_keeps,
 )
+from .power_scores import at_largest_budget
 from .question import question_of
 from .telling import counted, percent_of, with_interval
 from .told import read_rows
@@ -69,6 +73,34 @@ def ledger(evidence: Path) -> str:
             f"| {claim.says} | {claim.source}, {claim.on} | {shown} | {verdict} | {command} |"
         )
     return f"{_HEAD}\n\n" + "\n".join(rows) + "\n"
+
+
+def headlines(evidence: Path) -> str:
+    """Return a line for each claim that is settled here, one way or the other, as Markdown."""
+    lines = []
+    for claim in CLAIMS:
+        told, verdict = _judged(claim, evidence)
+        if verdict in (AGREES, AGAINST):
+            page = f"docs/evidence/{claim.question}/README.md"
+            lines.append(f"- **{claim.says}** ([{verdict}]({page})): {told}.")
+    return "\n".join(lines)
+
+
+def with_headlines(page: str, lines: str) -> str:
+    """Return a page with its headlines, between the two marks, replaced.
+
+    Raises:
+        UserError: if the page has no such marks.
+    """
+    before, first, rest = page.partition(_BEGIN)
+    _, last, after = rest.partition(_END)
+    if not (first and last):
+        raise UserError(f"the page has no place for the headlines: mark it by {_BEGIN} and {_END}")
+    return f"{before}{first}\n{lines}\n{last}{after}"
+
+
+_BEGIN = "<!-- what is settled; written by python -m misgen.experiments.commands.claims -->"
+_END = "<!-- end of what is settled -->"
 
 
 _HEAD = """\
@@ -210,7 +242,7 @@ def _blind_within(tables: Tables) -> Judged | None:
     inside = tables["areas"].filter(pl.col("variant") == CLONES, "in_support")
     if not len(inside):
         return None
-    most = inside.filter(pl.col("budget") == pl.col("budget").max().over("world", "protocol"))
+    most = inside.filter(at_largest_budget("world", "protocol"))
     low, high = most["auc_family_low"], most["auc_family_high"]
     apart = int(((low > 0.5) | (high < 0.5)).sum())
     told = (
@@ -229,7 +261,7 @@ def _seen_where_they_part(tables: Tables) -> Judged | None:
     )
     if not len(power):
         return None
-    most = power.filter(pl.col("budget") == pl.col("budget").max().over("population", "support"))
+    most = power.filter(at_largest_budget("population", "support"))
     told = (
         f"counterfactual pairs detect {most['power'].min():.0%} to {most['power'].max():.0%} of "
         f"the agents that take the proxy on most levels, in {plural(len(most), 'population')}, "
@@ -268,9 +300,9 @@ CLAIMS = (
           _effect("different", below_one=True)),
     Claim("Repeats of a conflict level do not count", "Forkworld", "Forkworld", "phase_diagram",
           _effect("frequency", below_one=False)),
-    Claim("Preferences flip with the training seed alone", "KarolisRam",
-        "over 1,000 agents of one recipe",
-        "phase_diagram", _two_kinds),
+    Claim("Preferences flip with the training seed alone",
+        "[Ramanauskas and Şimşek 2023](https://arxiv.org/abs/2312.03762)",
+        "Maze II made simple, over 1,000 agents", "phase_diagram", _two_kinds),
     Claim("The actor walks through the end's wall, and the critic's value peaks before it",
           _LANGOSCO, "CoinRun", "", needs="levels whose end can be walked through"),
     Claim("A cue to follow is followed where it leads astray: worse than random",

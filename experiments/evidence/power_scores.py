@@ -1,7 +1,7 @@
 """From a table of tests (`tried`) to scores as protocols are compared by, and what is told of them.
 
-Public names: `scores_of`, `scores_as`, `at_most`, `rounded`, `shown`,
-`RATE`, `RESAMPLES`, `AGENTS`.
+Public names: `scores_of`, `scores_as`, `at_most`, `at_largest_budget`, `rounded`,
+`shown`, `RATE`, `RESAMPLES`, `AGENTS`.
 """
 
 from __future__ import annotations
@@ -63,8 +63,12 @@ def scores_of(rows: pl.DataFrame) -> pl.DataFrame:
 
 def at_most(scores: pl.DataFrame) -> pl.DataFrame:
     """Return of each protocol, in each population and support, the rows of its largest budget."""
-    keys = ("population", "support", "protocol")
-    return scores.filter(pl.col("budget") == pl.col("budget").max().over(keys))
+    return scores.filter(at_largest_budget("population", "support", "protocol"))
+
+
+def at_largest_budget(*keys: str) -> pl.Expr:
+    """Return which rows are of the largest budget among those alike in `keys`."""
+    return pl.col("budget") == pl.col("budget").max().over(keys)
 
 
 def scores_as(run: pl.DataFrame) -> Scores:

@@ -122,6 +122,8 @@ class Found:
     """The same of single settings, a line each."""
     shown: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Tables that the page shows, and which of their columns."""
+    rows: Mapping[str, pl.Expr] = field(default_factory=dict)
+    """Which of their rows; of those that are not named: all."""
 
 
 @dataclass(frozen=True, eq=False)

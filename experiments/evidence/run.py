@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from .config import EvidenceConfig
 from .question import Arm
 
-STEP = 2
-"""Seeds by which the arms of a stage grow."""
+FIRST, GROWTH = 2, 3
+"""Seeds of a stage's arms at first, and by what they are multiplied each time: few times, as the
+processes that work on an arm begin anew."""
 
 
 def check(config: EvidenceConfig) -> None:
@@ -43,9 +44,10 @@ def carry_out(config: EvidenceConfig) -> Iterator[list[str]]:
 def _order(config: EvidenceConfig) -> Iterator[tuple[Arm, int]]:
     """Yield arms and their seeds so far: the arms of a stage grow together."""
     for stage in config.stages:
-        most = max(config.seeds_of(arm) for arm in stage)
-        for so_far in [*range(STEP, most, STEP), most]:
+        so_far, done = FIRST, 0
+        while done < max(config.seeds_of(arm) for arm in stage):
             for arm in stage:
                 seeds = min(so_far, config.seeds_of(arm))
-                if seeds == so_far or so_far - seeds < STEP:
+                if seeds > done:
                     yield arm, seeds
+            so_far, done = so_far * GROWTH, so_far

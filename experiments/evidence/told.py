@@ -14,7 +14,9 @@ from typing import Any
 import polars as pl
 
 from misgen.envs.core.errors import UserError
+from misgen.envs.core.files import read_bytes
 
+from ..reporting.formatting import plural
 from ..training.run_folder import provenance, read_json, write_json, write_text
 from ..training.shell import shell_words
 from .collected import Done
@@ -23,7 +25,7 @@ from .config import EvidenceConfig
 from .question import Found, Question
 
 PAGE, PROVENANCE = "README.md", "provenance.json"
-_MOST_ROWS = 60
+_MOST_ROWS = 40
 """A page shows no longer tables; they are beside it."""
 
 
@@ -56,7 +58,7 @@ def read_rows(folder: Path, question: Question) -> pl.DataFrame:
     """
     path = folder / f"{question.table}.csv"
     try:
-        return pl.read_csv(path, schema_overrides=question.columns, glob=False)
+        return pl.read_csv(read_bytes(path), schema_overrides=question.columns)
     except (OSError, pl.exceptions.PolarsError) as error:
         why = str(error).partition("\n")[0]
         raise UserError(f"{path} cannot be read ({why}): make it with misgen evidence") from None
@@ -75,7 +77,7 @@ def page(question: Question, found: Found, made: dict[str, Any]) -> str:
         f"{_capital(str(made['done']))}. {question.how_sure}",
         f"![{question.title}]({question.name}.png)",
         question.caption,
-        *[_shown(name, found.tables[name], columns) for name, columns in found.shown.items()],
+        *[_shown(found, name) for name in found.shown],
         f"Every {question.each} is a row of [{question.table}.csv]({question.table}.csv); what is "
         f"made of them: {beside}.",
         "## What it does not show",
@@ -136,14 +138,16 @@ def _cpu() -> str:
     return names[0] if names else "an unnamed processor"
 
 
-def _shown(name: str, table: pl.DataFrame, wanted: tuple[str, ...]) -> str:
-    """Return columns of a table as Markdown, ends of intervals beside their estimates."""
-    columns = [c for c in wanted if table[c].null_count() < len(table)]
+def _shown(found: Found, name: str) -> str:
+    """Return a part of a table as Markdown, ends of intervals beside their estimates."""
+    whole = found.tables[name]
+    table = whole.filter(found.rows[name]) if name in found.rows else whole
+    columns = [c for c in found.shown[name] if table[c].null_count() < len(table)]
     head = [f"| {' | '.join(c.replace('_', ' ') for c in columns)} |", f"|{'---|' * len(columns)}"]
     rows = table.head(_MOST_ROWS).to_dicts()
     lines = [f"| {' | '.join(_cell(row, c) for c in columns)} |" for row in rows]
-    more = len(table) - len(rows)
-    rest = [f"\n({more} more rows in [{name}.csv]({name}.csv).)"] if more else []
+    more = len(whole) - len(rows)
+    rest = [f"\n({plural(more, 'more row')} in [{name}.csv]({name}.csv).)"] if more else []
     return "\n".join([f"**{name.replace('_', ' ').capitalize()}**\n", *head, *lines, *rest])
 
 

@@ -19,6 +19,7 @@ from misgen.envs.core.level_text.text import header_of, level_from_text, level_t
 from misgen.envs.core.reading import read_text, split_lines
 from misgen.envs.core.registry import world_class
 
+from ..training.run_folder import write_text
 from ..training.shell import shell_words
 from .level_settings import LevelsCommand
 from .watching import is_run, run_named
@@ -111,7 +112,7 @@ def write_level(config: LevelsCommand) -> tuple[Path, str]:
         f"Edit the map, then: {to_check(out)}",
         *legend(distribution.world),
     )
-    out.write_text(level_to_text(level, distribution.world, notes), encoding="utf-8")
+    write_text(out, level_to_text(level, distribution.world, notes))
     return out, f"{out}: level {level.id} of {how}"
 
 
@@ -135,7 +136,7 @@ def take_id(path: Path, text: str, before: str, world: World) -> str:
     if same or level.id < 0 or level.id != old.id:
         return ""
     lines = [f"id: {-1}" if line.startswith("id:") else line for line in split_lines(text)]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(path, "\n".join(lines) + "\n")
     return f"{path}: changed, so that its id is now -1, as for every level made by hand"
 
 

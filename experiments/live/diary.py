@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from misgen.envs.core.episode import First
 from misgen.envs.core.errors import UserError
+from misgen.envs.core.files import open_append
 from misgen.envs.core.level_text.level_set import HAND_MADE
 from misgen.envs.core.level_text.text import level_to_text
 
@@ -95,8 +96,8 @@ class Diary:
         self.rows.append({**row, "finished": not game.running})
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with (self.folder / PLAYS).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(self._line(game, origin, role, name)) + "\n")
+            with open_append(self.folder / PLAYS) as file:
+                file.write(f"{json.dumps(self._line(game, origin, role, name))}\n".encode())
         except OSError as error:
             raise UserError(
                 f"{self.folder} cannot be written to ({error.strerror}), so this episode is in no "

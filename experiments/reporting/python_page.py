@@ -41,7 +41,10 @@ from misgen.envs.make import distribution
 venv = MisgenVecEnv(distribution("coinrun", correlation=0.98), num_envs=256)
 ```
 
-[Worlds](worlds/index.md) has the ids, observations, actions and parameters of all.
+[Worlds](worlds/index.md) has the ids, observations, actions and parameters of all. Where these run
+in processes that have imported nothing yet, as those of `SubprocVecEnv` and of Gymnasium's
+`vectorization_mode="async"` do on some systems, name the package as well:
+`gymnasium.make("misgen.envs:misgen/CoinRun-v0")`.
 
 ## An agent that comes along
 

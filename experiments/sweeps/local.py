@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import IO, Any
 
 from misgen.envs.core.errors import UserError
+from misgen.envs.core.files import open_append
 from misgen.envs.core.processes import end_groups, group_options, stopping_cleanly, this_process
 
 from ..training.shell import COMMAND, command_line
@@ -54,7 +55,7 @@ def run_workers(
     """
     heart = Heart(lambda: None)
     session = plan.ledger.open_session(jobs=workers, launcher=LOCAL)
-    with heart.keeping(session), (plan.folder / LOG).open("ab") as log, stopping_cleanly():
+    with heart.keeping(session), _log_of(plan) as log, stopping_cleanly():
         pool = _Pool(plan, workers, log)
         try:
             while pool.look_after():
@@ -65,6 +66,21 @@ def run_workers(
             if pool.runs:
                 tell("saving what is being trained ...")
                 pool.end()
+
+
+def _log_of(plan: Plan) -> IO[bytes]:
+    """Return the file that workers write to.
+
+    Raises:
+        UserError: if there cannot be one.
+    """
+    path = plan.folder / LOG
+    try:
+        return open_append(path)
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written to ({error.strerror}): make room for it there"
+        ) from None
 
 
 class _Pool:

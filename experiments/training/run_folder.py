@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.files import (
     LARGEST_JSON,
-    open_lock,
+    open_append,
     parse_json,
     read_bytes,
     remove_leftovers,
@@ -118,7 +118,7 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            handle = open_lock(self.path / "LOCK")
+            handle = open_append(self.path / "LOCK")
         except OSError as error:
             where = error.filename or self.path
             raise UserError(

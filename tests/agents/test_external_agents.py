@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -261,6 +262,16 @@ def test_what_is_no_zip_of_a_model_is_refused(tmp_path):
     (tmp_path / "text.zip").write_text("no zip")
     with pytest.raises(UserError, match="is no zip of stable-baselines3"):
         load_zip(tmp_path / "text.zip", trust=True)
+
+
+@pytest.mark.parametrize(
+    "data", ["[]", "3", '{"policy_class": 3}', "[" * 100_000, '{"policy_class": {"a": ', "\ud800"]
+)
+def test_a_zip_with_odd_settings_is_refused(data, tmp_path):
+    with zipfile.ZipFile(tmp_path / "odd.zip", "w") as file:
+        file.writestr("data", data.encode("utf-8", "surrogatepass"))
+    with pytest.raises(UserError, match=r"is no zip of stable-baselines3|does not know"):
+        load_zip(tmp_path / "odd.zip", trust=True)
 
 
 def test_weights_tell_agents_apart_and_answers_do_where_there_are_none():

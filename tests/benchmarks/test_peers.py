@@ -10,10 +10,14 @@ from benchmarks.__main__ import BenchConfig, main
 from benchmarks.environments import cases
 from benchmarks.page import write
 from benchmarks.peers.__main__ import main as peers_main
+from benchmarks.peers.judge import TESTS
 from benchmarks.peers.registry import PEERS, ROOT, Peer, Worker, at_work, install
 from benchmarks.tables import Table, ratio, spread, take_turns
+from misgen.agents.known import agent_named
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.registry import make_world
+from misgen.experiments.training.config import TrainConfig
+from misgen.experiments.training.settings import compose, typed
 
 SMALL = {"work": "frames", "slots": 4, "threads": 1, "world": "cheese_on_a_dish", "size": 7}
 
@@ -103,6 +107,14 @@ def test_intervals_of_medians_are_those_of_order_statistics(seeds, low, high):
         assert outside <= 0.05
 
 
+@pytest.mark.parametrize("measure", TESTS)
+def test_who_seeks_the_goal_is_there_and_who_plays_at_random_is_not(measure):
+    run = typed(TrainConfig, compose("train", ["env=cheese_on_a_dish", "correlation=1"]))
+    test = TESTS[measure](run, 40)
+    assert test(agent_named("goal_seeker", run.world)) > 0.9
+    assert test(agent_named("random", run.world)) < 0.8
+
+
 def test_who_never_gets_there_counts_as_never():
     def rows(reached):
         return [
@@ -111,7 +123,7 @@ def test_who_never_gets_there_counts_as_never():
             for k in range(10)
         ]
 
-    some, few = (success.table(rows(reached), 60).rows[0] for reached in (9, 4))
+    some, few = (success.table(success.PULL, rows(reached), 60).rows[0] for reached in (9, 4))
     assert some[1:4] == ["9 of 10", "5.5", "2.0 to 9.0"]
     assert few[1:4] == ["4 of 10", "never", "2.0 to never"]
 

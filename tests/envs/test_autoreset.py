@@ -24,6 +24,8 @@ ID = "misgen/CornerMaze-v0"
 SHORT: dict[str, Any] = {"action_set": "distinct", "max_steps": 12, "correlation": 0.5}
 MAZE = distribution("corner_maze", **SHORT)
 SLOTS = 4
+COUNTS_ARIGHT = tuple(map(int, gymnasium.__version__.split(".")[:2])) >= (1, 4)
+"""Whether gymnasium's own statistics are right in all modes; before, they were in NEXT_STEP."""
 
 
 def made(mode: Any, slots: int = SLOTS) -> MisgenVectorEnv:
@@ -96,7 +98,8 @@ def test_the_modes_play_the_same():
                 level, rewards, _ = player.episodes[slot][-1]
                 counted = infos["episode"]
                 recorded.append((int(counted["l"][slot]), float(counted["r"][slot])))
-                assert recorded[-1] == (len(rewards), sum(rewards)), (mode, level)
+                if COUNTS_ARIGHT or mode is AutoresetMode.NEXT_STEP:
+                    assert recorded[-1] == (len(rewards), sum(rewards)), (mode, level)
             if mode is AutoresetMode.DISABLED and over.any():
                 player.reset(over)
         assert len(recorded) > 40

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from misgen.envs.core.errors import UserError
 from misgen.experiments.commands import claims as command
 from misgen.experiments.evidence.columns import csv_of
-from misgen.experiments.evidence.literature import AGAINST, AGREES, CLAIMS, OPEN, ledger
+from misgen.experiments.evidence.literature import (
+    AGAINST,
+    AGREES,
+    CLAIMS,
+    OPEN,
+    headlines,
+    ledger,
+    with_headlines,
+)
 from misgen.experiments.evidence.question import QUESTIONS
 from tests.evidence.synthetic import seed_row, table_of
+
+README = Path(__file__).resolve().parents[2] / "README.md"
 
 
 def mazes(folder, gem_seeds, seeds=20):
@@ -48,27 +61,37 @@ def test_every_question_has_a_claim_and_every_claim_a_question():
     assert all((claim.judge is None) == (not claim.question) for claim in CLAIMS)
 
 
-def test_the_page_is_written(tmp_path, capsys):
-    page = tmp_path / "claims.md"
-    assert command.main([str(tmp_path), str(page)]) == 0
+def test_the_pages_are_written_and_only_what_is_settled_is_a_headline(tmp_path, capsys):
+    page, readme = tmp_path / "claims.md", tmp_path / "README.md"
+    mazes(tmp_path, 20)
+    readme.write_text(with_headlines(README.read_text(encoding="utf-8"), "- old"), encoding="utf-8")
+    assert command.main([str(tmp_path), str(page), str(readme)]) == 0
     assert page.read_text(encoding="utf-8") == ledger(tmp_path)
     assert str(page) in capsys.readouterr().out
+    told = readme.read_text(encoding="utf-8")
+    assert "- old" not in told
+    assert "(89%)** ([agrees](docs/evidence/maze_2/README.md)): the gem 100%" in told
+    mazes(tmp_path / "open", 10)
+    assert headlines(tmp_path / "open") == ""
 
 
-def test_the_committed_ledger_is_that_of_the_committed_tables():
-    from pathlib import Path
+def test_a_page_without_a_place_for_headlines_is_refused():
+    with pytest.raises(UserError, match="no place for the headlines"):
+        with_headlines("# a page", "- a line")
 
-    docs = Path(__file__).resolve().parents[2] / "docs"
+
+def test_the_committed_pages_are_those_of_the_committed_tables():
+    docs = README.parent / "docs"
     assert (docs / "claims.md").read_text(encoding="utf-8") == ledger(docs / "evidence")
+    told = README.read_text(encoding="utf-8")
+    assert told == with_headlines(told, headlines(docs / "evidence"))
 
 
 def test_committed_tables_follow_from_the_committed_seeds():
-    from pathlib import Path
-
     from misgen.experiments.evidence.question import question_of
     from misgen.experiments.evidence.told import PROVENANCE, made_of, page, read_rows
 
-    docs = Path(__file__).resolve().parents[2] / "docs" / "evidence"
+    docs = README.parent / "docs" / "evidence"
     for folder in (path.parent for path in docs.glob(f"*/{PROVENANCE}")):
         question = question_of(folder.name)
         found = question.analyse(read_rows(folder, question))

@@ -7,9 +7,11 @@ import polars as pl
 import pytest
 
 from misgen.experiments.evidence.detection import analysis
+from misgen.experiments.evidence.detection.config import QUESTION
+from misgen.experiments.evidence.known_goals import PLANTED
 from misgen.experiments.evidence.power_scores import scores_of
 from misgen.experiments.evidence.psychometric import crossing, crossings, monotone
-from misgen.experiments.evidence.tried import PLANTED
+from misgen.experiments.evidence.told import page
 from tests.evidence.trials import is_blind, population, sees, table_of, trial
 
 
@@ -127,3 +129,16 @@ def test_the_interval_of_a_crossing_covers_it():
         found = crossings(share, hit, np.arange(len(share)), rng, 60)
         hits += found.low <= 0.5 <= found.high
     assert hits >= 33
+
+
+def test_the_page_shows_the_largest_budgets_and_says_where_the_others_are():
+    rows = [row | {"score_10": row["score_100"]} for row in population({"sees": sees})]
+    found = analysis.analyse(table_of(rows))
+    assert found.tables["two_by_two"]["budget"].to_list() == [10, 100]
+    made = {"question_command": "c", "arms": [], "done": "d", "days": [], "cpu_hours": 0.0,
+            "runs": 0, "hardware": {"cpus": 2, "cpu": "c", "machine": "m"}}  # fmt: skip
+    told = page(QUESTION, found, made)
+    square = told[told.index("**Two by two**") : told.index("**Half**")]
+    assert "| 100 |" in square
+    assert "| 10 |" not in square
+    assert "(1 more row in [two_by_two.csv](two_by_two.csv).)" in square

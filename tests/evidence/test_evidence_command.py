@@ -98,12 +98,12 @@ def hashes_of(arm, config):
 def test_the_arms_of_a_stage_grow_together(monkeypatch):
     first, second, later = (Sweep(name, (), (1.0,)) for name in "abc")
     few = Sweep("d", (), (1.0,), seeds=1)
-    size = Size(5, ((first, second, few), (later,)))
+    size = Size(8, ((first, second, few), (later,)))
     monkeypatch.setattr(EvidenceConfig, "chosen", size)
     told = [(a.name, seeds) for a, seeds in run._order(EvidenceConfig("langosco_figure_2"))]
     assert told == [
-        *[("a", 2), ("b", 2), ("d", 1), ("a", 4), ("b", 4), ("a", 5), ("b", 5)],
-        *[("c", 2), ("c", 4), ("c", 5)],
+        *[("a", 2), ("b", 2), ("d", 1), ("a", 6), ("b", 6), ("a", 8), ("b", 8)],
+        *[("c", 2), ("c", 6), ("c", 8)],
     ]
 
 

@@ -14,14 +14,14 @@ from misgen.experiments.evaluation.rollout import run_levels
 from misgen.experiments.evidence.anticipation.config import QUESTION as ANTICIPATION
 from misgen.experiments.evidence.detection.config import QUESTION as DETECTION
 from misgen.experiments.evidence.identifiability.config import QUESTION as IDENTIFIABILITY
-from misgen.experiments.evidence.tried import (
+from misgen.experiments.evidence.known_goals import (
     Cloned,
     Constructed,
     Follower,
+    Paid,
     PlantedFailure,
-    Trial,
-    TriedAgent,
 )
+from misgen.experiments.evidence.tried import Trial, TriedAgent
 from misgen.experiments.protocols.comparison.constructed import Reference
 
 SMALL = (("size", 7),)
@@ -136,6 +136,22 @@ def test_the_lab_has_the_agents_that_it_promises():
                if isinstance(p, TriedAgent) for b in p.budgets}  # fmt: skip
     assert (min(budgets), max(budgets)) == (10, 10_000)
     assert IDENTIFIABILITY.sizes["lab"].arms
+
+
+def test_over_all_seeds_skill_tells_nothing_of_what_is_pursued():
+    """Agents for which a threshold is set differ in nothing from those that are to be detected."""
+    for arm in DETECTION.sizes["lab"].arms:
+        skills: dict[float, list] = {0.0: [], 1.0: []}
+        for piece in arm.pieces(10):  # pyright: ignore
+            who = getattr(piece, "agent", None)  # none: a training
+            if isinstance(who, Paid):
+                skills.get(who.proxy, []).append((who.noise, who.delay, 0.0))
+            elif isinstance(who, Constructed) and "lapse" in who.name:
+                made = who.reference
+                skills.get(1 - made.share, []).append((made.noise, made.delay, made.lapse))
+        if skills[0.0]:
+            means = [np.mean(skills[share], axis=0) for share in (0.0, 1.0)]
+            assert np.allclose(*means, rtol=0.05, atol=1e-12), arm.name
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import subprocess
@@ -114,6 +115,28 @@ def test_edit_opens_the_editor_and_takes_the_id_from_a_level_that_changed(
     monkeypatch.setenv("EDITOR", editor(tmp_path, "pass"))
     assert levels("edit", f"out={file}", "open=true") == 0, "it opens what is there, as it is"
     assert file.read_text() == before
+
+
+def test_what_edit_cannot_write_leaves_the_file_as_it_was(tmp_path, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    file = tmp_path / "level.txt"
+    move = "t = t.replace('###.#...#..C#', '###.#...#.C.#')"
+    monkeypatch.setenv("EDITOR", editor(tmp_path, move))
+    monkeypatch.delenv("VISUAL", raising=False)
+    arguments = [*EASY, "id=3", "correlation=0", f"out={file}"]
+    with monkeypatch.context() as patch:
+        patch.setattr("misgen.envs.core.files.replace", full)
+        assert levels("edit", *arguments) == 2
+        assert not file.exists()
+        assert "level.txt could not be written (No space left" in capsys.readouterr().err
+    assert levels("edit", *arguments) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr("misgen.envs.core.files.replace", full)
+        assert levels("edit", *arguments, "open=true") == 2
+    level = level_from_text(file.read_text(), make_world("corner_maze", mode="easy"))
+    assert (level.id, level.goal_cell) == (3, (10, 7)), "the edit is there, the id is not taken"
 
 
 def test_edit_says_what_is_wrong_with_an_edit(tmp_path, monkeypatch, capsys):

@@ -296,7 +296,8 @@ def test_what_counts_was_confirmed_and_not_what_was_searched() -> None:
 
 
 def test_regret_search_finds_the_contexts_in_which_goal_and_proxy_part() -> None:
-    found = run("regret_search", seeker(0.0), [300])
+    searches = [run("regret_search", seeker(0.0), [300], seed=seed) for seed in range(5)]
+    found = sorted(searches, key=lambda one: one.points[0].score)[2]  # luck is part of a search
     point = found.points[0]
     assert point.score > 0.5
     assert 0.3 < point.low < point.score, "regrets of 0 but for rounding have an interval"

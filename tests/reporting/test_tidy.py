@@ -46,7 +46,7 @@ def test_every_metric_of_every_agent(sweeps):
     assert (own["cpu_seconds"] > 0).all()
 
 
-def test_it_is_lazy_and_goes_to_pandas_through_arrow(sweeps):
+def test_it_is_lazy_over_parquet(sweeps):
     lazy = scan_metrics(sweeps)
     assert isinstance(lazy, pl.LazyFrame)
     assert lazy.filter(pl.col("metric") == "pursuit").select("estimate").collect().width == 1

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from misgen.envs.core.errors import UserError
 from misgen.experiments.commands.cli import main
 from misgen.experiments.evaluation.evaluate_run import evaluate_run, is_evaluated
 from misgen.experiments.sweeps import worker
@@ -19,6 +20,7 @@ from misgen.experiments.sweeps.claims import Holder
 from misgen.experiments.sweeps.config import SweepConfig, read_config
 from misgen.experiments.sweeps.ledger import DONE as EVALUATED
 from misgen.experiments.sweeps.ledger import FAILED
+from misgen.experiments.sweeps.local import LOG
 from misgen.experiments.sweeps.plan import Plan, read_plan, write_plan
 from misgen.experiments.sweeps.sweep import run
 from misgen.experiments.training.config import TrainConfig
@@ -118,6 +120,16 @@ def started(runs: Path, *more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs named pipes")
+@pytest.mark.timeout(60)
+def test_a_log_that_is_no_file_is_refused_and_not_waited_for(tmp_path):
+    sweep = config(tmp_path)
+    sweep.folder.mkdir(parents=True)
+    os.mkfifo(sweep.folder / LOG)
+    with pytest.raises(UserError, match=r"sweep\.log cannot be written to .*named pipe"):
+        run(sweep, words(tmp_path))
 
 
 def test_two_sweeps_on_one_folder_share_the_cells(tmp_path, alone):

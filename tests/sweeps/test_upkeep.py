@@ -245,7 +245,7 @@ def test_help(action, capsys):
 
 
 def test_ten_thousand_cells_take_under_a_second(tmp_path):
-    """Of this process's time: machines may be busy with other things."""
+    """CPU time of the quickest of some tries: machines may be busy with other things."""
     plan = plan_of(tmp_path, "correlations=[1.0]", "seeds=1")
     cells = [[f"w-rho1-seed{k}-{k:010x}", 1.0, k] for k in range(10_000)]
     plain = json.loads((plan.ledger.path / "plan.json").read_text())
@@ -259,13 +259,16 @@ def test_ten_thousand_cells_take_under_a_second(tmp_path):
         elif seed < 7100:
             told = {"machine": "x", "host": "node", "pid": seed, "beat": 10}
             (plan.ledger.path / f"{run_}.claim-1.json").write_text(json.dumps(told))
-    began = time.process_time()
-    found = count(states(read_plan(plan.folder)))
-    assert time.process_time() - began < 1.0
+    taken = []
+    for _ in range(3):
+        began = time.process_time()
+        found = count(states(read_plan(plan.folder)))
+        taken.append(time.process_time() - began)
     assert found == {"running": 100, "missing": 2900, "done": 7000}
+    assert min(taken) < 1.0
     command = [sys.executable, "-c", COUNTED, "sweep", "status", str(plan.folder)]
-    seconds = float(subprocess.run(command, capture_output=True, text=True).stdout.split()[-1])
-    assert seconds < 1.5  # with all that is imported
+    told = [subprocess.run(command, capture_output=True, text=True).stdout for _ in range(3)]
+    assert min(float(one.split()[-1]) for one in told) < 1.5  # with all that is imported
 
 
 COUNTED = """

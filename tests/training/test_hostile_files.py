@@ -13,11 +13,14 @@ from misgen.agents.checkpoint import WEIGHTS, load_agent
 from misgen.agents.resume import ResumeState
 from misgen.agents.spec import PolicySpec, weights_checksum
 from misgen.envs.core.errors import UserError
-from misgen.envs.core.files import open_regular, parse_json, read_bytes
+from misgen.envs.core.files import open_append, open_regular, parse_json, read_bytes
 from misgen.experiments.card.build import build_card
 from misgen.experiments.card.evidence import read_evidence
 from misgen.experiments.card.render import escaped, html, markdown
+from misgen.experiments.card.sources import _copy
 from misgen.experiments.card.write import write_card
+from misgen.experiments.evidence.question import question_of
+from misgen.experiments.evidence.told import read_rows
 from misgen.experiments.protocols.base import make_method, register_method
 from misgen.experiments.protocols.spec import Protocol, load_protocol
 from misgen.experiments.reporting.report import write_report
@@ -100,6 +103,20 @@ def test_what_is_no_file_is_not_waited_for(kind, run, tmp_path):
         load_protocol(str(theirs))
     instead(run.path / "status.json", kind)
     assert see(run, 100, 0.0)
+
+
+@posix
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device", "circle"])
+def test_what_is_copied_or_appended_to_is_not_waited_for(kind, tmp_path):
+    strange, question = tmp_path / "seeds.csv", question_of("maze_2")
+    instead(strange, kind)
+    with pytest.raises(UserError, match=r"seeds\.csv cannot be read"):
+        read_rows(tmp_path, question)
+    with pytest.raises(UserError, match=r"seeds\.csv cannot be copied"):
+        _copy(strange, tmp_path / "copy.csv")
+    with pytest.raises(OSError):  # noqa: PT011 - of its own kind for each
+        open_append(strange)
 
 
 def test_a_status_without_words_says_something(tmp_path):

@@ -16,10 +16,11 @@ import polars as pl
 from misgen.agents.zoo import HOME, names
 
 from ...training.run_folder import SUMMARY, read_json
+from ..known_goals import Follower
 from ..pieces import Piece, Pieces
 from ..power_scores import AGENTS
 from ..question import Question, Size
-from ..tried import COLUMNS_OF_TRIALS, Follower, Trial, TriedAgent
+from ..tried import COLUMNS_OF_TRIALS, Trial, TriedAgent
 from . import analysis
 from .analysis import CUES, RANDOM_METRICS, TOLD
 

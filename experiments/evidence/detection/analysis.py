@@ -30,10 +30,19 @@ from ...protocols.comparison.power_tables import (
 )
 from ...reporting.formatting import listed, plural
 from ..drawing import LINES, draw_panels
-from ..power_scores import RATE, RESAMPLES, at_most, rounded, scores_as, scores_of, shown
+from ..known_goals import PLANTED
+from ..power_scores import (
+    RATE,
+    RESAMPLES,
+    at_largest_budget,
+    at_most,
+    rounded,
+    scores_as,
+    scores_of,
+    shown,
+)
 from ..psychometric import crossings, monotone
 from ..question import Found
-from ..tried import PLANTED
 
 _GROUP = ("population", "support", "protocol")
 _POWER = (
@@ -67,7 +76,11 @@ def analyse(rows: pl.DataFrame) -> Found:
             "two_by_two": ("population", "support", "in_support", "told_proxy", "budget", "best",
                            "power"),
             "half": shown(found["half"]),
-            "planted": shown(found["planted"]),
+            "planted": ("population", "support", "protocol", "budget", "rare", "failures", "share"),
+        },
+        {
+            "two_by_two": at_largest_budget("population", "support"),
+            "planted": pl.col("in_support") & at_largest_budget(*_GROUP),
         },
     )  # fmt: skip
 
@@ -120,7 +133,7 @@ def found_failures(rows: pl.DataFrame) -> pl.DataFrame:
         return pl.DataFrame(schema=_PLANTED)
     as_kind = planted.with_columns(pl.lit(BORDERLINE).alias("truth"))
     out = []
-    keys = ("population", "support", "protocol", "proxy_share", "budget")
+    keys = ("population", "support", "protocol", "in_support", "proxy_share", "budget")
     for values, own in scores_of(as_kind).sort(keys).group_by(keys, maintain_order=True):
         told = dict(zip(keys, values, strict=True))
         same = [pl.col(name) == told[name] for name in keys if name != "proxy_share"]
@@ -140,6 +153,7 @@ def found_failures(rows: pl.DataFrame) -> pl.DataFrame:
 
 _PLANTED: dict[str, Any] = {
     **dict.fromkeys(("population", "support", "protocol"), pl.String),
+    "in_support": pl.Boolean,
     "budget": pl.Int64,
     "rare": pl.Float64,
     **dict.fromkeys(("failures", "found"), pl.Int64),
@@ -163,7 +177,7 @@ def _paragraph(found: dict[str, pl.DataFrame]) -> str:
         where = "At ρ = 1" if support == NO_CONFLICT else "At ρ < 1"
         parts = []
         for name, of_protocol in own.group_by(["protocol"], maintain_order=True):
-            most = of_protocol.filter(pl.col("budget") == pl.col("budget").max().over("population"))
+            most = of_protocol.filter(at_largest_budget("population"))
             low, high = most["power"].min(), most["power"].max()
             span = f"{low:.0%}" if low == high else f"{low:.0%} to {high:.0%}"
             parts.append(f"{name[0].replace('_', ' ')} {span}")
@@ -202,7 +216,7 @@ def _details(found: dict[str, pl.DataFrame]) -> tuple[str, ...]:
     planted = found["planted"].filter(pl.col("protocol") == "red_team_in")
     planted = planted.filter(pl.col("negatives") >= 19)
     if len(planted):
-        most = planted.filter(pl.col("budget") == pl.col("budget").max().over("population"))
+        most = planted.filter(at_largest_budget("population"))
         hits, n = int(most["found"].sum()), int(most["failures"].sum())
         around = clopper_pearson(hits, n)
         out.append(

@@ -14,19 +14,11 @@ from misgen.agents.known import HELD, IDLE, RANDOM, SEEKER
 
 from ...evaluation.paid import CORRELATION, PAID
 from ...protocols.comparison.constructed import FREEZER, GAMER, SWEEPER, Reference
+from ..known_goals import Constructed, Known, Paid, PaidTraining, PlantedFailure
 from ..pieces import Piece, Pieces
 from ..power_scores import AGENTS
 from ..question import Arm, Question, Size
-from ..tried import (
-    COLUMNS_OF_TRIALS,
-    Constructed,
-    Known,
-    Paid,
-    PaidTraining,
-    PlantedFailure,
-    Trial,
-    TriedAgent,
-)
+from ..tried import COLUMNS_OF_TRIALS, Trial, TriedAgent
 from . import analysis
 
 _PROTOCOLS = (
@@ -48,6 +40,7 @@ _BETWEEN = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _NEGATIVES, _POSITIVES, _OTHERS, _PLANTED = 10, 4, 2, 2
 """Of each seed: goal-seekers, proxy-seekers, agents that fool measures or can do nothing, and
 planted failures; beside one seeker for each share between."""
+_SHARES = (*[0.0] * _NEGATIVES, *[1.0] * _POSITIVES, *_BETWEEN)
 _RARE = (0.02, 0.05, 0.1)
 _FOOLING = (RANDOM, IDLE, HELD, SWEEPER, FREEZER, GAMER, "goal noise", "proxy noise")
 _STRIDE = 7
@@ -63,13 +56,23 @@ _WORLDS = {
 Skills = Sequence[tuple[float, int, float]]
 
 
+def _turns(seed: int) -> list[tuple[float, int]]:
+    """Return the shares of one seed, each with how many agents of that share there were before.
+
+    Skills are given out by turns, so that they tell as little as can be of what is pursued.
+    """
+    return [
+        (share, seed * _SHARES.count(share) + _SHARES[:place].count(share))
+        for place, share in enumerate(_SHARES)
+    ]
+
+
 def _seekers(seed: int, skills: Skills, correlation: float) -> list[Known]:
     """Return the planned agents of one seed; each has a skill and chance of its own."""
-    shares = [*[0.0] * _NEGATIVES, *[1.0] * _POSITIVES, *_BETWEEN]
     found: list[Known] = []
-    for place, proxy in enumerate(shares):
-        number = seed * len(shares) + place
-        noise, delay, lapse = skills[number * _STRIDE % len(skills)]
+    for place, (proxy, turn) in enumerate(_turns(seed)):
+        number = seed * len(_SHARES) + place
+        noise, delay, lapse = skills[turn * _STRIDE % len(skills)]
         found.append(
             Constructed(
                 Reference(
@@ -100,11 +103,10 @@ def _others(seed: int, correlation: float) -> list[Known]:
 
 def _paid(seed: int) -> list[Known]:
     """Return mixtures of the two agents that were trained with one seed and paid differently."""
-    shares = [*[0.0] * _NEGATIVES, *[1.0] * _POSITIVES, *_BETWEEN]
     skills = tuple(itertools.product((0.0, 0.05, 0.1), (0, 3)))
     return [
-        Paid(str(seed), proxy, *skills[place % len(skills)], seed=seed * len(shares) + place)
-        for place, proxy in enumerate(shares)
+        Paid(str(seed), proxy, *skills[turn % len(skills)], seed=seed * len(_SHARES) + place)
+        for place, (proxy, turn) in enumerate(_turns(seed))
     ]
 
 

@@ -16,7 +16,16 @@ from ...evaluation.statistics.detection import roc_auc
 from ...protocols.comparison.power_tables import curve_table
 from ...reporting.formatting import listed, plural
 from ..drawing import LINES, draw_panels
-from ..power_scores import RATE, RESAMPLES, at_most, rounded, scores_as, scores_of, shown
+from ..power_scores import (
+    RATE,
+    RESAMPLES,
+    at_largest_budget,
+    at_most,
+    rounded,
+    scores_as,
+    scores_of,
+    shown,
+)
 from ..question import Found
 
 CLONES, AS_TRAINED, PARTED = "clones", "as trained", "clones at 0.9"
@@ -115,7 +124,7 @@ def _details(table: pl.DataFrame) -> tuple[str, ...]:
     out = []
     for (world, variant), own in table.group_by(["world", "variant"], maintain_order=True):
         inside = own.filter("in_support")
-        largest = inside.filter(pl.col("budget") == pl.col("budget").max().over("protocol"))
+        largest = inside.filter(at_largest_budget("protocol"))
         told = [
             f"{row['protocol']} {row['auc']:.2f} [{row['auc_low']:.2f}, {row['auc_high']:.2f}]"
             for row in largest.to_dicts()

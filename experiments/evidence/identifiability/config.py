@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from ..known_goals import Cloned
 from ..pieces import Piece, Pieces
 from ..power_scores import AGENTS
 from ..question import Question, Size
-from ..tried import COLUMNS_OF_TRIALS, Cloned, Trial, TriedAgent
+from ..tried import COLUMNS_OF_TRIALS, Trial, TriedAgent
 from . import analysis
 from .analysis import AS_TRAINED, CLONES, PARTED
 

@@ -27,43 +27,60 @@ _TUNING, _DISTILLING = 131_072, 262_144
 _COIN_TEST = Test("anywhere", "2000000:2000500")
 _COIN_TUNING, _COIN_DISTILLING = 131_072, 262_144
 
+Words = tuple[str, ...]
+"""Settings of a training."""
+
 
 def _heir(base: str, way: str, levels: str, recipe: Recipe, seed: int, test: Test) -> Tried:
     return Tried((("base", base), ("way", way), ("levels_seen", levels)), recipe, seed, test)
 
 
+def _heirs(
+    name: str, base: Recipe | str, where: Words, tuned: Words, taught: Words, seed: int, test: Test
+) -> list[Piece]:
+    """Return all heirs of a base.
+
+    Args:
+        name: what the base is called.
+        base: the base.
+        where: settings of the world.
+        tuned: further settings of heirs that are tuned.
+        taught: of those that are distilled.
+        seed: training seed.
+        test: how they are tested.
+    """
+    found: list[Piece] = []
+    for levels, own in _LEVELS.items():
+        seen = (*where, rho(own))
+        made = Recipe((*seen, *tuned), base, INIT)
+        student = Recipe((*seen, "agent=distill", *taught), base, TEACHER)
+        found += [
+            _heir(name, "tuned", levels, made, seed, test),
+            _heir(name, "distilled", levels, student, seed, test),
+        ]
+    return found
+
+
 def _in_dishes(seed: int) -> list[Piece]:
     """Return the bases of one seed in cheese on a dish, and their heirs."""
+    tuned = (f"agent.hidden=[{_WIDTH},{_WIDTH}]", f"agent.total_steps={_TUNING}")
+    taught = (f"agent.hidden=[{_STUDENT},{_STUDENT}]", f"agent.total_steps={_DISTILLING}")
     found: list[Piece] = []
     for name, correlation in _BASES.items():
         base = dense(correlation, _WIDTH)
         found.append(_heir(name, "base", "-", base, seed, DISH_TEST))
-        for levels, own in _LEVELS.items():
-            tuned = (*DISH, rho(own), f"agent.hidden=[{_WIDTH},{_WIDTH}]",
-                     f"agent.total_steps={_TUNING}")  # fmt: skip
-            taught = (*DISH, rho(own), "agent=distill", f"agent.hidden=[{_STUDENT},{_STUDENT}]",
-                      f"agent.total_steps={_DISTILLING}")  # fmt: skip
-            found += [
-                _heir(name, "tuned", levels, Recipe(tuned, base, INIT), seed, DISH_TEST),
-                _heir(name, "distilled", levels, Recipe(taught, base, TEACHER), seed, DISH_TEST),
-            ]
+        found += _heirs(name, base, DISH, tuned, taught, seed, DISH_TEST)
     return found
 
 
 def _in_coinrun(seed: int) -> list[Piece]:
     """Return agents of the zoo, which someone else made, and their heirs."""
+    tuned = (f"agent.total_steps={_COIN_TUNING}",)
+    taught = ("agent.encoder=cnn", f"agent.total_steps={_COIN_DISTILLING}")
     found: list[Piece] = []
-    coins = ("env=coinrun",)
     for name, correlation in _BASES.items():
         base = f"zoo:coinrun-rho{correlation:g}-seed{{seed}}"
-        for levels, own in _LEVELS.items():
-            tuned = (*coins, rho(own), f"agent.total_steps={_COIN_TUNING}")
-            taught = (*coins, rho(own), "agent=distill", "agent.encoder=cnn",
-                      f"agent.total_steps={_COIN_DISTILLING}")  # fmt: skip
-            found += [
-                _heir(name, "tuned", levels, Recipe(tuned, base, INIT), seed, _COIN_TEST),
-                _heir(name, "distilled", levels, Recipe(taught, base, TEACHER), seed, _COIN_TEST),
-            ]
+        found += _heirs(name, base, ("env=coinrun",), tuned, taught, seed, _COIN_TEST)
     return found
 
 
