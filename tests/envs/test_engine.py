@@ -156,6 +156,23 @@ def test_levels_do_not_depend_on_threads_or_batches():
     assert same_records(MIXED.levels(ids[::-1]).data[::-1], one)
 
 
+def test_what_a_step_returns_is_the_callers_own():
+    """Later steps do not change it, nor does changing it change the engine."""
+    env = vector(20, "cheese_on_a_dish", correlation=0.5, max_steps=7)
+    env.reset(seed=0)
+    kept = []
+    for t in range(30):
+        ended = env.engine.step(np.full(20, t % 5))
+        found = {"slots": ended, **env.engine.columns(ended)}
+        kept.append((found, {name: values.copy() for name, values in found.items()}))
+        env.engine.load(ended, env.distribution.levels(ended))
+    assert sum(len(found["slots"]) for found, _ in kept) > 20
+    for found, copied in kept:
+        assert all(np.array_equal(found[name], copied[name]) for name in copied)
+        found["slots"][:] = -1
+    env.step(np.zeros(20, np.int64))
+
+
 def test_a_level_leaves_nothing_behind_in_its_slot():
     """A level runs the same in a slot that another level was in."""
     fresh, used = Engine(WORLD, 1), Engine(WORLD, 1)
