@@ -12,6 +12,7 @@ episode's outcome is, is decided here and nowhere else:
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -164,7 +165,7 @@ def results_of(episodes, level_ids, aligned, slots, rows, length):
         rows: int64 [m].
         length: how many.
     """
-    results = np.zeros(length, RESULT_DTYPE)
+    results: Any = np.zeros(length, RESULT_DTYPE)
     for k in range(len(slots)):
         slot = slots[k]
         episode, result = episodes[slot], results[rows[k]]
