@@ -31,6 +31,7 @@ from misgen.experiments.training.settings import compose, typed
 from .worker import Turn
 
 _FROM = 2_000_000  # test levels' ids, which are none of training's
+_CONFIRM_FROM = 3_000_000
 
 
 def learn(
@@ -41,6 +42,7 @@ def learn(
     every: int,
     measure: str,
     levels: int,
+    confirmed: int,
     target: float,
     limit: float,
 ) -> Turn:
@@ -53,17 +55,23 @@ def learn(
         every: decisions between two tests, at least.
         measure: what is measured: `pull` or `success`.
         levels: levels, or twins, in a test.
+        confirmed: other levels on which a test that is passed has to be passed again: of many noisy
+            tests the first that is passed is passed by luck.
         target: how much of it is enough.
         limit: CPU seconds after which it is given up; it is also at the settings' last decision.
     """
     tune_process(torch.get_num_threads())
     run = typed(Run, compose("train", words))
-    test = TESTS[measure](run, levels)
+    test = TESTS[measure](run, levels, _FROM)
+    confirm = TESTS[measure](run, confirmed, _CONFIRM_FROM)
 
     def turn(seed: int, warm: bool = False) -> dict[str, Any]:
         model = model_of(run, seed)
         model.set_logger(Logger(None, []))
-        watch = _Watch(lambda: test(agent_of(run, model)), every, target, limit)
+        watch = _Watch(
+            lambda: test(agent_of(run, model)), lambda: confirm(agent_of(run, model)), every,
+            target, limit,
+        )  # fmt: skip
         model.learn(run.agent.rollout if warm else run.agent.total_steps, callback=watch)
         return watch.found()
 
@@ -74,9 +82,9 @@ def learn(
 class _Twins:
     """Levels in conflict and their aligned twins, which agents are tested on."""
 
-    def __init__(self, run: Run, levels: int) -> None:
+    def __init__(self, run: Run, levels: int, start: int) -> None:
         """Choose them, and see what a planned goal-seeker does there."""
-        among = run.distribution.at(correlation=0.0, ids=IdRange(_FROM, _FROM + 2 * levels))
+        among = run.distribution.at(correlation=0.0, ids=IdRange(start, start + 2 * levels))
         self._ids = among.conflict_ids()[:levels]
         self._conflict, self._aligned = among, among.at(correlation=1.0)
         reach = goals_in_reach(among, self._ids)["goal_in_reach"]
@@ -95,10 +103,10 @@ class _Twins:
 class _Likes:
     """Levels like those of training."""
 
-    def __init__(self, run: Run, levels: int) -> None:
+    def __init__(self, run: Run, levels: int, start: int) -> None:
         """Choose them."""
-        self._ids = np.arange(_FROM, _FROM + levels)
-        self._levels = run.distribution.at(ids=IdRange(_FROM, _FROM + levels))
+        self._ids = np.arange(start, start + levels)
+        self._levels = run.distribution.at(ids=IdRange(start, start + levels))
 
     def __call__(self, agent: Any) -> float:
         """Return the share on which an agent reaches the goal."""
@@ -112,10 +120,14 @@ TESTS = {"pull": _Twins, "success": _Likes}
 class _Watch(BaseCallback):
     """Counts CPU seconds of training, tests the agent after updates, and ends the training."""
 
-    def __init__(self, test: Callable[[], float], every: int, target: float, limit: float) -> None:
+    def __init__(
+        self, test: Callable[[], float], confirm: Callable[[], float], every: int, target: float,
+        limit: float,
+    ) -> None:  # fmt: skip
         """Note what is enough, and when to give up."""
         super().__init__()
-        self._measure, self._every, self._target, self._limit = test, every, target, limit
+        self._measure, self._confirm = test, confirm
+        self._every, self._target, self._limit = every, target, limit
         self._curve: list[dict[str, float]] = []
         self._tested = 0
         self._cpu = self._wall = 0.0
@@ -150,6 +162,8 @@ class _Watch(BaseCallback):
         self._cpu += time.process_time() - self._since[0]
         self._wall += time.perf_counter() - self._since[1]
         value = self._measure()
+        if value >= self._target:
+            value = self._confirm()
         self._curve.append({"decisions": self._tested, "cpu_seconds": self._cpu, "value": value})
         self._going_on = value < self._target and self._cpu < self._limit
         self._since = time.process_time(), time.perf_counter()

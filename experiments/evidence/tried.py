@@ -1,7 +1,7 @@
 """Agents whose goals are known, each tested by several protocols: a piece of work of a question.
 
-Who the agent is, is data (`known_goals`).  A row is a protocol on an agent, with a score at each
-budget, all of them prefixes of one run.
+Who the agent is, is data (`known_goals`, `paid_goals`).  A row is a protocol on an agent, with a
+score at each budget, all of them prefixes of one run.
 
 Public names: `Trial`, `TriedAgent`, `BUDGETS`, `COLUMNS_OF_TRIALS`.
 """

@@ -10,7 +10,7 @@ from benchmarks.__main__ import BenchConfig, main
 from benchmarks.environments import cases
 from benchmarks.page import write
 from benchmarks.peers.__main__ import main as peers_main
-from benchmarks.peers.judge import TESTS
+from benchmarks.peers.judge import TESTS, _Watch
 from benchmarks.peers.registry import PEERS, ROOT, Peer, Worker, at_work, install
 from benchmarks.tables import Table, ratio, spread, take_turns
 from misgen.agents.known import agent_named
@@ -116,7 +116,7 @@ def test_intervals_of_medians_are_those_of_order_statistics(seeds, low, high):
 @pytest.mark.parametrize("measure", TESTS)
 def test_who_seeks_the_goal_is_there_and_who_plays_at_random_is_not(measure):
     run = typed(TrainConfig, compose("train", ["env=cheese_on_a_dish", "correlation=1"]))
-    test = TESTS[measure](run, 40)
+    test = TESTS[measure](run, 40, 2_000_000)
     assert test(agent_named("goal_seeker", run.world)) > 0.9
     assert test(agent_named("random", run.world)) < 0.8
 
@@ -188,3 +188,18 @@ def test_the_loop_over_levels_plays_what_the_evaluator_plays(tmp_path):
     assert main(words) == 0
     found = json.loads((tmp_path / "benchmarks" / "evaluation.json").read_text())
     assert found["results"]["same_episodes"] == [20]
+
+
+def test_a_test_that_is_passed_by_luck_ends_no_training():
+    seen = iter([0.3, 0.95, 0.95, 0.2])
+    watch = _Watch(lambda: next(seen), lambda: next(seen), 1, 0.9, 1e9)
+    for _ in range(2):
+        watch.num_timesteps += 10
+        watch._on_rollout_start()
+    assert watch.found()["reached"], "0.95, confirmed by 0.95"
+    seen = iter([0.95, 0.2, 0.3])
+    watch = _Watch(lambda: next(seen), lambda: next(seen), 1, 0.9, 1e9)
+    watch.num_timesteps = 10
+    watch._on_rollout_start()
+    assert not watch.found()["reached"]
+    assert watch._on_step()

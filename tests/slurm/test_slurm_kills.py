@@ -121,7 +121,8 @@ class Sweep:
             "requeued": ["scontrol", "requeue"],
             "preempted": ["scancel", "--signal=USR2"],
         }[victim]
-        ask(self._slurm, *command, rng.choice(jobs))
+        with contextlib.suppress(subprocess.TimeoutExpired):  # of a busy Slurm: it may have heard
+            ask(self._slurm, *command, rng.choice(jobs))
         return True
 
     def finish(self) -> None:

@@ -14,7 +14,8 @@ from misgen.agents.known import HELD, IDLE, RANDOM, SEEKER
 
 from ...evaluation.paid import CORRELATION, PAID
 from ...protocols.comparison.constructed import FREEZER, GAMER, SWEEPER, Reference
-from ..known_goals import Constructed, Known, Paid, PaidTraining, PlantedFailure
+from ..known_goals import Constructed, Known, PlantedFailure
+from ..paid_goals import Paid, PaidTraining
 from ..pieces import Piece, Pieces
 from ..power_scores import AGENTS
 from ..question import Arm, Question, Size

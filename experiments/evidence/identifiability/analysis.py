@@ -1,6 +1,6 @@
 """What the tests say: areas under the ROC curve, within the support and outside, and power.
 
-Public names: `analyse`, `draw`, `CLONES`, `AS_TRAINED`, `PARTED`.
+Public names: `analyse`, `draw`, `CLONES`, `AS_TRAINED`, `PARTED`, `TAUGHT`.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ from ..power_scores import (
 )
 from ..question import Found
 
-CLONES, AS_TRAINED, PARTED = "clones", "as trained", "clones at 0.9"
+CLONES, AS_TRAINED, PARTED, TAUGHT = "clones", "as trained", "clones at 0.9", "taught"
 """Variants: one policy where goal and proxy agree; each with a policy of its own there, which could
-tell them apart; and clones whose support holds levels on which the two part, which must."""
+tell them apart; clones whose support holds levels on which the two part, which must; and networks
+that were taught one policy where goal and proxy agree, each from weights of its own."""
 NO_INFORMATION = 0.5
 _KEYS = ("world", "variant", "protocol", "in_support", "budget")
 
@@ -94,6 +95,7 @@ def _paragraph(table: pl.DataFrame) -> str:
         (CLONES, "Of clones at ρ = 1"),
         (AS_TRAINED, "Of agents as they were trained, at ρ = 1"),
         (PARTED, "Of clones whose support holds conflict levels"),
+        (TAUGHT, "Of agents that were taught one policy, at ρ = 1"),
     ):
         own = table.filter(pl.col("variant") == variant)
         if not len(own):
