@@ -34,7 +34,7 @@ class Case:
     differs: str = ""
     """What the two do that is not the same."""
     more: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Further programs by name."""
+    """Further programs by name; those that begin with the peer's are its."""
 
     @property
     def programs(self) -> dict[str, dict[str, Any]]:
@@ -44,19 +44,22 @@ class Case:
     @property
     def peers(self) -> dict[str, str]:
         """The peer that runs each program."""
-        return {name: self.peer if name == self.peer else "ours" for name in self.programs}
+        return {name: self.peer if name.startswith(self.peer) else "ours" for name in self.programs}
 
 
 def _jaxgmg(world: str) -> Case:
+    theirs = {"world": world, "size": 13}
     return Case(
         f"{world.replace('_', ' ')}, 13 x 13",
         "jaxgmg",
-        {"world": world, "size": 13},
+        theirs,
         {"world": world, **_WHOLE},
         (32, 256, 1024),
         "ours makes a new level when an episode ends, jaxgmg starts the same one again; ours "
-        "returns to Python after each step, jaxgmg's 128 steps are one compiled loop; ours shows "
-        "the board in a window around the agent, of four times the board's cells",
+        "returns to Python after each step, as jaxgmg does a step at a time, while its 128 steps "
+        "are else one compiled loop, which no program outside of JAX can take part in; ours shows "
+        "the board in a window around the agent, of three times the board's cells",
+        {"jaxgmg, a step at a time": {**theirs, "loop": False}},
     )
 
 

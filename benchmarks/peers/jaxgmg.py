@@ -1,4 +1,4 @@
-"""jaxgmg's worlds: steps in one compiled loop, as its users run them."""
+"""jaxgmg's worlds: many steps in one compiled loop, or a step at a time."""
 
 from __future__ import annotations
 
@@ -6,35 +6,48 @@ import importlib
 from typing import Any
 
 import jax  # pyright: ignore[reportMissingImports]
+import numpy as np
 
 from .worker import Turn, paced, serve
 
-_STEPS = 128  # of the compiled loop
+_ACTIONS = 512  # steps of random actions, drawn beforehand
+_LOOP = 128  # steps of the compiled loop
 
 
-def frames(slots: int, threads: int, world: str, size: int) -> Turn:
-    """Return turns of random play; the environment has told JAX how many `threads`."""
+def frames(slots: int, threads: int, world: str, size: int, loop: bool = True) -> Turn:
+    """Return turns of random play; the environment has told JAX how many `threads`.
+
+    Args:
+        slots: environments side by side.
+        threads: of JAX.
+        world: which.
+        size: cells along a side of the board.
+        loop: make many steps in one compiled loop, whose observations, rewards and ends stay where
+            JAX has them; else hand those of each step to Python, as NumPy's arrays.
+    """
     game = importlib.import_module(f"jaxgmg.environments.{world}")
     env, key = game.Env(), jax.random.PRNGKey(0)
     levels = game.LevelGenerator(height=size, width=size).vsample(key, num_levels=slots)
+    actions = np.random.default_rng(0).integers(0, env.num_actions, (_ACTIONS, slots))
+
+    def one(states: Any, chosen: Any) -> tuple[Any, Any]:
+        seen, states, rewards, done, _ = env.vstep(key, states, chosen)
+        return states, (seen, rewards, done)
 
     @jax.jit
-    def loop(states: Any, key: Any) -> Any:
-        def one(states: Any, key: Any) -> Any:
-            actions = jax.random.randint(key, (slots,), 0, env.num_actions)
-            seen, states, rewards, done, _ = env.vstep(key, states, actions)
-            return states, (seen.sum(), rewards.sum(), done.sum())  # so that none is left out
+    def many(states: Any, chosen: Any) -> tuple[Any, Any]:
+        return jax.lax.scan(one, states, chosen)
 
-        return jax.lax.scan(one, states, jax.random.split(key, _STEPS))
-
+    run = many if loop else jax.jit(one)
+    parts = actions.reshape(-1, _LOOP, slots) if loop else actions
     state = env.vreset_to_level(levels)[1]
 
     def step() -> int:
-        nonlocal state, key
-        key, now = jax.random.split(key)
-        state, sums = loop(state, now)
-        jax.block_until_ready(sums)
-        return _STEPS * slots
+        nonlocal state
+        for part in parts:
+            state, found = run(state, part)
+            jax.block_until_ready(found) if loop else jax.tree.map(np.asarray, found)
+        return actions.size
 
     return paced(step)
 

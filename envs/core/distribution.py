@@ -25,13 +25,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from .errors import UserError, in_range, one_of
 from .id_range import MAX_ID, IdRange, checked_ids, require_disjoint
 from .level import LevelBatch
 from .placement import USUAL, Placement
-from .rng import STREAM_LEVELS, hash_picks
+from .rng import STREAM_LEVELS, hash_below
 from .world import World
 
 __all__ = ["MAX_ID", "IdRange", "LevelDistribution", "LevelStream", "Terrains", "require_disjoint"]
@@ -272,10 +273,22 @@ class LevelStream:
 
     def next(self, slots: NDArray[np.int64]) -> LevelBatch:
         """Return the next level of each of `slots`."""
-        ids = self.distribution.ids
-        picks = hash_picks(len(ids), STREAM_LEVELS, self.seed, slots, self.drawn[slots])
-        self.drawn[slots] += 1
-        return self.distribution.levels(self.distribution.drawn(picks))
+        distribution = self.distribution
+        picks = _next_picks(len(distribution.ids), self.seed, slots, self.drawn)
+        return distribution.levels(distribution.drawn(picks))
+
+
+@njit(cache=True)
+def _next_picks(high, seed, slots, drawn):
+    """Return the next number in [0, high) of each of `slots`, int64 [k], and count it as drawn."""
+    picks = np.empty(len(slots), np.int64)
+    for k in range(len(slots)):
+        slot = slots[k]
+        if not 0 <= slot < len(drawn):
+            raise IndexError("a stream was asked for a slot that it does not have")
+        picks[k] = hash_below(high, STREAM_LEVELS, seed, slot, drawn[slot])
+        drawn[slot] += 1
+    return picks
 
 
 def _parts(ids: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:

@@ -19,8 +19,8 @@ from .episode import (
     RESULT_DTYPE,
     Outcome,
     end_episodes,
+    results_of,
     start_episodes,
-    tell,
 )
 from .errors import UserError
 from .level import LevelBatch
@@ -57,6 +57,7 @@ class Engine:
         self.level_ids = np.full(num_slots, -1, np.int64)
         self.aligned = np.zeros(num_slots, np.bool_)
         self._all = np.arange(num_slots)
+        self._ended = np.zeros(num_slots, np.int64)
         self._actions = Actions(num_slots, int(world.action_space.n))
         self._paid_for = PAYS[world.pays]
 
@@ -90,7 +91,8 @@ class Engine:
         self.world.advance(self.states, episodes, taken)
         if before is not None:
             self._pay(running, before)
-        return end_episodes(episodes)
+        count = end_episodes(episodes, self._ended)
+        return self._ended[:count].copy()
 
     @property
     def last_actions(self) -> NDArray[np.int64]:
@@ -121,8 +123,7 @@ class Engine:
         self, slots: NDArray[np.int64], rows: NDArray[np.int64], length: int
     ) -> dict[str, NDArray[Any]]:
         """Return columns of a length that hold the results of `slots` in `rows`, and else 0."""
-        results = np.zeros(length, RESULT_DTYPE)
-        tell(self.episodes, self.level_ids, self.aligned, slots, results, rows)
+        results = results_of(self.episodes, self.level_ids, self.aligned, slots, rows, length)
         return {name: results[name] for name in _COLUMNS}
 
     def _gained(self) -> NDArray[np.float32] | None:

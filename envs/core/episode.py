@@ -12,6 +12,7 @@ episode's outcome is, is decided here and nowhere else:
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -123,9 +124,13 @@ def _begin(episodes, slots, begun):
 
 
 @njit(cache=True)
-def end_episodes(episodes):
-    """Stop the episodes that a decision has ended; return their slots, int64 [m]."""
-    ended = np.empty(len(episodes), np.int64)
+def end_episodes(episodes, ended):
+    """Stop the episodes that a decision has ended; return how many these are.
+
+    Args:
+        episodes: `EPISODE_DTYPE` records [n].
+        ended: int64 [n]; filled from its begin on with their slots, in order.
+    """
     count = 0
     for slot in range(len(episodes)):
         episode = episodes[slot]
@@ -133,7 +138,7 @@ def end_episodes(episodes):
             episode.running = False
             ended[count] = slot
             count += 1
-    return ended[:count]
+    return count
 
 
 @njit(cache=True)
@@ -147,17 +152,20 @@ def outcome_of(events):
 
 
 @njit(cache=True)
-def tell(episodes, level_ids, aligned, slots, results, rows):
-    """Write how the episodes in `slots[k]` went into `results[rows[k]]`, for every k.
+def results_of(episodes, level_ids, aligned, slots, rows, length):
+    """Return `RESULT_DTYPE` records [length]: in `rows[k]` how the episode in `slots[k]` went.
+
+    The others are 0.
 
     Args:
         episodes: `EPISODE_DTYPE` records [n].
         level_ids: of the slots' levels, int64 [n].
         aligned: whether these are aligned, bool [n].
         slots: int64 [m].
-        results: `RESULT_DTYPE` records.
         rows: int64 [m].
+        length: how many.
     """
+    results: Any = np.zeros(length, RESULT_DTYPE)
     for k in range(len(slots)):
         slot = slots[k]
         episode, result = episodes[slot], results[rows[k]]
@@ -176,6 +184,7 @@ def tell(episodes, level_ids, aligned, slots, results, rows):
         result.steps = episode.decisions
         result["return"] = episode.returns
         result.progress = episode.progress
+    return results
 
 
 @njit(cache=True)

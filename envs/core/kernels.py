@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+import types
 from collections.abc import Callable
 from typing import Any, ParamSpec
 
@@ -29,9 +30,10 @@ HEAVY = 2
 def parallel(rows: str, least: int) -> Callable[[Callable[P, None]], Callable[P, None]]:
     """Return a decorator that compiles a kernel whose `prange` goes over the rows of an argument.
 
-    The kernel uses as many threads as it may, and no more than it has `least` rows for.  It is
-    called from Python, by position, and not from other kernels.  Results are the same for any
-    number of threads.
+    The kernel has two forms, each compiled when it is first needed: a plain loop, and one that is
+    split among threads, which takes a microsecond longer to start.  It uses as many threads as it
+    may, and no more than it has `least` rows for.  It is called from Python, by position, and not
+    from other kernels.  Results are the same for any number of threads.
 
     Args:
         rows: name of the argument.
@@ -40,28 +42,38 @@ def parallel(rows: str, least: int) -> Callable[[Callable[P, None]], Callable[P,
 
     def compiled(kernel: Callable[P, None]) -> Callable[P, None]:
         place = list(inspect.signature(kernel).parameters).index(rows)
-        run: Any = numba.njit(parallel=True, cache=True)(kernel)
+        alone: Any = numba.njit(cache=True)(_named(kernel, "alone"))
+        split: Any = numba.njit(parallel=True, cache=True)(_named(kernel, "split"))
 
         @functools.wraps(kernel)
         def call(*args: Any) -> None:
-            wanted = max(1, len(args[place]) // least)
-            most: int = numba.config.NUMBA_NUM_THREADS  # pyright: ignore
-            if wanted >= most:  # as it often is, and asking for more takes a microsecond
-                run(*args)
+            wanted = len(args[place]) // least
+            if wanted < 2 or numba.config.NUMBA_NUM_THREADS < 2:  # pyright: ignore
+                alone(*args)
                 return
             allowed = numba.get_num_threads()
-            if wanted >= allowed:
-                run(*args)
-                return
-            numba.set_num_threads(wanted)
-            try:
-                run(*args)
-            finally:
-                numba.set_num_threads(allowed)
+            if allowed < 2:
+                alone(*args)
+            elif wanted >= allowed:
+                split(*args)
+            else:
+                numba.set_num_threads(wanted)
+                try:
+                    split(*args)
+                finally:
+                    numba.set_num_threads(allowed)
 
         return call  # pyright: ignore[reportReturnType]
 
     return compiled
+
+
+def _named(kernel: Callable[P, None], form: str) -> Callable[P, None]:
+    """Return a copy of a kernel under a name of its own, which is what compiled code is kept by."""
+    parts = kernel.__globals__, kernel.__name__, kernel.__defaults__, kernel.__closure__
+    copied = types.FunctionType(kernel.__code__, *parts)
+    copied.__qualname__ = f"{kernel.__qualname__}.{form}"
+    return copied
 
 
 class _Announcer(event.Listener):

@@ -99,6 +99,12 @@ def test_every_peer_has_a_module_and_every_case_a_peer():
                 make_world(settings["world"], **known)
 
 
+def test_a_program_that_is_named_after_its_peer_is_run_by_it():
+    case = next(case for case in cases() if case.peer == "jaxgmg")
+    assert set(case.programs) == {"misgen", "jaxgmg", "jaxgmg, a step at a time"}
+    assert [case.peers[name] for name in case.programs] == ["ours", "jaxgmg", "jaxgmg"]
+
+
 @pytest.mark.parametrize(("seeds", "low", "high"), [(1, 0, 0), (5, 0, 4), (10, 1, 8), (20, 5, 14)])
 def test_intervals_of_medians_are_those_of_order_statistics(seeds, low, high):
     assert success.interval([float(k) for k in range(seeds)]) == (low, high)

@@ -436,3 +436,12 @@ def test_a_stream_covers_its_ids_evenly(count, seed):
     found = np.bincount(ids - 7, minlength=count)
     assert found.sum() == 1024
     assert stats.chisquare(found).pvalue > 1e-6 if count > 1 else found[0] == 1024
+
+
+def test_a_stream_refuses_slots_that_it_does_not_have():
+    """Beyond its counts there is other memory."""
+    stream = LevelStream(LevelDistribution(CoinRun()), 3, seed=0)
+    for slot in (3, -1):
+        with pytest.raises(IndexError, match="slot that it does not have"):
+            stream.next(np.array([slot]))
+    assert stream.drawn.tolist() == [0, 0, 0]

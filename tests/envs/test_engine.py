@@ -27,9 +27,10 @@ from misgen.envs.core.episode import (
 )
 from misgen.envs.core.errors import UserError
 from misgen.envs.core.level import LevelBatch
-from misgen.envs.core.registry import make_world
+from misgen.envs.core.registry import entries, make_world
 from misgen.envs.core.views.single_env import MisgenEnv
 from misgen.envs.core.views.vector_env import MisgenVectorEnv
+from misgen.envs.make import vector
 from tests.hand_made import actions, draw, play, same_records, start
 
 STEPS = 400
@@ -118,6 +119,32 @@ def test_number_of_threads_changes_nothing(seed_0):
     assert found is None, f"seed 0, 2 threads beside 1: {found}"
 
 
+QUICK = ("coinrun", "cheese_on_a_dish")
+OTHERS = [n for n in entries() if n not in QUICK and not n.startswith("procgen")]
+
+
+@pytest.mark.parametrize(
+    "name", [*QUICK, *(pytest.param(n, marks=pytest.mark.slow) for n in OTHERS)]
+)
+def test_both_forms_of_the_kernels_do_the_same(name, monkeypatch):
+    """The plain loop, and the one that is split among threads."""
+    found = []
+    for threads in (1, 2):
+        monkeypatch.setattr("numba.config.NUMBA_NUM_THREADS", threads)
+        monkeypatch.setattr(numba, "get_num_threads", lambda: 2)
+        env = vector(150, name, correlation=0.5, max_steps=20)
+        env.reset(seed=0)
+        count = int(env.distribution.world.action_space.n)
+        chosen = np.random.default_rng(0).integers(0, count, (30, 150))
+        steps = [env.step(each)[:4] for each in chosen]
+        found.append((steps, env.engine.states, env.engine.episodes))
+    (one, *records), (two, *others) = found
+    for a, b in zip(one, two, strict=True):
+        assert all(np.array_equal(a[0][key], b[0][key]) for key in a[0])
+        assert all(np.array_equal(x, y) for x, y in zip(a[1:], b[1:], strict=True))
+    assert all(same_records(x, y) for x, y in zip(records, others, strict=True))
+
+
 def test_levels_do_not_depend_on_threads_or_batches():
     ids = np.arange(40)
     one = MIXED.levels(ids).data
@@ -127,6 +154,23 @@ def test_levels_do_not_depend_on_threads_or_batches():
     singles = [MIXED.levels(ids[i : i + 1]).data for i in range(len(ids))]
     assert same_records(np.concatenate(singles), one)
     assert same_records(MIXED.levels(ids[::-1]).data[::-1], one)
+
+
+def test_what_a_step_returns_is_the_callers_own():
+    """Later steps do not change it, nor does changing it change the engine."""
+    env = vector(20, "cheese_on_a_dish", correlation=0.5, max_steps=7)
+    env.reset(seed=0)
+    kept = []
+    for t in range(30):
+        ended = env.engine.step(np.full(20, t % 5))
+        found = {"slots": ended, **env.engine.columns(ended)}
+        kept.append((found, {name: values.copy() for name, values in found.items()}))
+        env.engine.load(ended, env.distribution.levels(ended))
+    assert sum(len(found["slots"]) for found, _ in kept) > 20
+    for found, copied in kept:
+        assert all(np.array_equal(found[name], copied[name]) for name in copied)
+        found["slots"][:] = -1
+    env.step(np.zeros(20, np.int64))
 
 
 def test_a_level_leaves_nothing_behind_in_its_slot():

@@ -50,20 +50,33 @@ def thread_counts(monkeypatch):
     return counts
 
 
+@pytest.fixture
+def forms(monkeypatch):
+    """Compile nothing; yield which form of a kernel runs: whether it is split among threads."""
+    ran: list[bool] = []
+
+    def njit(parallel: bool = False, **_: Any) -> Any:
+        return lambda kernel: lambda *args: (ran.append(parallel), kernel(*args))
+
+    monkeypatch.setattr(numba, "njit", njit)
+    return ran
+
+
 @pytest.mark.parametrize(
-    ("least", "rows", "counts"),
+    ("least", "rows", "split", "counts"),
     [
-        (kernels.LIGHT, 1, [1, 4]),
-        (kernels.LIGHT, 0, [1, 4]),
-        (kernels.LIGHT, 2 * kernels.LIGHT, [2, 4]),
-        (kernels.LIGHT, 4 * kernels.LIGHT, []),
-        (kernels.HEAVY, 1, [1, 4]),
-        (kernels.HEAVY, 8, []),
-        (kernels.HEAVY, 1000, []),
+        (kernels.LIGHT, 0, False, []),
+        (kernels.LIGHT, 1, False, []),
+        (kernels.LIGHT, 2 * kernels.LIGHT - 1, False, []),
+        (kernels.LIGHT, 2 * kernels.LIGHT, True, [2, 4]),
+        (kernels.LIGHT, 4 * kernels.LIGHT, True, []),
+        (kernels.HEAVY, 1, False, []),
+        (kernels.HEAVY, 4, True, [2, 4]),
+        (kernels.HEAVY, 8, True, []),
+        (kernels.HEAVY, 1000, True, []),
     ],
 )
-def test_no_more_threads_than_rows_are_worth(thread_counts, monkeypatch, least, rows, counts):
-    monkeypatch.setattr(numba, "njit", lambda **_: lambda kernel: kernel)
+def test_no_more_threads_than_rows_are_worth(thread_counts, forms, least, rows, split, counts):
     seen = []
 
     @kernels.parallel("rows", least)
@@ -73,19 +86,51 @@ def test_no_more_threads_than_rows_are_worth(thread_counts, monkeypatch, least, 
 
     kernel(7, np.zeros(rows))
     assert seen == [(7, rows)]
+    assert forms == [split]
     assert thread_counts == counts
     assert kernel.__doc__ == "Say so."
 
 
-def test_the_number_of_threads_is_as_before_after_an_error():
-    if numba.config.NUMBA_NUM_THREADS < 2:  # pyright: ignore
-        pytest.skip("Numba was started with one thread")
-    numba.set_num_threads(2)
-    engine = distribution("corner_maze").world.make_engine(1)
-    advance: Any = engine.world.advance
-    with pytest.raises(Exception):  # noqa: B017, PT011 (Numba's own)
-        advance("no states", engine.episodes, np.zeros(1, np.int64))
-    assert numba.get_num_threads() == 2
+@pytest.mark.parametrize(("most", "allowed"), [(1, 1), (4, 1)])
+def test_one_thread_splits_nothing(thread_counts, forms, monkeypatch, most, allowed):
+    monkeypatch.setattr("numba.config.NUMBA_NUM_THREADS", most)
+    monkeypatch.setattr(numba, "get_num_threads", lambda: allowed)
+    kernels.parallel("rows", kernels.LIGHT)(lambda rows: None)(np.zeros(1000))
+    assert forms == [False]
+    assert not thread_counts
+
+
+def test_the_number_of_threads_is_as_before_after_an_error(thread_counts, forms):
+    def kernel(rows: np.ndarray) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        kernels.parallel("rows", kernels.LIGHT)(kernel)(np.zeros(2 * kernels.LIGHT))
+    assert thread_counts == [2, 4]
+
+
+FORMS = """
+import numpy as np
+from numba import prange
+from misgen.envs.core.kernels import LIGHT, parallel
+
+@parallel("rows", LIGHT)
+def count(rows):
+    for i in prange(len(rows)):
+        rows[i] += 1
+
+for length in (8, 256):
+    count(np.zeros(length))
+"""
+
+
+def test_each_form_is_kept_on_disk_under_a_name_of_its_own(tmp_path):
+    """Else one would be taken for the other, which computes the same but not as fast."""
+    (tmp_path / "rules.py").write_text(FORMS)
+    run("import rules", PYTHONPATH=str(tmp_path), NUMBA_CACHE_DIR="", NUMBA_NUM_THREADS="2")
+    kept = [path.name for path in tmp_path.rglob("*.nbi")]
+    for form in ("alone", "split"):
+        assert sum(name.startswith(f"rules.count.{form}-") for name in kept) == 1
 
 
 def test_every_parallel_kernel_counts_its_rows():
@@ -101,19 +146,13 @@ def test_every_parallel_kernel_counts_its_rows():
 
 @pytest.mark.parametrize("name", [n for n in entries() if not n.startswith("procgen")])
 def test_one_slot_uses_one_thread(name, monkeypatch):
-    """In every world and all that a single environment calls."""
-    counts = []
-    set_threads = numba.set_num_threads
+    """In every world and all that a single environment calls: none asks how many there are."""
     monkeypatch.setattr("numba.config.NUMBA_NUM_THREADS", 2)
-    monkeypatch.setattr(numba, "get_num_threads", lambda: 2)
-    monkeypatch.setattr(numba, "set_num_threads", lambda n: counts.append(n) or set_threads(1))
+    monkeypatch.delattr(numba, "get_num_threads")
     env = single(name, render_mode="rgb_array", render_size=64)
-    for what in (env.reset, lambda: env.step(np.int64(0)), env.render):
-        counts.clear()
-        what()
-        assert set(counts[::2]) <= {1}
-        assert set(counts[1::2]) <= {2}
-        assert counts or what is env.reset  # where levels come from another kernel
+    env.reset(seed=0)
+    env.step(np.int64(0))
+    env.render()
 
 
 # --- the word on compiling

@@ -166,14 +166,13 @@ class MisgenVectorEnv(VectorEnv):
         mask[slots] = True
         return mask
 
-    def _columns(self, slots: NDArray[np.int64]) -> dict[str, Any]:
-        """Return the results of `slots` as columns [num_envs], each with its mask."""
-        mask = self._mask(slots)
+    def _columns(self, slots: NDArray[np.int64], mask: NDArray[np.bool_]) -> dict[str, Any]:
+        """Return the results of `slots` as columns [num_envs], each with the mask of these."""
         return self.engine.columns(slots) | dict.fromkeys(_MASKS, mask)
 
     def _infos(self, ended: NDArray[np.int64], begun: NDArray[np.int64]) -> dict[str, Any]:
         """Return how episodes went that ended, and which levels began."""
-        infos = self._columns(ended) if len(ended) else {}
+        infos = self._columns(ended, self._mask(ended)) if len(ended) else {}
         named = self._mask(np.concatenate([ended, begun]))
         infos["level_id"] = np.where(named, self.engine.level_ids, 0)
         infos["_level_id"] = named
@@ -188,7 +187,7 @@ class MisgenVectorEnv(VectorEnv):
         return {
             "final_obs": final_obs,
             "_final_obs": mask,
-            "final_info": self._columns(ended),
+            "final_info": self._columns(ended, mask),
             "_final_info": mask,
         }
 
