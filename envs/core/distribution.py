@@ -135,13 +135,18 @@ class LevelDistribution:
         Raises:
             UserError: for what are no ids.
         """
-        chosen = self.drawn(np.arange(len(self.ids.ids()))) if ids is None else checked_ids(ids)
+        if ids is None:
+            return self._levels(self.drawn(np.arange(len(self.ids.ids()))))
+        return self._levels(checked_ids(ids))
+
+    def _levels(self, ids: NDArray[np.int64]) -> LevelBatch:
+        """Return the levels of ids that are known to be some."""
         correlation: float | dict[str, float] = float(self.correlation)
         if self.proxy_correlations:
             correlation = dict.fromkeys(self.world.proxies, correlation) | dict(
                 self.proxy_correlations
             )
-        return self.world.levels(chosen, correlation, self.placement)
+        return self.world.levels(ids, correlation, self.placement)
 
     def at(self, **changes: object) -> LevelDistribution:
         """Return the distribution with some fields changed, for example `correlation=0.0`.
@@ -275,7 +280,7 @@ class LevelStream:
         """Return the next level of each of `slots`."""
         distribution = self.distribution
         picks = _next_picks(len(distribution.ids), self.seed, slots, self.drawn)
-        return distribution.levels(distribution.drawn(picks))
+        return distribution._levels(distribution.drawn(picks))
 
 
 @njit(cache=True)
