@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +66,12 @@ class Trial:
     @property
     def specified(self) -> Protocol:
         """The protocol."""
-        return load_protocol(self.protocol, self.overrides)
+        return _specified(self.protocol, self.overrides)
+
+
+@lru_cache
+def _specified(name: str, overrides: tuple[str, ...]) -> Protocol:
+    return load_protocol(name, overrides)
 
 
 @dataclass(frozen=True)
