@@ -1,6 +1,6 @@
 """What the figures of questions have in common: seeds as points, means and shares with intervals.
 
-Public names: `draw_means`, `draw_shares`, `draw_panels`, `dress`, `LINES`, `Line`.
+Public names: `beside`, `draw_means`, `draw_shares`, `draw_panels`, `dress`, `LINES`, `Line`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,13 @@ LINES = (
     Line("#7A4B94", "v"),
     Line("#B5850B", "P"),
 )
+
+
+def beside(own: pl.DataFrame, table: pl.DataFrame, x: str, number: int, lines: int) -> pl.DataFrame:
+    """Return one line's rows moved a little along x, so that several lines hide nothing."""
+    low, high = float(table[x].min()), float(table[x].max())  # pyright: ignore[reportArgumentType]
+    step = 0.012 * (high - low) * (number - (lines - 1) / 2)
+    return own.with_columns((pl.col(x) + step).alias(x))
 
 
 def draw_means(

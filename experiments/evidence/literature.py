@@ -188,7 +188,7 @@ def _gem(tables: Tables) -> Judged | None:
 
 
 def _keys(tables: Tables) -> Judged | None:
-    row = _row(tables["points"], pl.col("setting").str.starts_with("0.0"), pl.col("ratio") == 0.5)
+    row = _row(tables["points"], pl.col("penalty") == 0, pl.col("ratio") == 0.5)
     if row is None:
         return None
     told = f"{counted(row)}, choice of chests {with_interval(row, 'choice')}"
@@ -196,7 +196,7 @@ def _keys(tables: Tables) -> Judged | None:
 
 
 def _astray(tables: Tables) -> Judged | None:
-    own = pl.col("setting") == "no cue, leader reverse"
+    own = (pl.col("sight") == 0) & (pl.col("placement") == "reverse")
     row = _row(tables["worse_than_random"], own, pl.col("moved") == 0)
     if row is None:
         return None

@@ -91,10 +91,10 @@ def regions(good):
 def test_a_larger_region_that_helps_is_found_and_one_that_does_not_is_not():
     helps = region.analyse(regions(lambda side: side > 3))
     assert helps.tables["ends"]["differ"].to_list() == [True]
-    assert "10 of 10 seeds misgeneralize" in helps.paragraph
+    assert "10 of 10 seeds at side of the region 1, 0 of 10 at 7" in helps.paragraph
     never = region.analyse(regions(lambda side: False))
     assert never.tables["ends"]["differ"].to_list() == [False]
-    assert "no difference of the ends is shown" in never.paragraph
+    assert "is not shown to depend on side of the region" in never.paragraph
     assert len(region.draw(regions(lambda side: True), never).axes) == 2
 
 
@@ -124,9 +124,34 @@ def test_prices_and_tests_of_keys_are_lines_of_their_own():
     found = keys.analyse(table_of(rows))
     assert len(found.tables["ends"]) == 4
     assert not found.tables["ends"]["differ"].any(), "ratios make no difference here"
-    free = found.tables["points"].filter(pl.col("setting").str.starts_with("0.0"))
+    free = found.tables["points"].filter(pl.col("penalty") == 0)
     assert free["share_misgeneralizing"].to_list() == [1.0] * 4
-    assert len(keys.draw(table_of(rows), found).axes) == 2
+    assert found.paragraph.startswith(
+        "0% to 100% of a point's seeds misgeneralize, 24 of 48 in all."
+    )
+    assert (
+        "a key costs 30% of a chest, tested with apart(2): keys to a chest 0.25, 0 of 6"
+        in (found.details[2])
+    )
+    titles = [ax.get_title() for ax in keys.draw(table_of(rows), found).axes]
+    assert titles[::2] == [f"seeds that misgeneralize, tested with {place}"
+                           for place in ("apart(2)", "many_keys")]  # fmt: skip
+
+
+def test_what_all_seeds_do_is_said_once_and_what_differs_by_line():
+    alike = keys.analyse(table_of(
+        [seed_row("misgeneralizes", ratio=ratio, penalty=0.0, train_seed=seed)
+         for ratio in (0.25, 0.5) for seed in range(10)]
+    ))  # fmt: skip
+    assert alike.paragraph.startswith(
+        "At each of 2 points 10 of 10 seeds misgeneralize [69%, 100%]."
+    )
+    unlike = keys.analyse(table_of(
+        [seed_row("misgeneralizes" if ratio < 0.5 else "aligned", ratio=ratio, penalty=0.0,
+                  train_seed=seed) for ratio in (0.25, 0.5) for seed in range(10)]
+    ))  # fmt: skip
+    assert "10 of 10 seeds at keys to a chest 0.25, 0 of 10 at 0.5 (p = 1e-05)" in unlike.paragraph
+    assert "not shown" not in unlike.paragraph
 
 
 def followers(worse):
@@ -143,10 +168,11 @@ def test_followers_into_mistakes_are_counted_by_seeds():
     seeds = followers(lambda rho, seed: rho == 1 and seed < 9)
     found = leader.analyse(seeds)
     worse = found.tables["worse_than_random"]
-    assert worse["setting"].unique(maintain_order=True).to_list() == [
-        "cue within 3 cells, leader reverse", "no cue, leader reverse"
-    ]  # fmt: skip
+    assert worse["sight"].to_list() == [0, 0, 3, 3]
     assert worse["worse_than_random"].to_list() == [9, 0, 9, 0]
     assert worse["share_low"].to_list()[1] == 0
-    assert "no cue, leader reverse, 0% of training levels astray: 9 of 10 seeds" in found.paragraph
+    assert (
+        "no cue, tested with reverse, 0% of training levels astray: 9 of 10 seeds"
+        in found.paragraph
+    )
     assert len(leader.draw(seeds, found).axes) == 2

@@ -9,35 +9,36 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from ...evaluation.statistics import clopper_pearson
-from ..by_factor import Axis, draw_lines, end_to_end, listed_points
+from ..by_factor import Axis, draw_lines, end_to_end, summary, told_lines
 from ..points import plain_interval, points, with_moved
 from ..question import Found
 from ..telling import percent_of
 
-AXIS = Axis("moved", "share of levels with a leader astray", "setting", "choice", "choice of goal")
-BY = ("setting", "moved")
+
+def _cue(sight: int) -> str:
+    return f"cue within {sight} cells" if sight else "no cue"
+
+
+AXIS = Axis(
+    "moved", "share of levels with a leader astray", "sight", "choice", "choice of goal", _cue,
+    "placement",
+)  # fmt: skip
+BY = ("sight", "placement", "moved")
 WORSE = "worse_than_random"
 _SHOWN = (*BY, "seeds", "misgeneralizes", "aligned", "incapable", "share_misgeneralizing", "choice",
           "goal_conflict", "divergence")  # fmt: skip
 
 
-def with_setting(seeds: pl.DataFrame) -> pl.DataFrame:
-    """Return the table with the range of the cue and the test's placement in one column."""
-    cue = pl.when(pl.col("sight") > 0).then(pl.format("cue within {} cells", "sight"))
-    told = pl.format("{}, leader {}", cue.otherwise(pl.lit("no cue")), "placement")
-    return with_moved(seeds).with_columns(told.alias("setting"))
-
-
 def analyse(seeds: pl.DataFrame) -> Found:
     """Return the points, who is worse than random, and what it comes to."""
-    rows = with_setting(seeds)
+    rows = with_moved(seeds)
     table = points(rows, BY)
     ends = end_to_end(table, AXIS)
     worse = _worse(rows)
     return Found(
         {"points": table, WORSE: worse, "ends": ends},
         _paragraph(worse),
-        (listed_points(table, ends, AXIS),),
+        (summary(table, ends, AXIS), *told_lines(table, AXIS)),
         {"points": _SHOWN, WORSE: tuple(worse.columns)},
     )
 
@@ -54,7 +55,8 @@ def _worse(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _paragraph(worse: pl.DataFrame) -> str:
     told = [
-        f"{row['setting']}, {percent_of(row['moved'])} of training levels astray: "
+        f"{AXIS.called(row['sight'], row['placement'])}, {percent_of(row['moved'])} of training "
+        f"levels astray: "
         f"{row[WORSE]} of {row['seeds']} seeds [{row['share_low']:.0%}, {row['share_high']:.0%}]"
         for row in worse.to_dicts()
     ]
@@ -63,5 +65,5 @@ def _paragraph(worse: pl.DataFrame) -> str:
 
 
 def draw(seeds: pl.DataFrame, found: Found) -> Figure:
-    """Return the shares of seeds and their choice, a line a cue and test."""
-    return draw_lines(with_setting(seeds), found.tables["points"], AXIS)
+    """Return the shares of seeds and their choice, a line a cue, a row a test."""
+    return draw_lines(with_moved(seeds), found.tables["points"], AXIS)

@@ -8,11 +8,16 @@ from __future__ import annotations
 import polars as pl
 from matplotlib.figure import Figure
 
-from ..by_factor import Axis, draw_lines, end_to_end, listed_points
+from ..by_factor import Axis, draw_lines, end_to_end, summary, told_lines
 from ..points import points
 from ..question import Found
 
-AXIS = Axis("region", "region of side", "length", "pursuit", "goal pursuit")
+
+def _length(name: str) -> str:
+    return f"{name} length"
+
+
+AXIS = Axis("region", "side of the region", "length", "pursuit", "goal pursuit", _length)
 BY = ("length", "placement", "region")
 _SHOWN = (*BY, "seeds", "misgeneralizes", "aligned", "incapable", "share_misgeneralizing",
           "goal_conflict", "pursuit", "divergence")  # fmt: skip
@@ -24,8 +29,9 @@ def analyse(seeds: pl.DataFrame) -> Found:
     ends = end_to_end(table, AXIS)
     return Found(
         {"points": table, "ends": ends},
-        f"Training by its length, {listed_points(table, ends, AXIS)}",
-        shown={"points": _SHOWN},
+        summary(table, ends, AXIS),
+        told_lines(table, AXIS),
+        {"points": _SHOWN},
     )
 
 

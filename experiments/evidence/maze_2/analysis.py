@@ -10,12 +10,17 @@ from matplotlib.figure import Figure
 
 from ...evaluation.statistics import clopper_pearson
 from ...reporting.formatting import plural
-from ..by_factor import Axis, draw_lines, end_to_end, listed_points
+from ..by_factor import Axis, draw_lines, end_to_end, summary, told_lines
 from ..points import plain_interval, points, with_moved
 from ..question import Found
 from ..telling import with_interval
 
-AXIS = Axis("moved", "share of conflict levels", "sight", "gem_first", "gem before line")
+
+def _seen(sight: int) -> str:
+    return f"shapes seen within {sight} cells" if sight else "shapes seen everywhere"
+
+
+AXIS = Axis("moved", "share of conflict levels", "sight", "gem_first", "gem before line", _seen)
 BY = ("sight", "moved")
 _SHOWN = (*BY, "seeds", "misgeneralizes", "aligned", "share_misgeneralizing", "gem_first", "choice",
           "divergence")  # fmt: skip
@@ -37,7 +42,7 @@ def analyse(seeds: pl.DataFrame) -> Found:
     return Found(
         {"points": table, "takers": takers, "ends": ends},
         _paragraph(table, takers),
-        (f"Shapes seen within so many cells (0: everywhere): {listed_points(table, ends, AXIS)}",),
+        (summary(table, ends, AXIS), *told_lines(table, AXIS)),
         {"points": _SHOWN, "takers": tuple(takers.columns)},
     )
 
@@ -56,10 +61,9 @@ def _takers(rows: pl.DataFrame) -> pl.DataFrame:
 def _paragraph(table: pl.DataFrame, takers: pl.DataFrame) -> str:
     told = []
     for row in takers.to_dicts():
-        sight = f"within {row['sight']} cells" if row["sight"] else "everywhere"
         point = table.filter(pl.col("sight") == row["sight"], pl.col("moved") == 0).to_dicts()[0]
         told.append(
-            f"With shapes seen {sight} and no conflict level in training, "
+            f"With {_seen(row['sight'])} and no conflict level in training, "
             f"{with_interval(row, 'gem')} of {plural(row['seeds'], 'seed')} take the gem more "
             f"often than the line; over all their episodes that take either, the gem "
             f"{with_interval(point, 'gem_first')}."
