@@ -58,7 +58,7 @@ def read_rows(folder: Path, question: Question) -> pl.DataFrame:
     """
     path = folder / f"{question.table}.csv"
     try:
-        return pl.read_csv(read_bytes(path), schema_overrides=question.columns)
+        return pl.read_csv(read_bytes(path), glob=False, schema_overrides=question.columns)
     except (OSError, pl.exceptions.PolarsError) as error:
         why = str(error).partition("\n")[0]
         raise UserError(f"{path} cannot be read ({why}): make it with misgen evidence") from None

@@ -69,7 +69,7 @@ def test_a_package_that_is_there_and_broken_says_why(monkeypatch):
         (["format=minari", "run={run}", "license=mit"], "format=hub alone"),
         (["format=hub", "run={run}", "episodes=3"], "has no effect"),
         (["format=hub", "run={run}"], "misgen card"),
-        (["format=hub", "run={run}", "to="], "names no folder"),
+        (["format=hub", "run={run}", "to="], "names no file or folder"),
         (["format=inspect", "run={run}", "to={run}"], "did not write"),
         (["format=inspect", "run={run}", "episode=3"], "did you mean"),
     ],

@@ -193,7 +193,7 @@ CASES = [
     # Comparisons.
     (f"compare {SMOKE} agents=[xyz]", "agents: 'xyz' matches no agent: use words in rho1-seed0"),
     (f"compare {SMOKE} agents=[random,xyz]", "'xyz' matches no agent"),
-    (f"compare {SMOKE} agents=[]", "agents=[] matches no agent"),
+    (f"compare {SMOKE} agents=[]", "agents=[] is empty: give some"),
     (f"compare {SMOKE} protocols=[nope]", "protocol='nope' is not known"),
     (f"compare {SMOKE} protocols=[runs/none.yaml]", "runs/none.yaml"),
     (f"compare {SMOKE} truth.placements=[nowhere]", "nowhere"),
