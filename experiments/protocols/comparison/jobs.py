@@ -171,10 +171,7 @@ def _matching(names: list[str], words: tuple[str, ...] | None) -> list[str]:
     for word in words or ():
         if not any(word in name for name in names):
             raise UserError(f"agents: {word!r} matches no agent: use words in {shown}")
-    found = [name for name in names if words is None or any(word in name for word in words)]
-    if not found:
-        raise UserError(f"agents=[] matches no agent: use words in {shown}")
-    return found
+    return [name for name in names if words is None or any(word in name for word in words)]
 
 
 def _chosen(config: CompareConfig) -> list[Member]:
