@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..evidence.literature import headlines, ledger, with_headlines
+from ..evidence.literature import headlines, judged, ledger, with_headlines
 from ..training.run_folder import write_text
 
 _USUAL = ("docs/evidence", "docs/claims.md", "README.md")
@@ -18,8 +18,9 @@ _USUAL = ("docs/evidence", "docs/claims.md", "README.md")
 def main(argv: list[str]) -> int:
     """Write the pages."""
     evidence, page, readme = map(Path, (*argv, *_USUAL[len(argv) :]))
-    settled = with_headlines(readme.read_text(encoding="utf-8"), headlines(evidence))
-    write_text(page, ledger(evidence))
+    claims = judged(evidence)
+    settled = with_headlines(readme.read_text(encoding="utf-8"), headlines(claims))
+    write_text(page, ledger(claims))
     write_text(readme, settled)
     print(f"written: {page} and {readme}")
     return 0

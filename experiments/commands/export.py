@@ -101,8 +101,6 @@ class ExportConfig:
         if not self.format:
             raise UserError(f"format is missing: give format= and one of {', '.join(EXTRAS)}")
         one_of("format", self.format, tuple(EXTRAS))
-        if self.to == "":
-            raise UserError("to= names no file or folder: give one, or leave it out")
         self.choice  # noqa: B018  # checks the other fields
 
     @property

@@ -1,7 +1,7 @@
 """The ledger: what the literature claims, and what is measured here, from the questions' tables.
 
-Public names: `Claim`, `CLAIMS`, `ledger`, `headlines`, `with_headlines`, `AGREES`, `AGAINST`,
-`OPEN`.
+Public names: `Claim`, `CLAIMS`, `judged`, `ledger`, `headlines`, `with_headlines`, `AGREES`,
+`AGAINST`, `OPEN`.
 
 A claim is judged by whole intervals: it agrees, it goes against, or it is open.  Whatever has no
 table yet is `not measured`, and claims that go against what was expected stay.
@@ -9,7 +9,7 @@ table yet is `not measured`, and claims that go against what was expected stay.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from .judged_agents import (
     tuning_keeps,
 )
 from .power_scores import at_largest_budget
-from .question import question_of
+from .question import QUESTIONS, question_of
 from .telling import counted, percent_of, with_interval
 from .told import read_rows
 
@@ -58,14 +58,19 @@ class Claim:
     """What it would take to measure it here, if no question does."""
 
 
-def ledger(evidence: Path) -> str:
-    """Return the ledger as Markdown, from the folders of questions in `evidence`."""
+def judged(evidence: Path) -> list[tuple[Claim, Judged]]:
+    """Return every claim with what the folders of questions in `evidence` say of it."""
+    found = {name: _found(evidence / name) for name in {claim.question for claim in CLAIMS}}
+    return [(claim, _judge(claim, found[claim.question])) for claim in CLAIMS]
+
+
+def ledger(claims: Sequence[tuple[Claim, Judged]]) -> str:
+    """Return the ledger as Markdown, from claims that are `judged`."""
     rows = [
         "| claim | source, on what | measured here | verdict | command |",
         "|---|---|---|---|---|",
     ]
-    for claim in CLAIMS:
-        told, verdict = _judged(claim, evidence)
+    for claim, (told, verdict) in claims:
         link = f"[{claim.question}](evidence/{claim.question}/README.md)"
         command = f"`misgen evidence {claim.question}`" if claim.question else "–"
         shown = f"{told} ({link})" if verdict != NOT_MEASURED else told
@@ -75,11 +80,10 @@ def ledger(evidence: Path) -> str:
     return f"{_HEAD}\n\n" + "\n".join(rows) + "\n"
 
 
-def headlines(evidence: Path) -> str:
+def headlines(claims: Sequence[tuple[Claim, Judged]]) -> str:
     """Return a line for each claim that is settled here, one way or the other, as Markdown."""
     lines = []
-    for claim in CLAIMS:
-        told, verdict = _judged(claim, evidence)
+    for claim, (told, verdict) in claims:
         if verdict in (AGREES, AGAINST):
             page = f"docs/evidence/{claim.question}/README.md"
             lines.append(f"- **{claim.says}** ([{verdict}]({page})): {told}.")
@@ -112,13 +116,20 @@ is open. What is measured here is of small agents in small worlds: a claim that 
 may hold of what it was made about. Results that go against a claim are kept."""
 
 
-def _judged(claim: Claim, evidence: Path) -> Judged:
-    folder = evidence / claim.question
-    question = question_of(claim.question) if claim.question else None
-    if question is None or claim.judge is None or not (folder / f"{question.table}.csv").is_file():
+def _found(folder: Path) -> Tables | None:
+    """Return what a question's table comes to; None where there is no such table yet."""
+    if folder.name not in QUESTIONS:
+        return None
+    question = question_of(folder.name)
+    if not (folder / f"{question.table}.csv").is_file():
+        return None
+    return dict(question.analyse(read_rows(folder, question)).tables)
+
+
+def _judge(claim: Claim, tables: Tables | None) -> Judged:
+    if tables is None or claim.judge is None:
         return f"nothing yet{claim.needs and f': it needs {claim.needs}'}", NOT_MEASURED
-    found = question.analyse(read_rows(folder, question))
-    return claim.judge(dict(found.tables)) or ("nothing yet", NOT_MEASURED)
+    return claim.judge(tables) or ("nothing yet", NOT_MEASURED)
 
 
 def _row(table: pl.DataFrame, *where: pl.Expr) -> dict[str, Any] | None:

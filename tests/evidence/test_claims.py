@@ -15,6 +15,7 @@ from misgen.experiments.evidence.literature import (
     CLAIMS,
     OPEN,
     headlines,
+    judged,
     ledger,
     with_headlines,
 )
@@ -43,14 +44,14 @@ def line_of(text, word):
 @pytest.mark.parametrize(("gems", "verdict"), [(20, AGREES), (0, AGAINST), (10, OPEN)])
 def test_a_claim_is_judged_by_its_interval(gems, verdict, tmp_path):
     mazes(tmp_path, gems)
-    cells = line_of(ledger(tmp_path), "yellow gem")
+    cells = line_of(ledger(judged(tmp_path)), "yellow gem")
     assert cells[3] == verdict
     assert f"the gem {gems / 20:.0%}" in cells[2]
     assert "20 seeds" in cells[2]
 
 
 def test_what_has_no_table_is_not_measured(tmp_path):
-    text = ledger(tmp_path)
+    text = ledger(judged(tmp_path))
     assert text.count("| not measured |") == len(CLAIMS)
     assert AGREES not in {line_of(text, claim.says)[3] for claim in CLAIMS}
 
@@ -66,13 +67,13 @@ def test_the_pages_are_written_and_only_what_is_settled_is_a_headline(tmp_path, 
     mazes(tmp_path, 20)
     readme.write_text(with_headlines(README.read_text(encoding="utf-8"), "- old"), encoding="utf-8")
     assert command.main([str(tmp_path), str(page), str(readme)]) == 0
-    assert page.read_text(encoding="utf-8") == ledger(tmp_path)
+    assert page.read_text(encoding="utf-8") == ledger(judged(tmp_path))
     assert str(page) in capsys.readouterr().out
     told = readme.read_text(encoding="utf-8")
     assert "- old" not in told
     assert "(89%)** ([agrees](docs/evidence/maze_2/README.md)): the gem 100%" in told
     mazes(tmp_path / "open", 10)
-    assert headlines(tmp_path / "open") == ""
+    assert headlines(judged(tmp_path / "open")) == ""
 
 
 def test_a_page_without_a_place_for_headlines_is_refused():
@@ -82,9 +83,9 @@ def test_a_page_without_a_place_for_headlines_is_refused():
 
 def test_the_committed_pages_are_those_of_the_committed_tables():
     docs = README.parent / "docs"
-    assert (docs / "claims.md").read_text(encoding="utf-8") == ledger(docs / "evidence")
+    assert (docs / "claims.md").read_text(encoding="utf-8") == ledger(judged(docs / "evidence"))
     told = README.read_text(encoding="utf-8")
-    assert told == with_headlines(told, headlines(docs / "evidence"))
+    assert told == with_headlines(told, headlines(judged(docs / "evidence")))
 
 
 def test_committed_tables_follow_from_the_committed_seeds():
