@@ -21,6 +21,8 @@ WALL_TOP = 16
 LAVA_MID = 17
 LAVA_TOP = 18
 BARRIER = 19
+PERMEABLE = 14
+"""Looks like `WALL_MID`, and is none to whoever walks: of no original level (`open_end`)."""
 SPACE = 100
 
 # Entity kinds.

@@ -22,6 +22,7 @@ from .constants import (
     GOAL,
     LAVA_MID,
     LAVA_TOP,
+    PERMEABLE,
     SAW,
     SIZE,
     WALL_MID,
@@ -52,6 +53,7 @@ def _class_table() -> NDArray[np.uint8]:
     for code, shown in (
         (WALL_MID, _WALL),
         (WALL_TOP, _WALL),
+        (PERMEABLE, _WALL),
         (GOAL, _COIN),
         (LAVA_MID, _LAVA),
         (LAVA_TOP, _LAVA),

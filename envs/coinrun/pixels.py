@@ -35,6 +35,7 @@ from .constants import (
     LAVA_MID,
     LAVA_TOP,
     MOST_ENTITIES,
+    PERMEABLE,
     SAW,
     SIZE,
     WALL_MID,
@@ -345,9 +346,10 @@ def _fill(block, phase, y, scale, first, last, out):
 
 @njit(cache=True)
 def _tile(s, x, y):
-    if 0 <= x < SIZE and 0 <= y < SIZE:
-        return np.int64(s.tiles[y, x])
-    return WALL_MID
+    """Return the tile that shows in a cell; out of the world, and where it only looks so: wall."""
+    if not (0 <= x < SIZE and 0 <= y < SIZE) or s.tiles[y, x] == PERMEABLE:
+        return WALL_MID
+    return np.int64(s.tiles[y, x])
 
 
 @njit(cache=True)

@@ -21,6 +21,7 @@ from .constants import (
     GOAL,
     LAVA_MID,
     LAVA_TOP,
+    PERMEABLE,
     SAW,
     WALL_MID,
     WALL_TOP,
@@ -87,7 +88,7 @@ def _tiles(states: NDArray[np.void], theme: str) -> NDArray[np.uint8]:
         board[tiles == code] = sprite
     ground = states["look"][:, 1] % _count(theme, "ground")
     wall = (_first(theme, "ground") + 2 * ground)[:, None, None] + (tiles == WALL_TOP)
-    return np.where((tiles == WALL_MID) | (tiles == WALL_TOP), wall, board).astype(np.uint8)
+    return np.where(np.isin(tiles, (WALL_MID, WALL_TOP, PERMEABLE)), wall, board).astype(np.uint8)
 
 
 def _entities(states: NDArray[np.void], theme: str, most: int) -> NDArray[np.float32]:

@@ -1,6 +1,7 @@
-"""Claims on compute, on when abilities appear, and on what is inherited, judged by tables.
+"""Claims on compute, on when abilities appear, on critics and on heirs, judged by tables.
 
-Public names: `compute_is_a_sign`, `jumps_are_the_metric_s`, `students_inherit`, `tuning_keeps`.
+Public names: `compute_is_a_sign`, `critic_peaks_before_the_wall`, `jumps_are_the_metric_s`,
+`students_inherit`, `tuning_keeps`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from ..evaluation.verdict import LEAST_SEEDS, MISGENERALIZES
+from .telling import with_interval
 
 AGREES, AGAINST, OPEN = "agrees", "against", "open"
 _HALF = 0.5
@@ -32,6 +34,24 @@ def compute_is_a_sign(tables: Tables) -> Judged | None:
         for row in known.to_dicts()
     ]
     return "; ".join(told), _by_ends(known, "area", _HALF)
+
+
+def critic_peaks_before_the_wall(tables: Tables) -> Judged | None:
+    """Judge whether actors walk on through the end's wall whose critics peak before it."""
+    own = tables["recipes"].filter("trained", train_correlation=1.0)
+    if not len(own) or not own["critics"][0]:
+        return None
+    (row,) = own.to_dicts()
+    told = (
+        f"trained at ρ = 1, {row['seeds']} agents walk on in {row['walked_through']:,} of "
+        f"{row['episodes']:,} episodes, {with_interval(row, 'through')} on average; of "
+        f"{row['critics']} critics {with_interval(row, 'peak_before_share')} peak within two cells "
+        "before the wall"
+    )
+    if row["through_low"] is None:
+        return told, OPEN
+    verdicts = {_by_ends(own, name, _HALF) for name in ("through", "peak_before_share")}
+    return told, AGAINST if AGAINST in verdicts else OPEN if OPEN in verdicts else AGREES
 
 
 def jumps_are_the_metric_s(tables: Tables) -> Judged | None:

@@ -24,6 +24,7 @@ from .detection.analysis import WORTH_PRINTING
 from .identifiability.analysis import CLONES
 from .judged_agents import (
     compute_is_a_sign,
+    critic_peaks_before_the_wall,
     jumps_are_the_metric_s,
     students_inherit,
     tuning_keeps,
@@ -315,7 +316,7 @@ CLAIMS = (
         "[Ramanauskas and Şimşek 2023](https://arxiv.org/abs/2312.03762)",
         "Maze II made simple, over 1,000 agents", "phase_diagram", _two_kinds),
     Claim("The actor walks through the end's wall, and the critic's value peaks before it",
-          _LANGOSCO, "CoinRun", "", needs="levels whose end can be walked through"),
+          _LANGOSCO, "CoinRun", "actor_and_critic", critic_peaks_before_the_wall),
     Claim("A cue to follow is followed where it leads astray: worse than random",
           "[Shah et al. 2022](https://arxiv.org/abs/2210.01790)", "cultural transmission",
           "follow_the_leader", _astray),

@@ -30,6 +30,7 @@ QUESTIONS = {
     "langosco_figure_4": "how large must the cheese's region be? (Maze I)",
     "maze_2": "shape or colour: which feature is followed? (Maze II)",
     "keys_and_chests": "are keys gathered for their own sake?",
+    "actor_and_critic": "do actor and critic go for the same thing? (CoinRun)",
     "follow_the_leader": "is a leader followed into mistakes, and worse than random?",
     "detection": "which evaluation detects misgeneralization?",
     "identifiability": "can tests within the support tell what is pursued?",
