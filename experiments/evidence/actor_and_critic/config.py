@@ -68,6 +68,7 @@ QUESTION = Question(
         "at ρ = 1 found one on every level, there is none.",
         "Values by cell are means over the episodes that walk through: of an agent that seldom "
         "comes to the end, or seldom goes on, they say little, and under ten nothing is said.",
+        "An episode is broken off after 150 decisions.",
         "Levels in easy mode, seen as tiles by a small network; the paper's agent sees pixels.",
     ),
     columns=columns_with(COLUMNS),

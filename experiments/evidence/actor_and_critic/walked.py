@@ -40,6 +40,8 @@ _BEHIND = 3
 """Who gets as far as this cell has walked through."""
 _AFTER = 30
 """Decisions after reaching the end in which that has to be done, and the critic is asked."""
+_LONGEST = 150
+"""Decisions of an episode: who is not at the end by then does not come to it."""
 _LEAST = 10
 """Episodes below which nothing is said about a critic."""
 _NEAR, _FAR, _INSIDE, _WALL_IN_VIEW = (-2, 0), (-8, -6), (1, 3), (-4, 0)
@@ -131,7 +133,10 @@ def walk(
         raise UserError(f"agent {agent.name!r} has no critic: give one that has value()")
     world = opened(levels.world)  # pyright: ignore[reportArgumentType] - CoinRun's recipes alone
     watcher = _Watcher(agent, world)
-    run_levels(watcher, levels.at(world=world, correlation=1.0), ids, actions="sampled", seed=seed)
+    run_levels(
+        watcher, levels.at(world=world, correlation=1.0), ids, actions="sampled", seed=seed,
+        limits=np.full(len(ids), _LONGEST, np.int32),
+    )  # fmt: skip
     return watcher.table()
 
 
