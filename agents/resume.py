@@ -53,6 +53,8 @@ _SQUARES = ("exp_avg_sq", "square_avg")
 """Those of them that are means of squares."""
 _DAMAGE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What comes of taking up a state that is not what it should be."""
+_STREAM = "slots/stream/"
+"""Begins the names of what a level stream holds beside its counts."""
 _DTYPES = (torch.float32, torch.float64, torch.int64, torch.int16, torch.uint8)
 _KEEP_EVERY = 1.0  # seconds between two states that are kept in memory, for a stop signal
 
@@ -390,6 +392,9 @@ def _slot_tensors(model: BaseAlgorithm) -> dict[str, Tensor]:
         tensors["drawn"] = torch.from_numpy(drawn.copy())
     if position is not None:
         tensors["slots/ages"] = torch.from_numpy(position.ages)
+        for name, own in position.stream.items():
+            if name != "drawn":
+                tensors[f"{_STREAM}{name}"] = torch.from_numpy(own)
         tensors["slots/actions"] = torch.from_numpy(position.actions)
         for name, memory in _memories(model).items():
             tensors[name] = _plain(memory)
@@ -410,7 +415,12 @@ def _restore_slots(model: Any, tensors: dict[str, Tensor]) -> None:
     ages, actions = tensors["slots/ages"].numpy(), tensors["slots/actions"].numpy()
     _require_tensor(tensors, "slots/ages", torch.Size(drawn.shape), torch.int64)
     _require_tensor(tensors, "slots/actions", torch.Size(actions.shape), torch.int16)
-    model._last_obs = base.go_to(Position(drawn, ages, actions))
+    stream = {
+        name.removeprefix(_STREAM): tensor.numpy()
+        for name, tensor in tensors.items()
+        if name.startswith(_STREAM)
+    }
+    model._last_obs = base.go_to(Position({"drawn": drawn, **stream}, ages, actions))
     model._last_episode_starts = ages == 0
     for name, memory in _memories(model).items():
         _require_tensor(tensors, name, memory.shape, memory.dtype)

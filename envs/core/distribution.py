@@ -44,6 +44,8 @@ LOOKED_AT = 20_000
 PLAYED = 1_000
 """Levels of such a range that a test plays."""
 _CHUNK = 2048
+State = dict[str, NDArray[Any]]
+"""Arrays by name."""
 
 
 class Terrains(Set[bytes]):
@@ -278,9 +280,37 @@ class LevelStream:
 
     def next(self, slots: NDArray[np.int64]) -> LevelBatch:
         """Return the next level of each of `slots`."""
+        return self.distribution._levels(self._new_ids(slots))
+
+    def again(self, slots: NDArray[np.int64]) -> LevelBatch:
+        """Return the levels that `slots` drew last."""
+        self.drawn[slots] -= 1
+        return LevelStream.next(self, slots)
+
+    def hear(
+        self,
+        slots: NDArray[np.int64],
+        level_ids: NDArray[np.int64],
+        fractions: NDArray[np.float32],
+    ) -> None:
+        """Take note of how much of the goal was reached in episodes that end; here, do nothing."""
+
+    @property
+    def state(self) -> State:
+        """All that its next levels depend on, beside its seed, in arrays of its own.
+
+        Setting it makes it go on from there, and raises a ValueError for what is none.
+        """
+        return {"drawn": self.drawn.copy()}
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self.drawn[:] = state["drawn"]
+
+    def _new_ids(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
         distribution = self.distribution
         picks = _next_picks(len(distribution.ids), self.seed, slots, self.drawn)
-        return distribution._levels(distribution.drawn(picks))
+        return distribution.drawn(picks)
 
 
 @njit(cache=True)

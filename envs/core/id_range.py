@@ -62,6 +62,10 @@ class IdRange:
         """Return how many ids there are."""
         return self.stop - self.start - sum(stop - start for start, stop in self.without)
 
+    def __contains__(self, level: int) -> bool:
+        """Return whether it has an id."""
+        return any(start <= level < stop for start, stop in self.spans)
+
     def __str__(self) -> str:
         """Return the range as users write it."""
         ends = f"{self.start}:{self.stop}"

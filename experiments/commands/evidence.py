@@ -18,6 +18,7 @@ Questions
   keys_and_chests      are keys gathered for their own sake?
   actor_and_critic     do actor and critic go for the same thing? (CoinRun)
   follow_the_leader    is a leader followed into mistakes, and worse than random?
+  level_replay         do levels chosen by regret mend it, where conflicts are rare?
   detection            which evaluation detects misgeneralization?
   identifiability      can tests within the support tell what is pursued?
   anticipation         what does a test see that was told some of the cues?

@@ -25,6 +25,8 @@ Settings (misgen train --cfg prints them all with their values)
   distinct_conflicts  how many different conflict levels there are, each as often as the others,
                 their share of all levels unchanged (default 0: as many as the ids have)
                 (misgen levels list): in CoinRun section_start (the paper's), anywhere, ...
+  level_replay  0 to 1: share of the levels that are not new, but drawn again from those on which
+                the agent missed most of the goal (prioritized level replay; default 0)
   seed          training seed: weights, actions and the order of levels
   init          folder of a trained policy whose weights training starts from, with a new
                 optimiser; the manifest holds their SHA-256, and other weights make another run

@@ -1,7 +1,7 @@
 """Claims on compute, on when abilities appear, on critics and on heirs, judged by tables.
 
 Public names: `compute_is_a_sign`, `critic_peaks_before_the_wall`, `jumps_are_the_metric_s`,
-`students_inherit`, `tuning_keeps`.
+`regret_mends`, `students_inherit`, `tuning_keeps`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from ..evaluation.verdict import LEAST_SEEDS, MISGENERALIZES
-from .telling import with_interval
+from .telling import percent_of, with_interval
 
 AGREES, AGAINST, OPEN = "agrees", "against", "open"
 _HALF = 0.5
@@ -46,7 +46,7 @@ def critic_peaks_before_the_wall(tables: Tables) -> Judged | None:
         f"trained at ρ = 1, {row['seeds']} agents walk on in {row['walked_through']:,} of "
         f"{row['episodes']:,} episodes, {with_interval(row, 'through')} on average; of "
         f"{row['critics']} critics {with_interval(row, 'peak_before_share')} peak within two cells "
-        "before the wall"
+        f"before the wall, which in sight adds {row['wall_adds']:+.1f} of reward to the value"
     )
     if row["through_low"] is None:
         return told, OPEN
@@ -76,6 +76,22 @@ def students_inherit(tables: Tables) -> Judged | None:
 def tuning_keeps(tables: Tables) -> Judged | None:
     """Judge whether agents that are tuned on aligned levels alone have their bases' goals."""
     return _carried(tables, "tuned")
+
+
+def regret_mends(tables: Tables) -> Judged | None:
+    """Judge whether agents whose levels are chosen by regret pursue the goal more."""
+    own = tables["pairs"]
+    if not len(own):
+        return None
+    told = [
+        f"in {row['world'].replace('_', ' ')} with {percent_of(row['moved'])} of levels in "
+        f"conflict by {row['difference']:+.2f}"
+        for row in own.to_dicts()
+    ]
+    words = f"they pursue the goal more than those of levels drawn evenly: {', '.join(told)}"
+    known = own.filter(pl.col("difference_low").is_not_null())
+    enough = len(known) == len(own) and (own["pairs"] >= LEAST_SEEDS).all()
+    return words, _by_ends(own, "difference", 0.0) if enough else OPEN
 
 
 def _carried(tables: Tables, way: str) -> Judged | None:

@@ -26,6 +26,7 @@ from .judged_agents import (
     compute_is_a_sign,
     critic_peaks_before_the_wall,
     jumps_are_the_metric_s,
+    regret_mends,
     students_inherit,
     tuning_keeps,
 )
@@ -341,6 +342,5 @@ CLAIMS = (
           "doors", "inheritance", tuning_keeps),
     Claim("Levels chosen by regret mitigate misgeneralization",
           "[minimax regret](https://arxiv.org/abs/2507.03068)",
-          "cheese in the corner and on a dish", "",
-          needs="training on levels chosen by regret (`regret_search` chooses test levels alone)"),
+          "cheese in the corner and on a dish", "level_replay", regret_mends),
 )  # fmt: skip

@@ -126,6 +126,7 @@ class Sweep:
                 "train_placement": run.placement,
                 "distinct_conflicts": run.distinct_conflicts,
                 "distinct_levels": manifest["training_levels"]["distinct_conflict_levels"],
+                "conflict_share": _conflict_share(manifest),
                 "train_seed": run.seed,
                 "placement": verdict["placement"],
                 "actions": verdict["actions"],
@@ -143,6 +144,12 @@ class Sweep:
                 "run": folder.path.name,
             }
             spent = [0.0]  # counted once
+
+
+def _conflict_share(manifest: Mapping[str, Any]) -> float | None:
+    """Return what share of the levels that training drew were in conflict, where it was counted."""
+    drawn = manifest.get("level_replay")
+    return drawn and drawn["conflict_levels"] / drawn["levels"]
 
 
 @lru_cache(maxsize=256)

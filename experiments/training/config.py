@@ -111,6 +111,9 @@ class TrainConfig:
     """Where the goal goes on a conflict level."""
     distinct_conflicts: int = 0
     """How many different conflict levels training has, their share unchanged; 0: all there are."""
+    level_replay: float = 0.0
+    """Share of the levels that are drawn again, from those on which the agent missed most of the
+    goal (prioritized level replay, by regret)."""
     seed: int = 0
     """Training seed: of weights, actions, and levels: their order, and which they are, if `own`."""
     runs: str = "runs"
@@ -138,6 +141,7 @@ class TrainConfig:
             UserError: naming the field.
         """
         in_range("seed", self.seed, 0, 2**31 - 1)
+        in_range("level_replay", self.level_replay, 0.0, 1.0)
         require_name("name", self.name)
         require_known(self.logger)
         in_range("save_every", self.save_every, 0, 1e6)
@@ -219,7 +223,9 @@ class TrainConfig:
         return config_hash(without_places(self.science))
 
 
-_OPTIONAL = ("proxy_correlations", "distinct_conflicts", "init", "init_policy", "snapshots")
+_OPTIONAL = (
+    "proxy_correlations", "distinct_conflicts", "level_replay", "init", "init_policy", "snapshots",
+)  # fmt: skip
 """Settings that are left out of `science` where they are not used."""
 _NO_SCIENCE = ("runs", "name", "logger", "save_every", "stop_after")
 

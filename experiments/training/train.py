@@ -156,7 +156,7 @@ def _train(
     from misgen.envs.core.views.sb3 import MisgenVecEnv
 
     world = config.world
-    env = MisgenVecEnv(config.distribution, config.agent.num_envs, config.seed)
+    env = MisgenVecEnv(config.distribution, config.agent.num_envs, config.seed, config.level_replay)
     spec = PolicySpec.of(
         config.agent,
         world.observation_space,
@@ -205,6 +205,7 @@ def _train(
         "parameters": sum(p.numel() for p in learned.network.parameters()),
         "compute": compute_of(config, learned.network, learned.steps),
         "training_levels": config.distribution.describe(),
+        **({"level_replay": env.replayed} if env.replayed else {}),
     }
 
 

@@ -69,6 +69,7 @@ MADE_OF_PIECES = {
     "boards": ["env=cheese_on_a_dish", "correlation=0.5"],
     "memory": ["agent=recurrent_ppo", "env=corner_maze", "agent.critic_lstm=true"],
     "a2c": ["agent=a2c", "agent.num_steps=8"],
+    "level replay": ["env=cheese_on_a_dish", "correlation=0.5", "level_replay=0.5"],
     "never ends": ["env=tree_gridworld"],
 }
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..distribution import LevelStream
+from ..distribution import LevelStream, State
 from ..engine import Engine
 
 _SPARE = 256
@@ -24,8 +24,9 @@ _SPARE = 256
 class Position:
     """Where the slots are."""
 
-    drawn: NDArray[np.int64]
-    """[slots] levels that each has drawn; the last of them runs."""
+    stream: State
+    """The level stream's, with `drawn`, int64 [slots]: levels that each has drawn; the last of them
+    runs."""
     ages: NDArray[np.int64]
     """[slots] decisions made in it."""
     actions: NDArray[np.int16]
@@ -56,7 +57,7 @@ class History:
         oldest = int(ages.max())
         latest = self._actions[len(self._actions) - oldest :] if oldest else []
         empty = np.zeros((0, engine.num_slots), np.int16)
-        return Position(stream.drawn.copy(), ages, np.stack(latest) if latest else empty)
+        return Position(stream.state, ages, np.stack(latest) if latest else empty)
 
 
 def bring_back(engine: Engine, stream: LevelStream, position: Position) -> History:
@@ -67,22 +68,22 @@ def bring_back(engine: Engine, stream: LevelStream, position: Position) -> Histo
     """
     _require_position(engine, position)
     ages, actions, history = position.ages, position.actions, History()
-    stream.drawn[:] = position.drawn - 1
+    stream.state = position.stream
     for decision, chosen in enumerate(actions):
         begins = np.flatnonzero(ages == len(actions) - decision)
         if len(begins):
-            engine.load(begins, stream.next(begins))
+            engine.load(begins, stream.again(begins))
         if len(engine.step(chosen.astype(np.int64))):
             raise ValueError("actions end an episode that is to go on")
         history.add(chosen, engine)
     begins = np.flatnonzero(ages == 0)
     if len(begins):
-        engine.load(begins, stream.next(begins))
+        engine.load(begins, stream.again(begins))
     return history
 
 
 def _require_position(engine: Engine, position: Position) -> None:
-    drawn, ages, actions = position.drawn, position.ages, position.actions
+    drawn, ages, actions = position.stream["drawn"], position.ages, position.actions
     slots = (engine.num_slots,)
     if drawn.shape != slots or ages.shape != slots or actions.shape[1:] != slots:
         raise ValueError(f"drawn, ages or actions are not of {engine.num_slots} slots")

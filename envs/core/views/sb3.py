@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
 from ..distribution import LevelDistribution, LevelStream
-from ..errors import UserError
+from ..errors import UserError, in_range
+from ..level_replay import ReplayStream
 from ..slots import checked_seed, count_of_slots, shown
 from ..world import Observation
 from .history import History, Position, bring_back
@@ -29,17 +30,30 @@ class MisgenVecEnv(VecEnv):
     own.
     """
 
-    def __init__(self, distribution: LevelDistribution, num_envs: int, seed: int = 0) -> None:
+    def __init__(
+        self,
+        distribution: LevelDistribution,
+        num_envs: int,
+        seed: int = 0,
+        level_replay: float = 0.0,
+    ) -> None:
         """Make the slots; call `reset` before `step`.
 
+        Args:
+            distribution: the levels.
+            num_envs: how many slots.
+            seed: seed of the level stream.
+            level_replay: share of the levels that are no new ones (`level_replay.ReplayStream`).
+
         Raises:
-            UserError: for a number of slots or a seed that is none.
+            UserError: for a number of slots, a seed or a share that is none.
         """
         num_envs = count_of_slots(num_envs, "num_envs")
         self.render_mode = None
         self.distribution = distribution
         self.engine = distribution.world.make_engine(num_envs)
         self._slots = np.arange(num_envs)
+        self._level_replay = in_range("level_replay", level_replay, 0.0, 1.0)
         self._stream: LevelStream | None = None
         self._seed = checked_seed(seed) or 0
         self._history: History | None = None
@@ -59,6 +73,12 @@ class MisgenVecEnv(VecEnv):
     def drawn(self, counts: NDArray[np.int64]) -> None:
         self._require_stream().drawn[:] = counts
 
+    @property
+    def replayed(self) -> dict[str, int] | None:
+        """How many levels were drawn, drawn again, and in conflict; None without level replay."""
+        stream = self._stream
+        return stream.told if isinstance(stream, ReplayStream) else None
+
     def position(self) -> Position | None:
         """Return where the slots are; None before `reset`, or if it was given levels of its own."""
         if self._history is None:
@@ -76,7 +96,9 @@ class MisgenVecEnv(VecEnv):
 
     def _require_stream(self) -> LevelStream:
         if self._stream is None:
-            self._stream = LevelStream(self.distribution, self.num_envs, self._seed)
+            given = self.distribution, self.num_envs, self._seed
+            share = self._level_replay
+            self._stream = ReplayStream(*given, share) if share else LevelStream(*given)
         return self._stream
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
@@ -145,6 +167,8 @@ class MisgenVecEnv(VecEnv):
                 info["TimeLimit.truncated"] = bool(episodes["truncated"][slot])
                 info["episode"] = {"r": info["return"], "l": info["steps"]}
                 infos[slot] = info
+            reached = episodes["goal_fraction"][ended]
+            stream.hear(ended, self.engine.level_ids[ended], reached)
             self.engine.load(ended, stream.next(ended))
         return self.engine.observe(), reward, done, infos
 

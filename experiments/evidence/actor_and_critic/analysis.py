@@ -32,11 +32,15 @@ _VALUES = ("rise", "fall", "wall_adds")
 
 
 def analyse(rows: pl.DataFrame) -> Found:
-    """Return a row for each training correlation, before training and after."""
-    agents = rows.with_columns(
-        through=pl.col("walked_through") / pl.col("reached"),
-        reach=pl.col("reached") / pl.col("episodes"),
-    ).sort("trained", "train_correlation", "train_seed", descending=[True, True, False])
+    """Return a row for each training correlation, and one for the agents before training."""
+    agents = (
+        _once(rows)
+        .with_columns(
+            through=pl.col("walked_through") / pl.col("reached"),
+            reach=pl.col("reached") / pl.col("episodes"),
+        )
+        .sort("trained", "train_correlation", "train_seed", descending=[True, True, False])
+    )
     groups = agents.group_by(_BY, maintain_order=True)
     table = pl.DataFrame(
         [{**dict(zip(_BY, values, strict=True)), **_recipe(own)} for values, own in groups],
@@ -48,6 +52,13 @@ def analyse(rows: pl.DataFrame) -> Found:
         shown={"recipes": (*_BY, "seeds", "reach", "through", "critics", "peak_before", "peak",
                            "rise", "fall", "wall_adds")},
     )  # fmt: skip
+
+
+def _once(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the agents, those before training once: one seed gives all recipes the same one."""
+    highest = pl.col("train_correlation") == pl.col("train_correlation").max()
+    named = pl.when("trained").then("train_correlation")
+    return rows.filter(pl.col("trained") | highest).with_columns(named.alias("train_correlation"))
 
 
 def _recipe(own: pl.DataFrame) -> dict[str, Any]:
@@ -79,8 +90,9 @@ def _mean_value(values: pl.Series) -> Any:
 def _sentences(table: pl.DataFrame) -> Iterator[str]:
     """Yield what each recipe's agents do, and what their critics say."""
     for row in table.to_dicts():
-        when = "Trained" if row["trained"] else "Before training"
-        who = f"{when} at correlation {row['train_correlation']:g}"
+        who = "Before training"
+        if row["trained"]:
+            who = f"Trained at correlation {row['train_correlation']:g}"
         if not row["episodes"]:
             yield f"{who}, no agent of {row['seeds']} comes to the end."
             continue
@@ -97,6 +109,12 @@ def _sentences(table: pl.DataFrame) -> Iterator[str]:
                 f"{_told(row, 'wall_adds', '{:+.1f}')} of reward to it"
             )
         yield f"{said}."
+    untrained = table.filter(~pl.col("trained"), pl.col("critics") > 0).to_dicts()
+    for row in untrained:
+        yield (
+            f"As the value peaks there in {row['peak_before']} of {row['critics']} critics that "
+            "learned nothing, where it peaks says little by itself."
+        )
 
 
 def _told(row: dict[str, Any], name: str, form: str) -> str:
@@ -114,17 +132,14 @@ def draw(rows: pl.DataFrame, found: Found) -> Figure:
         figure = Figure(figsize=(11.6, 4.2), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=(1, 1.7))
         names = []
+        agents = _once(rows)
         for number, row in enumerate(table.to_dicts()):
-            line = LINES[number % len(LINES)]
-            when = "" if row["trained"] else "before training at "
-            names.append(f"{when}ρ = {row['train_correlation']:g}")
-            own = rows.filter(
-                pl.col("train_correlation") == row["train_correlation"],
-                pl.col("trained") == row["trained"],
-            )
+            line, trained = LINES[number % len(LINES)], row["train_correlation"]
+            names.append(f"ρ = {trained:g}" if row["trained"] else "before training")
+            own = agents.filter(pl.col("train_correlation").eq_missing(trained))
             _draw_shares(left, own, row, number, line)
             _draw_values(right, own, line, names[-1])
-        left.set_xticks(range(len(names)), [name.replace(" at ", "\nat ") for name in names])
+        left.set_xticks(range(len(names)), names)
         left.set_ylim(-0.03, 1.03)
         left.yaxis.set_major_formatter(PERCENT)
         dress(left, "episodes that walk on through the wall")

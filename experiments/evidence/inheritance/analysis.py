@@ -16,11 +16,10 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...evaluation.quantities import BOUNDS
-from ...evaluation.statistics import Interval, holm, t_over_seeds
 from ...evaluation.verdict import MISGENERALIZES
 from ...reporting.figures import FONT, INK
 from ..drawing import LINES, dress
+from ..paired import over_pairs, paired
 from ..points import plain_interval, points
 from ..question import Found
 
@@ -33,8 +32,7 @@ _COMPARED = {
 }
 _MEANS = ("goal_in_distribution", "capability_aligned", "goal_conflict", "pursuit", "divergence")
 _SEEN = {"aligned": "on aligned levels alone", "both": "on levels that tell them apart as well"}
-_SHOWN = ("measure", "pairs", "flawed", "cured", "difference", "higher", "p", "differ")
-_TEST = 0.05
+_SHOWN = ("measure", "flawed", "cured", "pairs", "difference", "higher", "p", "differ")
 _NEGLIGIBLE = 0.05
 """A difference in distribution is none to a test if it is smaller, with its interval."""
 
@@ -42,16 +40,11 @@ _NEGLIGIBLE = 0.05
 def analyse(rows: pl.DataFrame) -> Found:
     """Return what bases and heirs do, pairs of heirs, what was kept, and what it comes to."""
     heirs = points(rows, ["world", "base", "way", "levels_seen"], _MEANS)
-    paired = pl.DataFrame(
-        [row for keys, own in _ways(rows) for row in _pairs(keys, own)], infer_schema_length=None
-    )
-    if len(paired):
-        adjusted = holm(paired["p"].to_list())
-        paired = paired.with_columns(differ=pl.Series([bool(one < _TEST) for one in adjusted]))
+    pairs = paired(one for keys, own in _ways(rows) for one in _pairs(keys, own))
     kept = pl.DataFrame(list(_kept(rows)), infer_schema_length=None)
     return Found(
-        {"heirs": heirs, "pairs": paired, "kept": kept},
-        _paragraph(heirs, paired),
+        {"heirs": heirs, "pairs": pairs, "kept": kept},
+        _paragraph(heirs, pairs),
         shown={
             "pairs": (*_HEIR, *_SHOWN),
             "heirs": ("world", "base", "way", "levels_seen", "seeds", "misgeneralizes", "aligned",
@@ -68,40 +61,21 @@ def _ways(rows: pl.DataFrame) -> Iterator[tuple[dict[str, Any], pl.DataFrame]]:
         yield dict(zip(_HEIR, values, strict=True)), own
 
 
-def _pairs(keys: dict[str, Any], own: pl.DataFrame) -> Iterator[dict[str, Any]]:
+def _pairs(
+    keys: dict[str, Any], own: pl.DataFrame
+) -> Iterator[tuple[dict[str, Any], str, list[float]]]:
     """Yield of each measure what differs between heirs of a flawed and of a cured base."""
     for measure, called in _COMPARED.items():
         wide = own.pivot("base", index="train_seed", values=measure, maintain_order=True)
         if not {"flawed", "cured"} <= set(wide.columns):
             continue
         both = wide.drop_nulls(["flawed", "cured"])
-        found = (both["cured"] - both["flawed"]).to_list()
-        yield {
-            **keys,
-            "measure": called,
-            "pairs": len(found),
-            "flawed": _mean(both["flawed"]),
-            "cured": _mean(both["cured"]),
-            **plain_interval("difference", _over_pairs(found, measure)),
-            "higher": sum(one > 0 for one in found),
-            "p": _signs(found),
-        }
-
-
-def _over_pairs(differences: list[float], measure: str) -> Interval:
-    """Return the mean of paired differences with the paired t-interval."""
-    low, high = BOUNDS[measure]
-    return t_over_seeds(differences, bounds=(low - high, high - low))
-
-
-def _signs(differences: list[float]) -> float:
-    """Return the p-value of a two-sided sign test; pairs without a difference are left out."""
-    from scipy.stats import binomtest
-
-    told = [one for one in differences if one]
-    if not told:
-        return 1.0
-    return round(float(binomtest(sum(one > 0 for one in told), len(told)).pvalue), 5)
+        means = {base: _mean(both[base]) for base in ("flawed", "cured")}
+        yield (
+            {**keys, "measure": called, **means},
+            measure,
+            (both["cured"] - both["flawed"]).to_list(),
+        )
 
 
 def _kept(rows: pl.DataFrame) -> Iterator[dict[str, Any]]:
@@ -121,7 +95,7 @@ def _kept(rows: pl.DataFrame) -> Iterator[dict[str, Any]]:
                 "heirs": len(known),
                 "pursuit_base": _mean(known["pursuit_base"]),
                 "pursuit_heir": _mean(known["pursuit"]),
-                **plain_interval("change", _over_pairs(change, "pursuit")),
+                **plain_interval("change", over_pairs(change, "pursuit")),
             }
 
 

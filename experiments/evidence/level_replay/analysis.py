@@ -1,0 +1,86 @@
+"""What the seeds say: goal pursuit with levels drawn evenly and by regret, seed by seed.
+
+Public names: `analyse`, `draw`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import polars as pl
+from matplotlib.figure import Figure
+
+from ..by_factor import Axis, draw_lines
+from ..paired import paired
+from ..points import points, with_moved
+from ..question import Found
+from ..telling import counted, percent_of
+
+_LINE = "line"
+AXIS = Axis("moved", "share of conflict levels", _LINE, "pursuit", "goal pursuit")
+BY = ("world", "length", "replay", "moved")
+_PAIR = ["world", "length", "moved"]
+_SHOWN = (*BY, "seeds", "conflict_share", "misgeneralizes", "aligned", "incapable",
+          "share_misgeneralizing", "goal_conflict", "pursuit", "divergence")  # fmt: skip
+
+
+def analyse(seeds: pl.DataFrame) -> Found:
+    """Return the points, the paired differences, and what it comes to."""
+    rows = with_moved(seeds)
+    drawn = rows.group_by(BY).agg(pl.col("conflict_share").cast(pl.Float64).mean().round(4))
+    table = points(rows, BY).join(drawn, on=BY, how="left", maintain_order="left")
+    pairs = paired(_differences(rows))
+    return Found(
+        {"points": table, "pairs": pairs},
+        " ".join(_sentences(pairs)) or "No seed is done with both ways of drawing levels yet.",
+        tuple(f"{_named(row)}: {counted(row)}." for row in table.to_dicts()),
+        {"points": _SHOWN, "pairs": tuple(pairs.columns)},
+    )
+
+
+def _differences(rows: pl.DataFrame) -> Iterator[tuple[dict[str, Any], str, list[float]]]:
+    """Yield of each setting by how much seeds that replay pursue the goal more."""
+    for values, own in rows.sort(_PAIR).group_by(_PAIR, maintain_order=True):
+        keys = dict(zip(_PAIR, values, strict=True))
+        plain, replayed = (
+            own.filter((pl.col("replay") > 0) == replays).select("train_seed", "pursuit")
+            for replays in (False, True)
+        )
+        both = plain.join(replayed, on="train_seed", suffix="_replayed").drop_nulls()
+        if len(both):
+            yield keys, "pursuit", (both["pursuit_replayed"] - both["pursuit"]).to_list()
+
+
+def _sentences(pairs: pl.DataFrame) -> Iterator[str]:
+    """Yield what replay changes, a sentence a setting."""
+    for row in pairs.to_dicts():
+        low, high = row["difference_low"], row["difference_high"]
+        around = "" if low is None else f" [{low:+.2f}, {high:+.2f}]"
+        yield (
+            f"In {row['world'].replace('_', ' ')}, {row['length']} length, with "
+            f"{percent_of(row['moved'])} of levels in conflict, agents whose levels are chosen by "
+            f"regret pursue the goal by {row['difference']:+.2f}{around} more "
+            f"({row['higher']} of {row['pairs']} pairs, "
+            f"{'' if row['differ'] else 'not shown to differ, '}p = {row['p']:.2g})."
+        )
+
+
+def _named(row: dict[str, Any]) -> str:
+    return f"{_line(row['world'], row['length'], row['replay'])}, {percent_of(row['moved'])}"
+
+
+def _line(world: str, length: str, replay: float) -> str:
+    how = f"{replay:.0%} by regret" if replay else "levels drawn evenly"
+    return f"{world.replace('_', ' ')}, {length}, {how}"
+
+
+def draw(seeds: pl.DataFrame, found: Found) -> Figure:
+    """Return the shares of seeds and their pursuit, a line a world and way of drawing levels."""
+    lines = pl.struct("world", "length", "replay").map_elements(
+        lambda one: _line(one["world"], one["length"], one["replay"]), pl.String
+    )
+    rows, table = with_moved(seeds), found.tables["points"]
+    return draw_lines(
+        rows.with_columns(lines.alias(_LINE)), table.with_columns(lines.alias(_LINE)), AXIS
+    )
