@@ -54,7 +54,7 @@ def test_a_goal_that_is_inherited_and_that_its_own_test_does_not_show():
     assert abs(shown["difference"]) < 0.02
     assert not pair(found, "tuned", "both", "pursuit")["differ"]
     assert "10 of 10 heirs of flawed bases misgeneralize" in found.paragraph
-    assert "Distilled on aligned levels alone in w" in found.paragraph
+    assert "Distilled on aligned levels alone in w" in " ".join(found.details)
     changes = found.tables["kept"].filter(base="flawed", way="tuned", levels_seen="both")
     assert changes["change"][0] == pytest.approx(0.85, abs=0.05)
     assert len(analysis.draw(rows, found).axes) == 2
@@ -63,7 +63,7 @@ def test_a_goal_that_is_inherited_and_that_its_own_test_does_not_show():
 def test_where_nothing_is_inherited_nothing_is_found():
     found = analysis.analyse(population(lambda base, way, levels: 0.1))
     assert not found.tables["pairs"]["differ"].any()
-    assert "not shown to differ" in found.paragraph
+    assert "not shown to differ" in " ".join(found.details)
 
 
 def test_a_test_that_shows_it_is_told_so():
@@ -71,7 +71,7 @@ def test_a_test_that_shows_it_is_told_so():
         population(lambda *_: 0.5, lambda base, way, levels: 0.9 if base == "cured" else 0.2)
     )
     assert pair(found, "tuned", "aligned", "goal_in_distribution")["differ"]
-    assert "tells them apart (+0.7" in found.paragraph
+    assert "tells them apart (+0.7" in " ".join(found.details)
 
 
 def test_heirs_whose_pair_is_missing_are_left_out():

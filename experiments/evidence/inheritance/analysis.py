@@ -45,6 +45,7 @@ def analyse(rows: pl.DataFrame) -> Found:
     return Found(
         {"heirs": heirs, "pairs": pairs, "kept": kept},
         _paragraph(heirs, pairs),
+        tuple(_details(heirs, pairs)),
         shown={
             "pairs": (*_HEIR, *_SHOWN),
             "heirs": ("world", "base", "way", "levels_seen", "seeds", "misgeneralizes", "aligned",
@@ -103,26 +104,37 @@ def _mean(values: pl.Series) -> float | None:
     return round(float(values.mean()), 4) if len(values) else None  # pyright: ignore
 
 
-def _paragraph(heirs: pl.DataFrame, paired: pl.DataFrame) -> str:
-    """Return what carries over, a sentence a way of making heirs."""
-    told = []
-    if not len(paired):
+def _paragraph(heirs: pl.DataFrame, pairs: pl.DataFrame) -> str:
+    """Return who misgeneralizes, over all worlds, a sentence a way of making heirs."""
+    if not len(pairs):
         return "No pair of heirs is there yet."
-    for values, own in paired.group_by(_HEIR, maintain_order=True):
+    told = []
+    for values, _ in pairs.group_by(_HEIR[1:], maintain_order=True):
+        keys = dict(zip(_HEIR[1:], values, strict=True))
+        counts = " and ".join(_counted(heirs, keys, base) for base in ("flawed", "cured"))
+        told.append(f"{_made(keys)}, {counts}.")
+    return " ".join(told)
+
+
+def _made(keys: dict[str, Any]) -> str:
+    return f"{str(keys['way']).capitalize()} {_SEEN.get(str(keys['levels_seen']), '')}"
+
+
+def _details(heirs: pl.DataFrame, pairs: pl.DataFrame) -> Iterator[str]:
+    """Yield what carries over, a sentence a world and way of making heirs."""
+    for values, own in pairs.group_by(_HEIR, maintain_order=True) if len(pairs) else ():
         keys = dict(zip(_HEIR, values, strict=True))
         rows = {row["measure"]: row for row in own.to_dicts()}
         pursuit = rows[_COMPARED["pursuit"]]
         seen = rows[_COMPARED["goal_in_distribution"]]
         counts = " and ".join(_counted(heirs, keys, base) for base in ("flawed", "cured"))
-        told.append(
-            f"{str(keys['way']).capitalize()} {_SEEN.get(str(keys['levels_seen']), '')} in "
-            f"{str(keys['world']).replace('_', ' ')}: {counts}; heirs of cured bases pursue the "
-            f"goal by {_difference(pursuit)} more ({pursuit['higher']} of {pursuit['pairs']} "
+        yield (
+            f"{_made(keys)} in {str(keys['world']).replace('_', ' ')}: {counts}; heirs of cured "
+            f"bases pursue the goal by {_difference(pursuit)} more ({pursuit['higher']} of {pursuit['pairs']} "
             "pairs, "
             f"{'shown' if pursuit['differ'] else 'not shown'} to differ), and a test like their "
             f"training {_shows(seen)} ({_difference(seen)})."
         )
-    return " ".join(told)
 
 
 def _counted(heirs: pl.DataFrame, keys: dict[str, Any], base: str) -> str:
