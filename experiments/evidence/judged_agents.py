@@ -110,8 +110,8 @@ def _carried(tables: Tables, way: str) -> Judged | None:
         f"{_ends(row, 'difference')} more than heirs of flawed ones, in {row['pairs']} pairs"
         for row in own.to_dicts()
     ]
-    enough = (own["pairs"] >= LEAST_SEEDS).all()
-    return "; ".join(told), _by_ends(own, "difference", _NOTHING) if enough else OPEN
+    enough = own.filter(pl.col("pairs") >= LEAST_SEEDS)
+    return "; ".join(told), _by_ends(enough, "difference", _NOTHING) if len(enough) else OPEN
 
 
 def _by_ends(rows: pl.DataFrame, name: str, line: float) -> str:

@@ -130,9 +130,8 @@ def _details(heirs: pl.DataFrame, pairs: pl.DataFrame) -> Iterator[str]:
         counts = " and ".join(_counted(heirs, keys, base) for base in ("flawed", "cured"))
         yield (
             f"{_made(keys)} in {str(keys['world']).replace('_', ' ')}: {counts}; heirs of cured "
-            f"bases pursue the goal by {_difference(pursuit)} more ({pursuit['higher']} of {pursuit['pairs']} "
-            "pairs, "
-            f"{'shown' if pursuit['differ'] else 'not shown'} to differ), and a test like their "
+            f"bases pursue the goal by {_difference(pursuit)} more ({pursuit['higher']} of "
+            f"{pursuit['pairs']} pairs, {'shown' if pursuit['differ'] else 'not shown'} to differ), and a test like their "
             f"training {_shows(seen)} ({_difference(seen)})."
         )
 
