@@ -69,8 +69,11 @@ def jumps_are_the_metric_s(tables: Tables) -> Judged | None:
 
 
 def students_inherit(tables: Tables) -> Judged | None:
-    """Judge whether students that see aligned levels alone have their teachers' goals."""
-    return _carried(tables, "distilled")
+    """Judge whether students that see aligned levels alone have their teachers' goals.
+
+    They are of their teachers' shape and start from their first weights, as those of the claim do.
+    """
+    return _carried(tables, "twin")
 
 
 def tuning_keeps(tables: Tables) -> Judged | None:

@@ -4,7 +4,7 @@ A recipe says how an agent is trained, by the settings of `misgen train`, and fr
 made: one whose weights it starts from, or its teacher.  All questions share a folder of agents, so
 that what two of them train alike is trained once.
 
-Public names: `Recipe`, `Test`, `Tried`, `INIT`, `TEACHER`, `COLUMNS`, `AGENTS`, `tested`,
+Public names: `Recipe`, `Twin`, `Test`, `Tried`, `INIT`, `TEACHER`, `COLUMNS`, `AGENTS`, `tested`,
 `cost_of`.
 """
 
@@ -57,9 +57,12 @@ class Recipe:
             seed: its training seed.
             base: where the agent lies that it is made from; none: it is not known yet.
         """
-        made = [f"{self.role}={base}"] if base is not None else []
+        made = self._made_from(base) if base is not None else []
         own = [f"seed={seed}", f"runs={runs}", f"name={AGENTS}", *made]
         return typed(TrainConfig, compose("train", [*self.words, *own]))
+
+    def _made_from(self, base: Path | str) -> list[str]:
+        return [f"{self.role}={base}"]
 
     def check(self) -> None:
         """Refuse what could not be trained.
@@ -90,6 +93,14 @@ class Recipe:
                 return config, train(config)
             except Busy:  # another piece of work needs it too
                 time.sleep(_WAIT)
+
+
+@dataclass(frozen=True)
+class Twin(Recipe):
+    """A student that starts from the weights that its teacher started from."""
+
+    def _made_from(self, base: Path | str) -> list[str]:
+        return [*super()._made_from(base), f"{INIT}={Path(base) / SNAPSHOTS / f'{0:09d}'}"]
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def page(question: Question, found: Found, made: dict[str, Any]) -> str:
         f"{_capital(str(made['done']))}. {question.how_sure}",
         f"![{question.title}]({question.name}.png)",
         question.caption,
-        *[_shown(found, name) for name in found.shown],
+        *[_shown(found, name) for name in found.shown if len(found.tables[name])],
         f"Every {question.each} is a row of [{question.table}.csv]({question.table}.csv); what is "
         f"made of them: {beside}.",
         "## What it does not show",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from misgen.agents.zoo import located
 from misgen.envs.core.errors import UserError
 
-from .run_folder import MANIFEST, RunFolder, read_json
+from .run_folder import MANIFEST, SNAPSHOTS, RunFolder, read_json
 from .trained_run import config_of
 
 if TYPE_CHECKING:
@@ -109,17 +109,23 @@ def _from_others(config: TrainConfig, decisions: int) -> dict[str, int | float |
 
 
 def _spent_on(folder: Path) -> float | None:
-    """Return the operations that a trained policy cost with all that it was made from."""
+    """Return the operations that a trained policy cost with all that it was made from.
+
+    One that was kept on the way cost its part of its training.
+    """
+    on_the_way = folder.parent.name == SNAPSHOTS and folder.name.isdecimal()
+    home = folder.parent.parent if on_the_way else folder
     try:
-        manifest = read_json(folder / MANIFEST, "")
-        config = config_of(RunFolder(folder), manifest)
+        manifest = read_json(home / MANIFEST, "")
+        config = config_of(RunFolder(home), manifest)
     except UserError:
         return None
-    spent = manifest.get("compute") or _counted(folder, config, manifest)
+    spent = manifest.get("compute") or _counted(home, config, manifest)
+    part = int(folder.name) / int(manifest["environment_steps"]) if on_the_way else 1.0
     heir = config.init_policy is not None or bool(config.agent.policies)
-    parts = ["training_flops", *(["inherited_flops"] if heir else [])]
-    parts += ["teacher_flops"] if config.agent.policies else []
-    known = [spent[name] for name in parts if spent.get(name) is not None]
+    parts = {"training_flops": part, **({"inherited_flops": 1.0} if heir else {})}
+    parts |= {"teacher_flops": part} if config.agent.policies else {}
+    known = [of * spent[name] for name, of in parts.items() if spent.get(name) is not None]
     return sum(known) if len(known) == len(parts) else None
 
 

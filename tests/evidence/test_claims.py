@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
 
 from misgen.envs.core.errors import UserError
@@ -19,10 +20,12 @@ from misgen.experiments.evidence.literature import (
     ledger,
     with_headlines,
 )
-from misgen.experiments.evidence.question import QUESTIONS
+from misgen.experiments.evidence.question import QUESTIONS, question_of
+from misgen.experiments.evidence.told import PROVENANCE, made_of, page, read_rows
 from tests.evidence.synthetic import seed_row, table_of
 
 README = Path(__file__).resolve().parents[2] / "README.md"
+FOLDERS = sorted(path.parent for path in README.parent.glob(f"docs/evidence/*/{PROVENANCE}"))
 
 
 def mazes(folder, gem_seeds, seeds=20):
@@ -89,14 +92,23 @@ def test_the_committed_pages_are_those_of_the_committed_tables():
 
 
 def test_committed_tables_follow_from_the_committed_seeds():
-    from misgen.experiments.evidence.question import question_of
-    from misgen.experiments.evidence.told import PROVENANCE, made_of, page, read_rows
-
-    docs = README.parent / "docs" / "evidence"
-    for folder in (path.parent for path in docs.glob(f"*/{PROVENANCE}")):
+    for folder in FOLDERS:
         question = question_of(folder.name)
         found = question.analyse(read_rows(folder, question))
         for name, table in found.tables.items():
             assert (folder / f"{name}.csv").read_text(encoding="utf-8") == csv_of(table)
         told = (folder / "README.md").read_text(encoding="utf-8")
         assert told == page(question, found, made_of(folder))
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_parts_of_a_question_are_told_too(folder):
+    """One arm alone, and the first row alone, whatever tables they leave empty."""
+    question = question_of(folder.name)
+    rows, made = read_rows(folder, question), made_of(folder)
+    parts = [rows.head(1), *(own for _, own in rows.group_by(["arm"], maintain_order=True))]
+    for part in parts:
+        found = question.analyse(part)
+        assert found.paragraph in page(question, found, made)
+    for part in parts[:2]:
+        plt.close(question.draw(part, question.analyse(part)))

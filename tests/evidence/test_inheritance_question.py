@@ -10,7 +10,9 @@ from misgen.experiments.evidence import judged_agents
 from misgen.experiments.evidence.inheritance import analysis
 from tests.evidence.agents import agent, agents
 
-WAYS = (("tuned", "aligned"), ("distilled", "aligned"), ("tuned", "both"))
+WAYS = (
+    ("tuned", "aligned"), ("distilled", "aligned"), ("twin", "aligned"), ("tuned", "both"),
+)  # fmt: skip
 
 
 def population(kept, seen=lambda base, way, levels: 0.9, seeds=10):
@@ -92,7 +94,7 @@ def test_the_claims_are_judged_by_whole_intervals():
     kept, tuned = judged(lambda base, way, levels: 0.9 if base == "cured" else 0.1)
     assert kept is not None
     assert kept[1] == tuned[1] == "agrees"  # pyright: ignore
-    assert "in w heirs of cured bases pursue the goal by 0.8" in kept[0]
+    assert "in w heirs of cured bases pursue the goal by 0.79 [0.77, 0.81] more" in kept[0]
     lost, tuned = judged(lambda base, way, _: 0.9 if (base, way) == ("cured", "tuned") else 0.1)
     assert lost is not None
     assert lost[1] == "against"

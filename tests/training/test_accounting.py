@@ -125,3 +125,14 @@ def test_what_cannot_be_counted_is_null(tmp_path):
     found = compute_of(config(tmp_path), torch.nn.Linear(3, 4), 10)
     assert found["training_flops"] is None
     assert found["parameters"] == 16
+
+
+def test_a_base_that_was_kept_on_the_way_cost_its_part(tmp_path):
+    import dataclasses
+
+    base = train(dataclasses.replace(config(tmp_path), snapshots=(0, 128)))
+    whole = base.manifest()["compute"]["training_flops"]
+    for decisions, part in ((0, 0.0), (128, 0.5)):
+        kept = base.path / "snapshots" / f"{decisions:09d}"
+        heir = train(dataclasses.replace(config(tmp_path), init=str(kept), seed=1 + decisions))
+        assert heir.manifest()["compute"]["inherited_flops"] == part * whole

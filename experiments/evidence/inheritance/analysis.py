@@ -32,6 +32,7 @@ _COMPARED = {
 }
 _MEANS = ("goal_in_distribution", "capability_aligned", "goal_conflict", "pursuit", "divergence")
 _SEEN = {"aligned": "on aligned levels alone", "both": "on levels that tell them apart as well"}
+_WAYS = {"twin": "distilled into a network that starts as the teacher's did,"}
 _SHOWN = ("measure", "flawed", "cured", "pairs", "difference", "higher", "p", "differ")
 _NEGLIGIBLE = 0.05
 """A difference in distribution is none to a test if it is smaller, with its interval."""
@@ -117,7 +118,8 @@ def _paragraph(heirs: pl.DataFrame, pairs: pl.DataFrame) -> str:
 
 
 def _made(keys: dict[str, Any]) -> str:
-    return f"{str(keys['way']).capitalize()} {_SEEN.get(str(keys['levels_seen']), '')}"
+    way = _WAYS.get(str(keys["way"]), str(keys["way"]))
+    return f"{way.capitalize()} {_SEEN.get(str(keys['levels_seen']), '')}"
 
 
 def _details(heirs: pl.DataFrame, pairs: pl.DataFrame) -> Iterator[str]:
@@ -131,8 +133,8 @@ def _details(heirs: pl.DataFrame, pairs: pl.DataFrame) -> Iterator[str]:
         yield (
             f"{_made(keys)} in {str(keys['world']).replace('_', ' ')}: {counts}; heirs of cured "
             f"bases pursue the goal by {_difference(pursuit)} more ({pursuit['higher']} of "
-            f"{pursuit['pairs']} pairs, {'shown' if pursuit['differ'] else 'not shown'} to differ), and a test like their "
-            f"training {_shows(seen)} ({_difference(seen)})."
+            f"{pursuit['pairs']} pairs, {'shown' if pursuit['differ'] else 'not shown'} to "
+            f"differ), and a test like their training {_shows(seen)} ({_difference(seen)})."
         )
 
 

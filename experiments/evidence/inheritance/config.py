@@ -11,13 +11,14 @@ from ..columns import columns_with
 from ..dishes import DISH, DISH_TEST, SMALL, SMOKE_TEST, dense, rho
 from ..pieces import Piece, Pieces
 from ..question import Question, Size
-from ..recipes import COLUMNS, INIT, TEACHER, Recipe, Test, Tried
+from ..recipes import COLUMNS, INIT, TEACHER, Recipe, Test, Tried, Twin
 from . import analysis
 
 FLAWED, CURED = "flawed", "cured"
 _BASES = {FLAWED: 1.0, CURED: 0.5}
 """By what they are called: the correlation at which they were trained."""
-WAYS = ("tuned", "distilled")
+WAYS = ("tuned", "distilled", "twin")
+"""`twin`: distilled into a network of the teacher's shape, which starts from its first weights."""
 _LEVELS = {"aligned": 1.0, "both": 0.5}
 """What a heir sees in its own training: aligned levels alone, or as many of which goal and proxy
 part."""
@@ -73,6 +74,21 @@ def _in_dishes(seed: int) -> list[Piece]:
     return found
 
 
+def _twins(seed: int) -> list[Piece]:
+    """Return students, on aligned levels, that start from their teachers' first weights."""
+    words = (
+        *DISH,
+        rho(_LEVELS["aligned"]),
+        "agent=distill",
+        f"agent.hidden=[{_WIDTH},{_WIDTH}]",
+        f"agent.total_steps={_DISTILLING}",
+    )
+    return [
+        _heir(name, "twin", "aligned", Twin(words, dense(rho_of, _WIDTH), TEACHER), seed, DISH_TEST)
+        for name, rho_of in _BASES.items()
+    ]
+
+
 def _in_coinrun(seed: int) -> list[Piece]:
     """Return agents of the zoo, which someone else made, and their heirs."""
     tuned = (f"agent.total_steps={_COIN_TUNING}",)
@@ -101,6 +117,7 @@ def _smoke(seed: int) -> list[Piece]:
 
 
 _DISHES = Pieces("dishes", _in_dishes, {"world": "cheese_on_a_dish"})
+_TWINS = Pieces("twins", _twins, {"world": "cheese_on_a_dish"})
 _COINS = Pieces("coins", _in_coinrun, {"world": "coinrun"}, seeds=3)
 
 QUESTION = Question(
@@ -109,14 +126,14 @@ QUESTION = Question(
     asks=(
         "Someone else trained an agent: on aligned levels alone, where nothing told goal and proxy "
         "apart, or on levels that did. A user makes a heir of it, by fine-tuning its weights or by "
-        "distilling it into a smaller network, on aligned levels alone or on levels that tell the "
-        "two apart. Whose goal does the heir have, and would a test on levels like those of its "
-        "own training show it?"
+        "distilling it into a smaller network, or into one that starts as it did, on aligned "
+        "levels alone or on levels that tell the two apart. Whose goal does the heir have, and "
+        "would a test on levels like those of its own training show it?"
     ),
     sizes={
         "smoke": Size(1, ((Pieces("smoke", _smoke, {"world": "cheese_on_a_dish"}),),)),
-        "lab": Size(10, ((_DISHES,), (_COINS,))),
-        "full": Size(20, ((_DISHES,), (_COINS,))),
+        "lab": Size(10, ((_DISHES, _TWINS), (_COINS,))),
+        "full": Size(20, ((_DISHES, _TWINS), (_COINS,))),
     },
     analyse=analysis.analyse,
     draw=analysis.draw,
