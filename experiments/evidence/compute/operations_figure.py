@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib
 import polars as pl
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from ...reporting.figures import FONT, INK, PERCENT
 from ..drawing import LINES, dress
@@ -39,11 +40,11 @@ def draw(rows: pl.DataFrame, found: Found) -> Figure:
             "operations of training, with that of all that the agent was made from", color=INK
         )
         handles: dict[str, Any] = {}
-        for ax in grid.ravel():
+        for ax in grid[:, :2].ravel():
             marks, names = ax.get_legend_handles_labels()
             handles |= dict(zip(names, marks, strict=True))
         figure.legend(handles.values(), handles.keys(), loc="outside upper center", frameon=False,
-                      ncols=5, fontsize=9, labelcolor=INK)  # fmt: skip
+                      ncols=6, fontsize=9, labelcolor=INK)  # fmt: skip
     return figure
 
 
@@ -62,7 +63,7 @@ def _draw_agents(ax: Axes, rows: pl.DataFrame, metric: str, title: str) -> None:
         line = dense.group_by("size").agg(pl.col(_OPERATIONS, metric).mean()).sort(_OPERATIONS)
         ax.plot(line[_OPERATIONS].to_numpy(), line[metric].to_numpy(), color=colour, linewidth=1.4)
     dress(ax, title)
-    ax.set_xscale("log")
+    _by_powers(ax)
     ax.set_ylim(-0.3, 1.1)
 
 
@@ -78,8 +79,16 @@ def _draw_thresholds(ax: Axes, table: pl.DataFrame) -> None:
             ax.step(own["threshold"].to_numpy(), own[f"{sort}_above"].to_numpy() / every,
                     where="post", color=line.colour, linewidth=1.6,
                     linestyle="-" if sort == "capable" else "--",
-                    label=f"of agents that {label}: above the threshold")  # fmt: skip
+                    label=f"of those that {label}")  # fmt: skip
     dress(ax, "agents above a threshold")
-    ax.set_xscale("log")
+    if ax.get_lines():
+        ax.legend(loc="lower left", frameon=False, fontsize=9, labelcolor=INK)
+    _by_powers(ax)
     ax.set_ylim(-0.03, 1.03)
     ax.yaxis.set_major_formatter(PERCENT)
+
+
+def _by_powers(ax: Axes) -> None:
+    """Scale an axis by logarithms, and name powers of ten alone."""
+    ax.set_xscale("log")
+    ax.xaxis.set_minor_formatter(NullFormatter())
