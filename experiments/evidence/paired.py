@@ -29,24 +29,26 @@ def paired(
     Returns:
         The columns that name it; `pairs`; the mean `difference` with the paired t-interval; in how
         many pairs it is `higher` than 0; `p` of a two-sided sign test; `differ`, whether that is
-        below 5% after Holm's correction over all rows.
+        below 5% after Holm's correction over all comparisons of the metric.
     """
-    rows = [
-        {
-            **keys,
-            "pairs": len(found),
-            **plain_interval("difference", over_pairs(found, metric)),
-            "higher": sum(one > 0 for one in found),
-            "p": _signs(found),
-        }
-        for keys, metric, found in differences
-    ]
-    if not rows:
-        return pl.DataFrame()
-    adjusted = holm([row["p"] for row in rows])
-    return pl.DataFrame(rows, infer_schema_length=None).with_columns(
-        differ=pl.Series([bool(one < _TEST) for one in adjusted])
-    )
+    metrics: list[str] = []
+    rows: list[dict[str, Any]] = []
+    for keys, metric, found in differences:
+        metrics.append(metric)
+        rows.append(
+            {
+                **keys,
+                "pairs": len(found),
+                **plain_interval("difference", over_pairs(found, metric)),
+                "higher": sum(one > 0 for one in found),
+                "p": _signs(found),
+            }
+        )
+    for metric in set(metrics):
+        own = [row for row, of in zip(rows, metrics, strict=True) if of == metric]
+        for row, p in zip(own, holm([row["p"] for row in own]), strict=True):
+            row["differ"] = bool(p < _TEST)
+    return pl.DataFrame(rows, infer_schema_length=None)
 
 
 def over_pairs(differences: list[float], metric: str) -> Interval:

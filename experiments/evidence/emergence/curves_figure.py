@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import matplotlib
 import polars as pl
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from ...reporting.figures import FONT, INK, PERCENT
 from ..drawing import LINES, Line, dress
@@ -43,6 +44,8 @@ def draw(rows: pl.DataFrame, found: Found) -> Figure:
                     _draw_curve(ax, curves.filter(own), rows.filter(own), name, line, width)
             for ax, title in zip(axes, _PANELS.values(), strict=True):
                 dress(ax, f"{title}\n{world.replace('_', ' ')}, trained at {trained:g}")
+                ax.xaxis.set_major_locator(MaxNLocator(4))
+                ax.xaxis.set_major_formatter(EngFormatter(sep=""))
                 ax.set_ylim(-0.25 if title.startswith("pull") else -0.03, 1.03)
             axes[2].yaxis.set_major_formatter(PERCENT)
         figure.supxlabel("decisions of training", color=INK)

@@ -155,6 +155,6 @@ QUESTION = Question(
     how_sure=(
         "Differences are paired: heirs of one seed, made alike, of a flawed and of a cured base. "
         "They have the paired t-interval, too narrow where some pairs differ and others do "
-        "not, and a sign test, corrected after Holm for the number of differences."
+        "not, and a sign test, corrected after Holm for the number of differences of a measure."
     ),
 )
