@@ -113,8 +113,8 @@ _HEAD = """\
 # Claims of the literature, and what is measured here
 
 This page is written by `python -m misgen.experiments.commands.claims` from the tables in
-`docs/evidence/`. "Agrees" and "against" are said where a whole 95% interval does; otherwise a claim
-is open. What is measured here is of small agents in small worlds: a claim that does not hold here
+`docs/evidence/`. "Agrees" and "against" are said where a whole 95% interval does, or where seeds
+differ by an exact test at 5%; otherwise a claim is open. What is measured here is of small agents in small worlds: a claim that does not hold here
 may hold of what it was made about. Results that go against a claim are kept."""
 
 
@@ -185,11 +185,14 @@ def _region(tables: Tables) -> Judged | None:
     if len(rows) < 2:
         return None
     small, large = rows[0], rows[-1]
-    told = (
-        f"pursuit {with_interval(small, 'pursuit')} at side {small['region']}, "
-        f"{with_interval(large, 'pursuit')} at side {large['region']}"
+    told = "; ".join(
+        f"at side {row['region']} {counted(row)}, pursuit {with_interval(row, 'pursuit')}"
+        for row in (small, large)
     )
-    return told, _ordered(large, small, "pursuit")
+    if not tables["ends"]["differ"].any():
+        return told, OPEN
+    fewer = small["share_misgeneralizing"] > large["share_misgeneralizing"]
+    return told, AGREES if fewer else AGAINST
 
 
 def _gem(tables: Tables) -> Judged | None:
