@@ -114,8 +114,8 @@ _HEAD = """\
 
 This page is written by `python -m misgen.experiments.commands.claims` from the tables in
 `docs/evidence/`. "Agrees" and "against" are said where a whole 95% interval does, or where seeds
-differ by an exact test at 5%; otherwise a claim is open. What is measured here is of small agents in
-small worlds: a claim that does not hold here may hold of what it was made about. Results that go
+differ by an exact test at 5%; otherwise a claim is open. What is measured here is of small agents
+in small worlds: a claim that does not hold here may hold of what it was made about. Results that go
 against a claim are kept."""
 
 
