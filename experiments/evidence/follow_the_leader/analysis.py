@@ -54,12 +54,17 @@ def _worse(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _paragraph(worse: pl.DataFrame) -> str:
+    rows = worse.to_dicts()
     told = [
         f"{AXIS.called(row['sight'], row['placement'])}, {percent_of(row['moved'])} of training "
         f"levels astray: "
         f"{row[WORSE]} of {row['seeds']} seeds [{row['share_low']:.0%}, {row['share_high']:.0%}]"
-        for row in worse.to_dicts()
+        for row in rows
+        if row[WORSE]
     ]
+    if len(told) < len(rows):
+        where = f"at the other {len(rows) - len(told)} points" if told else "at no point"
+        told.append(f"{where} {'none' if told else 'any'}")
     head = "Better than random play for as many decisions in distribution, and worse in conflict: "
     return f"{head}{'; '.join(told)}."
 
