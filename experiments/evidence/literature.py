@@ -39,6 +39,7 @@ AGREES, AGAINST, OPEN, NOT_MEASURED = "agrees", "against", "open", "not measured
 Tables = dict[str, pl.DataFrame]
 Judged = tuple[str, str]
 """What is measured, in words with intervals, and one of the words above."""
+_TEST = 0.05
 _NOTHING = 1.25
 """An effect on the odds that lies within this factor of 1 counts as none."""
 _LANGOSCO = "[Langosco et al. 2022](https://arxiv.org/abs/2105.14111)"
@@ -141,10 +142,20 @@ def _row(table: pl.DataFrame, *where: pl.Expr) -> dict[str, Any] | None:
     return rows[-1] if rows else None
 
 
+_LENGTHS = ("smoke", "short", "medium", "long")
+"""Of trainings, in their order."""
+
+
+def _longest(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows trained and tested where the paper moved the coin, the longest alone."""
+    own = table.filter(train_placement="section_start", placement="section_start")
+    done = [length for length in _LENGTHS if length in own["length"].to_list()]
+    return own.filter(length=done[-1]) if done else own
+
+
 def _two_percent(tables: Tables) -> Judged | None:
     """Judge "2% suffices" where the paper moved the coin, after the longest training."""
-    own = (pl.col("train_placement") == "section_start") & (pl.col("placement") == "section_start")
-    row = _row(tables["points"].filter(own).sort("decisions"), pl.col("moved") == 0.02)
+    row = _row(_longest(tables["points"]), pl.col("moved") == 0.02)
     if row is None:
         return None
     told = f"at 2%, {row['length']} training: {counted(row)}"
@@ -154,25 +165,17 @@ def _two_percent(tables: Tables) -> Judged | None:
 
 def _less_with_more(tables: Tables) -> Judged | None:
     """Judge whether the paper's measure falls from no moved coin to the largest share."""
-    own = (pl.col("train_placement") == "section_start") & (pl.col("placement") == "section_start")
-    rows = tables["points"].filter(own, pl.col("end_first_good_low").is_not_null())
-    rows = rows.filter(pl.col("decisions") == pl.col("decisions").max()).sort("moved").to_dicts()
-    if len(rows) < 2:
+    if not len(tables["trend"]) or not len(_longest(tables["trend"])):
         return None
-    first, last = rows[0], rows[-1]
+    (row,) = _longest(tables["trend"]).to_dicts()
     told = (
-        f"end first on good levels: {with_interval(first, 'end_first_good')} at "
-        f"{percent_of(first['moved'])}, {with_interval(last, 'end_first_good')} at "
-        f"{percent_of(last['moved'])}, {first['length']} training"
+        f"end first on good levels: {row['first']:.0%} at {percent_of(row['from'])}, "
+        f"{row['last']:.0%} at {percent_of(row['to'])}, {row['seeds_from']} and {row['seeds_to']} "
+        f"seeds (p = {row['p']:.2g}), {row['length']} training"
     )
-    return told, _ordered(first, last, "end_first_good")
-
-
-def _ordered(more: dict[str, Any], less: dict[str, Any], metric: str) -> str:
-    """Return whether the first of two points is above the other, by whole intervals."""
-    if more[f"{metric}_low"] > less[f"{metric}_high"]:
-        return AGREES
-    return AGAINST if more[f"{metric}_high"] < less[f"{metric}_low"] else OPEN
+    if not row["p"] < _TEST:
+        return told, OPEN
+    return told, AGREES if row["first"] > row["last"] else AGAINST
 
 
 def _mostly(row: dict[str, Any], name: str) -> str:

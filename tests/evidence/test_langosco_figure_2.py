@@ -8,6 +8,7 @@ import pytest
 
 from misgen.experiments.evidence.langosco_figure_2 import analysis
 from misgen.experiments.evidence.langosco_figure_2.config import QUESTION, SHARES
+from misgen.experiments.evidence.literature import _less_with_more, _two_percent
 from tests.evidence.synthetic import population, seed_row, table_of
 
 DOSES = [share / 100 for share in SHARES]
@@ -128,3 +129,27 @@ def test_a_figure_is_drawn_of_whatever_is_there():
     for part in (seeds, seeds.head(3), seeds.with_columns(end_first_good=pl.lit(None, pl.Float64))):
         figure = analysis.draw(part, analysis.analyse(part))
         assert len(figure.axes) == 3
+
+
+@pytest.mark.parametrize(
+    ("few", "measure", "verdicts"),
+    [
+        (0.02, lambda moved, seed: 0.7 - 2 * moved + seed / 100, ("agrees", "agrees")),
+        (0.3, lambda moved, seed: 0.2 + 2 * moved + seed / 100, ("against", "against")),
+        (0.3, lambda moved, seed: 0.5 + seed / 100, ("against", "open")),
+    ],
+)
+def test_the_paper_s_claims_are_judged_on_the_longest_training(few, measure, verdicts):
+    """Seeds are cured from a share of moved coins on; the end comes first as `measure` says."""
+    rows = [
+        seed_row("aligned" if moved >= few else "misgeneralizes", length=length, train_seed=seed,
+                 train_correlation=1 - moved, train_placement="section_start",
+                 placement="section_start", good_levels=100,
+                 end_first_good=0.4 if length == "short" else measure(moved, seed))
+        for length in ("medium", "short") for moved in (0.0, 0.02, 0.2) for seed in range(10)
+    ]  # fmt: skip
+    tables = dict(analysis.analyse(table_of(rows)).tables)
+    for judge, verdict in zip((_two_percent, _less_with_more), verdicts, strict=True):
+        told, found = judge(tables)  # pyright: ignore
+        assert found == verdict, told
+        assert "medium training" in told

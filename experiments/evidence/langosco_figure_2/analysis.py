@@ -90,12 +90,12 @@ def on_good_levels(rows: pl.DataFrame, levels: pl.DataFrame) -> pl.DataFrame:
 
 
 def analyse(seeds: pl.DataFrame) -> Found:
-    """Return the points, the thresholds, and what they come to."""
+    """Return the points, the thresholds, the trend of the paper's measure, and what they say."""
     rows = _unmoved_for_both(with_moved(seeds))
     table = points(rows, BY, (*MEANS, PAPER, PAPER_ALL))
     thresholds = _thresholds(rows)
     return Found(
-        {"points": table, "thresholds": thresholds},
+        {"points": table, "thresholds": thresholds, "trend": _trend(rows)},
         _paragraph(table, thresholds),
         _details(table, thresholds),
         {"thresholds": tuple(thresholds.columns), "points": _SHOWN},
@@ -135,6 +135,30 @@ def _thresholds(rows: pl.DataFrame) -> pl.DataFrame:
                 | {"criterion": criterion, "beyond": one.beyond}
                 | {name: None if end != end else round(end, 4) for name, end in ends.items()}
                 | {"seeds": int(counted_by["seeds"].sum())}
+            )
+    return pl.DataFrame(found, infer_schema_length=None)
+
+
+def _trend(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return whether seeds differ by the paper's measure, from the smallest share to the largest.
+
+    `p` is that of the exact two-sided test of Mann and Whitney.
+    """
+    from scipy.stats import mannwhitneyu
+
+    keys = list(BY[:-1])
+    found = []
+    known = rows.filter(pl.col(PAPER).is_not_null())
+    for values, own in known.sort(BY).group_by(keys, maintain_order=True):
+        ends = [own["moved"].min(), own["moved"].max()]
+        first, last = (own.filter(pl.col("moved") == end)[PAPER].to_numpy() for end in ends)
+        if ends[0] != ends[1]:
+            p = float(mannwhitneyu(first, last, method="exact").pvalue)
+            found.append(
+                dict(zip(keys, values, strict=True))
+                | {"from": ends[0], "to": ends[1], "seeds_from": len(first), "seeds_to": len(last)}
+                | {"first": round(float(first.mean()), 4), "last": round(float(last.mean()), 4)}
+                | {"p": round(p, 5)}
             )
     return pl.DataFrame(found, infer_schema_length=None)
 
