@@ -10,6 +10,7 @@ from misgen.experiments.evidence import pieces, run, swept
 from misgen.experiments.evidence.collected import collect
 from misgen.experiments.evidence.columns import csv_of
 from misgen.experiments.evidence.config import EvidenceConfig
+from misgen.experiments.evidence.literature import CLAIMS
 from misgen.experiments.evidence.pieces import Pieces
 from misgen.experiments.evidence.question import QUESTIONS, SIZES, Size, question_of
 from misgen.experiments.evidence.swept import Sweep
@@ -42,6 +43,10 @@ def test_smoke(name, tmp_path, monkeypatch, capsys):
     assert (into / f"{name}.png").stat().st_size > 5000
     assert rows["cpu_seconds"].sum() > 0
     assert made_of(into)["runs"] == done.runs
+    for claim in CLAIMS:
+        if claim.question == name:
+            assert claim.judge is not None
+            claim.judge(dict(found.tables))  # whatever it comes to, it can be told from these
     told = capsys.readouterr()
     assert f"all {done.planned} {question.counts} are done" in told.out
 
