@@ -152,7 +152,8 @@ def _whether(row: dict[str, float]) -> str:
 def draw(seeds: pl.DataFrame, found: Found) -> Figure:
     """Return a panel a world and length: the share of seeds that misgeneralize, as a map."""
     table = found.tables["cells"]
-    panels = table.select("world", "length").unique(maintain_order=True).rows()
+    by_length = seeds.group_by("world", "length").agg(pl.col("decisions").min())
+    panels = by_length.sort("world", "decisions").select("world", "length").rows()
     with matplotlib.rc_context(FONT):
         figure = Figure(figsize=(4.6 * len(panels) + 0.8, 3.9), layout="constrained")
         axes = figure.subplots(1, len(panels), squeeze=False).ravel()
@@ -160,7 +161,7 @@ def draw(seeds: pl.DataFrame, found: Found) -> Figure:
         for ax, (world, length) in zip(axes, panels, strict=True):
             own = table.filter(pl.col("world") == world, pl.col("length") == length)
             pictures.append(_draw_map(ax, own))
-            ax.set_title(f"{world}, {length} training", fontsize=10.5, color=INK)
+            ax.set_title(f"{world.replace('_', ' ')}, {length} training", fontsize=10.5, color=INK)
         figure.supxlabel("share of conflict levels in training", color=INK)
         axes[0].set_ylabel("different conflict levels", color=INK)
         figure.colorbar(pictures[0], ax=axes.tolist(), label="seeds that misgeneralize")
