@@ -190,7 +190,7 @@ def _region(tables: Tables) -> Judged | None:
         return None
     small, large = rows[0], rows[-1]
     told = "; ".join(
-        f"at side {row['region']} {counted(row)}, pursuit {with_interval(row, 'pursuit')}"
+        f"at side {row['region']}: {counted(row)}, pursuit {with_interval(row, 'pursuit')}"
         for row in (small, large)
     )
     if not tables["ends"]["differ"].any():
