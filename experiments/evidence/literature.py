@@ -249,12 +249,15 @@ def _effect(factor: str, *, below_one: bool) -> Callable[[Tables], Judged | None
 
 def _two_kinds(tables: Tables) -> Judged | None:
     kinds = tables["kinds"].filter(pl.col("one_kind_p").is_not_null())
-    mixed = kinds.filter(pl.col("low") > 0, pl.col("high") > 0)
-    if not len(mixed):
+    if not len(kinds):
         return None
-    apart = int((mixed["one_kind_p"] < 0.05).sum())
-    told = f"{len(mixed)} of {len(kinds)} cells have seeds of both kinds; one mode is rejected in "
-    return f"{told}{apart} of them", AGREES if apart > len(mixed) / 2 else OPEN
+    mixed = kinds.filter(pl.col("low") > 0, pl.col("high") > 0)
+    apart = int((mixed["one_kind_p"] < _TEST).sum())
+    told = f"{len(mixed)} of {len(kinds)} cells have seeds of both kinds"
+    if not len(mixed):
+        return told, OPEN
+    told += f"; one mode is rejected in {apart} of them"
+    return told, AGREES if apart > len(mixed) / 2 else OPEN
 
 
 def _blind_within(tables: Tables) -> Judged | None:
