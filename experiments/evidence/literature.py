@@ -31,7 +31,7 @@ from .judged_agents import (
     tuning_keeps,
 )
 from .power_scores import at_largest_budget
-from .question import QUESTIONS, question_of
+from .question import question_of
 from .telling import counted, percent_of, with_interval
 from .told import read_rows
 
@@ -54,11 +54,9 @@ class Claim:
     on: str
     """What it was claimed of."""
     question: str
-    """Whose tables tell; empty: none is made here yet."""
-    judge: Callable[[Tables], Judged | None] | None = None
+    """Whose tables tell."""
+    judge: Callable[[Tables], Judged | None]
     """From the tables; None where they do not tell."""
-    needs: str = ""
-    """What it would take to measure it here, if no question does."""
 
 
 def judged(evidence: Path) -> list[tuple[Claim, Judged]]:
@@ -75,7 +73,7 @@ def ledger(claims: Sequence[tuple[Claim, Judged]]) -> str:
     ]
     for claim, (told, verdict) in claims:
         link = f"[{claim.question}](evidence/{claim.question}/README.md)"
-        command = f"`misgen evidence {claim.question}`" if claim.question else "–"
+        command = f"`misgen evidence {claim.question}`"
         shown = f"{told} ({link})" if verdict != NOT_MEASURED else told
         rows.append(
             f"| {claim.says} | {claim.source}, {claim.on} | {shown} | {verdict} | {command} |"
@@ -122,8 +120,6 @@ against a claim are kept."""
 
 def _found(folder: Path) -> Tables | None:
     """Return what a question's table comes to; None where there is no such table yet."""
-    if folder.name not in QUESTIONS:
-        return None
     question = question_of(folder.name)
     if not (folder / f"{question.table}.csv").is_file():
         return None
@@ -131,9 +127,8 @@ def _found(folder: Path) -> Tables | None:
 
 
 def _judge(claim: Claim, tables: Tables | None) -> Judged:
-    if tables is None or claim.judge is None:
-        return f"nothing yet{claim.needs and f': it needs {claim.needs}'}", NOT_MEASURED
-    return claim.judge(tables) or ("nothing yet", NOT_MEASURED)
+    found = None if tables is None else claim.judge(tables)
+    return found or ("nothing yet", NOT_MEASURED)
 
 
 def _row(table: pl.DataFrame, *where: pl.Expr) -> dict[str, Any] | None:

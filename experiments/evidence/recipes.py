@@ -23,7 +23,7 @@ from misgen.envs.core.errors import UserError
 
 from ..training.checks import require_trainable
 from ..training.config import TrainConfig
-from ..training.run_folder import SNAPSHOTS, Busy, RunFolder
+from ..training.run_folder import SNAPSHOTS, Busy, RunFolder, snapshot_of
 from ..training.settings import compose, typed
 from ..training.train import train
 from ..training.trained_run import split_off
@@ -100,7 +100,7 @@ class Twin(Recipe):
     """A student that starts from the weights that its teacher started from."""
 
     def _made_from(self, base: Path | str) -> list[str]:
-        return [*super()._made_from(base), f"{INIT}={Path(base) / SNAPSHOTS / f'{0:09d}'}"]
+        return [*super()._made_from(base), f"{INIT}={snapshot_of(Path(base), 0)}"]
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,11 @@ SNAPSHOTS = "snapshots"
 _PACKAGES = ("misgen", "numpy", "numba", "gymnasium", "stable-baselines3", "torch", "polars")
 
 
+def snapshot_of(run: Path, decisions: int) -> Path:
+    """Return where a run's folder has the policy as it was after so many decisions."""
+    return run / SNAPSHOTS / f"{decisions:09d}"
+
+
 class Busy(UserError):
     """Another process writes to a folder."""
 

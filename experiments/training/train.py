@@ -21,7 +21,6 @@ from .run_folder import (
     EVALUATED,
     LEARNING,
     MANIFEST,
-    SNAPSHOTS,
     STATE,
     RunFolder,
     curve_columns,
@@ -29,6 +28,7 @@ from .run_folder import (
     provenance,
     read_json,
     read_parquet,
+    snapshot_of,
     write_json,
     write_parquet,
 )
@@ -214,7 +214,7 @@ class _Snapshots:
 
     def __init__(self, config: TrainConfig, folder: RunFolder, spec: PolicySpec) -> None:
         self._due = sorted(config.snapshots, reverse=True)
-        self._folder = folder.path / SNAPSHOTS
+        self._run = folder.path
         self._spec = spec
         self._started = False
 
@@ -230,7 +230,7 @@ class _Snapshots:
         if goes_on or not passed:
             return
         spec = dataclasses.replace(self._spec, reward_scale=learned.reward_scale)
-        save_policy(self._folder / f"{steps:09d}", learned.network, spec)
+        save_policy(snapshot_of(self._run, steps), learned.network, spec)
 
 
 class _Curve:

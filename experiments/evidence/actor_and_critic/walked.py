@@ -29,7 +29,7 @@ from misgen.envs.core.world import Observation
 
 from ...evaluation.probes.critic import PLACES, ground_goes_on
 from ...evaluation.rollout import run_levels
-from ...training.run_folder import SNAPSHOTS
+from ...training.run_folder import snapshot_of
 from ...training.trained_run import split_off
 from ..pieces import Piece
 from ..recipes import Recipe
@@ -98,9 +98,8 @@ class Walked(Piece):
 
         config, folder = self.recipe.train(runs, self.seed)
         world, ids = config.world, split_off(config.levels, self.levels).ids()
-        (first,) = (one for one in (folder.path / SNAPSHOTS).iterdir() if int(one.name) == 0)
         rows = []
-        for trained, policy in ((False, first), (True, folder.path)):
+        for trained, policy in ((False, snapshot_of(folder.path, 0)), (True, folder.path)):
             agent = load_agent(policy, world.observation_space, world.action_space)
             found = walk(agent, config.distribution, ids, seed=self.seed)
             keys = {"train_correlation": config.correlation, "train_seed": self.seed}
