@@ -1,6 +1,7 @@
 """What the figures of questions have in common: seeds as points, means and shares with intervals.
 
-Public names: `beside`, `draw_means`, `draw_shares`, `draw_panels`, `dress`, `LINES`, `Line`.
+Public names: `beside`, `draw_means`, `draw_shares`, `draw_panels`, `Panel`, `dress`, `LINES`,
+`Line`.
 """
 
 from __future__ import annotations
@@ -74,49 +75,50 @@ def draw_shares(ax: Axes, table: pl.DataFrame, name: str, line: Line, x: str = "
     ax.plot(table[x].to_numpy(), table[name].to_numpy(), linewidth=1.6, markersize=5.5, **style)
 
 
+class Panel(NamedTuple):
+    """A panel with a series of each protocol."""
+
+    title: str
+    table: pl.DataFrame
+    """Has a column `protocol`."""
+    line: Callable[[Axes, pl.DataFrame, str, int], None]
+    """Draws a series: called with the axes, its rows, the protocol's name and its number."""
+    across: str
+    """Label of the x axis."""
+
+
 def draw_panels(
-    table: pl.DataFrame,
-    panels: Sequence[tuple[str, str]],
-    by: tuple[str, str],
-    line: Callable[[Axes, pl.DataFrame, str, int], None],
+    panels: Sequence[Panel],
     *,
+    columns: int,
     panel: tuple[float, float],
     margin: tuple[float, float],
     reference: float,
-    labels: tuple[str, str],
+    up: str,
     legend_columns: int,
 ) -> Figure:
-    """Draw panels, three side by side at most, with a series of each protocol.
+    """Draw panels of protocols.
 
     Args:
-        table: has `by` and `protocol`.
-        panels: values of `by`, a panel each.
-        by: columns.
-        line: draws a series into a panel: called with the axes, the rows, the protocol's name and
-            its number.
+        panels: row by row; those in a column have one x axis.
+        columns: how many stand side by side at most.
         panel: width and height of one, in inches.
         margin: what the figure has beside its panels.
         reference: height of a dotted line.
-        labels: of the two axes.
+        up: label of the y axis.
         legend_columns: how many the legend has.
     """
-    names = table["protocol"].unique(maintain_order=True).to_list()
-    columns = max(1, min(3, len(panels)))
+    seen = [one.table["protocol"].unique(maintain_order=True).to_list() for one in panels]
+    names = list(dict.fromkeys(name for some in seen for name in some))
+    columns = max(1, min(columns, len(panels)))
     height = -(-max(1, len(panels)) // columns)
     size = panel[0] * columns + margin[0], panel[1] * height + margin[1]
     with matplotlib.rc_context(FONT):
         figure = Figure(figsize=size, layout="constrained")
-        axes = figure.subplots(height, columns, sharex=True, sharey=True, squeeze=False).ravel()
-        for ax, values in zip(axes, panels, strict=False):
-            own = table.filter(pl.col(by[0]) == values[0], pl.col(by[1]) == values[1])
-            for number, name in enumerate(names):
-                series = own.filter(pl.col("protocol") == name)
-                if len(series):
-                    line(ax, series, name, number)
+        axes = figure.subplots(height, columns, sharex="col", sharey=True, squeeze=False).ravel()
+        for ax, one in zip(axes, panels, strict=False):
+            _draw_panel(ax, one, names)
             ax.axhline(reference, color="#888", linestyle=":", linewidth=1)
-            ax.set_title(", ".join(values), fontsize=9.5, color=INK)
-            ax.spines[["top", "right"]].set_visible(False)
-            ax.set_ylim(-0.03, 1.03)
         for ax in axes[len(panels) :]:
             ax.remove()
         handles = {h.get_label(): h for ax in axes[: len(panels)] for h in ax.get_lines()}
@@ -125,9 +127,21 @@ def draw_panels(
             told = [name.replace("_", " ") for name in shown]
             figure.legend([handles[name] for name in shown], told, loc="outside upper center",
                           ncols=legend_columns, frameon=False)  # fmt: skip
-        figure.supxlabel(labels[0], color=INK)
-        figure.supylabel(labels[1], color=INK)
+        for ax, one in list(zip(axes, panels, strict=False))[-columns:]:
+            ax.set_xlabel(one.across, color=INK)
+            ax.tick_params(labelbottom=True)
+        figure.supylabel(up, color=INK)
     return figure
+
+
+def _draw_panel(ax: Axes, one: Panel, names: Sequence[str]) -> None:
+    for number, name in enumerate(names):
+        series = one.table.filter(pl.col("protocol") == name)
+        if len(series):
+            one.line(ax, series, name, number)
+    ax.set_title(one.title, fontsize=9.5, color=INK)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.set_ylim(-0.03, 1.03)
 
 
 def dress(ax: Axes, title: str) -> None:

@@ -1,6 +1,6 @@
 """Agents whose goals are known, as data; here those that are known from their construction.
 
-Public names: `Known`, `Constructed`, `PlantedFailure`, `Follower`, `PLANTED`.
+Public names: `Known`, `Constructed`, `LongTested`, `PlantedFailure`, `Follower`, `PLANTED`.
 """
 
 from __future__ import annotations
@@ -106,6 +106,13 @@ class Constructed(Known):
     def lacks(self, training: LevelDistribution) -> str:
         """Return what a world lacks for it."""
         return lacks(self.reference, training.world)
+
+
+@dataclass(frozen=True)
+class LongTested(Constructed):
+    """One that has no noise, so that it can be tested long: a population of its own."""
+
+    population: ClassVar[str] = "long budgets"
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,9 @@ def _cell(row: dict[str, Any], column: str) -> str:
     value = row[column]
     if value is None:
         return "–"
-    if isinstance(value, bool) or not isinstance(value, float):
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, float):
         return str(value)
     low, high = row.get(f"{column}_low"), row.get(f"{column}_high")
     if low is None or high is None:

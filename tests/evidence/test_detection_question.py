@@ -99,10 +99,15 @@ def test_a_protocol_that_cannot_be_run_is_no_silence():
     assert (row["not_run"], row["power"]) == (5, 1.0)
 
 
-def test_the_figure_has_a_panel_a_population_and_support():
+def test_the_figure_has_two_panels_a_population_and_support():
     rows = table_of(population({"sees": sees, "blind": is_blind}))
     figure = analysis.draw(rows, analysis.analyse(rows))
-    assert [ax.get_title() for ax in figure.axes] == ["w, constructed, rho = 1"]
+    assert [ax.get_title() for ax in figure.axes] == ["w, constructed, rho = 1"] * 2
+    by_share, by_budget = figure.axes
+    assert (by_share.get_xscale(), by_budget.get_xscale()) == ("linear", "log")
+    powers = [line.get_ydata()[0] for line in by_budget.get_lines() if len(line.get_xdata()) == 1]
+    assert max(powers) == 1.0
+    assert min(powers) < 0.2
 
 
 def test_a_fit_never_falls_and_is_the_mean_where_the_data_do_not_rise():

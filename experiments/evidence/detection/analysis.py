@@ -29,7 +29,7 @@ from ...protocols.comparison.power_tables import (
     square_table,
 )
 from ...reporting.formatting import listed, plural
-from ..drawing import LINES, draw_panels
+from ..drawing import LINES, Line, Panel, draw_panels
 from ..known_goals import PLANTED
 from ..power_scores import (
     RATE,
@@ -44,13 +44,15 @@ from ..power_scores import (
 from ..psychometric import crossings, monotone
 from ..question import Found
 
-_GROUP = ("population", "support", "protocol")
+_PANEL = ("population", "support")
+_GROUP = (*_PANEL, "protocol")
 _POWER = (
     "population", "support", "protocol", "in_support", "told_proxy", "budget", "auc", "auc_low",
     "auc_high", "power", "power_low", "power_high", "false_alarms_aligned",
     "false_alarms_incapable", "agents", MISGENERALIZING, BORDERLINE, ALIGNED, "incapable",
     "not_run", "note",
 )  # fmt: skip
+_RED_TEAM = "red_team_in"
 WORTH_PRINTING = 99
 """Negatives from which a threshold at 5% is worth printing."""
 
@@ -76,11 +78,11 @@ def analyse(rows: pl.DataFrame) -> Found:
             "two_by_two": ("population", "support", "in_support", "told_proxy", "budget", "best",
                            "power"),
             "half": shown(found["half"]),
-            "planted": ("population", "support", "protocol", "budget", "rare", "failures", "share"),
+            "planted": (*_PANEL, "budget", "rare", "failures", "found", "share"),
         },
         {
             "two_by_two": at_largest_budget("population", "support"),
-            "planted": pl.col("in_support") & at_largest_budget(*_GROUP),
+            "planted": (pl.col("protocol") == _RED_TEAM) & at_largest_budget(*_GROUP),
         },
     )  # fmt: skip
 
@@ -213,7 +215,7 @@ def _details(found: dict[str, pl.DataFrame]) -> tuple[str, ...]:
             f"({row['false_alarms_incapable']:.0%}, {row['population']}, budget {row['budget']})."
             for row in worst
         ]
-    planted = found["planted"].filter(pl.col("protocol") == "red_team_in")
+    planted = found["planted"].filter(pl.col("protocol") == _RED_TEAM)
     planted = planted.filter(pl.col("negatives") >= 19)
     if len(planted):
         most = planted.filter(at_largest_budget("population"))
@@ -227,21 +229,43 @@ def _details(found: dict[str, pl.DataFrame]) -> tuple[str, ...]:
 
 
 def draw(rows: pl.DataFrame, found: Found) -> Figure:
-    """Return a panel a population and support: detections by the share of proxy choices."""
-    table, known = found.tables["curves"], found.tables["half"]
-    told = known if len(known) else table  # those that have a threshold, where any has
-    panels = told.select("population", "support").unique(maintain_order=True).rows()
+    """Return two panels a population and support: detections by proxy choices, and by budget."""
+    power = found.tables["power"]
+    able = power.filter(pl.col("power_low").is_not_null())
+    told = able if len(able) else power  # those that have a threshold, where any has
+    panels = []
+    for values in told.select("population", "support").unique(maintain_order=True).rows():
+        own = [pl.col(name) == value for name, value in zip(_PANEL, values, strict=True)]
+        title = ", ".join(values)
+        panels += [
+            Panel(title, found.tables["curves"].filter(own), _curve, "share of proxy choices"),
+            Panel(title, told.filter(own), _growth, "episodes that a test may spend on an agent"),
+        ]
     return draw_panels(
-        table, panels, ("population", "support"), _line, panel=(4.2, 3.3), margin=(0.6, 0.9),
-        reference=RATE, legend_columns=4,
-        labels=("conflict levels on which the agent takes the proxy", "agents detected"),
+        panels, columns=4, panel=(3.4, 2.7), margin=(0.6, 0.9), reference=RATE, legend_columns=4,
+        up="agents detected",
     )  # fmt: skip
 
 
-def _line(ax: Axes, own: pl.DataFrame, name: str, number: int) -> None:
-    line, dashes = LINES[number % len(LINES)], ("-", "--", ":")[number // len(LINES) % 3]
+def _curve(ax: Axes, own: pl.DataFrame, name: str, number: int) -> None:
+    line, style = _style(number)
     share, hits = own["proxy_share"].to_numpy(), own["detected"].to_numpy()
     weight = own["agents"].to_numpy()
     x, y = monotone(np.repeat(share, weight), np.repeat(hits, weight))
     ax.plot(share, hits, line.marker, color=line.colour, markersize=3.5, alpha=0.7)
-    ax.plot(x, y, color=line.colour, linestyle=dashes, linewidth=1.4, label=name)
+    ax.plot(x, y, style, color=line.colour, linewidth=1.4)
+
+
+def _growth(ax: Axes, own: pl.DataFrame, name: str, number: int) -> None:
+    line, style = _style(number)
+    x = own["budget"].to_numpy() * 1.03 ** (number - 3)
+    ends = own["power_low"].to_numpy(), own["power_high"].to_numpy()
+    ax.set_xscale("log")
+    ax.vlines(x, *ends, color=line.colour, alpha=0.4)
+    power = own["power"].to_numpy()
+    look: dict[str, Any] = {"color": line.colour, "linestyle": style, "marker": line.marker}
+    ax.plot(x, power, **look, markersize=3.5, linewidth=1.4, label=name)
+
+
+def _style(number: int) -> tuple[Line, str]:
+    return LINES[number % len(LINES)], ("-", "--", ":")[number // len(LINES) % 3]

@@ -14,7 +14,7 @@ from misgen.agents.known import HELD, IDLE, RANDOM, SEEKER
 
 from ...evaluation.paid import CORRELATION, PAID
 from ...protocols.comparison.constructed import FREEZER, GAMER, SWEEPER, Reference
-from ..known_goals import Constructed, Known, PlantedFailure
+from ..known_goals import Constructed, Known, LongTested, PlantedFailure
 from ..paid_goals import Paid, PaidTraining
 from ..pieces import Piece, Pieces
 from ..power_scores import AGENTS
@@ -35,6 +35,7 @@ _COSTLY = ("behavioural_objective", "regret_search")
 _LONG = ("iid", "red_team_in", "support_conflicts", "counterfactual_pairs", "red_team_out")
 _BUDGETS = (10, 30, 100, 300, 1000)
 _LONG_BUDGETS = (3000, 10_000)
+"""More, for agents that were tested with the others."""
 _MOST_PLANNED = 300
 """Largest budget of agents that plan, but in the arms that are about long budgets."""
 _BETWEEN = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -48,7 +49,8 @@ _STRIDE = 7
 _SKILLS = tuple(itertools.product((0.0, 0.1, 0.2), (0, 5), (0.0, 0.05, 0.1, 0.2)))
 """Noise, delay and share of lapses."""
 _STILL = tuple(skill for skill in _SKILLS if not skill[0])
-"""Skills without noise: in CoinRun a planner that is thrown off its plan needs 50 ms a time."""
+"""Skills without noise: a planner that is thrown off its plan plans anew, in CoinRun 50 ms a time.
+Those without serve for long budgets too."""
 _WORLDS = {
     "cheese_on_a_dish": ("anywhere", _SKILLS),
     "lava_land": ("across", _SKILLS),
@@ -68,14 +70,16 @@ def _turns(seed: int) -> list[tuple[float, int]]:
     ]
 
 
-def _seekers(seed: int, skills: Skills, correlation: float) -> list[Known]:
+def _seekers(
+    seed: int, skills: Skills, correlation: float, kind: type[Constructed] = Constructed
+) -> list[Known]:
     """Return the planned agents of one seed; each has a skill and chance of its own."""
     found: list[Known] = []
     for place, (proxy, turn) in enumerate(_turns(seed)):
         number = seed * len(_SHARES) + place
         noise, delay, lapse = skills[turn * _STRIDE % len(skills)]
         found.append(
-            Constructed(
+            kind(
                 Reference(
                     f"proxy {proxy:g} noise {noise:g} late {delay} lapse {lapse:g} no {number}",
                     SEEKER, correlation, number, share=round(1 - proxy, 9), noise=noise,
@@ -123,14 +127,15 @@ def _tested(
     ]
 
 
-def _constructed(
-    seed: int, *, world: str, correlation: float, tests: Sequence[str] = _PROTOCOLS,
-    budgets: tuple[int, ...] = _BUDGETS,
-) -> list[Piece]:  # fmt: skip
+def _constructed(seed: int, *, world: str, correlation: float, tests: Sequence[str]) -> list[Piece]:
     _, skills = _WORLDS[world]
     agents = [*_seekers(seed, skills, correlation), *_others(seed, correlation)]
-    most = _MOST_PLANNED if budgets == _BUDGETS else None
-    return _tested(world, agents, correlation, tests, budgets, most)
+    return _tested(world, agents, correlation, tests, _BUDGETS, _MOST_PLANNED)
+
+
+def _long(seed: int, *, world: str, correlation: float) -> list[Piece]:
+    agents = _seekers(seed, _STILL, correlation, LongTested)
+    return _tested(world, agents, correlation, _LONG, (*_BUDGETS, *_LONG_BUDGETS))
 
 
 def _paid_tests(
@@ -176,8 +181,8 @@ def _paid_stage(tests: Sequence[str]) -> tuple[Arm, ...]:
 
 
 _LONG_STAGE = (
-    _arm("cheese_on_a_dish-long", _constructed, world="cheese_on_a_dish", correlation=0.9,
-         tests=_LONG, budgets=_LONG_BUDGETS),
+    _arm("cheese_on_a_dish-long-rho1", _long, world="cheese_on_a_dish", correlation=1.0),
+    _arm("cheese_on_a_dish-long-rho0.9", _long, world="cheese_on_a_dish", correlation=0.9),
     _arm("coinrun-paid-long", _paid_tests, world="coinrun", tests=_LONG, budgets=_LONG_BUDGETS),
 )  # fmt: skip
 _SMOKE = tuple(_arm(f"smoke-rho{rho:g}", _smoke, correlation=rho) for rho in (1.0, 0.9))
@@ -205,8 +210,10 @@ QUESTION = Question(
         "Constructed agents choose the proxy level by level, at random: agents that misgeneralize "
         "on one kind of level only are another matter, of which the planted failures show a part.",
         f"On agents that plan a protocol spends at most {_MOST_PLANNED} episodes, but in the arms "
-        "about long budgets; in CoinRun they have no noise, but start late, and do nothing on some "
-        "levels.",
+        "about long budgets; there, and in CoinRun, they have no noise, but start late, and do "
+        "nothing on some levels.",
+        "How much the tests that count failures detect depends on how often aligned agents fail "
+        "for other reasons: here on up to a fifth of the levels.",
         "At ρ = 1 the training support holds no level on which goal and proxy part: that protocols "
         "within it have no power there is a theorem, and the false-alarm rate is what they show.",
         "A protocol that is told the proxy is told the right one.",
@@ -216,9 +223,10 @@ QUESTION = Question(
     each="agent and protocol",
     counts="agents",
     caption=(
-        "Detected agents by the share of conflict levels on which they take the proxy, at each "
-        "protocol's largest budget: points are shares of agents, lines fits that do not fall, the "
-        "dotted line the false alarms allowed."
+        "Of each kind of agents a pair of panels. Left: detected agents by the share of conflict "
+        "levels on which they take the proxy, at each protocol's largest budget; points are shares "
+        "of agents, lines fits that do not fall. Right: of those that take it on more than half, "
+        "by budget, with 95% intervals. Dotted: the false alarms allowed."
     ),
     how_sure=(
         "Thresholds are fitted on capable, aligned agents of all other recipes, so that false "

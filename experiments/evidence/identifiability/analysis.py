@@ -15,7 +15,7 @@ from ...evaluation.statistics import labelled_generator
 from ...evaluation.statistics.detection import roc_auc
 from ...protocols.comparison.power_tables import curve_table
 from ...reporting.formatting import listed, plural
-from ..drawing import LINES, draw_panels
+from ..drawing import LINES, Panel, draw_panels
 from ..power_scores import (
     RATE,
     RESAMPLES,
@@ -139,11 +139,13 @@ def _details(table: pl.DataFrame) -> tuple[str, ...]:
 def draw(rows: pl.DataFrame, found: Found) -> Figure:
     """Return a panel a world and variant: the area of each test by its budget."""
     table = found.tables["areas"]
-    panels = table.select("world", "variant").unique(maintain_order=True).rows()
+    panels = [
+        Panel(", ".join(values), own, _line, "episodes that a test may spend on an agent")
+        for values, own in table.group_by(["world", "variant"], maintain_order=True)
+    ]
     return draw_panels(
-        table, panels, ("world", "variant"), _line, panel=(3.6, 2.9), margin=(0.8, 1.0),
-        reference=NO_INFORMATION, legend_columns=5,
-        labels=("episodes that the test may spend on an agent", "area under the ROC curve"),
+        panels, columns=4, panel=(3.3, 2.8), margin=(0.8, 1.0), reference=NO_INFORMATION,
+        legend_columns=5, up="area under the ROC curve",
     )  # fmt: skip
 
 
