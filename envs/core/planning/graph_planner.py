@@ -8,7 +8,7 @@ Public names: `GraphPlanner`, `BoardPlanner`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -159,13 +159,12 @@ class GraphPlanner(BoardPlanner):
         states = self._seen(states, target)
         nodes = graph.begin(states)
         while len(nodes) and graph.count <= MOST_STATES:
-            before, found = graph.count, []
-            for column, action in enumerate(graph.actions):
-                after, episodes = self._step(states, action)
-                reached = (episodes["events"] & bit) != 0
-                goes_on = ~reached & ~episodes["terminated"]
-                found.append(graph.link(nodes, column, after, goes_on, reached))
-            nodes, states = np.arange(before, graph.count), np.concatenate(found)
+            before, each = graph.count, np.repeat(graph.actions, len(states))
+            after, episodes = self._step(np.tile(states, len(graph.actions)), each)
+            reached = (episodes["events"] & bit) != 0
+            goes_on = ~reached & ~episodes["terminated"]
+            states = graph.link(nodes, after, goes_on, reached)
+            nodes = np.arange(before, graph.count)
         graph.solve(complete=not len(nodes))
         return graph
 
@@ -179,28 +178,34 @@ class _Graph:
         self.starts = np.zeros(0, np.int64)
         self._motion = motion
         self._node_of: dict[tuple[int, bytes], int] = {}
-        self._root: list[int] = []  # the start that each node is reached from
+        self._root = np.zeros(0, np.int64)  # the start that each node is reached from
         self._next = np.zeros((0, len(actions)), np.int32)
         self.q = np.zeros((0, len(actions)), np.float32)
 
     def begin(self, states: NDArray[np.void]) -> NDArray[np.int64]:
         """Add the starts; return their nodes."""
-        self.starts, _ = self._add(states, range(len(states)))
+        self.starts, _ = self._add(states, np.arange(len(states)))
         return self.starts
 
     def link(
         self,
         nodes: NDArray[np.int64],
-        column: int,
         after: NDArray[np.void],
         goes_on: NDArray[np.bool_],
         reached: NDArray[np.bool_],
     ) -> NDArray[np.void]:
-        """Write down what an action leads to from `nodes`; return the states that are new."""
+        """Write down what actions lead to from `nodes` [n]; return the states that are new.
+
+        Args:
+            nodes: where each action is tried.
+            after: the states that it leads to [actions * n], action by action.
+            goes_on: whether the episode does.
+            reached: whether the target is.
+        """
         successor = np.where(reached, _REACHED, _DEAD).astype(np.int32)
-        roots = [self._root[node] for node in nodes[goes_on].tolist()]
+        roots = self._root[np.tile(nodes, len(self.actions))[goes_on]]
         successor[goes_on], fresh = self._add(after[goes_on], roots)
-        self._next[nodes, column] = successor
+        self._next[nodes] = successor.reshape(len(self.actions), -1).T
         return fresh
 
     def solve(self, *, complete: bool) -> None:
@@ -246,19 +251,19 @@ class _Graph:
         return np.bincount(self._root, minlength=len(self.starts))
 
     def _add(
-        self, states: NDArray[np.void], roots: Iterable[int]
+        self, states: NDArray[np.void], roots: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.void]]:
         """Return the nodes of states, and those states that were new, in the order of nodes."""
         nodes = np.empty(len(states), np.int64)
         fresh: list[int] = []
-        for row, at in enumerate(zip(roots, self._keys(states), strict=True)):
+        for row, at in enumerate(zip(roots.tolist(), self._keys(states), strict=True)):
             node = self._node_of.setdefault(at, self.count)
             if node == self.count:
                 self.count += 1
-                self._root.append(at[0])
                 fresh.append(row)
             nodes[row] = node
         if fresh:
+            self._root = np.concatenate([self._root, roots[fresh]])
             room = np.full((self.count - len(self._next), len(self.actions)), _DEAD, np.int32)
             self._next = np.concatenate([self._next, room])
         return nodes, states[fresh]
