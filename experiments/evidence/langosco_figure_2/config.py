@@ -10,8 +10,9 @@ from ..swept import Sweep, evaluation_words
 from . import analysis
 
 SHARES = (0, 1, 2, 3, 4, 6, 8, 10, 11, 12, 14, 16, 18, 20)
-"""Percent of training levels with a moved coin: {0, 1, 2, 3, 6, 11} and 0 to 20 in steps of 2."""
-_FEW_SHARES = (0, 2, 6, 11, 20)
+"""Percent of training levels with a moved coin: the paper's, and 0 to 20 in steps of 2."""
+_PAPERS_SHARES = (0, 1, 2, 3, 6, 11)
+_FEW_SHARES = (0, 2, 11)
 _PLACEMENTS = ("section_start", "anywhere")
 _SHORT, _MEDIUM = 750_000, 3_000_000
 _LONG = 66_666_667
@@ -51,7 +52,7 @@ def _arms(
 
 
 _FIRST = _arms("short", _SHORT, SHARES)
-_THEN = _arms("medium", _MEDIUM, SHARES)
+_THEN = _arms("medium", _MEDIUM, _PAPERS_SHARES)
 _LAST = _arms("long", _LONG, _FEW_SHARES, 2)
 _SMOKE = Sweep(
     "smoke",
