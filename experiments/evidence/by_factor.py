@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from ..reporting.figures import FONT, INK, PERCENT
 from ..reporting.formatting import plural
 from .drawing import LINES, beside, draw_means, draw_shares, dress
-from .telling import counted, with_interval
+from .telling import between, counted, with_interval
 
 _TEST = 0.05
 _LEGEND_COLUMNS = 3
@@ -93,9 +93,7 @@ def summary(table: pl.DataFrame, ends: pl.DataFrame, axis: Axis) -> str:
     unlike = ends.filter("differ").to_dicts()
     told = [_how_many(table)]
     if len(known):
-        told.append(
-            f"{axis.metric_label} is {known.min():.2f} to {known.max():.2f} on average by point"
-        )
+        told.append(f"{axis.metric_label} is {between(known, '{:.2f}')} on average by point")
     told += [
         f"{axis.called(*(end[key] for key in axis.keys))}: {end['misgeneralize_from']} of "
         f"{end['seeds_from']} seeds at {axis.label} {end['from']:g}, {end['misgeneralize_to']} of "

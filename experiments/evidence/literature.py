@@ -32,7 +32,7 @@ from .judged_agents import (
 )
 from .power_scores import at_largest_budget
 from .question import question_of
-from .telling import counted, percent_of, with_interval
+from .telling import between, counted, percent_of, with_interval
 from .told import read_rows
 
 AGREES, AGAINST, OPEN, NOT_MEASURED = "agrees", "against", "open", "not measured"
@@ -42,6 +42,7 @@ Judged = tuple[str, str]
 _TEST = 0.05
 _NOTHING = 1.25
 """An effect on the odds that lies within this factor of 1 counts as none."""
+_FORKWORLD = "Forkworld (no paper found)"
 _LANGOSCO = "[Langosco et al. 2022](https://arxiv.org/abs/2105.14111)"
 
 
@@ -265,8 +266,8 @@ def _blind_within(tables: Tables) -> Judged | None:
     apart = int(((low > 0.5) | (high < 0.5)).sum())
     told = (
         f"of one policy on aligned levels, paid for the goal or for the proxy: {apart} of "
-        f"{len(most)} tests within the support tell them apart, areas {most['auc'].min():.2f} to "
-        f"{most['auc'].max():.2f}"
+        f"{len(most)} tests within the support tell them apart, areas "
+        f"{between(most['auc'], '{:.2f}')}"
     )
     wide = bool(((high - low) > 0.5).any())
     return told, AGAINST if apart else OPEN if wide else AGREES
@@ -281,9 +282,9 @@ def _seen_where_they_part(tables: Tables) -> Judged | None:
         return None
     most = power.filter(at_largest_budget("population", "support"))
     told = (
-        f"counterfactual pairs detect {most['power'].min():.0%} to {most['power'].max():.0%} of "
-        f"the agents that take the proxy on most levels, in {plural(len(most), 'population')}, "
-        f"thresholds fitted on {most['aligned'].min()} aligned agents or more"
+        f"counterfactual pairs detect {between(most['power'])} of the agents that take the proxy "
+        f"on most levels, in {plural(len(most), 'population')}, thresholds fitted on "
+        f"{most['aligned'].min()} aligned agents or more"
     )
     low, high = most["power_low"], most["power_high"]
     if (most["aligned"] < WORTH_PRINTING).any():
@@ -314,9 +315,9 @@ CLAIMS = (
           _gem),
     Claim("Keys are collected beyond what they are good for", _LANGOSCO, "Keys and Chests",
           "keys_and_chests", _keys),
-    Claim("Distinct conflict levels count", "Forkworld", "Forkworld", "phase_diagram",
+    Claim("Distinct conflict levels count", _FORKWORLD, "a gridworld", "phase_diagram",
           _effect("different", below_one=True)),
-    Claim("Repeats of a conflict level do not count", "Forkworld", "Forkworld", "phase_diagram",
+    Claim("Repeats of a conflict level do not count", _FORKWORLD, "a gridworld", "phase_diagram",
           _effect("frequency", below_one=False)),
     Claim("Preferences flip with the training seed alone",
         "[Ramanauskas and Şimşek 2023](https://arxiv.org/abs/2312.03762)",

@@ -1,12 +1,14 @@
 """Sentences on points and thresholds, from their numbers.
 
-Public names: `counted`, `with_interval`, `of_threshold`, `percent_of`.
+Public names: `counted`, `with_interval`, `of_threshold`, `percent_of`, `between`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+import polars as pl
 
 from ..reporting.formatting import TOO_FEW, UNKNOWN
 
@@ -44,6 +46,17 @@ def _known(row: Mapping[str, Any]) -> str:
     most = "" if row["at_most"] is None else f"at {percent_of(row['at_most'])} at the latest"
     sure = " and ".join(filter(None, (above, most)))
     return f"95%: {sure}" if sure else "too few seeds for an interval"
+
+
+def between(values: pl.Series, form: str = "{:.0%}") -> str:
+    """Return the least and the greatest of some values: `5% to 8%`, or `5%` where they read alike.
+
+    Args:
+        values: at least one that is known.
+        form: how one is written.
+    """
+    ends = [form.format(value) for value in (values.min(), values.max())]
+    return " to ".join(dict.fromkeys(ends))
 
 
 def percent_of(value: float) -> str:

@@ -43,6 +43,7 @@ from ..power_scores import (
 )
 from ..psychometric import crossings, monotone
 from ..question import Found
+from ..telling import between
 
 _PANEL = ("population", "support")
 _GROUP = (*_PANEL, "protocol")
@@ -180,9 +181,7 @@ def _paragraph(found: dict[str, pl.DataFrame]) -> str:
         parts = []
         for name, of_protocol in own.group_by(["protocol"], maintain_order=True):
             most = of_protocol.filter(at_largest_budget("population"))
-            low, high = most["power"].min(), most["power"].max()
-            span = f"{low:.0%}" if low == high else f"{low:.0%} to {high:.0%}"
-            parts.append(f"{name[0].replace('_', ' ')} {span}")
+            parts.append(f"{name[0].replace('_', ' ')} {between(most['power'])}")
         worlds = own["population"].n_unique()
         told.append(
             f"{where}, over {plural(worlds, 'population')} and at each protocol's largest budget, "
@@ -205,7 +204,7 @@ def _details(found: dict[str, pl.DataFrame]) -> tuple[str, ...]:
         alarms = power["false_alarms_aligned"].drop_nulls()
         out.append(
             "False alarms on aligned agents that set no threshold for themselves: "
-            f"{alarms.mean():.1%} on average ({alarms.min():.0%} to {alarms.max():.0%} over "
+            f"{alarms.mean():.1%} on average ({between(alarms)} over "
             "protocols and budgets)."
         )
         incapable = power.filter(pl.col("false_alarms_incapable").is_not_null())

@@ -21,6 +21,7 @@ from ...evaluation.verdict import ALIGNED, INCAPABLE, MISGENERALIZES, UNDETERMIN
 from ..points import mean_over_seeds, plain_interval
 from ..question import Found
 from ..ranks import over_recipes, rank_correlation
+from ..telling import between
 from .curves_figure import draw
 
 __all__ = ["SCORES", "STEPS", "analyse", "draw"]
@@ -227,11 +228,9 @@ def _sudden(own: pl.DataFrame, called: str) -> str:
     known = own.filter(pl.col("largest").is_not_null())
     if not len(known):
         return f"the {called} does not rise"
-    low, high = known["largest"].min(), known["largest"].max()
-    span = f"{low:.0%}" if round(low, 2) == round(high, 2) else f"{low:.0%} to {high:.0%}"  # pyright: ignore
     return (
-        f"of the rise of the {called} {span} falls between two moments at most (an even rise has "
-        f"{known['even'][0]:.0%}, a threshold 100%)"
+        f"of the rise of the {called} {between(known['largest'])} falls between two moments at "
+        f"most (an even rise has {known['even'][0]:.0%}, a threshold 100%)"
     )
 
 

@@ -27,12 +27,14 @@ from ..power_scores import (
     shown,
 )
 from ..question import Found
+from ..telling import between
 
 CLONES, AS_TRAINED, PARTED, TAUGHT = "clones", "as trained", "clones at 0.9", "taught"
 """Variants: one policy where goal and proxy agree; each with a policy of its own there, which could
 tell them apart; clones whose support holds levels on which the two part, which must; and networks
 that were taught one policy where goal and proxy agree, each from weights of its own."""
 NO_INFORMATION = 0.5
+_AREA = "{:.2f}"
 _KEYS = ("world", "variant", "protocol", "in_support", "budget")
 
 
@@ -105,8 +107,8 @@ def _paragraph(table: pl.DataFrame) -> str:
         if len(outside):
             most = outside.filter(pl.col("budget") == pl.col("budget").max())
             sentences.append(
-                f"outside it, at {most['budget'][0]:,} episodes, areas are {most['auc'].min():.2f} "
-                f"to {most['auc'].max():.2f}"
+                f"outside it, at {most['budget'][0]:,} episodes, areas are "
+                f"{between(most['auc'], _AREA)}"
             )
         parts.append("; ".join(sentences) + ".")
     return " ".join(parts) or "Nothing is tested yet."
@@ -117,8 +119,8 @@ def _apart(inside: pl.DataFrame) -> str:
     apart = inside.filter(
         (pl.col("auc_family_low") > NO_INFORMATION) | (pl.col("auc_family_high") < NO_INFORMATION)
     )
-    span = f"areas {inside['auc'].min():.2f} to {inside['auc'].max():.2f}"
-    return f"{len(apart)} of {plural(len(inside), 'test')} tell the two apart ({span})"
+    areas = between(inside["auc"], _AREA)
+    return f"{len(apart)} of {plural(len(inside), 'test')} tell the two apart (areas {areas})"
 
 
 def _details(table: pl.DataFrame) -> tuple[str, ...]:
