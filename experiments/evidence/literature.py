@@ -1,7 +1,7 @@
 """The ledger: what the literature claims, and what is measured here, from the questions' tables.
 
-Public names: `Claim`, `CLAIMS`, `judged`, `ledger`, `headlines`, `with_headlines`, `AGREES`,
-`AGAINST`, `OPEN`.
+Public names: `Claim`, `CLAIMS`, `judged`, `ledger`, `headlines`, `AGREES`, `AGAINST`,
+`OPEN`.
 
 A claim is judged by whole intervals: it agrees, it goes against, or it is open.  Whatever has no
 table yet is `not measured`, and claims that go against what was expected stay.
@@ -9,14 +9,11 @@ table yet is `not measured`, and claims that go against what was expected stay.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import polars as pl
-
-from misgen.envs.core.errors import UserError
 
 from ..evaluation.statistics import clopper_pearson
 from ..reporting.formatting import plural
@@ -31,9 +28,8 @@ from .judged_agents import (
     tuning_keeps,
 )
 from .power_scores import at_largest_budget
-from .question import question_of
+from .question import Found
 from .telling import between, counted, percent_of, with_interval
-from .told import read_rows
 
 AGREES, AGAINST, OPEN, NOT_MEASURED = "agrees", "against", "open", "not measured"
 Tables = dict[str, pl.DataFrame]
@@ -60,10 +56,9 @@ class Claim:
     """From the tables; None where they do not tell."""
 
 
-def judged(evidence: Path) -> list[tuple[Claim, Judged]]:
-    """Return every claim with what the folders of questions in `evidence` say of it."""
-    found = {name: _found(evidence / name) for name in {claim.question for claim in CLAIMS}}
-    return [(claim, _judge(claim, found[claim.question])) for claim in CLAIMS]
+def judged(found: Mapping[str, Found]) -> list[tuple[Claim, Judged]]:
+    """Return every claim with what is said of it by what questions found, by their names."""
+    return [(claim, _judge(claim, found.get(claim.question))) for claim in CLAIMS]
 
 
 def ledger(claims: Sequence[tuple[Claim, Judged]]) -> str:
@@ -92,44 +87,19 @@ def headlines(claims: Sequence[tuple[Claim, Judged]]) -> str:
     return "\n".join(lines)
 
 
-def with_headlines(page: str, lines: str) -> str:
-    """Return a page with its headlines, between the two marks, replaced.
-
-    Raises:
-        UserError: if the page has no such marks.
-    """
-    before, first, rest = page.partition(_BEGIN)
-    _, last, after = rest.partition(_END)
-    if not (first and last):
-        raise UserError(f"the page has no place for the headlines: mark it by {_BEGIN} and {_END}")
-    return f"{before}{first}\n{lines}\n{last}{after}"
-
-
-_BEGIN = "<!-- what is settled; written by python -m misgen.experiments.commands.claims -->"
-_END = "<!-- end of what is settled -->"
-
-
 _HEAD = """\
 # Claims of the literature, and what is measured here
 
-This page is written by `python -m misgen.experiments.commands.claims` from the tables in
+This page is written by `python -m misgen.experiments.commands.evidence_pages` from the tables in
 `docs/evidence/`. "Agrees" and "against" are said where a whole 95% interval does, or where seeds
 differ by an exact test at 5%; otherwise a claim is open. What is measured here is of small agents
 in small worlds: a claim that does not hold here may hold of what it was made about. Results that go
 against a claim are kept."""
 
 
-def _found(folder: Path) -> Tables | None:
-    """Return what a question's table comes to; None where there is no such table yet."""
-    question = question_of(folder.name)
-    if not (folder / f"{question.table}.csv").is_file():
-        return None
-    return dict(question.analyse(read_rows(folder, question)).tables)
-
-
-def _judge(claim: Claim, tables: Tables | None) -> Judged:
-    found = None if tables is None else claim.judge(tables)
-    return found or ("nothing yet", NOT_MEASURED)
+def _judge(claim: Claim, found: Found | None) -> Judged:
+    judged = None if found is None else claim.judge(dict(found.tables))
+    return judged or ("nothing yet", NOT_MEASURED)
 
 
 def _row(table: pl.DataFrame, *where: pl.Expr) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from misgen.envs.core.errors import UserError
-from misgen.experiments.commands import claims as command
+from misgen.experiments.commands import evidence_pages
 from misgen.experiments.evidence.columns import csv_of
 from misgen.experiments.evidence.literature import (
     AGAINST,
@@ -18,14 +18,15 @@ from misgen.experiments.evidence.literature import (
     headlines,
     judged,
     ledger,
-    with_headlines,
 )
+from misgen.experiments.evidence.overview import drawn, findings
 from misgen.experiments.evidence.question import QUESTIONS, question_of
 from misgen.experiments.evidence.told import PROVENANCE, made_of, page, read_rows
+from misgen.experiments.training.run_folder import write_json
 from tests.evidence.synthetic import seed_row, table_of
 
-README = Path(__file__).resolve().parents[2] / "README.md"
-FOLDERS = sorted(path.parent for path in README.parent.glob(f"docs/evidence/*/{PROVENANCE}"))
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = sorted(path.parent for path in ROOT.glob(f"docs/evidence/*/{PROVENANCE}"))
 
 
 def mazes(folder, gem_seeds, seeds=20):
@@ -47,14 +48,14 @@ def line_of(text, word):
 @pytest.mark.parametrize(("gems", "verdict"), [(20, AGREES), (0, AGAINST), (10, OPEN)])
 def test_a_claim_is_judged_by_its_interval(gems, verdict, tmp_path):
     mazes(tmp_path, gems)
-    cells = line_of(ledger(judged(tmp_path)), "yellow gem")
+    cells = line_of(ledger(judged(findings(tmp_path))), "yellow gem")
     assert cells[3] == verdict
     assert f"the gem {gems / 20:.0%}" in cells[2]
     assert "20 seeds" in cells[2]
 
 
 def test_what_has_no_table_is_not_measured(tmp_path):
-    text = ledger(judged(tmp_path))
+    text = ledger(judged(findings(tmp_path)))
     assert text.count("| not measured |") == len(CLAIMS)
     assert AGREES not in {line_of(text, claim.says)[3] for claim in CLAIMS}
 
@@ -66,29 +67,35 @@ def test_every_question_has_a_claim_and_every_claim_a_question():
 
 
 def test_the_pages_are_written_and_only_what_is_settled_is_a_headline(tmp_path, capsys):
-    page, readme = tmp_path / "claims.md", tmp_path / "README.md"
-    mazes(tmp_path, 20)
-    readme.write_text(with_headlines(README.read_text(encoding="utf-8"), "- old"), encoding="utf-8")
-    assert command.main([str(tmp_path), str(page), str(readme)]) == 0
-    assert page.read_text(encoding="utf-8") == ledger(judged(tmp_path))
-    assert str(page) in capsys.readouterr().out
-    told = readme.read_text(encoding="utf-8")
-    assert "- old" not in told
+    mazes(tmp_path / "docs/evidence", 20)
+    write_json(tmp_path / "docs/evidence/maze_2" / PROVENANCE, made_of(FOLDERS[0]))
+    for path in ("README.md", "docs/comparing_protocols.md"):
+        text = (ROOT / path).read_text(encoding="utf-8")
+        (tmp_path / path).write_text(text, encoding="utf-8")
+    assert evidence_pages.main([str(tmp_path)]) == 0
+    assert "written: docs/claims.md" in capsys.readouterr().out
+    found = findings(tmp_path / "docs/evidence")
+    ledger_page = (tmp_path / "docs/claims.md").read_text(encoding="utf-8")
+    assert ledger_page == ledger(judged(found))
+    told = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "langosco_figure_4/README.md)" not in told
     assert "(89%)** ([agrees](docs/evidence/maze_2/README.md)): the gem 100%" in told
+    shown = (tmp_path / "docs/evidence/README.md").read_text(encoding="utf-8")
+    assert found["maze_2"].paragraph in shown
+    assert "(maze_2/maze_2.png)](maze_2/README.md)" in shown
     mazes(tmp_path / "open", 10)
-    assert headlines(judged(tmp_path / "open")) == ""
+    assert headlines(judged(findings(tmp_path / "open"))) == ""
 
 
-def test_a_page_without_a_place_for_headlines_is_refused():
-    with pytest.raises(UserError, match="no place for the headlines"):
-        with_headlines("# a page", "- a line")
+def test_a_page_without_a_place_for_what_is_drawn_is_refused(tmp_path):
+    (tmp_path / "page.md").write_text("# a page", encoding="utf-8")
+    with pytest.raises(UserError, match="no place for what is settled: mark it by"):
+        drawn(tmp_path / "page.md", "what is settled", "- a line")
 
 
 def test_the_committed_pages_are_those_of_the_committed_tables():
-    docs = README.parent / "docs"
-    assert (docs / "claims.md").read_text(encoding="utf-8") == ledger(judged(docs / "evidence"))
-    told = README.read_text(encoding="utf-8")
-    assert told == with_headlines(told, headlines(judged(docs / "evidence")))
+    for path, text in evidence_pages.pages(ROOT).items():
+        assert (ROOT / path).read_text(encoding="utf-8") == text, path
 
 
 def test_committed_tables_follow_from_the_committed_seeds():
