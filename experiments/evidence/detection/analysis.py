@@ -178,15 +178,17 @@ def _paragraph(found: dict[str, pl.DataFrame]) -> str:
     told = []
     for (support,), own in used.group_by(["support"], maintain_order=True):
         where = "At ρ = 1" if support == NO_CONFLICT else "At ρ < 1"
-        parts = []
-        for name, of_protocol in own.group_by(["protocol"], maintain_order=True):
-            most = of_protocol.filter(at_largest_budget("population"))
-            parts.append(f"{name[0].replace('_', ' ')} {between(most['power'])}")
-        worlds = own["population"].n_unique()
+        most = own.filter(at_largest_budget("population", "protocol"))
+        mean = pl.col("power").mean().over("protocol")
+        ranked = most.sort(-mean, "protocol").group_by(["protocol"], maintain_order=True)
+        parts = [
+            f"{name.replace('_', ' ')} {'detects ' * (not place)}{between(of_protocol['power'])}"
+            for place, ((name,), of_protocol) in enumerate(ranked)
+        ]
+        kinds = plural(own["population"].n_unique(), "population")
         told.append(
-            f"{where}, over {plural(worlds, 'population')} and at each protocol's largest budget, "
-            f"of the agents that take the proxy on more than half of the levels are detected by "
-            f"{listed(parts)}."
+            f"{where}, of the agents that take the proxy on more than half of the levels, "
+            f"{listed(parts)} ({kinds}, each protocol's largest budget)."
         )
     if not len(enough):
         told.append(
