@@ -28,7 +28,7 @@ def test_power_is_found_where_there_is_some_and_is_the_false_alarms_where_there_
     half = {row["protocol"]: row for row in found.tables["half"].to_dicts()}
     assert 0.05 < half["sees"]["half"] < 0.25
     assert half["blind"]["half"] is None
-    assert "sees 100%" in found.paragraph
+    assert "sees detects 100% and blind" in found.paragraph
     assert "blind" in found.paragraph
 
 
