@@ -45,6 +45,8 @@ planted failures; beside one seeker for each share between."""
 _SHARES = (*[0.0] * _NEGATIVES, *[1.0] * _POSITIVES, *_BETWEEN)
 _RARE = (0.02, 0.05, 0.1)
 _FOOLING = (RANDOM, IDLE, HELD, SWEEPER, FREEZER, GAMER, "goal noise", "proxy noise")
+_THROWN = ("goal noise", "proxy noise")
+"""Those of them that are thrown off their plans all the time."""
 _STRIDE = 7
 _SKILLS = tuple(itertools.product((0.0, 0.1, 0.2), (0, 5), (0.0, 0.05, 0.1, 0.2)))
 """Noise, delay and share of lapses."""
@@ -90,11 +92,13 @@ def _seekers(
     return found
 
 
-def _others(seed: int, correlation: float) -> list[Known]:
+def _others(seed: int, correlation: float, without: Sequence[str] = ()) -> list[Known]:
     """Return agents that fool measures or can do nothing, and planted failures, of one seed."""
     found: list[Known] = []
     for number in range(seed * _OTHERS, (seed + 1) * _OTHERS):
         kind = _FOOLING[number % len(_FOOLING)]
+        if kind in without:
+            continue
         how: dict[str, Any] = {"share": 0.12} if kind == GAMER else {}
         if kind.endswith("noise"):
             how = {"share": float(kind.startswith("goal")), "noise": 0.95}
@@ -129,7 +133,8 @@ def _tested(
 
 def _constructed(seed: int, *, world: str, correlation: float, tests: Sequence[str]) -> list[Piece]:
     _, skills = _WORLDS[world]
-    agents = [*_seekers(seed, skills, correlation), *_others(seed, correlation)]
+    without = _THROWN if skills is _STILL else ()
+    agents = [*_seekers(seed, skills, correlation), *_others(seed, correlation, without)]
     return _tested(world, agents, correlation, tests, _BUDGETS, _MOST_PLANNED)
 
 
