@@ -100,7 +100,7 @@ def draw_panels(
     """Draw panels of protocols.
 
     Args:
-        panels: row by row; those in a column have one x axis.
+        panels: row by row; those with the same label have one x axis.
         columns: how many stand side by side at most.
         panel: width and height of one, in inches.
         margin: what the figure has beside its panels.
@@ -115,10 +115,14 @@ def draw_panels(
     size = panel[0] * columns + margin[0], panel[1] * height + margin[1]
     with matplotlib.rc_context(FONT):
         figure = Figure(figsize=size, layout="constrained")
-        axes = figure.subplots(height, columns, sharex="col", sharey=True, squeeze=False).ravel()
+        axes = figure.subplots(height, columns, sharey=True, squeeze=False).ravel()
+        first: dict[str, Axes] = {}
         for ax, one in zip(axes, panels, strict=False):
+            if first.setdefault(one.across, ax) is not ax:
+                ax.sharex(first[one.across])
             _draw_panel(ax, one, names)
             ax.axhline(reference, color="#888", linestyle=":", linewidth=1)
+            ax.tick_params(labelbottom=False)
         for ax in axes[len(panels) :]:
             ax.remove()
         handles = {h.get_label(): h for ax in axes[: len(panels)] for h in ax.get_lines()}
