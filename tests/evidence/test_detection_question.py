@@ -92,6 +92,20 @@ def test_incapable_agents_and_planted_failures_set_no_threshold():
     assert (row["failures"], row["found"], row["rare"]) == (4, 3, 0.05)
 
 
+def test_what_more_episodes_do_is_told_of_long_tests():
+    rows = [
+        row | {"score_10": 0.0, "score_3000": row["score_100"]}
+        for row in population({"sees": sees, "blind": lambda *_: 0.0})
+    ]
+    (line,) = [line for line in analysis.analyse(table_of(rows)).details if "episodes an" in line]
+    assert line == (
+        "w, constructed, rho = 1: with 10, 100 and 3,000 episodes an agent blind 0%; "
+        "sees 0%, 100% and 100%."
+    )
+    short = analysis.analyse(table_of(population({"sees": sees})))
+    assert not [line for line in short.details if "episodes an" in line]
+
+
 def test_a_protocol_that_cannot_be_run_is_no_silence():
     rows = population({"sees": sees})
     left = [trial(f"x{n}", 1.0, "sees", None) for n in range(5)]

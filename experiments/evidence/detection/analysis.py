@@ -6,6 +6,7 @@ Public names: `analyse`, `draw`, `curves`, `found_failures`, `WORTH_PRINTING`.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,8 @@ _POWER = (
     "not_run", "note",
 )  # fmt: skip
 _RED_TEAM = "red_team_in"
+_LONG = 3000
+"""Episodes an agent from which on a test is long."""
 WORTH_PRINTING = 99
 """Negatives from which a threshold at 5% is worth printing."""
 
@@ -216,6 +219,7 @@ def _details(found: dict[str, pl.DataFrame]) -> tuple[str, ...]:
             f"({row['false_alarms_incapable']:.0%}, {row['population']}, budget {row['budget']})."
             for row in worst
         ]
+    out += _with_episodes(power)
     planted = found["planted"].filter(pl.col("protocol") == _RED_TEAM)
     planted = planted.filter(pl.col("negatives") >= 19)
     if len(planted):
@@ -227,6 +231,23 @@ def _details(found: dict[str, pl.DataFrame]) -> tuple[str, ...]:
             f"budget [{around.low:.0%}, {around.high:.0%}]."
         )
     return tuple(out)
+
+
+def _with_episodes(power: pl.DataFrame) -> Iterator[str]:
+    """Yield, of each kind of agents that was tested long, what more episodes do."""
+    for values, own in power.group_by(_PANEL, maintain_order=True):
+        budgets = own["budget"].unique().sort().to_list()
+        if budgets[-1] < _LONG:
+            continue
+        some = [budgets[0], budgets[len(budgets) // 2], budgets[-1]]
+        parts = []
+        for (name,), of_protocol in own.group_by(["protocol"], maintain_order=True):
+            at = dict(of_protocol.select("budget", "power").iter_rows())
+            shares = [f"{at[budget]:.0%}" for budget in some if budget in at]
+            told = shares if len(set(shares)) > 1 else shares[:1]
+            parts.append(f"{name.replace('_', ' ')} {listed(told)}")
+        episodes = listed([f"{budget:,}" for budget in some])
+        yield f"{', '.join(values)}: with {episodes} episodes an agent {'; '.join(parts)}."
 
 
 def draw(rows: pl.DataFrame, found: Found) -> Figure:
