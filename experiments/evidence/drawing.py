@@ -7,6 +7,7 @@ Public names: `beside`, `draw_means`, `draw_shares`, `draw_panels`, `Panel`, `dr
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import matplotlib
@@ -88,7 +89,7 @@ class Panel(NamedTuple):
 
 
 def draw_panels(
-    panels: Sequence[Panel],
+    panels: Sequence[Panel | None],
     *,
     columns: int,
     panel: tuple[float, float],
@@ -100,7 +101,7 @@ def draw_panels(
     """Draw panels of protocols.
 
     Args:
-        panels: row by row; those with the same label have one x axis.
+        panels: row by row, None for a gap; those with the same label have one x axis.
         columns: how many stand side by side at most.
         panel: width and height of one, in inches.
         margin: what the figure has beside its panels.
@@ -108,7 +109,7 @@ def draw_panels(
         up: label of the y axis.
         legend_columns: how many the legend has.
     """
-    seen = [one.table["protocol"].unique(maintain_order=True).to_list() for one in panels]
+    seen = [one.table["protocol"] for one in panels if one]
     names = list(dict.fromkeys(name for some in seen for name in some))
     columns = max(1, min(columns, len(panels)))
     height = -(-max(1, len(panels)) // columns)
@@ -117,21 +118,24 @@ def draw_panels(
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots(height, columns, sharey=True, squeeze=False).ravel()
         first: dict[str, Axes] = {}
-        for ax, one in zip(axes, panels, strict=False):
+        lowest: dict[int, tuple[Axes, Panel]] = {}
+        for place, (ax, one) in enumerate(zip_longest(axes, panels)):
+            if one is None:
+                ax.remove()
+                continue
             if first.setdefault(one.across, ax) is not ax:
                 ax.sharex(first[one.across])
             _draw_panel(ax, one, names)
             ax.axhline(reference, color="#888", linestyle=":", linewidth=1)
             ax.tick_params(labelbottom=False)
-        for ax in axes[len(panels) :]:
-            ax.remove()
-        handles = {h.get_label(): h for ax in axes[: len(panels)] for h in ax.get_lines()}
+            lowest[place % columns] = ax, one
+        handles = {h.get_label(): h for ax in figure.axes for h in ax.get_lines()}
         shown = [name for name in names if name in handles]
         if shown:
             told = [name.replace("_", " ") for name in shown]
             figure.legend([handles[name] for name in shown], told, loc="outside upper center",
                           ncols=legend_columns, frameon=False)  # fmt: skip
-        for ax, one in list(zip(axes, panels, strict=False))[-columns:]:
+        for ax, one in lowest.values():
             ax.set_xlabel(one.across, color=INK)
             ax.tick_params(labelbottom=True)
         figure.supylabel(up, color=INK)

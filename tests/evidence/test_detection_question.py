@@ -12,6 +12,7 @@ from misgen.experiments.evidence.known_goals import PLANTED
 from misgen.experiments.evidence.power_scores import scores_of
 from misgen.experiments.evidence.psychometric import crossing, crossings, monotone
 from misgen.experiments.evidence.told import page
+from misgen.experiments.evidence.tried import COLUMNS_OF_TRIALS
 from tests.evidence.trials import is_blind, population, sees, table_of, trial
 
 
@@ -90,6 +91,15 @@ def test_incapable_agents_and_planted_failures_set_no_threshold():
     assert found.tables["power"]["false_alarms_incapable"].to_list() == [1.0]
     (row,) = found.tables["planted"].to_dicts()
     assert (row["failures"], row["found"], row["rare"]) == (4, 3, 0.05)
+
+
+def test_trainings_alone_tell_nothing_and_are_no_error():
+    trained = {"arm": "bases", "world": "w", "population": "training", "agent": "paid"}
+    rows = pl.DataFrame([dict.fromkeys(COLUMNS_OF_TRIALS) | trained], COLUMNS_OF_TRIALS)
+    found = analysis.analyse(rows)
+    assert "nothing is detected yet" in found.paragraph
+    assert set(found.tables["power"].columns) >= {"power", "auc", "agents"}
+    assert not analysis.draw(rows, found).axes
 
 
 def test_what_more_episodes_do_is_told_of_long_tests():

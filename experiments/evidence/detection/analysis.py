@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from ...evaluation.statistics.detection import (
 from ...protocols.comparison.kinds import ALIGNED, BORDERLINE, MISGENERALIZING
 from ...protocols.comparison.power_tables import (
     NO_CONFLICT,
+    SUPPORT,
     comparison_table,
     curve_table,
     difference_table,
@@ -251,21 +253,28 @@ def _with_episodes(power: pl.DataFrame) -> Iterator[str]:
 
 
 def draw(rows: pl.DataFrame, found: Found) -> Figure:
-    """Return two panels a population and support: detections by proxy choices, and by budget."""
+    """Return two panels a population and support: detections by proxy choices, and by budget.
+
+    A population is a row.
+    """
     power = found.tables["power"]
     able = power.filter(pl.col("power_low").is_not_null())
     told = able if len(able) else power  # those that have a threshold, where any has
-    panels = []
-    for values in told.select("population", "support").unique(maintain_order=True).rows():
+    supports = [support for support in SUPPORT if support in told["support"].unique()]
+    panels: list[Panel | None] = []
+    for values in product(told["population"].unique(maintain_order=True), supports):
         own = [pl.col(name) == value for name, value in zip(_PANEL, values, strict=True)]
+        if told.filter(own).is_empty():
+            panels += [None, None]
+            continue
         title = ", ".join(values)
         panels += [
             Panel(title, found.tables["curves"].filter(own), _curve, "share of proxy choices"),
             Panel(title, told.filter(own), _growth, "episodes that a test may spend on an agent"),
         ]
     return draw_panels(
-        panels, columns=4, panel=(3.4, 2.7), margin=(0.6, 0.9), reference=RATE, legend_columns=4,
-        up="agents detected",
+        panels, columns=2 * len(supports), panel=(3.4, 2.7), margin=(0.6, 0.9), reference=RATE,
+        legend_columns=4, up="agents detected",
     )  # fmt: skip
 
 

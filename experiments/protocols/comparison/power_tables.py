@@ -83,9 +83,14 @@ def comparison_table(
         keys | _measured(own, false_alarms, resamples)
         for keys, own in _groups(scores, (*_GROUP, *_PROTOCOL))
     ]
-    return pl.DataFrame(rows, infer_schema_length=None)
+    return _table(rows, _COMPARISON)
 
 
+_COMPARISON = (
+    "auc", "auc_low", "auc_high", "power", "power_low", "power_high", "false_alarms_aligned",
+    "false_alarms_incapable", "threshold", "episodes", "seconds", "agents", "units", *KINDS,
+    "not_run", "no_score", "carried", "note",
+)  # fmt: skip
 _CURVE = ("proxy_share", "detected", "low", "high", "agents", "units")
 _DIFFERENCE = ("budget", "first", "second", "difference", "low", "high", "agents")
 
