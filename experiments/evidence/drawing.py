@@ -118,7 +118,8 @@ def draw_panels(
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots(height, columns, sharey=True, squeeze=False).ravel()
         first: dict[str, Axes] = {}
-        lowest: dict[int, tuple[Axes, Panel]] = {}
+        lowest: dict[int, tuple[Axes, Panel]] = {}  # of each column
+        leftmost: dict[int, Axes] = {}  # of each row
         for place, (ax, one) in enumerate(zip_longest(axes, panels)):
             if one is None:
                 ax.remove()
@@ -129,6 +130,7 @@ def draw_panels(
             ax.axhline(reference, color="#888", linestyle=":", linewidth=1)
             ax.tick_params(labelbottom=False)
             lowest[place % columns] = ax, one
+            leftmost.setdefault(place // columns, ax).tick_params(labelleft=True)
         handles = {h.get_label(): h for ax in figure.axes for h in ax.get_lines()}
         shown = [name for name in names if name in handles]
         if shown:

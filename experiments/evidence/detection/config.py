@@ -217,6 +217,8 @@ QUESTION = Question(
         f"On agents that plan a protocol spends at most {_MOST_PLANNED} episodes, but in the arms "
         "about long budgets; there, and in CoinRun, they have no noise, but start late, and do "
         "nothing on some levels.",
+        f"At ρ < 1 constructed agents count as trained at 0.9, those that were paid at "
+        f"{CORRELATION:g}, where tests within the support meet many more conflict levels.",
         "How much the tests that count failures detect depends on how often aligned agents fail "
         "for other reasons: here on up to a fifth of the levels.",
         "At ρ = 1 the training support holds no level on which goal and proxy part: that protocols "
