@@ -99,6 +99,9 @@ def test_trainings_alone_tell_nothing_and_are_no_error():
     found = analysis.analyse(rows)
     assert "nothing is detected yet" in found.paragraph
     assert set(found.tables["power"].columns) >= {"power", "auc", "agents"}
+    some = scores_of(table_of(population({"sees": sees})))
+    none = analysis.comparison_table(some.clear())
+    assert none.columns == analysis.comparison_table(some, 0.05, 20).columns
     assert not analysis.draw(rows, found).axes
 
 

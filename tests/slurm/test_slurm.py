@@ -113,18 +113,19 @@ def test_a_job_whose_time_is_up_goes_on_where_it_was(slurm, tmp_path):
     wait_for(lambda: (folder / "ledger" / "plan.json").exists())
     plan = read_plan(folder)
     path = plan.run_folder(plan.cells[0]).path
-    manifest = path / "manifest.json"
+    manifest, state = path / "manifest.json", path / "state.safetensors"
 
     def has_gone_on():
         told = json.loads(manifest.read_text()) if manifest.exists() else {}
-        status = told.get("status")
-        stopped = (path / "state.safetensors").exists()
-        return (status == "running" and stopped) or (status == "done" and told["continued_at"])
+        if told.get("status") == "running":
+            return state.exists()
+        return told.get("status") == "done" and told["continued_at"]
 
     wait_for(has_gone_on)
     ask(slurm, "scancel", "--user=root")
     submitter.kill()
     submitter.communicate()
+    assert state.exists() or json.loads(manifest.read_text())["status"] == "done"
 
 
 def test_settings_reach_slurm(slurm, tmp_path):

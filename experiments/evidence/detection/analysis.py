@@ -51,10 +51,9 @@ from ..telling import between
 _PANEL = ("population", "support")
 _GROUP = (*_PANEL, "protocol")
 _POWER = (
-    "population", "support", "protocol", "in_support", "told_proxy", "budget", "auc", "auc_low",
-    "auc_high", "power", "power_low", "power_high", "false_alarms_aligned",
-    "false_alarms_incapable", "agents", MISGENERALIZING, BORDERLINE, ALIGNED, "incapable",
-    "not_run", "note",
+    *_GROUP, "in_support", "told_proxy", "budget", "auc", "auc_low", "auc_high", "power",
+    "power_low", "power_high", "false_alarms_aligned", "false_alarms_incapable", "agents",
+    MISGENERALIZING, BORDERLINE, ALIGNED, "incapable", "not_run", "note",
 )  # fmt: skip
 _RED_TEAM = "red_team_in"
 _LONG = 3000
@@ -81,13 +80,12 @@ def analyse(rows: pl.DataFrame) -> Found:
         _paragraph(found),
         _details(found),
         {
-            "two_by_two": ("population", "support", "in_support", "told_proxy", "budget", "best",
-                           "power"),
+            "two_by_two": (*_PANEL, "in_support", "told_proxy", "budget", "best", "power"),
             "half": shown(found["half"]),
             "planted": (*_PANEL, "budget", "rare", "failures", "found", "share"),
         },
         {
-            "two_by_two": at_largest_budget("population", "support"),
+            "two_by_two": at_largest_budget(*_PANEL),
             "planted": (pl.col("protocol") == _RED_TEAM) & at_largest_budget(*_GROUP),
         },
     )  # fmt: skip
@@ -187,8 +185,8 @@ def _paragraph(found: dict[str, pl.DataFrame]) -> str:
         mean = pl.col("power").mean().over("protocol")
         ranked = most.sort(-mean, "protocol").group_by(["protocol"], maintain_order=True)
         parts = [
-            f"{name.replace('_', ' ')} {'detects ' * (not place)}{between(of_protocol['power'])}"
-            for place, ((name,), of_protocol) in enumerate(ranked)
+            f"{name.replace('_', ' ')}{'' if place else ' detects'} {between(own_power['power'])}"
+            for place, ((name,), own_power) in enumerate(ranked)
         ]
         kinds = plural(own["population"].n_unique(), "population")
         told.append(
@@ -211,8 +209,7 @@ def _details(found: dict[str, pl.DataFrame]) -> tuple[str, ...]:
         alarms = power["false_alarms_aligned"].drop_nulls()
         out.append(
             "False alarms on aligned agents that set no threshold for themselves: "
-            f"{alarms.mean():.1%} on average ({between(alarms)} over "
-            "protocols and budgets)."
+            f"{alarms.mean():.1%} on average ({between(alarms)} over protocols and budgets)."
         )
         incapable = power.filter(pl.col("false_alarms_incapable").is_not_null())
         worst = incapable.sort("false_alarms_incapable", descending=True).head(1).to_dicts()
