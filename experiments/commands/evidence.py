@@ -31,6 +31,7 @@ Examples:
   misgen evidence langosco_figure_2 size=lab jobs=2
   misgen evidence langosco_figure_2 train=false        tables of what is done so far
   misgen evidence langosco_figure_2 --cfg              what it is made of
+  misgen evidence maze_2 seeds=20 earlier=docs/evidence/maze_2    more seeds than its page has
 
 Settings
   size    smoke, lab (default) or full: how many arms and seeds
@@ -40,6 +41,8 @@ Settings
   train   false: train nothing, make tables of what is done
   runs    folder that holds all runs
   out     folder of the results (default: runs/<question>-<size>)
+  earlier folder of earlier results, such as docs/evidence/<question>: their rows are taken over,
+          and what they hold is not done again
 """
 
 from __future__ import annotations
@@ -51,6 +54,7 @@ from misgen.envs.core.processes import stopping_cleanly
 
 from ..evidence.collected import Done, collect
 from ..evidence.config import EvidenceConfig
+from ..evidence.earlier import require_all_kept
 from ..evidence.run import carry_out, check
 from ..evidence.told import write_results
 from ..training.checks import require_room
@@ -68,6 +72,7 @@ def main(argv: list[str]) -> int:
     if "--cfg" in argv:
         return _print_arms(config)
     require_room(config.folder, "out" if config.out else "runs", config.out or config.runs)
+    require_all_kept(config)
     if not config.train:
         return _print_results(config)
     check(config)

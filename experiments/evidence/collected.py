@@ -14,6 +14,9 @@ from .columns import ordered
 from .config import EvidenceConfig
 from .question import Collected
 
+_OF_RUN = ("run", "placement")
+_EARLIER = " earlier"
+
 
 @dataclass(frozen=True)
 class Done:
@@ -37,8 +40,7 @@ def collect(config: EvidenceConfig) -> tuple[pl.DataFrame, Done]:
     Raises:
         UserError: if a stored result is damaged.
     """
-    arms = [arm for stage in config.stages for arm in stage]
-    every = [(arm, arm.collect(config)) for arm in arms]
+    every = [(arm, arm.collect(config)) for arm in config.chosen_arms]
     parts = [part for _, part in every]
     done = Done(
         sum(part.done for part in parts), sum(part.planned for part in parts), config.asked.counts
@@ -54,10 +56,18 @@ def _table(config: EvidenceConfig, parts: list[Collected], factors: list[str]) -
     if not rows:
         return pl.DataFrame(schema=asked.columns)
     found = pl.DataFrame(rows, infer_schema_length=None)
-    more: list[str] = []
-    if asked.more is not None:
-        beside = [one for part in parts for one in part.beside]
-        added = asked.more(found, pl.concat(beside) if beside else pl.DataFrame())
-        more = [name for name in added.columns if name not in ("run", "placement")]
-        found = found.join(added, on=["run", "placement"], how="left", maintain_order="left")
+    beside = [one for part in parts for one in part.beside]
+    if asked.more is not None and beside:
+        found = _filled(found, asked.more(found, pl.concat(beside)))
+    own = {*asked.columns, *factors}
+    more = [name for name in found.columns if asked.more is not None and name not in own]
     return ordered(found, asked.columns, factors, more)
+
+
+def _filled(found: pl.DataFrame, added: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows with the columns that are added; earlier rows have theirs already."""
+    both = [name for name in added.columns if name in found.columns and name not in _OF_RUN]
+    old = found.rename({name: name + _EARLIER for name in both})
+    joined = old.join(added, on=_OF_RUN, how="left", maintain_order="left")
+    filled = [pl.coalesce(name, name + _EARLIER) for name in both]
+    return joined.with_columns(filled).drop(name + _EARLIER for name in both)

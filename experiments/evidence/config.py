@@ -34,6 +34,8 @@ class EvidenceConfig:
     """Folder that holds all runs."""
     out: str | None = None
     """Folder of tables, figure and page; none: in `runs`."""
+    earlier: str | None = None
+    """Folder of such results, as made before or elsewhere: what they hold is not done again."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values.
@@ -69,6 +71,11 @@ class EvidenceConfig:
         wanted = [one_of("arms", name.strip(), known) for name in self.arms.split(",")]
         left = [tuple(arm for arm in stage if arm.name in wanted) for stage in self.chosen.stages]
         return tuple(stage for stage in left if stage)
+
+    @property
+    def chosen_arms(self) -> list[Arm]:
+        """The arms that are asked for."""
+        return [arm for stage in self.stages for arm in stage]
 
     @property
     def folder(self) -> Path:

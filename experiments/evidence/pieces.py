@@ -28,6 +28,7 @@ from ..training.config import config_hash
 from ..training.progress import counter, episode_progress
 from ..training.run_folder import git_state, now
 from ..training.shell import shell_words
+from .earlier import rows_of_runs
 from .question import Collected
 
 if TYPE_CHECKING:
@@ -78,6 +79,11 @@ class Piece(ABC):
         """10 hex digits of what determines its rows: its kind, its settings, and its version."""
         return config_hash({"piece": repr(self), "version": self.version})
 
+    @property
+    def run(self) -> str:
+        """What its rows have in the column `run`."""
+        return f"{self.name} {self.hash}"
+
 
 @dataclass(frozen=True)
 class Pieces:
@@ -101,6 +107,10 @@ class Pieces:
         asked = ("misgen", "evidence", config.question, f"size={config.size}")
         return shell_words(*asked, f"arms={self.name}")
 
+    def runs(self, config: EvidenceConfig) -> list[str]:
+        """Return what the table's column `run` calls its pieces."""
+        return [piece.run for piece in self.pieces(config.seeds_of(self))]
+
     def check(self, config: EvidenceConfig) -> None:
         """Refuse what could not be done; later seeds differ from the first in nothing else.
 
@@ -123,19 +133,25 @@ class Pieces:
         for failed in seen.failed & every.keys():
             ledger.forget(failed, FAILED)
         ledger.clear_claims(every)
-        left = [piece for key, piece in every.items() if key not in seen.done]
+        earlier = rows_of_runs(config)
+        undone = [piece for key, piece in every.items() if key not in seen.done]
+        left = [piece for piece in undone if piece.run not in earlier]
         failed = [] if not left else _work_off(left, ledger, Path(config.runs), config.jobs)
         ledger.tidy()
         return [piece.name for piece in failed]
 
     def collect(self, config: EvidenceConfig) -> Collected:
         """Return the rows of the pieces that are done."""
-        ledger = self._ledger(config)
+        ledger, earlier = self._ledger(config), rows_of_runs(config)
         seen, pieces = ledger.look(), self.pieces(config.seeds_of(self))
-        told = [ledger.told(p.hash, DONE) for p in pieces if p.hash in seen.done]
-        kept = [one for one in told if _ROWS in one]
-        rows = [{"arm": self.name, **self.factors, **row} for one in kept for row in one[_ROWS]]
-        return Collected(len(pieces), len(kept), rows)
+        rows: list[dict[str, Any]] = []
+        done = 0
+        for piece in pieces:
+            told = ledger.told(piece.hash, DONE) if piece.hash in seen.done else {}
+            own = told.get(_ROWS, earlier.get(piece.run))
+            done += own is not None
+            rows += [{"arm": self.name, **self.factors, **row} for row in own or ()]
+        return Collected(len(pieces), done, rows)
 
     def _ledger(self, config: EvidenceConfig) -> Ledger:
         return Ledger(Path(config.runs) / f"{config.question}-{self.name}", _ROWS)
@@ -211,7 +227,7 @@ def _do(piece: Piece, ledger: Ledger, runs: Path) -> str:
         return _fail(piece, ledger, f"{type(error).__name__}: {error}")
     spent = time.process_time() - started
     commit = (git_state()["commit"] or "")[:10]
-    tail = {"finished": now()[:10], "commit": commit, "run": f"{piece.name} {piece.hash}"}
+    tail = {"finished": now()[:10], "commit": commit, "run": piece.run}
     for number, row in enumerate(found):
         row |= {"cpu_seconds": 0.0 if number else spent, **tail}
     ledger.note(piece.hash, DONE, rows=found)

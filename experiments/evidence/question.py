@@ -87,6 +87,10 @@ class Arm(Protocol):
         """
         ...
 
+    def runs(self, config: EvidenceConfig) -> list[str]:
+        """Return what the table's column `run` calls its pieces of work."""
+        ...
+
     def carry_out(self, config: EvidenceConfig, seeds: int) -> list[str]:
         """Do what is not done of so many seeds; return the names of the pieces that failed."""
         ...

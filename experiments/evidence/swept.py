@@ -24,6 +24,7 @@ from ..training.settings import compose
 from ..training.shell import shell_words
 from ..training.train import run_folder
 from .columns import SHOWN
+from .earlier import rows_of_runs
 from .question import Collected
 
 if TYPE_CHECKING:
@@ -73,9 +74,14 @@ class Sweep:
         few = dataclasses.replace(self, correlations=ends)  # the others differ in nothing else
         sweep.check(few.sweep_of(config))
 
+    def runs(self, config: EvidenceConfig) -> list[str]:
+        """Return the names of its runs' folders."""
+        return [run_folder(run).path.name for run in self.sweep_of(config).runs]
+
     def carry_out(self, config: EvidenceConfig, seeds: int) -> list[str]:
         """Train and evaluate what is not done of so many seeds; return the runs that failed."""
-        failed = sweep.run(self.sweep_of(config, seeds), self.words_of(config, seeds))
+        own, words = self.sweep_of(config, seeds), self.words_of(config, seeds)
+        failed = sweep.run(own, words, rows_of_runs(config))
         return [folder.path.name for folder in failed]
 
     def collect(self, config: EvidenceConfig) -> Collected:
@@ -85,12 +91,16 @@ class Sweep:
             UserError: if a stored result is damaged.
         """
         own, of_run = self.sweep_of(config), config.asked.of_run
+        earlier = rows_of_runs(config)
         rows: list[dict[str, Any]] = []
         beside: list[pl.DataFrame] = []
         done = 0
         for run in own.runs:
             folder = run_folder(run)
             if not (folder.marked(DONE, run.hash) and is_evaluated(folder, own.evaluate)):
+                known = earlier.get(folder.path.name, [])
+                done += bool(known)
+                rows += known
                 continue
             done += 1
             into = evaluation_folder(folder, own.evaluate)

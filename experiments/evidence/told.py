@@ -96,33 +96,48 @@ _GENERAL = (
 
 
 def _made(config: EvidenceConfig, rows: pl.DataFrame, done: Done) -> dict[str, Any]:
-    now = provenance()
+    all_of_now = provenance()
+    now = {
+        "hardware": {**all_of_now["hardware"], "cpu": _cpu()},
+        "packages": all_of_now["packages"],
+        "python": all_of_now["python"],
+    }
     known = rows["cpu_seconds"].drop_nulls()
     days = sorted(rows["finished"].unique().to_list())
-    arms = [arm for stage in config.stages for arm in stage]
     return {
         "question_command": shell_words(
             "misgen", "evidence", config.question, f"size={config.size}"
         ),
-        "arms": [arm.told(config) for arm in arms],
+        "arms": [arm.told(config) for arm in config.chosen_arms],
         "done": str(done),
         "runs": done.runs,
         "planned": done.planned,
         "days": [days[0], days[-1]] if days else [],
         "cpu_hours": round(float(known.sum()) / 3600, 3),
         "commits": sorted(rows["commit"].unique().to_list()),
-        "hardware": {**now["hardware"], "cpu": _cpu()},
-        "packages": now["packages"],
-        "python": now["python"],
+        **now,
+        "earlier": _earlier(config, now),
     }
+
+
+def _earlier(config: EvidenceConfig, now: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return on what earlier rows were made, where that is not on what is used now."""
+    if config.earlier is None:
+        return []
+    before = made_of(Path(config.earlier))
+    last = {name: before[name] for name in now}
+    return [one for one in (*before.get("earlier", []), last) if one != now]
 
 
 def _provenance_words(question: Question, made: dict[str, Any]) -> str:
     days = " to ".join(dict.fromkeys(made["days"])) or "no day yet"
-    hardware = made["hardware"]
+    machines = [one["hardware"] for one in (*made.get("earlier", []), made)]
+    used = dict.fromkeys(
+        f"{one['cpus']} cores of {one['cpu']} ({one['machine']})" for one in machines
+    )
     return (
         f"{days}, {made['cpu_hours']:.2f} CPU hours for {made['runs']} {question.counts}, on "
-        f"{hardware['cpus']} cores of {hardware['cpu']} ({hardware['machine']}), no GPU. "
+        f"{' and '.join(used)}, no GPU. "
         f"[{PROVENANCE}]({PROVENANCE}) has versions and commits. Its parts, each a command that "
         "does it alone:"
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ..evaluation.checks import require_evaluable
 from ..evaluation.evaluate_run import is_evaluated
@@ -39,7 +39,9 @@ def check(config: SweepConfig) -> None:
         require_evaluable(config.run(correlation, 0), config.evaluate, sweep=True)
 
 
-def run(config: SweepConfig, words: Sequence[str]) -> list[RunFolder]:
+def run(
+    config: SweepConfig, words: Sequence[str], elsewhere: Collection[str] = ()
+) -> list[RunFolder]:
     """Train and evaluate whatever is not done; return the runs that are still not.
 
     Others may work on the same sweep at the same time, here or elsewhere: each cell is done once.
@@ -47,23 +49,24 @@ def run(config: SweepConfig, words: Sequence[str]) -> list[RunFolder]:
     Args:
         config: the sweep.
         words: its settings, as they are given after `misgen sweep`.
+        elsewhere: names of runs that are done elsewhere, and are not to be done here.
 
     Raises:
         UserError: if the folder cannot be written to, or jobs cannot be started.
     """
     plan = write_plan(config, words)
-    left = _run_once(plan)
+    left = _run_once(plan, elsewhere)
     while config.until and not left and (following := next_look(plan, config.until)):
         plan = write_plan(following, words, (plan.file, *plan.extends), plan.command)
-        left = _run_once(plan)
+        left = _run_once(plan, elsewhere)
     return left
 
 
-def _run_once(plan: Plan) -> list[RunFolder]:
+def _run_once(plan: Plan, elsewhere: Collection[str]) -> list[RunFolder]:
     """Do what is left of a plan; return the runs that are still not done."""
     started, config = time.monotonic(), plan.config
     note(plan)
-    todo = _correct(plan)
+    todo = _correct(plan, elsewhere)
     if todo:
         _launch(plan, min(config.jobs, len(todo)))
         for folder, one in todo:
@@ -117,17 +120,17 @@ def note(plan: Plan) -> None:
     )
 
 
-def _correct(plan: Plan) -> list[tuple[RunFolder, TrainConfig]]:
-    """Make the ledger say what lies in the folders; return the runs that are not done.
+def _correct(plan: Plan, elsewhere: Collection[str]) -> list[tuple[RunFolder, TrainConfig]]:
+    """Make the ledger say what is done, here or elsewhere; return the runs that are not.
 
     What failed or stopped before is to be done again.
     """
     ledger, todo, seen = plan.ledger, [], plan.ledger.look()
     for cell, one in zip(plan.cells, plan.config.runs, strict=True):
-        folder = run_folder(one)
-        trained = folder.marked(DONE, one.hash)
-        done = trained and is_evaluated(folder, plan.config.evaluate)
-        if cell.run not in seen.claims:
+        folder, away = run_folder(one), cell.name in elsewhere
+        trained = away or folder.marked(DONE, one.hash)
+        done = away or (trained and is_evaluated(folder, plan.config.evaluate))
+        if cell.run not in seen.claims and not away:
             folder.tidy(finished=trained)
         for kind, holds, noted in (
             (known.TRAINED, trained, cell.run in seen.trained),
@@ -135,7 +138,7 @@ def _correct(plan: Plan) -> list[tuple[RunFolder, TrainConfig]]:
         ):
             if holds and not noted:
                 ledger.note(cell.run, kind)
-                if kind == known.DONE:  # whoever did it was gone before saying so
+                if kind == known.DONE and not away:  # whoever did it was gone before saying so
                     folder.status(phase="done")
             elif noted and not holds:
                 ledger.forget(cell.run, kind)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
+import polars as pl
 import pytest
 
 from misgen.envs.core.errors import UserError
@@ -54,6 +58,38 @@ def test_smoke(name, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(pieces, "_work_off", lambda *_: pytest.fail("done again"))
     assert answered(name, tmp_path) == 0
     assert read_rows(into, question).equals(rows)
+    assert answered(name, tmp_path / "elsewhere", f"earlier={into}") == 0
+    there = tmp_path / "elsewhere" / "runs" / into.name
+    assert read_rows(there, question).equals(rows), "an earlier table is as good as its runs"
+
+
+def test_a_sweep_does_what_an_earlier_table_lacks(tmp_path):
+    """The runs that the table has are left alone, and their rows taken over."""
+    elsewhere, earlier = tmp_path / "elsewhere", tmp_path / "earlier"
+    assert answered("maze_2", elsewhere) == 0
+    into = elsewhere / "runs" / "maze_2-smoke"
+    rows = read_rows(into, question_of("maze_2"))
+    shutil.copytree(into, earlier)
+    lacks = rows["run"][-1]
+    (earlier / "seeds.csv").write_text(csv_of(rows.filter(pl.col("run") != lacks)))
+
+    assert answered("maze_2", tmp_path, f"earlier={earlier}", f"out={earlier}") == 0
+    trained = {path.parent.name for path in (tmp_path / "runs").glob("*/*/manifest.json")}
+    assert trained == {lacks}
+    both = read_rows(earlier, question_of("maze_2"))
+    assert both.drop("cpu_seconds").equals(rows.drop("cpu_seconds"))
+
+
+def test_an_earlier_table_is_not_written_over_by_less(tmp_path):
+    committed = Path("docs/evidence/keys_and_chests").resolve()
+    earlier = tmp_path / "earlier"
+    shutil.copytree(committed, earlier)
+    words = ["keys_and_chests", f"earlier={earlier}", "train=false"]
+    with pytest.raises(UserError, match=r"has rows of 110 training runs .* give another out="):
+        evidence.main([*words, f"out={earlier}", "arms=ratio0.25-penalty0"])
+    assert evidence.main([*words, f"runs={tmp_path}", f"out={earlier}"]) == 0
+    for name in ("seeds.csv", "points.csv"):
+        assert (earlier / name).read_text() == (committed / name).read_text()
 
 
 def test_nothing_is_told_of_nothing(tmp_path, capsys):
@@ -73,6 +109,7 @@ def test_nothing_is_told_of_nothing(tmp_path, capsys):
         (["langosco_figure_2", "arms=none"], "arms='none' is not"),
         (["langosco_figure_2", "seed=1"], "did you mean 'seeds'"),
         (["langosco_figure_2", "out="], "out= names no file or folder"),
+        (["langosco_figure_2", "earlier=none"], "none/seeds.csv cannot be read"),
     ],
 )
 def test_mistakes_are_told_before_anything_begins(words, told, tmp_path, monkeypatch):

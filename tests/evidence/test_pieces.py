@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from matplotlib.figure import Figure
 from misgen.envs.core.errors import UserError
 from misgen.experiments.evidence import pieces
 from misgen.experiments.evidence.collected import collect
-from misgen.experiments.evidence.columns import columns_with
+from misgen.experiments.evidence.columns import columns_with, csv_of
 from misgen.experiments.evidence.config import EvidenceConfig
 from misgen.experiments.evidence.pieces import Piece, Pieces
 from misgen.experiments.evidence.question import Found, Question, Size
@@ -60,7 +61,9 @@ def question(*hows, seconds=0.0):
 @pytest.fixture
 def config(tmp_path, monkeypatch):
     def make(*hows, jobs=1, **how):
-        monkeypatch.setattr(EvidenceConfig, "asked", question(*hows, **how))
+        own = question(*hows, **how)
+        monkeypatch.setattr(EvidenceConfig, "asked", own)
+        monkeypatch.setattr("misgen.experiments.evidence.question.question_of", lambda name: own)
         return EvidenceConfig("maze_2", "smoke", runs=str(tmp_path), jobs=jobs)
 
     return make
@@ -89,6 +92,23 @@ def test_each_is_done_once_and_leaves_its_rows(tmp_path, config):
     assert rows["number"].to_list() == [0, 0, 1, 1, 2, 2]
     assert rows["half"].to_list() == [0.0, 0.1429] * 3, "rounded as stored"
     assert (rows["cpu_seconds"][1::2] == 0).all(), "what it took counts once a piece"
+
+
+def test_what_an_earlier_table_holds_is_not_done_again(tmp_path, config):
+    one = config("well", "well", "well")
+    assert carried_out(one, 3) == []
+    rows, _ = collect(one)
+    there = tmp_path / "there"
+    there.mkdir()
+    (there / "agents.csv").write_text(csv_of(rows.filter(pl.col("number") != 1)))
+
+    elsewhere = dataclasses.replace(one, runs=str(tmp_path / "new"), earlier=str(there))
+    assert str(collect(elsewhere)[1]) == "2 of 3 pieces are done: numbers may still move"
+    assert carried_out(elsewhere, 3) == []
+    assert signs(tmp_path / "new") == ["1"]
+    both, done = collect(elsewhere)
+    assert done.runs == 3
+    assert both.drop("cpu_seconds").equals(rows.drop("cpu_seconds"))
 
 
 def test_other_settings_or_another_version_are_another_piece(monkeypatch):
