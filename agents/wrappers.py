@@ -94,8 +94,7 @@ class Mixture:
     def probabilities(self, observation: Observation, engine: Any) -> NDArray[np.float64]:
         """Return the chosen agent's probabilities in each slot: float64 [n, num_actions]."""
         running = np.flatnonzero(engine.episodes["running"])
-        one, other = (probabilities_of(agent, observation, engine) for agent in self._agents)
-        return np.where(self._first[running, None], one, other)
+        return _of_either(self._agents, self._first[running], observation, engine)
 
 
 class PerturbedValuedAgent(PerturbedAgent):
@@ -132,5 +131,20 @@ class ByAlignment:
     def probabilities(self, observation: Observation, engine: Any) -> NDArray[np.float64]:
         """Return the chosen agent's probabilities in each slot: float64 [n, num_actions]."""
         running = np.flatnonzero(engine.episodes["running"])
-        one, other = (probabilities_of(agent, observation, engine) for agent in self._agents)
-        return np.where(engine.aligned[running, None], one, other)
+        return _of_either(self._agents, engine.aligned[running], observation, engine)
+
+
+def _of_either(
+    agents: tuple[Agent, Agent], is_first: NDArray[np.bool_], observation: Observation, engine: Any
+) -> NDArray[np.float64]:
+    """Return in each slot the probabilities of the agent that acts there: [n, num_actions].
+
+    An agent that acts nowhere at present is not asked: a network's pass would be in vain.
+    """
+    asked = (is_first.any() or not len(is_first), not is_first.all())
+    found = [
+        probabilities_of(agent, observation, engine)
+        for agent, is_asked in zip(agents, asked, strict=True)
+        if is_asked
+    ]
+    return np.where(is_first[:, None], *found) if len(found) == 2 else found[0]
