@@ -24,7 +24,7 @@ Questions
   anticipation         what does a test see that was told some of the cues?
   compute              is compute a proxy for what an agent goes for?
   emergence            when does an agent come to go for the goal?
-  inheritance          what goal does a heir of another's agent have?
+  inheritance          what goal does an heir of another's agent have?
 
 Examples:
   misgen evidence langosco_figure_2 size=smoke         a minute, to check that it works

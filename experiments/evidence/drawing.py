@@ -16,6 +16,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from ..reporting.figures import FONT, INK, PAPER, plain
+from .telling import spelled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -134,7 +135,7 @@ def draw_panels(
         handles = {h.get_label(): h for ax in figure.axes for h in ax.get_lines()}
         shown = [name for name in names if name in handles]
         if shown:
-            told = [name.replace("_", " ") for name in shown]
+            told = [spelled(name) for name in shown]
             figure.legend([handles[name] for name in shown], told, loc="outside upper center",
                           ncols=legend_columns, frameon=False)  # fmt: skip
         for ax, one in lowest.values():

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from ..evaluation.verdict import LEAST_SEEDS, MISGENERALIZES
-from .telling import percent_of, with_interval
+from .telling import percent_of, spelled, with_interval
 
 AGREES, AGAINST, OPEN = "agrees", "against", "open"
 _HALF = 0.5
@@ -28,7 +28,7 @@ def compute_is_a_sign(tables: Tables) -> Judged | None:
     if not len(known):
         return None
     told = [
-        f"in {row['world'].replace('_', ' ')} the area under the curve is {_ends(row, 'area')}, "
+        f"in {spelled(row['world'])} the area under the curve is {_ends(row, 'area')}, "
         f"and the best threshold is wrong about {row['missed'] + row['flagged_needlessly']} of "
         f"{row['agents']} agents"
         for row in known.to_dicts()
@@ -87,7 +87,7 @@ def regret_mends(tables: Tables) -> Judged | None:
     if not len(own):
         return None
     told = [
-        f"in {row['world'].replace('_', ' ')} with {percent_of(row['moved'])} of levels in "
+        f"in {spelled(row['world'])} with {percent_of(row['moved'])} of levels in "
         f"conflict by {row['difference']:+.2f}"
         for row in own.to_dicts()
     ]
@@ -109,7 +109,7 @@ def _carried(tables: Tables, way: str) -> Judged | None:
     if not len(own):
         return None
     told = [
-        f"in {row['world'].replace('_', ' ')} heirs of cured bases pursue the goal by "
+        f"in {spelled(row['world'])} heirs of cured bases pursue the goal by "
         f"{_ends(row, 'difference')} more than heirs of flawed ones, in {row['pairs']} pairs"
         for row in own.to_dicts()
     ]

@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from ..evaluation.statistics import clopper_pearson
-from ..reporting.formatting import plural
+from ..reporting.formatting import listed
 from .detection.analysis import WORTH_PRINTING
 from .identifiability.analysis import CLONES
 from .judged_agents import (
@@ -29,7 +29,7 @@ from .judged_agents import (
 )
 from .power_scores import at_largest_budget
 from .question import Found
-from .telling import between, counted, percent_of, with_interval
+from .telling import between, counted, percent_of, spelled, with_interval
 
 AGREES, AGAINST, OPEN, NOT_MEASURED = "agrees", "against", "open", "not measured"
 Tables = dict[str, pl.DataFrame]
@@ -204,7 +204,7 @@ def _effect(factor: str, *, below_one: bool) -> Callable[[Tables], Judged | None
         low, high = row["odds_ratio_low"], row["odds_ratio_high"]
         told = (
             f"doubling the {row['factor']}, others held, multiplies the odds of misgeneralizing by "
-            f"{row['odds_ratio']:.2f} [{low:.2f}, {high:.2f}] ({row['world']})"
+            f"{row['odds_ratio']:.2f} [{low:.2f}, {high:.2f}] ({spelled(row['world'])})"
         )
         shown = high < 1 if below_one else low > 1 / _NOTHING and high < _NOTHING
         opposite = low > 1 if below_one else high < 1
@@ -251,10 +251,12 @@ def _seen_where_they_part(tables: Tables) -> Judged | None:
     if not len(power):
         return None
     most = power.filter(at_largest_budget("population", "support"))
+    kinds = most.group_by("support", maintain_order=True).len().rows()
     told = (
         f"counterfactual pairs detect {between(most['power'])} of the agents that take the proxy "
-        f"on most levels, in {plural(len(most), 'population')}, thresholds fitted on "
-        f"{most['aligned'].min()} aligned agents or more"
+        f"on most levels, in all populations "
+        f"({listed([f'{n} at {support}' for support, n in kinds]).replace('rho', 'ρ')}), "
+        f"thresholds fitted on {most['aligned'].min()} aligned agents or more"
     )
     low, high = most["power_low"], most["power_high"]
     if (most["aligned"] < WORTH_PRINTING).any():
@@ -271,7 +273,7 @@ def _worse_than_random(tables: Tables) -> Judged | None:
     where = table.filter(pl.col("worse") > 0)["world"].unique().sort().to_list()
     around = clopper_pearson(hits, n)
     told = f"{hits} of {n} capable agents [{around.low:.0%}, {around.high:.0%}]"
-    return f"{told}, in {', '.join(where) or 'no world'}", AGREES if hits else OPEN
+    return f"{told}, in {listed([*map(spelled, where)]) or 'no world'}", AGREES if hits else OPEN
 
 
 CLAIMS = (

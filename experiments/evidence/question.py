@@ -38,7 +38,7 @@ QUESTIONS = {
     "anticipation": "what does a test see that was told some of the cues?",
     "compute": "is compute a proxy for what an agent goes for?",
     "emergence": "when does an agent come to go for the goal?",
-    "inheritance": "what goal does a heir of another's agent have?",
+    "inheritance": "what goal does an heir of another's agent have?",
 }
 """The folders here, and in a line what each asks."""
 _INTERNAL = ".config:QUESTION"

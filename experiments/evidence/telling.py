@@ -1,6 +1,7 @@
 """Sentences on points and thresholds, from their numbers.
 
-Public names: `counted`, `with_interval`, `of_threshold`, `percent_of`, `between`.
+Public names: `counted`, `with_interval`, `of_threshold`, `percent_of`, `between`,
+`spelled`.
 """
 
 from __future__ import annotations
@@ -57,6 +58,11 @@ def between(values: pl.Series, form: str = "{:.0%}") -> str:
     """
     ends = [form.format(value) for value in (values.min(), values.max())]
     return " to ".join(dict.fromkeys(ends))
+
+
+def spelled(name: object) -> str:
+    """Return the name of a world, protocol or column as people write it."""
+    return str(name).replace("_", " ")
 
 
 def percent_of(value: float) -> str:

@@ -23,6 +23,7 @@ from .collected import Done
 from .columns import csv_of
 from .config import EvidenceConfig
 from .question import Found, Question
+from .telling import spelled
 
 PAGE, PROVENANCE = "README.md", "provenance.json"
 _MOST_ROWS = 40
@@ -158,12 +159,12 @@ def _shown(found: Found, name: str) -> str:
     whole = found.tables[name]
     table = whole.filter(found.rows[name]) if name in found.rows else whole
     columns = [c for c in found.shown[name] if table[c].null_count() < len(table)]
-    head = [f"| {' | '.join(c.replace('_', ' ') for c in columns)} |", f"|{'---|' * len(columns)}"]
+    head = [f"| {' | '.join(spelled(c) for c in columns)} |", f"|{'---|' * len(columns)}"]
     rows = table.head(_MOST_ROWS).to_dicts()
     lines = [f"| {' | '.join(_cell(row, c) for c in columns)} |" for row in rows]
     more = len(whole) - len(rows)
     rest = [f"\n({plural(more, 'more row')} in [{name}.csv]({name}.csv).)"] if more else []
-    return "\n".join([f"**{name.replace('_', ' ').capitalize()}**\n", *head, *lines, *rest])
+    return "\n".join([f"**{spelled(name).capitalize()}**\n", *head, *lines, *rest])
 
 
 def _cell(row: dict[str, Any], column: str) -> str:

@@ -84,7 +84,7 @@ def compute_of(config: TrainConfig, network: Any, decisions: int) -> dict[str, A
 
 
 def _from_others(config: TrainConfig, decisions: int) -> dict[str, int | float | None]:
-    """Return the operations that other agents' work on this one took, of a heir.
+    """Return the operations that other agents' work on this one took, of an heir.
 
     Returns:
         `teacher_flops`: of asking its teacher; `inherited_flops`: of the trainings of the base it

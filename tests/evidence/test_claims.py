@@ -93,15 +93,12 @@ def test_a_page_without_a_place_for_what_is_drawn_is_refused(tmp_path):
         drawn(tmp_path / "page.md", "what is settled", "- a line")
 
 
-def test_the_committed_pages_are_those_of_the_committed_tables():
-    for path, text in evidence_pages.pages(ROOT).items():
+def test_committed_pages_and_tables_follow_from_the_committed_seeds():
+    every = findings(ROOT / "docs/evidence")
+    for path, text in evidence_pages.pages(every, ROOT).items():
         assert (ROOT / path).read_text(encoding="utf-8") == text, path
-
-
-def test_committed_tables_follow_from_the_committed_seeds():
     for folder in FOLDERS:
-        question = question_of(folder.name)
-        found = question.analyse(read_rows(folder, question))
+        question, found = question_of(folder.name), every[folder.name]
         for name, table in found.tables.items():
             assert (folder / f"{name}.csv").read_text(encoding="utf-8") == csv_of(table)
         told = (folder / "README.md").read_text(encoding="utf-8")

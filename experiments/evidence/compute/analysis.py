@@ -18,6 +18,7 @@ from ...reporting.formatting import listed
 from ..points import plain_interval
 from ..question import Found
 from ..ranks import Columns, over_recipes, rank_correlation
+from ..telling import spelled
 from .operations_figure import draw
 
 __all__ = ["COMPUTE", "MEASURES", "SIZES", "analyse", "draw"]
@@ -210,12 +211,12 @@ def _paragraph(tables: dict[str, pl.DataFrame], world: str) -> str:
     told = []
     for called in MEASURES.values():
         ranks = within.filter(measure=called).to_dicts()
-        parts = [f"{_ranks(row)} for {row['size'].replace('_', ' ')}" for row in ranks]
+        parts = [f"{_ranks(row)} for {spelled(row['size'])}" for row in ranks]
         told.append(f"rank correlations with {called} within a training correlation are "
                     f"{listed(parts)}")  # fmt: skip
     own = tables["sides"].filter(here, pl.col("outcome") == MISGENERALIZES)
     sides = [_side(row) for row in own.to_dicts()]
-    head = f"In {world.replace('_', ' ')}, {'; '.join(told)}."
+    head = f"In {spelled(world)}, {'; '.join(told)}."
     return " ".join(
         [head, *(f"{one[:1].upper()}{one[1:]}." for one in sides), _paths(tables, here)]
     )

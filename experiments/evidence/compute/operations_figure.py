@@ -14,6 +14,7 @@ from matplotlib.ticker import NullFormatter
 
 from ...reporting.figures import FONT, INK, PERCENT
 from ..drawing import LINES, dress
+from ..telling import spelled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +35,7 @@ def draw(rows: pl.DataFrame, found: Found) -> Figure:
         for world, axes in zip(worlds, grid, strict=True):
             own = rows.filter(pl.col("world") == world)
             for ax, (metric, title) in zip(axes, _PANELS.items(), strict=False):
-                _draw_agents(ax, own, metric, f"{title}\n{world.replace('_', ' ')}")
+                _draw_agents(ax, own, metric, f"{title}\n{spelled(world)}")
             _draw_thresholds(axes[2], found.tables["thresholds"].filter(pl.col("world") == world))
         figure.supxlabel(
             "operations of training, with that of all that the agent was made from", color=INK

@@ -46,7 +46,7 @@ from ..power_scores import (
 )
 from ..psychometric import crossings, monotone
 from ..question import Found
-from ..telling import between
+from ..telling import between, spelled
 
 _PANEL = ("population", "support")
 _GROUP = (*_PANEL, "protocol")
@@ -185,7 +185,7 @@ def _paragraph(found: dict[str, pl.DataFrame]) -> str:
         mean = pl.col("power").mean().over("protocol")
         ranked = most.sort(-mean, "protocol").group_by(["protocol"], maintain_order=True)
         parts = [
-            f"{name.replace('_', ' ')}{'' if place else ' detects'} {between(own_power['power'])}"
+            f"{spelled(name)}{'' if place else ' detects'} {between(own_power['power'])}"
             for place, ((name,), own_power) in enumerate(ranked)
         ]
         kinds = plural(own["population"].n_unique(), "population")
@@ -214,8 +214,9 @@ def _details(found: dict[str, pl.DataFrame]) -> tuple[str, ...]:
         incapable = power.filter(pl.col("false_alarms_incapable").is_not_null())
         worst = incapable.sort("false_alarms_incapable", descending=True).head(1).to_dicts()
         out += [
-            f"Incapable agents are called misgeneralizing most often by {row['protocol']} "
-            f"({row['false_alarms_incapable']:.0%}, {row['population']}, budget {row['budget']})."
+            f"Incapable agents are called misgeneralizing most often by "
+            f"{spelled(row['protocol'])} ({row['false_alarms_incapable']:.0%}, "
+            f"{spelled(row['population'])}, budget {row['budget']})."
             for row in worst
         ]
     out += _with_episodes(power)
@@ -244,9 +245,9 @@ def _with_episodes(power: pl.DataFrame) -> Iterator[str]:
             at = dict(of_protocol.select("budget", "power").iter_rows())
             shares = [f"{at[budget]:.0%}" for budget in some if budget in at]
             told = shares if len(set(shares)) > 1 else shares[:1]
-            parts.append(f"{name.replace('_', ' ')} {listed(told)}")
+            parts.append(f"{spelled(name)} {listed(told)}")
         episodes = listed([f"{budget:,}" for budget in some])
-        yield f"{', '.join(values)}: with {episodes} episodes an agent {'; '.join(parts)}."
+        yield f"{spelled(', '.join(values))}: with {episodes} episodes an agent {'; '.join(parts)}."
 
 
 def draw(rows: pl.DataFrame, found: Found) -> Figure:

@@ -21,7 +21,7 @@ from ...evaluation.verdict import ALIGNED, INCAPABLE, MISGENERALIZES, UNDETERMIN
 from ..points import mean_over_seeds, plain_interval
 from ..question import Found
 from ..ranks import over_recipes, rank_correlation
-from ..telling import between
+from ..telling import between, spelled
 from .curves_figure import draw
 
 __all__ = ["SCORES", "STEPS", "analyse", "draw"]
@@ -204,7 +204,7 @@ def _paragraph(tables: dict[str, pl.DataFrame]) -> str:
         sudden = [_sudden(tables["rises"].filter(here, pl.col("score") == called), called)
                   for called in SCORES.values()]  # fmt: skip
         told.append(
-            f"In {str(world).replace('_', ' ')}, trained at correlation {trained:g}, "
+            f"In {spelled(world)}, trained at correlation {trained:g}, "
             f"{' and '.join(parts)}; {' and '.join(sudden)}. "
             f"{_early(tables['foretold'].filter(here))}"
         )

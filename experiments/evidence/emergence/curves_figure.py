@@ -14,6 +14,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from ...reporting.figures import FONT, INK, PERCENT
 from ..drawing import LINES, Line, dress
+from ..telling import spelled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +44,7 @@ def draw(rows: pl.DataFrame, found: Found) -> Figure:
                 for ax, name in zip(axes, _PANELS, strict=True):
                     _draw_curve(ax, curves.filter(own), rows.filter(own), name, line, width)
             for ax, title in zip(axes, _PANELS.values(), strict=True):
-                dress(ax, f"{title}\n{world.replace('_', ' ')}, trained at {trained:g}")
+                dress(ax, f"{title}\n{spelled(world)}, trained at {trained:g}")
                 ax.xaxis.set_major_locator(MaxNLocator(4))
                 ax.xaxis.set_major_formatter(EngFormatter(sep=""))
                 ax.set_ylim(-0.25 if title.startswith("pull") else -0.03, 1.03)

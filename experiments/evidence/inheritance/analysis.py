@@ -22,6 +22,7 @@ from ..drawing import LINES, dress
 from ..paired import over_pairs, paired
 from ..points import plain_interval, points
 from ..question import Found
+from ..telling import spelled
 
 _BASE = "base"
 _HEIR = ["world", "way", "levels_seen"]
@@ -131,7 +132,7 @@ def _details(heirs: pl.DataFrame, pairs: pl.DataFrame) -> Iterator[str]:
         seen = rows[_COMPARED["goal_in_distribution"]]
         counts = " and ".join(_counted(heirs, keys, base) for base in ("flawed", "cured"))
         yield (
-            f"{_made(keys)} in {str(keys['world']).replace('_', ' ')}: {counts}; heirs of cured "
+            f"{_made(keys)} in {spelled(keys['world'])}: {counts}; heirs of cured "
             f"bases pursue the goal by {_difference(pursuit)} more ({pursuit['higher']} of "
             f"{pursuit['pairs']} pairs, {'shown' if pursuit['differ'] else 'not shown'} to "
             f"differ), and a test like their training {_shows(seen)} ({_difference(seen)})."
@@ -172,7 +173,7 @@ def draw(rows: pl.DataFrame, found: Found) -> Figure:
             own = rows.filter(pl.col("world") == world)
             for ax, metric in zip(axes, ("goal_in_distribution", "pursuit"), strict=True):
                 _draw_pairs(ax, own, metric)
-                dress(ax, f"{_COMPARED[metric]}\n{world.replace('_', ' ')}")
+                dress(ax, f"{_COMPARED[metric]}\n{spelled(world)}")
             axes[0].set_ylim(-0.03, 1.03)
             axes[1].set_ylim(-0.3, 1.3)
         handles, labels = grid[0, 0].get_legend_handles_labels()

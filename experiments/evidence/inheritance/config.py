@@ -1,4 +1,4 @@
-"""Settings of the question: bases, ways of making a heir of them, and levels that it sees.
+"""Settings of the question: bases, ways of making an heir of them, and levels that it sees.
 
 Public names: `QUESTION`, `WAYS`.
 """
@@ -20,11 +20,11 @@ _BASES = {FLAWED: 1.0, CURED: 0.5}
 WAYS = ("tuned", "distilled", "twin")
 """`twin`: distilled into a network of the teacher's shape, which starts from its first weights."""
 _LEVELS = {"aligned": 1.0, "both": 0.5}
-"""What a heir sees in its own training: aligned levels alone, or as many of which goal and proxy
+"""What an heir sees in its own training: aligned levels alone, or as many of which goal and proxy
 part."""
 _WIDTH, _STUDENT = 128, 64
 _TUNING, _DISTILLING = 131_072, 262_144
-"""Decisions of a heir's own training, a fifth and two fifths of its base's."""
+"""Decisions of an heir's own training, a fifth and two fifths of its base's."""
 _COIN_TEST = Test("anywhere", "2000000:2000500")
 _COIN_TUNING, _COIN_DISTILLING = 131_072, 262_144
 
@@ -122,11 +122,11 @@ _COINS = Pieces("coins", _in_coinrun, {"world": "coinrun"}, seeds=3)
 
 QUESTION = Question(
     name="inheritance",
-    title="What goal does a heir inherit?",
+    title="What goal does an heir inherit?",
     asks=(
         "Someone else trained an agent: on aligned levels alone, where nothing told goal and proxy "
-        "apart, or on levels that did. A user makes a heir of it, by fine-tuning its weights or by "
-        "distilling it into a smaller network, or into one that starts as it did, on aligned "
+        "apart, or on levels that did. A user makes an heir of it, by fine-tuning its weights or "
+        "by distilling it into a smaller network, or into one that starts as it did, on aligned "
         "levels alone or on levels that tell the two apart. Whose goal does the heir have, and "
         "would a test on levels like those of its own training show it?"
     ),

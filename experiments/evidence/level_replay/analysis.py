@@ -15,7 +15,7 @@ from ..by_factor import Axis, draw_lines
 from ..paired import paired
 from ..points import points, with_moved
 from ..question import Found
-from ..telling import counted, percent_of
+from ..telling import counted, percent_of, spelled
 
 _LINE = "line"
 AXIS = Axis("moved", "share of conflict levels", _LINE, "pursuit", "goal pursuit")
@@ -58,7 +58,7 @@ def _sentences(pairs: pl.DataFrame) -> Iterator[str]:
         low, high = row["difference_low"], row["difference_high"]
         around = "" if low is None else f" [{low:+.2f}, {high:+.2f}]"
         yield (
-            f"In {row['world'].replace('_', ' ')}, {row['length']} length, with "
+            f"In {spelled(row['world'])}, {row['length']} length, with "
             f"{percent_of(row['moved'])} of levels in conflict, agents whose levels are chosen by "
             f"regret pursue the goal by {row['difference']:+.2f}{around} more "
             f"({row['higher']} of {row['pairs']} pairs, "
@@ -72,7 +72,7 @@ def _named(row: dict[str, Any]) -> str:
 
 def _line(world: str, length: str, replay: float) -> str:
     how = f"{replay:.0%} by regret" if replay else "levels drawn evenly"
-    return f"{world.replace('_', ' ')}, {length}, {how}"
+    return f"{spelled(world)}, {length}, {how}"
 
 
 def draw(seeds: pl.DataFrame, found: Found) -> Figure:

@@ -20,6 +20,7 @@ from ...reporting.formatting import listed, plural
 from ..mixed_logistic import fit
 from ..points import points, with_moved
 from ..question import Found
+from ..telling import spelled
 from ..two_kinds import one_kind_p
 
 CELL = ("world", "length", "moved", "distinct")
@@ -128,8 +129,8 @@ def _paragraph(found: dict[str, pl.DataFrame], rows: pl.DataFrame) -> str:
         ]
         first = own.to_dicts()[0]
         told.append(
-            f"In {world} ({plural(first['seeds'], 'seed')}, {first['left_out']} left out as not "
-            f"capable), the others held, {listed(parts)}."
+            f"In {spelled(world)} ({plural(first['seeds'], 'seed')}, {first['left_out']} left out "
+            f"as not capable), the others held, {listed(parts)}."
         )
     if not told:
         told.append("Too little is done, or too little varies, for a fit.")
@@ -161,7 +162,7 @@ def draw(seeds: pl.DataFrame, found: Found) -> Figure:
         for ax, (world, length) in zip(axes, panels, strict=True):
             own = table.filter(pl.col("world") == world, pl.col("length") == length)
             pictures.append(_draw_map(ax, own))
-            ax.set_title(f"{world.replace('_', ' ')}, {length} training", fontsize=10.5, color=INK)
+            ax.set_title(f"{spelled(world)}, {length} training", fontsize=10.5, color=INK)
         figure.supxlabel("share of conflict levels in training", color=INK)
         axes[0].set_ylabel("different conflict levels", color=INK)
         figure.colorbar(pictures[0], ax=axes.tolist(), label="seeds that misgeneralize")
