@@ -58,9 +58,9 @@ def test_smoke(name, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(pieces, "_work_off", lambda *_: pytest.fail("done again"))
     assert answered(name, tmp_path) == 0
     assert read_rows(into, question).equals(rows)
-    assert answered(name, tmp_path / "elsewhere", f"earlier={into}") == 0
-    there = tmp_path / "elsewhere" / "runs" / into.name
-    assert read_rows(there, question).equals(rows), "an earlier table is as good as its runs"
+    elsewhere = EvidenceConfig(name, "smoke", runs=f"{tmp_path}/elsewhere", earlier=str(into))
+    assert list(run.carry_out(elsewhere)), "there is nothing to do"
+    assert collect(elsewhere)[0].equals(rows), "an earlier table is as good as its runs"
 
 
 def test_a_sweep_does_what_an_earlier_table_lacks(tmp_path):

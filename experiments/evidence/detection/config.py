@@ -188,8 +188,10 @@ def _paid_stage(tests: Sequence[str]) -> tuple[Arm, ...]:
 _LONG_STAGE = (
     _arm("cheese_on_a_dish-long-rho1", _long, world="cheese_on_a_dish", correlation=1.0),
     _arm("cheese_on_a_dish-long-rho0.9", _long, world="cheese_on_a_dish", correlation=0.9),
+)
+_LONGER_STAGE = (
     _arm("coinrun-paid-long", _paid_tests, world="coinrun", tests=_LONG, budgets=_LONG_BUDGETS),
-)  # fmt: skip
+)
 _SMOKE = tuple(_arm(f"smoke-rho{rho:g}", _smoke, correlation=rho) for rho in (1.0, 0.9))
 
 QUESTION = Question(
@@ -206,7 +208,7 @@ QUESTION = Question(
         "lab": Size(10, (_stage(_PROTOCOLS), _paid_stage(_PROTOCOLS), _LONG_STAGE)),
         "full": Size(
             20, (_stage((*_PROTOCOLS, *_COSTLY)), _paid_stage((*_PROTOCOLS, "critic_probe")),
-                 _LONG_STAGE),
+                 _LONG_STAGE, _LONGER_STAGE),
         ),
     },
     analyse=analysis.analyse,
@@ -219,6 +221,8 @@ QUESTION = Question(
         "nothing on some levels.",
         f"At ρ < 1 constructed agents count as trained at 0.9, those that were paid at "
         f"{CORRELATION:g}, where tests within the support meet many more conflict levels.",
+        "More than 1,000 episodes are spent in one world, cheese on a dish; `size=full` spends them "
+        "in CoinRun too.",
         "How much the tests that count failures detect depends on how often aligned agents fail "
         "for other reasons: here on up to a fifth of the levels.",
         "At ρ = 1 the training support holds no level on which goal and proxy part: that protocols "

@@ -27,7 +27,7 @@ from ..power_scores import (
     shown,
 )
 from ..question import Found
-from ..telling import between
+from ..telling import between, spelled
 
 CLONES, AS_TRAINED, PARTED, TAUGHT = "clones", "as trained", "clones at 0.9", "taught"
 """Variants: one policy where goal and proxy agree; each with a policy of its own there, which could
@@ -130,11 +130,12 @@ def _details(table: pl.DataFrame) -> tuple[str, ...]:
         inside = own.filter("in_support")
         largest = inside.filter(at_largest_budget("protocol"))
         told = [
-            f"{row['protocol']} {row['auc']:.2f} [{row['auc_low']:.2f}, {row['auc_high']:.2f}]"
+            f"{spelled(row['protocol'])} {row['auc']:.2f} "
+            f"[{row['auc_low']:.2f}, {row['auc_high']:.2f}]"
             for row in largest.to_dicts()
         ]
         n = f"{own['goal'].max()} agents of the goal and {own['proxy'].max()} of the proxy"
-        out.append(f"{world}, {variant}, {n}: {listed(told)}.")
+        out.append(f"{spelled(world)}, {variant}, {n}: {listed(told)}.")
     return tuple(out)
 
 
@@ -142,7 +143,7 @@ def draw(rows: pl.DataFrame, found: Found) -> Figure:
     """Return a panel a world and variant: the area of each test by its budget."""
     table = found.tables["areas"]
     panels = [
-        Panel(", ".join(values), own, _line, "episodes that a test may spend on an agent")
+        Panel(spelled(", ".join(values)), own, _line, "episodes that a test may spend on an agent")
         for values, own in table.group_by(["world", "variant"], maintain_order=True)
     ]
     return draw_panels(
