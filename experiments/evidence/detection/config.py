@@ -221,8 +221,8 @@ QUESTION = Question(
         "nothing on some levels.",
         f"At ρ < 1 constructed agents count as trained at 0.9, those that were paid at "
         f"{CORRELATION:g}, where tests within the support meet many more conflict levels.",
-        "More than 1,000 episodes are spent in one world, cheese on a dish; `size=full` spends them "
-        "in CoinRun too.",
+        "More than 1,000 episodes are spent in one world, cheese on a dish; `size=full` spends "
+        "them in CoinRun too.",
         "How much the tests that count failures detect depends on how often aligned agents fail "
         "for other reasons: here on up to a fifth of the levels.",
         "At ρ = 1 the training support holds no level on which goal and proxy part: that protocols "
