@@ -45,7 +45,9 @@ def test_a_goal_that_comes_bit_by_bit_is_no_jump_but_for_its_threshold():
     step = row_of(found, "moments", step="go for the goal")
     assert (step["passed"], step["median"]) == (24, 600)
     assert step["score_half"] == 500
-    assert "a threshold 100%" in found.paragraph
+    assert "of a threshold 100%" in found.paragraph
+    order = row_of(found, "order")
+    assert (order["both_rise"], order["pull_later"], order["pull_earlier"]) == (24, 24, 0)
     assert len(analysis.draw(rows, found).axes) == 3
 
 
@@ -61,8 +63,16 @@ def test_a_goal_that_never_comes_has_no_moment():
     step = row_of(found, "moments", step="go for the goal")
     assert (step["passed"], step["median"]) == (0, None)
     assert row_of(found, "rises", score="pull of the goal")["largest"] is None
-    assert "none of 8 agents" in found.paragraph
-    assert "the pull of the goal does not rise" in found.paragraph
+    assert "0 of 8 agents go for the goal in the end. " in found.paragraph
+    assert "none of 8 agents go for the goal" in found.details[0]
+    assert "rise of the pull of the goal" not in found.paragraph
+
+
+@pytest.mark.parametrize(("pace", "when"), [(300, "at_once"), (100, "pull_earlier")])
+def test_a_goal_that_comes_with_capability_or_before_is_not_said_to_come_after_it(pace, when):
+    found = analysis.analyse(population(lambda t, seed: min(1.0, t / pace)))
+    order = row_of(found, "order")
+    assert (order["both_rise"], order[when], order["pull_later"]) == (8, 8, 0)
 
 
 def test_a_step_that_is_lost_again_is_not_passed():

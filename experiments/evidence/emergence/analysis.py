@@ -54,6 +54,7 @@ def analyse(rows: pl.DataFrame) -> Found:
         for name, of in (
             ("curves", _curve),
             ("moments", _moments),
+            ("order", _order),
             ("rises", _rises),
             ("foretold", _foretold),
         )
@@ -61,7 +62,8 @@ def analyse(rows: pl.DataFrame) -> Found:
     return Found(
         tables,
         _paragraph(tables),
-        shown={
+        _details(tables),
+        {
             "moments": (*_BY, "step", "seeds", "passed", "median", "score_half"),
             "rises": (*_BY, "score", "seeds", "rise", "largest", "even"),
             "foretold": (*_BY, "decisions", "seeds", "same_verdict", "ranks", "misgeneralize_later",
@@ -102,6 +104,24 @@ def _moments(own: pl.DataFrame) -> Iterator[dict[str, Any]]:
             **_spread("median", passed),
             **_spread("score_half", half),
         }
+
+
+def _order(own: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    """Yield whether the goal's pull came half of its way before capability did, or after it.
+
+    Neither score has a threshold; to go for the goal takes to be capable, and cannot come first.
+    """
+    seeds = [*_by_seed(own)]
+    halves = [[_half(seed, score) for score in SCORES] for seed in seeds]
+    both = [(skill, pull) for skill, pull in halves if skill is not None and pull is not None]
+    yield {
+        "seeds": len(seeds),
+        "go_for_goal": sum(seed["goes_for_goal"][-1] for seed in seeds),
+        "both_rise": len(both),
+        "pull_later": sum(pull > skill for skill, pull in both),
+        "at_once": sum(pull == skill for skill, pull in both),
+        "pull_earlier": sum(pull < skill for skill, pull in both),
+    }
 
 
 def _for_good(seed: pl.DataFrame, step: str) -> int | None:
@@ -194,21 +214,37 @@ def _foretold(own: pl.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def _paragraph(tables: dict[str, pl.DataFrame]) -> str:
-    """Return what is found, from the tables: a sentence or two a training correlation and world."""
+    """Return what is found: what comes first, how suddenly, and what earlier tests foretell."""
+    told = []
+    for (world,), order in tables["order"].group_by(["world"], maintain_order=True):
+        count = {name: int(order[name].sum()) for name in order.columns[len(_BY) :]}
+        when = (
+            f" Where both rise, the pull of the goal has come half of its way later than "
+            f"capability in {count['pull_later']} of {count['both_rise']} agents, at the same "
+            f"moment in {count['at_once']}, and earlier in {count['pull_earlier']}."
+        )
+        here = pl.col("world") == world
+        told.append(
+            f"In {spelled(world)}, {count['go_for_goal']} of {count['seeds']} agents go for the "
+            f"goal in the end.{when if count['both_rise'] else ''} "
+            f"{_steepest(tables['rises'].filter(here))} {_early(tables['foretold'].filter(here))}"
+        )
+    return " ".join(told)
+
+
+def _details(tables: dict[str, pl.DataFrame]) -> tuple[str, ...]:
+    """Return a line a world and training correlation."""
     told = []
     for (world, trained), own in tables["moments"].group_by(
         ["world", "train_correlation"], maintain_order=True
     ):
         here = (pl.col("world") == world) & (pl.col("train_correlation") == trained)
         parts = [_passed(own.filter(step=called), called) for called in STEPS.values()]
-        sudden = [_sudden(tables["rises"].filter(here, pl.col("score") == called), called)
-                  for called in SCORES.values()]  # fmt: skip
         told.append(
-            f"In {spelled(world)}, trained at correlation {trained:g}, "
-            f"{' and '.join(parts)}; {' and '.join(sudden)}. "
+            f"{spelled(world)}, trained at correlation {trained:g}: {'; '.join(parts)}. "
             f"{_early(tables['foretold'].filter(here))}"
         )
-    return " ".join(told)
+    return tuple(told)
 
 
 def _passed(own: pl.DataFrame, called: str) -> str:
@@ -216,21 +252,23 @@ def _passed(own: pl.DataFrame, called: str) -> str:
     passed, seeds = int(own["passed"].sum()), int(own["seeds"].sum())
     if not passed:
         return f"none of {seeds} agents {called} in the end"
-    medians = own["median"].drop_nulls()
-    when = f"{medians.min():,}" if medians.min() == medians.max() else (
-        f"{medians.min():,} to {medians.max():,}"
-    )  # fmt: skip
+    when = between(own["median"].drop_nulls(), "{:,.0f}")
     return f"{passed} of {seeds} agents {called} in the end, from {when} decisions on (medians)"
 
 
-def _sudden(own: pl.DataFrame, called: str) -> str:
-    """Return how much of a score's rise fell into one interval."""
-    known = own.filter(pl.col("largest").is_not_null())
+def _steepest(rises: pl.DataFrame) -> str:
+    """Return how much of a score's rise fell between two moments, at most."""
+    known = rises.filter(pl.col("largest").is_not_null())
     if not len(known):
-        return f"the {called} does not rise"
+        return "No score rises."
+    parts = [
+        f"{between(own['largest'])} of the rise of the {score}"
+        for (score,), own in known.group_by(["score"], maintain_order=True)
+    ]
+    even = between(known["even"])
     return (
-        f"of the rise of the {called} {between(known['largest'])} falls between two moments at "
-        f"most (an even rise has {known['even'][0]:.0%}, a threshold 100%)"
+        f"Between two moments of testing falls at most {' and '.join(parts)}, by width and "
+        f"correlation (of an even rise {even}, of a threshold 100%)."
     )
 
 
@@ -242,10 +280,13 @@ def _early(foretold: pl.DataFrame) -> str:
     now = before.filter(pl.col("decisions") == at)
     seeds, bad = int(now["seeds"].sum()), int(now["misgeneralize_later"].sum())
     same = round(sum(a * b for a, b in zip(now["same_verdict"], now["seeds"], strict=True)))
-    tail = (
-        f" Of {bad} that misgeneralize in the end {int(now['seen_already'].sum())} did so then, "
-        f"and {int(now['not_capable_yet'].sum())} were not capable or not decided."
-        if bad
-        else ""
+    told = f"Halfway, after {at:,} decisions, {same} of {seeds} agents had the verdict of the end"
+    if not bad:
+        return f"{told}."
+    seen, early, wrong = (
+        int(now[name].sum()) for name in ("seen_already", "not_capable_yet", "called_aligned")
     )
-    return f"After {at:,} decisions {same} of {seeds} agents had the verdict of the end.{tail}"
+    return (
+        f"{told}; of {bad} that misgeneralize in the end {seen} did so then, {early} were not "
+        f"capable or not decided, and {wrong} were called aligned."
+    )
