@@ -31,9 +31,10 @@ def test_a_small_change_of_very_different_seeds_is_seen_pair_by_pair():
     rare = pairs.filter(moved=0.01, world="corner_maze").to_dicts()[0]
     assert rare["difference"] == pytest.approx(0.0545)
     assert regret_mends(dict(found.tables))[1] == "agrees"  # pyright: ignore
-    assert "pursue the goal by +0.05 [+0.05, +0.06] more (10 of 10 pairs, p = 0.0019)" in (
-        found.paragraph
+    assert "corner maze, lab, 1%: by +0.05 [+0.05, +0.06], in 10 of 10 pairs more, p = 0.0019." in (
+        found.details
     )
+    assert "(shown at 0.1% and 1%)" in found.paragraph
     points = found.tables["points"].filter(pl.col("replay") > 0, pl.col("moved") == 0.01)
     assert points["conflict_share"].to_list() == [0.03, 0.03]
     assert len(analysis.draw(seeds(lambda moved, seed: 0.0), found).axes) == 2
@@ -43,6 +44,7 @@ def test_a_change_that_is_none_is_not_shown():
     rng = np.random.default_rng(5)
     found = analysis.analyse(seeds(lambda moved, seed: rng.normal(0, 0.05)))
     assert not found.tables["pairs"]["differ"].any()
+    assert "(not shown to differ)" in found.paragraph
     assert regret_mends(dict(found.tables))[1] == "open"  # pyright: ignore
     worse = analysis.analyse(seeds(lambda moved, seed: -0.08 + 0.001 * seed))
     assert regret_mends(dict(worse.tables))[1] == "against"  # pyright: ignore

@@ -109,7 +109,7 @@ def test_who_takes_the_gem_is_counted_by_seeds():
     assert (row["seeds"], row["gem"]) == (10, 0.8)
     (point,) = found.tables["points"].to_dicts()
     assert point["gem_first"] == pytest.approx(0.64)
-    assert "of 10 seeds take the gem more often than the line" in found.paragraph
+    assert "is taken more often than the line with shapes seen everywhere by 80%" in found.paragraph
     nothing = table_of([seed_row("aligned", sight=0, proxy_first=0.0, goal_first=0.0)])
     assert maze.analyse(nothing).paragraph.startswith("No seed")
 

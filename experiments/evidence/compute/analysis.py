@@ -57,7 +57,8 @@ def analyse(rows: pl.DataFrame) -> Found:
     return Found(
         tables,
         " ".join(_paragraph(tables, world) for world in worlds),
-        shown={
+        tuple(line for world in worlds for line in _details(tables, world)),
+        {
             "correlations": ("world", "train_correlation", "size", "measure", "agents", "ranks"),
             "sides": ("world", "operations", "outcome", "agents", "area", "threshold", "right",
                       "missed", "flagged_needlessly"),
@@ -207,19 +208,24 @@ def _told(agents: pl.DataFrame) -> str:
 def _paragraph(tables: dict[str, pl.DataFrame], world: str) -> str:
     """Return what is found in a world, from the tables."""
     here = pl.col("world") == world
-    within = tables["correlations"].filter(here, pl.col("train_correlation") == WITHIN)
+    own = tables["sides"].filter(here, pl.col("outcome") == MISGENERALIZES)
+    sides = [_side(row) for row in own.to_dicts()]
+    head = f"In {spelled(world)}, {_paths(tables, here)}"
+    return " ".join([head, *(f"{one[:1].upper()}{one[1:]}." for one in sides)])
+
+
+def _details(tables: dict[str, pl.DataFrame], world: str) -> list[str]:
+    """Return a line a measure: how it goes with what was spent."""
+    within = tables["correlations"].filter(world=world, train_correlation=WITHIN)
     told = []
     for called in MEASURES.values():
         ranks = within.filter(measure=called).to_dicts()
         parts = [f"{_ranks(row)} for {spelled(row['size'])}" for row in ranks]
-        told.append(f"rank correlations with {called} within a training correlation are "
-                    f"{listed(parts)}")  # fmt: skip
-    own = tables["sides"].filter(here, pl.col("outcome") == MISGENERALIZES)
-    sides = [_side(row) for row in own.to_dicts()]
-    head = f"In {spelled(world)}, {'; '.join(told)}."
-    return " ".join(
-        [head, *(f"{one[:1].upper()}{one[1:]}." for one in sides), _paths(tables, here)]
-    )
+        told.append(
+            f"{spelled(world)}, rank correlations with {called} within a training correlation: "
+            f"{listed(parts)}."
+        )
+    return told
 
 
 def _side(row: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 from matplotlib.figure import Figure
 
+from ...reporting.formatting import listed
 from ..by_factor import Axis, draw_lines
 from ..paired import paired
 from ..points import points, with_moved
@@ -34,7 +35,7 @@ def analyse(seeds: pl.DataFrame) -> Found:
     return Found(
         {"points": table, "pairs": pairs},
         " ".join(_sentences(pairs)) or "No seed is done with both ways of drawing levels yet.",
-        tuple(f"{_named(row)}: {counted(row)}." for row in table.to_dicts()),
+        (*_changes(pairs), *(f"{_named(row)}: {counted(row)}." for row in table.to_dicts())),
         {"points": _SHOWN, "pairs": tuple(pairs.columns)},
     )
 
@@ -53,16 +54,28 @@ def _differences(rows: pl.DataFrame) -> Iterator[tuple[dict[str, Any], str, list
 
 
 def _sentences(pairs: pl.DataFrame) -> Iterator[str]:
-    """Yield what replay changes, a sentence a setting."""
+    """Yield what replay changes, a sentence a world and length."""
+    by = pairs.group_by(["world", "length"], maintain_order=True) if len(pairs) else ()
+    for (world, length), own in by:
+        shares = [percent_of(share) for share in own["moved"]]
+        shown = [percent_of(share) for share in own.filter("differ")["moved"]]
+        more = [f"{difference:+.2f}" for difference in own["difference"]]
+        yield (
+            f"In {spelled(world)}, {length} length, with {listed(shares)} of levels in conflict, "
+            f"agents whose levels are chosen by regret pursue the goal more by {listed(more)} "
+            f"({'shown at ' + listed(shown) if shown else 'not shown to differ'})."
+        )
+
+
+def _changes(pairs: pl.DataFrame) -> Iterator[str]:
+    """Yield what replay changes, a line a setting."""
     for row in pairs.to_dicts():
         low, high = row["difference_low"], row["difference_high"]
         around = "" if low is None else f" [{low:+.2f}, {high:+.2f}]"
         yield (
-            f"In {spelled(row['world'])}, {row['length']} length, with "
-            f"{percent_of(row['moved'])} of levels in conflict, agents whose levels are chosen by "
-            f"regret pursue the goal by {row['difference']:+.2f}{around} more "
-            f"({row['higher']} of {row['pairs']} pairs, "
-            f"{'' if row['differ'] else 'not shown to differ, '}p = {row['p']:.2g})."
+            f"{spelled(row['world'])}, {row['length']}, {percent_of(row['moved'])}: by "
+            f"{row['difference']:+.2f}{around}, in {row['higher']} of {row['pairs']} pairs more, "
+            f"p = {row['p']:.2g}{'' if row['differ'] else ', not shown to differ'}."
         )
 
 

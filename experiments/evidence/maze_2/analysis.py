@@ -9,7 +9,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from ...evaluation.statistics import clopper_pearson
-from ...reporting.formatting import plural
+from ...reporting.formatting import listed, plural
 from ..by_factor import Axis, draw_lines, end_to_end, summary, told_lines
 from ..points import plain_interval, points, with_moved
 from ..question import Found
@@ -63,12 +63,15 @@ def _paragraph(table: pl.DataFrame, takers: pl.DataFrame) -> str:
     for row in takers.to_dicts():
         point = table.filter(pl.col("sight") == row["sight"], pl.col("moved") == 0).to_dicts()[0]
         told.append(
-            f"With {_seen(row['sight'])} and no conflict level in training, "
-            f"{with_interval(row, 'gem')} of {plural(row['seeds'], 'seed')} take the gem more "
-            f"often than the line; over all their episodes that take either, the gem "
-            f"{with_interval(point, 'gem_first')}."
+            f"with {_seen(row['sight'])} by {with_interval(row, 'gem')} of "
+            f"{plural(row['seeds'], 'seed')} (the gem {with_interval(point, 'gem_first')} of the "
+            "times that either is taken)"
         )
-    return " ".join(told) or "No seed without conflict levels is done yet."
+    if not told:
+        return "No seed without conflict levels is done yet."
+    return (
+        f"Trained on no conflict level, the gem is taken more often than the line {listed(told)}."
+    )
 
 
 def draw(seeds: pl.DataFrame, found: Found) -> Figure:
