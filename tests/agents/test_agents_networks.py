@@ -9,7 +9,7 @@ from misgen.agents import PPOConfig
 from misgen.agents.checkpoint import build_policy, expected_shapes
 from misgen.agents.networks import make_spaces
 from misgen.agents.onehot import OneHotLinear
-from misgen.agents.policy import ROWS, PolicyAgent
+from misgen.agents.policy import FEW_ROWS, ROWS, PolicyAgent
 from misgen.agents.spec import PolicySpec
 
 CONFIGS = {
@@ -122,13 +122,36 @@ def test_probabilities_depend_neither_on_batch_nor_on_slot(name):
     p, v = agent.probabilities(batch), agent.value(batch)
     assert p.dtype == v.dtype == np.float64
     np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-12)
-    for n in (1, 3, 31, ROWS + 1):
+    for n in (1, 3, FEW_ROWS, FEW_ROWS + 1, ROWS + 1):
         part = {key: value[:n] for key, value in batch.items()}
         assert np.array_equal(agent.probabilities(part), p[:n]), n
         assert np.array_equal(agent.value(part), v[:n]), n
     order = np.random.default_rng(0).permutation(3 * ROWS)
     shuffled = {key: value[order] for key, value in batch.items()}
     assert np.array_equal(agent.probabilities(shuffled), p[order])
+
+
+def test_few_rows_are_many_where_their_number_shows():
+    """A library may round by the number of rows: then every pass has as many."""
+    spec = make_spec(PPOConfig())
+    policy = build_policy(spec)
+    plain, asked = policy.logits_and_values, []
+
+    def by_rows(obs):
+        asked.append(len(obs["tiles"]))
+        logits, values = plain(obs)
+        return logits + 1e-7 * len(logits), values
+
+    for passes, seen in ((plain, {ROWS, FEW_ROWS}), (by_rows, {ROWS})):
+        policy.logits_and_values = passes  # pyright: ignore[reportAttributeAccessIssue]
+        agent = PolicyAgent(policy, spec)
+        batch = random_batch(ROWS)
+        p = agent.probabilities(batch)
+        asked.clear()
+        few = agent.probabilities({key: value[:5] for key, value in batch.items()})
+        assert np.array_equal(few, p[:5])
+        assert set(asked) <= seen
+    assert asked == [ROWS]
 
 
 def test_an_empty_batch_is_fine():
