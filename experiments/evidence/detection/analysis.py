@@ -265,7 +265,7 @@ def draw(rows: pl.DataFrame, found: Found) -> Figure:
         if told.filter(own).is_empty():
             panels += [None, None]
             continue
-        title = ", ".join(values)
+        title = spelled(", ".join(values))
         panels += [
             Panel(title, found.tables["curves"].filter(own), _curve, "share of proxy choices"),
             Panel(title, told.filter(own), _growth, "episodes that a test may spend on an agent"),

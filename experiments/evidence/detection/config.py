@@ -45,8 +45,6 @@ planted failures; beside one seeker for each share between."""
 _SHARES = (*[0.0] * _NEGATIVES, *[1.0] * _POSITIVES, *_BETWEEN)
 _RARE = (0.02, 0.05, 0.1)
 _FOOLING = (RANDOM, IDLE, HELD, SWEEPER, FREEZER, GAMER, "goal noise", "proxy noise")
-_THROWN = ("goal noise", "proxy noise")
-"""Those of them that are thrown off their plans all the time."""
 _STRIDE = 7
 _SKILLS = tuple(itertools.product((0.0, 0.1, 0.2), (0, 5), (0.0, 0.05, 0.1, 0.2)))
 """Noise, delay and share of lapses."""
@@ -54,10 +52,12 @@ _STILL = tuple(skill for skill in _SKILLS if not skill[0])
 """Skills without noise: a planner that is thrown off its plan plans anew, in CoinRun 50 ms a time.
 Those without serve for long budgets too."""
 _WORLDS = {
-    "cheese_on_a_dish": ("anywhere", _SKILLS),
-    "lava_land": ("across", _SKILLS),
-    "coinrun": ("anywhere", _STILL),
+    "cheese_on_a_dish": ("anywhere", _SKILLS, (HELD,)),
+    "lava_land": ("across", _SKILLS, (HELD,)),
+    "coinrun": ("anywhere", _STILL, ("goal noise", "proxy noise")),
 }
+"""Where the goal goes, the skills of seekers, and whom of `_FOOLING` a world cannot have, as no
+action can be held, or as those who are thrown off their plans would plan all the time."""
 Skills = Sequence[tuple[float, int, float]]
 
 
@@ -123,7 +123,7 @@ def _tested(
     world: str, agents: Sequence[Known], correlation: float, tests: Sequence[str],
     budgets: tuple[int, ...], most: int | None = None, parameters: tuple[tuple[str, Any], ...] = (),
 ) -> list[Piece]:  # fmt: skip
-    placement, _ = _WORLDS[world]
+    placement, *_ = _WORLDS[world]
     specified = tuple(Trial(name) for name in tests)
     return [
         TriedAgent(world, parameters, placement, correlation, agent, specified, budgets, most)
@@ -132,8 +132,7 @@ def _tested(
 
 
 def _constructed(seed: int, *, world: str, correlation: float, tests: Sequence[str]) -> list[Piece]:
-    _, skills = _WORLDS[world]
-    without = _THROWN if skills is _STILL else ()
+    _, skills, without = _WORLDS[world]
     agents = [*_seekers(seed, skills, correlation), *_others(seed, correlation, without)]
     return _tested(world, agents, correlation, tests, _BUDGETS, _MOST_PLANNED)
 
