@@ -39,12 +39,12 @@ def _arm(
 def _arms(
     length: str, decisions: int, shares: tuple[int, ...], seeds: int | None = None
 ) -> tuple[Sweep, ...]:
-    """Return an arm for each placement.
+    """Return an arm for each placement; the paper's own comes with all shares.
 
     Without moved coins the placement makes no difference, so the second has no such runs.
     """
     first, *others = _PLACEMENTS
-    moved = tuple(share for share in shares if share)
+    moved = tuple(share for share in shares if share in _PAPERS_SHARES and share)
     return (
         _arm(length, first, decisions, shares, seeds),
         *(_arm(length, other, decisions, moved, seeds) for other in others),
