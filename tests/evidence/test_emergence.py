@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 
 from misgen.experiments.evidence.emergence import analysis
@@ -49,6 +50,14 @@ def test_a_goal_that_comes_bit_by_bit_is_no_jump_but_for_its_threshold():
     order = row_of(found, "order")
     assert (order["both_rise"], order["pull_later"], order["pull_earlier"]) == (24, 24, 0)
     assert len(analysis.draw(rows, found).axes) == 3
+
+
+def test_the_legend_names_the_widths_of_all_worlds():
+    rows = population(lambda t, seed: t / 1000, seeds=2)
+    other = rows.with_columns(width=pl.lit(32, pl.Int64), world=pl.lit("coinrun"))
+    both = pl.concat([rows, other])
+    (legend,) = analysis.draw(both, analysis.analyse(both)).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["width 16", "width 32"]
 
 
 def test_a_goal_that_comes_at_once_is_a_jump():

@@ -50,9 +50,10 @@ def draw(rows: pl.DataFrame, found: Found) -> Figure:
                 ax.set_ylim(-0.25 if title.startswith("pull") else -0.03, 1.03)
             axes[2].yaxis.set_major_formatter(PERCENT)
         figure.supxlabel("decisions of training", color=INK)
-        handles, labels = grid[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", frameon=False, ncols=len(labels),
-                      fontsize=9.5, labelcolor=INK)  # fmt: skip
+        drawn = {line.get_label(): line for ax in grid[:, 0] for line in ax.get_lines()}
+        labels = [_label(width) for width in widths]  # a world has some of them
+        figure.legend([drawn[label] for label in labels], labels, loc="outside upper center",
+                      frameon=False, ncols=len(labels), fontsize=9.5, labelcolor=INK)  # fmt: skip
     return figure
 
 
@@ -70,4 +71,8 @@ def _draw_curve(
     low, high = (curve[f"{name}_{end}"].cast(pl.Float64).to_numpy() for end in ("low", "high"))
     ax.vlines(x, low, high, color=line.colour, alpha=0.35, linewidth=1.6)
     ax.plot(x, curve[name].to_numpy(), color=line.colour, marker=line.marker, markersize=4,
-            linewidth=1.6, label=f"width {width}")  # fmt: skip
+            linewidth=1.6, label=_label(width))  # fmt: skip
+
+
+def _label(width: int) -> str:
+    return f"width {width}"
