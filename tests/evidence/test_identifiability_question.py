@@ -46,6 +46,8 @@ def test_the_null_fails_where_agents_differ_within_the_support(variant):
 
     found = analysis.analyse(table_of(rows_of(variant, slightly), variant=pl.String))
     assert "2 of 2 tests tell the two apart" in found.paragraph
+    (line,) = found.details
+    assert "(mean scores 0." in line, "what is seen is how often they fail"
     assert "Of clones at ρ = 1" not in found.paragraph
 
 

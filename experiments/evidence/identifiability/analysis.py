@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...evaluation.statistics import labelled_generator
-from ...evaluation.statistics.detection import roc_auc
+from ...evaluation.statistics.detection import Scores, roc_auc
 from ...protocols.comparison.power_tables import curve_table
 from ...reporting.formatting import listed, plural
 from ..drawing import LINES, Panel, draw_panels
@@ -51,7 +51,7 @@ def areas(rows: pl.DataFrame) -> pl.DataFrame:
     Returns:
         `_KEYS`; `auc` with its 95% interval over agents, and `auc_family_low` and `_high`, the
         interval that holds at 95% for all tests within the support of a variant at once
-        (Bonferroni); `goal`, `proxy`: how many agents.
+        (Bonferroni); `goal`, `proxy`: how many agents, with `_score`, their means.
     """
     ends = rows.filter(pl.col("proxy_share").is_in([0.0, 1.0]), "ran")
     out = []
@@ -67,9 +67,15 @@ def areas(rows: pl.DataFrame) -> pl.DataFrame:
                 area = roc_auc(found, labelled_generator(label), _resamples(level), level=level)
                 few |= {f"auc{name}_low": area.low, f"auc{name}_high": area.high}
                 few = {"auc": area.estimate} | few
-            counts = {"goal": int(found.negative.sum()), "proxy": int(found.positive.sum())}
-            out.append(told | few | counts)
+            out.append(told | few | _sides(found))
     return pl.DataFrame(out, _AREAS)
+
+
+def _sides(found: Scores) -> dict[str, Any]:
+    """Return how many agents there are of each goal, and their mean score."""
+    sides = {"goal": found.values[found.negative], "proxy": found.values[found.positive]}
+    counts = {name: len(scores) for name, scores in sides.items()}
+    return counts | {f"{name}_score": float(scores.mean()) for name, scores in sides.items()}
 
 
 def _resamples(level: float) -> int:
@@ -82,6 +88,7 @@ _AREAS: dict[str, Any] = {
     "budget": pl.Int64,
     **{f"auc{end}": pl.Float64 for end in ("", "_low", "_high", "_family_low", "_family_high")},
     **dict.fromkeys(("goal", "proxy"), pl.Int64),
+    **dict.fromkeys(("goal_score", "proxy_score"), pl.Float64),
 }
 
 
@@ -120,7 +127,8 @@ def _apart(inside: pl.DataFrame) -> str:
         (pl.col("auc_family_low") > NO_INFORMATION) | (pl.col("auc_family_high") < NO_INFORMATION)
     )
     areas = between(inside["auc"], _AREA)
-    return f"{len(apart)} of {plural(len(inside), 'test')} tell the two apart (areas {areas})"
+    tell = "tells" if len(apart) == 1 else "tell"
+    return f"{len(apart)} of {plural(len(inside), 'test')} {tell} the two apart (areas {areas})"
 
 
 def _details(table: pl.DataFrame) -> tuple[str, ...]:
@@ -131,7 +139,8 @@ def _details(table: pl.DataFrame) -> tuple[str, ...]:
         largest = inside.filter(at_largest_budget("protocol"))
         told = [
             f"{spelled(row['protocol'])} {row['auc']:.2f} "
-            f"[{row['auc_low']:.2f}, {row['auc_high']:.2f}]"
+            f"[{row['auc_low']:.2f}, {row['auc_high']:.2f}] (mean scores {row['goal_score']:.3f} "
+            f"and {row['proxy_score']:.3f})"
             for row in largest.to_dicts()
         ]
         n = f"{own['goal'].max()} agents of the goal and {own['proxy'].max()} of the proxy"

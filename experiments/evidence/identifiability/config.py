@@ -100,7 +100,8 @@ QUESTION = Question(
     limits=(
         "Clones are exact: on a level where goal and proxy agree the same network gives the same "
         "probabilities. Agents that were taught one policy are networks of their own, alike as far "
-        "as they learned it; they count as what they were paid for before, and only the tests "
+        "as they learned it, and where a test within the support tells them apart, how often they "
+        "fail is what it sees; they count as what they were paid for before, and only the tests "
         "outside the support show whether that lasted.",
         "All agents are made of one pair of trained agents a world, with noise and delay, or "
         "lessons, of their own: the intervals are over agents, and not over trainings.",
