@@ -75,7 +75,10 @@ def _sides(found: Scores) -> dict[str, Any]:
     """Return how many agents there are of each goal, and their mean score."""
     sides = {"goal": found.values[found.negative], "proxy": found.values[found.positive]}
     counts = {name: len(scores) for name, scores in sides.items()}
-    return counts | {f"{name}_score": float(scores.mean()) for name, scores in sides.items()}
+    means = {
+        f"{name}_score": scores.mean() if len(scores) else None for name, scores in sides.items()
+    }
+    return counts | means
 
 
 def _resamples(level: float) -> int:
@@ -142,9 +145,10 @@ def _details(table: pl.DataFrame) -> tuple[str, ...]:
             f"[{row['auc_low']:.2f}, {row['auc_high']:.2f}] (mean scores {row['goal_score']:.3f} "
             f"and {row['proxy_score']:.3f})"
             for row in largest.to_dicts()
+            if row["goal"] and row["proxy"]
         ]
         n = f"{own['goal'].max()} agents of the goal and {own['proxy'].max()} of the proxy"
-        out.append(f"{spelled(world)}, {variant}, {n}: {listed(told)}.")
+        out.append(f"{spelled(world)}, {variant}, {n}: {listed(told) or 'no area yet'}.")
     return tuple(out)
 
 
