@@ -287,7 +287,7 @@ def test_seeds_are_added_until_each_verdict_stands(tmp_path, monkeypatch):
     given = ["seeds=until", "until.first=8", "until.step=4", "until.most=16"]
     swept = config(tmp_path, *given)
     grids = []
-    monkeypatch.setattr(sweep, "_run_once", lambda plan: grids.append(plan) or [])
+    monkeypatch.setattr(sweep, "_run_once", lambda plan, _: grids.append(plan) or [])
 
     def verdict(plan: Plan, cell: Cell) -> str:
         clear = cell.correlation == 1 or cell.seed > 0
