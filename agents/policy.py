@@ -140,9 +140,9 @@ def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 def _any_tiles(spec: PolicySpec, rows: int) -> Observation:
     """Return an observation of so many rows, drawn at random."""
     rng = np.random.default_rng(0)
-    tiles = rng.integers(0, spec.tile_classes, (rows, *spec.tile_shape), np.uint8)
-    body = rng.normal(size=(rows, spec.body_size)).astype(np.float32)
-    return dict(zip(GRID.keys, (tiles, body), strict=True))
+    tiles: NDArray[Any] = rng.integers(0, spec.tile_classes, (rows, *spec.tile_shape), np.uint8)
+    body: NDArray[Any] = rng.normal(size=(rows, spec.body_size)).astype(np.float32)
+    return GRID.of(tiles, body)
 
 
 def _padded(rows: NDArray[Any], count: int) -> NDArray[Any]:

@@ -141,10 +141,10 @@ def _of_either(
 
     An agent that acts nowhere at present is not asked: a network's pass would be in vain.
     """
-    asked = (is_first.any() or not len(is_first), not is_first.all())
-    found = [
-        probabilities_of(agent, observation, engine)
-        for agent, is_asked in zip(agents, asked, strict=True)
-        if is_asked
-    ]
-    return np.where(is_first[:, None], *found) if len(found) == 2 else found[0]
+    first, second = agents
+    if is_first.all():
+        return probabilities_of(first, observation, engine)
+    if not is_first.any():
+        return probabilities_of(second, observation, engine)
+    one, other = (probabilities_of(agent, observation, engine) for agent in agents)
+    return np.where(is_first[:, None], one, other)

@@ -122,7 +122,7 @@ def test_probabilities_depend_neither_on_batch_nor_on_slot(name):
     p, v = agent.probabilities(batch), agent.value(batch)
     assert p.dtype == v.dtype == np.float64
     np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-12)
-    for n in (1, 3, FEW_ROWS, FEW_ROWS + 1, ROWS + 1):
+    for n in (1, 3, 31, FEW_ROWS, FEW_ROWS + 1, ROWS + 1):
         part = {key: value[:n] for key, value in batch.items()}
         assert np.array_equal(agent.probabilities(part), p[:n]), n
         assert np.array_equal(agent.value(part), v[:n]), n
