@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from ..evaluation.statistics import clopper_pearson
+from ..evaluation.verdict import LEAST_SEEDS
 from ..reporting.formatting import listed
 from .detection.analysis import WORTH_PRINTING
 from .identifiability.analysis import CLONES
@@ -112,16 +113,26 @@ _LENGTHS = ("smoke", "short", "medium", "long")
 """Of trainings, in their order."""
 
 
-def _longest(table: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows trained and tested where the paper moved the coin, the longest alone."""
-    own = table.filter(train_placement="section_start", placement="section_start")
+def _longest(table: pl.DataFrame, *seeds: str) -> pl.DataFrame:
+    """Return the rows trained and tested where the paper moved the coin, the longest alone.
+
+    Args:
+        table: points, or trends.
+        seeds: columns that count seeds; rows with fewer than a verdict asks for are left out.
+    """
+    own = table.filter(
+        *(pl.col(name) >= LEAST_SEEDS for name in seeds),
+        train_placement="section_start",
+        placement="section_start",
+    )
     done = [length for length in _LENGTHS if length in own["length"].to_list()]
     return own.filter(length=done[-1]) if done else own
 
 
 def _two_percent(tables: Tables) -> Judged | None:
     """Judge "2% suffices" where the paper moved the coin, after the longest training."""
-    row = _row(_longest(tables["points"]), pl.col("moved") == 0.02)
+    at_two = tables["points"].filter(pl.col("moved") == 0.02)
+    row = _row(_longest(at_two, "seeds"))
     if row is None:
         return None
     told = f"at 2%, {row['length']} training: {counted(row)}"
@@ -131,9 +142,11 @@ def _two_percent(tables: Tables) -> Judged | None:
 
 def _less_with_more(tables: Tables) -> Judged | None:
     """Judge whether the paper's measure falls from no moved coin to the largest share."""
-    if not len(tables["trend"]) or not len(_longest(tables["trend"])):
+    if not len(tables["trend"]):
         return None
-    (row,) = _longest(tables["trend"]).to_dicts()
+    row = _row(_longest(tables["trend"], "seeds_from", "seeds_to"))
+    if row is None:
+        return None
     told = (
         f"end first on good levels: {row['first']:.0%} at {percent_of(row['from'])}, "
         f"{row['last']:.0%} at {percent_of(row['to'])}, {row['seeds_from']} and {row['seeds_to']} "

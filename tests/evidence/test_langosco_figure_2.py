@@ -153,3 +153,23 @@ def test_the_paper_s_claims_are_judged_on_the_longest_training(few, measure, ver
         told, found = judge(tables)  # pyright: ignore
         assert found == verdict, told
         assert "medium training" in told
+
+
+def test_a_few_seeds_of_a_longer_training_decide_nothing_and_are_shown():
+    """Five are the least that say something of a recipe: one a share, though longest, is not."""
+    rows = [
+        seed_row("aligned" if (moved >= 0.02) == cured else "misgeneralizes", length=length,
+                 train_seed=seed, train_correlation=1 - moved, train_placement="section_start",
+                 placement="section_start", good_levels=100, end_first_good=0.6 - moved)
+        for length, seeds, cured in (("medium", 10, True), ("long", 1, False))
+        for moved in (0.0, 0.02, 0.2) for seed in range(seeds)
+    ]  # fmt: skip
+    found = analysis.analyse(table_of(rows))
+    for judge in (_two_percent, _less_with_more):
+        told, verdict = judge(dict(found.tables))  # pyright: ignore
+        assert verdict == "agrees", told
+        assert "medium training" in told
+    assert "long training: 0 of 1 seeds misgeneralize" in found.paragraph
+    assert "Medium training, section_start: at least half" in found.paragraph
+    assert "Long training, section_start: at least half" not in found.paragraph
+    assert not [line for line in found.details if line.startswith("Long") and "half" in line]

@@ -16,6 +16,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from ...evaluation.conditions import ALIGNED, CONFLICT
+from ...evaluation.verdict import LEAST_SEEDS
 from ...reporting.figures import FONT, INK, PERCENT
 from ..drawing import LINES, draw_means, draw_shares, dress
 from ..points import MEANS, points, with_moved
@@ -134,7 +135,7 @@ def _thresholds(rows: pl.DataFrame) -> pl.DataFrame:
                 dict(zip(keys, values, strict=True))
                 | {"criterion": criterion, "beyond": one.beyond}
                 | {name: None if end != end else round(end, 4) for name, end in ends.items()}
-                | {"seeds": int(counted_by["seeds"].sum())}
+                | {"shares": len(counted_by), "seeds": int(counted_by["seeds"].sum())}
             )
     return pl.DataFrame(found, infer_schema_length=None)
 
@@ -177,7 +178,7 @@ def _paragraph(table: pl.DataFrame, thresholds: pl.DataFrame) -> str:
     more = [
         of_threshold(row).replace("At least", f"{row['length'].capitalize()} training, "
                                   f"{row['placement']}: at least")
-        for row in _where_trained(thresholds).to_dicts()
+        for row in _worth_telling(thresholds).to_dicts()
         if row["criterion"] == CRITERIA[0]
     ]  # fmt: skip
     return " ".join([*told, *more])
@@ -185,7 +186,7 @@ def _paragraph(table: pl.DataFrame, thresholds: pl.DataFrame) -> str:
 
 def _details(table: pl.DataFrame, thresholds: pl.DataFrame) -> tuple[str, ...]:
     """Return a line for each length and placement, tested where it was trained."""
-    limits = _where_trained(thresholds)
+    limits = _worth_telling(thresholds)
     told = []
     for (length, place), rows in _where_trained(table).group_by(
         ["length", "placement"], maintain_order=True
@@ -194,12 +195,18 @@ def _details(table: pl.DataFrame, thresholds: pl.DataFrame) -> tuple[str, ...]:
         parts = [_at(row) for row in rows.to_dicts() if round(100 * row["moved"]) in (0, 2)]
         mine = limits.filter(pl.col("length") == length, pl.col("placement") == place)
         ends = [of_threshold(row) for row in mine.to_dicts()]
-        told.append(f"{first}: {'; '.join(parts)}. {' '.join(ends)}")
+        told.append(" ".join([f"{first}: {'; '.join(parts)}.", *ends]))
     return tuple(told)
 
 
 def _where_trained(table: pl.DataFrame) -> pl.DataFrame:
     return table.filter(pl.col("train_placement") == pl.col("placement"))
+
+
+def _worth_telling(thresholds: pl.DataFrame) -> pl.DataFrame:
+    """Return the thresholds of several shares that have as many seeds as a verdict asks for."""
+    enough = pl.col("seeds") >= LEAST_SEEDS * pl.col("shares")
+    return _where_trained(thresholds).filter(enough, pl.col("shares") > 1)
 
 
 def _at(row: dict[str, float]) -> str:
