@@ -1,7 +1,7 @@
 """Claims on compute, on when abilities appear, on critics and on heirs, judged by tables.
 
 Public names: `compute_is_a_sign`, `critic_peaks_before_the_wall`, `jumps_are_the_metric_s`,
-`regret_mends`, `students_inherit`, `tuning_keeps`.
+`regret_mends`, `students_inherit`, `tuning_keeps`, `NOTHING`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .telling import percent_of, spelled, with_interval
 
 AGREES, AGAINST, OPEN = "agrees", "against", "open"
 _HALF = 0.5
-_NOTHING = 0.1
+NOTHING = 0.1
 """A difference of goal pursuit that lies, with its interval, below this counts as none."""
 Tables = dict[str, pl.DataFrame]
 Judged = tuple[str, str]
@@ -98,8 +98,6 @@ def regret_mends(tables: Tables) -> Judged | None:
 
 
 def _carried(tables: Tables, way: str) -> Judged | None:
-    if not len(tables["pairs"]):
-        return None
     own = tables["pairs"].filter(
         pl.col("difference_low").is_not_null(),
         way=way,
@@ -114,7 +112,7 @@ def _carried(tables: Tables, way: str) -> Judged | None:
         for row in own.to_dicts()
     ]
     enough = own.filter(pl.col("pairs") >= LEAST_SEEDS)
-    return "; ".join(told), _by_ends(enough, "difference", _NOTHING) if len(enough) else OPEN
+    return "; ".join(told), _by_ends(enough, "difference", NOTHING) if len(enough) else OPEN
 
 
 def _by_ends(rows: pl.DataFrame, name: str, line: float) -> str:

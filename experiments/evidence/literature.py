@@ -21,6 +21,7 @@ from ..reporting.formatting import listed
 from .detection.analysis import WORTH_PRINTING
 from .identifiability.analysis import CLONES
 from .judged_agents import (
+    NOTHING,
     compute_is_a_sign,
     critic_peaks_before_the_wall,
     jumps_are_the_metric_s,
@@ -30,15 +31,13 @@ from .judged_agents import (
 )
 from .power_scores import at_largest_budget
 from .question import Found
-from .telling import between, counted, percent_of, spelled, with_interval
+from .telling import between, changed_by, counted, percent_of, spelled, with_interval
 
 AGREES, AGAINST, OPEN, NOT_MEASURED = "agrees", "against", "open", "not measured"
 Tables = dict[str, pl.DataFrame]
 Judged = tuple[str, str]
 """What is measured, in words with intervals, and one of the words above."""
 _TEST = 0.05
-_NOTHING = 1.25
-"""An effect on the odds that lies within this factor of 1 counts as none."""
 _FORKWORLD = "Forkworld (no paper found)"
 _LANGOSCO = "[Langosco et al. 2022](https://arxiv.org/abs/2105.14111)"
 
@@ -125,8 +124,12 @@ def _longest(table: pl.DataFrame, *seeds: str) -> pl.DataFrame:
         train_placement="section_start",
         placement="section_start",
     )
-    done = [length for length in _LENGTHS if length in own["length"].to_list()]
-    return own.filter(length=done[-1]) if done else own
+    return own.filter(length=_last_length(own)) if len(own) else own
+
+
+def _last_length(rows: pl.DataFrame) -> str:
+    """Return the longest training that rows are of."""
+    return max(rows["length"], key=_LENGTHS.index)
 
 
 def _two_percent(tables: Tables) -> Judged | None:
@@ -207,23 +210,51 @@ def _astray(tables: Tables) -> Judged | None:
     return told, _mostly(row, "share")
 
 
-def _effect(factor: str, *, below_one: bool) -> Callable[[Tables], Judged | None]:
-    """Return a judge of what doubling a factor does, with the others held."""
+def _variety(tables: Tables) -> Judged | None:
+    """Judge whether more different conflict levels raise pursuit, where they are most frequent."""
+    own = _changes(tables, "different")
+    if own is None:
+        return None
+    row = own.to_dicts()[-1]
+    told = (
+        f"with {row['held']} of levels in conflict, going from {row['least']} to {row['most']} "
+        f"different ones changes pursuit by {changed_by(row)}, {_trained(row)}"
+    )
+    shown = row["differ"] and row["pairs"] >= LEAST_SEEDS
+    return told, (AGREES if row["difference"] > 0 else AGAINST) if shown else OPEN
 
-    def judge(tables: Tables) -> Judged | None:
-        row = _row(tables["effects"], pl.col("factor").str.contains(factor))
-        if row is None:
-            return None
-        low, high = row["odds_ratio_low"], row["odds_ratio_high"]
-        told = (
-            f"doubling the {row['factor']}, others held, multiplies the odds of misgeneralizing by "
-            f"{row['odds_ratio']:.2f} [{low:.2f}, {high:.2f}] ({spelled(row['world'])})"
-        )
-        shown = high < 1 if below_one else low > 1 / _NOTHING and high < _NOTHING
-        opposite = low > 1 if below_one else high < 1
-        return told, AGREES if shown else AGAINST if opposite else OPEN
 
-    return judge
+def _repeats(tables: Tables) -> Judged | None:
+    """Judge whether more of the same conflict levels, for whatever number of them, do nothing."""
+    own = _changes(tables, "frequency")
+    own = None if own is None else own.filter(pl.col("held") != "all")
+    if own is None or not len(own):
+        return None
+    rows = own.to_dicts()
+    changes = listed([f"{changed_by(row)} with {row['held']}" for row in rows])
+    told = (
+        f"from {rows[0]['least']} to {rows[0]['most']} of levels in conflict, the same ones more "
+        f"often, pursuit changes by {changes} different, {_trained(rows[0])}"
+    )
+    known = [row for row in rows if row["difference_low"] is not None]
+    if any(row["differ"] and row["difference_low"] > NOTHING for row in known):
+        return told, AGAINST
+    none = [row["difference_low"] > -NOTHING and row["difference_high"] < NOTHING for row in known]
+    return told, AGREES if len(known) == len(rows) and all(none) else OPEN
+
+
+def _changes(tables: Tables, factor: str) -> pl.DataFrame | None:
+    """Return by how much pursuit changes with a factor, in one world after its longest training."""
+    own = tables["contrasts"].filter(pl.col("factor").str.contains(factor))
+    if not len(own):
+        return None
+    own = own.filter(world=own["world"][0])
+    return own.filter(length=_last_length(own))
+
+
+def _trained(row: dict[str, Any]) -> str:
+    """Return where and how a comparison's seeds were trained."""
+    return f"{row['pairs']} seeds ({spelled(row['world'])}, {row['length']} training)"
 
 
 def _two_kinds(tables: Tables) -> Judged | None:
@@ -301,9 +332,9 @@ CLAIMS = (
     Claim("Keys are collected beyond what they are good for", _LANGOSCO, "Keys and Chests",
           "keys_and_chests", _keys),
     Claim("Distinct conflict levels count", _FORKWORLD, "a gridworld", "phase_diagram",
-          _effect("different", below_one=True)),
+          _variety),
     Claim("Repeats of a conflict level do not count", _FORKWORLD, "a gridworld", "phase_diagram",
-          _effect("frequency", below_one=False)),
+          _repeats),
     Claim("Preferences flip with the training seed alone",
         "[Ramanauskas and Şimşek 2023](https://arxiv.org/abs/2312.03762)",
         "Maze II made simple, over 1,000 agents", "phase_diagram", _two_kinds),

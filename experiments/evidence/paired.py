@@ -5,7 +5,7 @@ Public names: `paired`, `over_pairs`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import polars as pl
@@ -18,16 +18,17 @@ _TEST = 0.05
 
 
 def paired(
-    differences: Iterable[tuple[dict[str, Any], str, list[float]]],
+    differences: Iterable[tuple[dict[str, Any], str, list[float]]], by: Sequence[str]
 ) -> pl.DataFrame:
     """Return a row a comparison.
 
     Args:
         differences: of each comparison the columns that name it, the metric, and a difference a
             pair.
+        by: the names of these columns.
 
     Returns:
-        The columns that name it; `pairs`; the mean `difference` with the paired t-interval; in how
+        `by`; `pairs`; the mean `difference` with the paired t-interval; in how
         many pairs it is `higher` than 0; `p` of a two-sided sign test; `differ`, whether that is
         below 5% after Holm's correction over all comparisons of the metric.
     """
@@ -48,7 +49,17 @@ def paired(
         own = [row for row, of in zip(rows, metrics, strict=True) if of == metric]
         for row, p in zip(own, holm([row["p"] for row in own]), strict=True):
             row["differ"] = bool(p < _TEST)
-    return pl.DataFrame(rows, infer_schema_length=None)
+    schema = None if rows else {**dict.fromkeys(by, pl.String), **_FOUND}
+    return pl.DataFrame(rows, schema, infer_schema_length=None)
+
+
+_FOUND: dict[str, Any] = {
+    "pairs": pl.Int64,
+    **dict.fromkeys(("difference", "difference_low", "difference_high"), pl.Float64),
+    "higher": pl.Int64,
+    "p": pl.Float64,
+    "differ": pl.Boolean,
+}
 
 
 def over_pairs(differences: list[float], metric: str) -> Interval:

@@ -1,6 +1,6 @@
 """Sentences on points and thresholds, from their numbers.
 
-Public names: `counted`, `with_interval`, `of_threshold`, `percent_of`, `between`,
+Public names: `counted`, `with_interval`, `changed_by`, `of_threshold`, `percent_of`, `between`,
 `spelled`.
 """
 
@@ -32,6 +32,12 @@ def with_interval(row: Mapping[str, Any], metric: str) -> str:
     if low is None or high is None:
         return f"{form.format(value)} {TOO_FEW}"
     return f"{form.format(value)} [{form.format(low)}, {form.format(high)}]"
+
+
+def changed_by(row: Mapping[str, Any], name: str = "difference") -> str:
+    """Return a difference with its sign and interval: `+0.12 [+0.07, +0.17]`."""
+    value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
+    return f"{value:+.2f} {TOO_FEW if low is None else f'[{low:+.2f}, {high:+.2f}]'}"
 
 
 def of_threshold(row: Mapping[str, Any]) -> str:

@@ -62,7 +62,7 @@ def test_few_seeds_and_single_arms_settle_nothing():
 def test_pairs_that_do_not_differ_are_called_so_five_times_in_a_hundred_at_most():
     rng = np.random.default_rng(0)
     false = sum(
-        paired([({"a": 0}, "pursuit", rng.normal(0, 0.1, 10).tolist())])["differ"][0]
+        paired([({"a": "x"}, "pursuit", rng.normal(0, 0.1, 10).tolist())], "a")["differ"][0]
         for _ in range(400)
     )
     assert false <= 20

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import polars as pl
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from misgen.experiments.evidence.follow_the_leader import analysis as leader
 from misgen.experiments.evidence.keys_and_chests import analysis as keys
 from misgen.experiments.evidence.langosco_figure_4 import analysis as region
+from misgen.experiments.evidence.literature import _repeats, _variety
 from misgen.experiments.evidence.maze_2 import analysis as maze
 from misgen.experiments.evidence.phase_diagram import analysis as phase
 from tests.evidence.synthetic import seed_row, table_of
@@ -31,26 +34,99 @@ def grid(chance, seeds=12):
     return table_of(rows)
 
 
-def of_factor(found, word):
-    (row,) = [r for r in found.tables["effects"].to_dicts() if word in r["factor"]]
+def of_factor(found, word, outcome="misgeneralizes"):
+    (row,) = found.tables["effects"].filter(
+        pl.col("factor").str.contains(word), outcome=outcome
+    ).to_dicts()  # fmt: skip
     return row
+
+
+def changes(found, word):
+    return found.tables["contrasts"].filter(pl.col("factor").str.contains(word))
 
 
 def test_variety_that_counts_is_told_from_frequency_that_does_not():
     found = phase.analyse(grid(lambda moved, distinct: {1: 0.95, 8: 0.5, 64: 0.05}[distinct]))
     assert of_factor(found, "different")["odds_ratio_high"] < 1
-    frequency = of_factor(found, "frequency")
+    frequency = of_factor(found, "frequency of")
     assert frequency["odds_ratio_low"] < 1 < frequency["odds_ratio_high"]
-    assert "no effect is shown" in found.paragraph
-    assert {row["factor"] for row in found.tables["effects"].to_dicts()} == {
-        phase.FACTORS["moved"], phase.FACTORS["distinct_levels"]
+    assert "no effect is shown" in " ".join(found.details)
+    assert set(found.tables["effects"]["factor"]) == {
+        phase.FACTORS["moved"], phase.FACTORS["distinct_levels"], phase.BOTH
     }, "a length that does not vary has no effect"  # fmt: skip
+    assert changes(found, "different")["differ"].all()
+    assert not changes(found, "frequency")["differ"].any()
+    told, verdict = _variety(dict(found.tables))  # pyright: ignore
+    assert verdict == "agrees", told
+
+
+def test_frequency_that_counts_where_there_is_variety_is_seen_as_such():
+    """One level teaches nothing however often it comes; of 64 the more the better."""
+    rng = np.random.default_rng(3)
+    rows = [
+        seed_row("mixed", world="w", length="short", train_correlation=1 - moved,
+                 distinct_conflicts=n, distinct_levels=n, train_seed=seed,
+                 pursuit=0.1 + moved * math.log2(n) / 8 + rng.normal(0, 0.01))
+        for moved in (0.02, 0.1, 0.5) for n in (1, 64) for seed in range(12)
+    ]  # fmt: skip
+    found = phase.analyse(table_of(rows))
+    by_number = {row["held"]: row for row in changes(found, "frequency").to_dicts()}
+    assert by_number["1"]["difference"] == pytest.approx(0, abs=0.01)
+    assert by_number["64"]["difference"] == pytest.approx(0.48 * 6 / 8, abs=0.01)
+    assert [row["differ"] for row in by_number.values()] == [False, True]
+    assert "from 2% to 50% changes pursuit by" in found.paragraph
+    told, verdict = _repeats(dict(found.tables))  # pyright: ignore
+    assert verdict == "against", told
+    alone = phase.analyse(table_of(rows).filter(distinct_conflicts=1))
+    told, verdict = _repeats(dict(alone.tables))  # pyright: ignore
+    assert verdict == "agrees", told
+    assert _variety(dict(alone.tables)) is None
+
+
+def test_seeds_that_cannot_be_judged_are_not_taken_for_cured():
+    """With more conflict levels fewer seeds are capable enough to misgeneralize: no cure."""
+    rng = np.random.default_rng(2)
+    rows = [
+        seed_row("misgeneralizes", world="w", length="short", train_correlation=1 - moved,
+                 distinct_conflicts=n, distinct_levels=n, train_seed=seed,
+                 pursuit=0.05 + rng.normal(0, 0.01))
+        | ({"verdict": "undetermined"} if rng.random() < moved else {})
+        for moved in (0.02, 0.3, 0.9) for n in (1, 8, 64) for seed in range(20)
+    ]  # fmt: skip
+    found = phase.analyse(table_of(rows))
+    assert of_factor(found, "frequency of")["odds_ratio_high"] < 1
+    cured = of_factor(found, "frequency of", "has a pursuit below 0.5")
+    assert cured["odds_ratio_low"] < 1 < cured["odds_ratio_high"]
+    assert not found.tables["contrasts"]["differ"].any()
+    assert "0 of 180 seeds have one above 0.5" in found.paragraph
+    assert _repeats(dict(found.tables))[1] == "agrees"  # pyright: ignore
+    assert _variety(dict(found.tables))[1] == "open"  # pyright: ignore
 
 
 def test_where_nothing_counts_nothing_is_shown():
     found = phase.analyse(grid(lambda moved, distinct: 0.5))
     for row in found.tables["effects"].to_dicts():
         assert row["odds_ratio_low"] < 1 < row["odds_ratio_high"]
+    assert not found.tables["contrasts"]["differ"].any()
+
+
+def test_all_levels_there_are_count_as_the_most():
+    """A number of 0 asks for as many as there are: it is the last, and no missing value."""
+    rows = [
+        seed_row("aligned" if n == 0 else "misgeneralizes", world="w", length=length,
+                 decisions=decisions, train_correlation=1 - moved, distinct_conflicts=n,
+                 distinct_levels=n or 5000, train_seed=seed)
+        for length, decisions in (("short", 10), ("medium", 20))
+        for moved in (0.1, 0.5) for n in (0, 1, 8) for seed in range(6)
+    ]  # fmt: skip
+    found = phase.analyse(table_of(rows))
+    variety = changes(found, "different")
+    assert variety.select("least", "most").unique().rows() == [("1", "all")]
+    assert variety["length"].to_list() == ["short", "short", "medium", "medium"]
+    assert (variety["difference"] > 0.8).all()
+    assert changes(found, "frequency")["held"].to_list() == ["1", "8", "all"] * 2
+    assert set(found.tables["effects"]["length"]) == {"any", "short", "medium"}
+    assert found.paragraph.startswith("In w, medium training"), "the longest first"
 
 
 def test_seeds_of_two_kinds_are_seen_and_seeds_of_one_are_not():
@@ -74,7 +150,7 @@ def test_incapable_seeds_are_left_out_of_the_fit_and_counted():
 def test_a_map_is_drawn_with_every_cell():
     seeds = grid(lambda moved, distinct: 0.5)
     figure = phase.draw(seeds, phase.analyse(seeds))
-    assert len(figure.axes[0].texts) == 9
+    assert [len(ax.texts) for ax in figure.axes[:2]] == [9, 9]
 
 
 def regions(good):

@@ -42,7 +42,8 @@ _NEGLIGIBLE = 0.05
 def analyse(rows: pl.DataFrame) -> Found:
     """Return what bases and heirs do, pairs of heirs, what was kept, and what it comes to."""
     heirs = points(rows, ["world", "base", "way", "levels_seen"], _MEANS)
-    pairs = paired(one for keys, own in _ways(rows) for one in _pairs(keys, own))
+    found = (one for keys, own in _ways(rows) for one in _pairs(keys, own))
+    pairs = paired(found, (*_HEIR, "measure", "flawed", "cured"))
     kept = pl.DataFrame(list(_kept(rows)), infer_schema_length=None)
     return Found(
         {"heirs": heirs, "pairs": pairs, "kept": kept},
@@ -108,14 +109,12 @@ def _mean(values: pl.Series) -> float | None:
 
 def _paragraph(heirs: pl.DataFrame, pairs: pl.DataFrame) -> str:
     """Return who misgeneralizes, over all worlds, a sentence a way of making heirs."""
-    if not len(pairs):
-        return "No pair of heirs is there yet."
     told = []
     for values, _ in pairs.group_by(_HEIR[1:], maintain_order=True):
         keys = dict(zip(_HEIR[1:], values, strict=True))
         counts = " and ".join(_counted(heirs, keys, base) for base in ("flawed", "cured"))
         told.append(f"{_made(keys)}, {counts}.")
-    return " ".join(told)
+    return " ".join(told) or "No pair of heirs is there yet."
 
 
 def _made(keys: dict[str, Any]) -> str:
@@ -125,7 +124,7 @@ def _made(keys: dict[str, Any]) -> str:
 
 def _details(heirs: pl.DataFrame, pairs: pl.DataFrame) -> Iterator[str]:
     """Yield what carries over, a sentence a world and way of making heirs."""
-    for values, own in pairs.group_by(_HEIR, maintain_order=True) if len(pairs) else ():
+    for values, own in pairs.group_by(_HEIR, maintain_order=True):
         keys = dict(zip(_HEIR, values, strict=True))
         rows = {row["measure"]: row for row in own.to_dicts()}
         pursuit = rows[_COMPARED["pursuit"]]

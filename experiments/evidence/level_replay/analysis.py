@@ -16,7 +16,7 @@ from ..by_factor import Axis, draw_lines
 from ..paired import paired
 from ..points import points, with_moved
 from ..question import Found
-from ..telling import counted, percent_of, spelled
+from ..telling import changed_by, counted, percent_of, spelled
 
 _LINE = "line"
 AXIS = Axis("moved", "share of conflict levels", _LINE, "pursuit", "goal pursuit")
@@ -31,7 +31,7 @@ def analyse(seeds: pl.DataFrame) -> Found:
     rows = with_moved(seeds)
     drawn = rows.group_by(BY).agg(pl.col("conflict_share").cast(pl.Float64).mean().round(4))
     table = points(rows, BY).join(drawn, on=BY, how="left", maintain_order="left")
-    pairs = paired(_differences(rows))
+    pairs = paired(_differences(rows), _PAIR)
     return Found(
         {"points": table, "pairs": pairs},
         " ".join(_sentences(pairs)) or "No seed is done with both ways of drawing levels yet.",
@@ -55,8 +55,7 @@ def _differences(rows: pl.DataFrame) -> Iterator[tuple[dict[str, Any], str, list
 
 def _sentences(pairs: pl.DataFrame) -> Iterator[str]:
     """Yield what replay changes, a sentence a world and length."""
-    by = pairs.group_by(["world", "length"], maintain_order=True) if len(pairs) else ()
-    for (world, length), own in by:
+    for (world, length), own in pairs.group_by(["world", "length"], maintain_order=True):
         shares = [percent_of(share) for share in own["moved"]]
         shown = [percent_of(share) for share in own.filter("differ")["moved"]]
         more = [f"{difference:+.2f}" for difference in own["difference"]]
@@ -70,11 +69,9 @@ def _sentences(pairs: pl.DataFrame) -> Iterator[str]:
 def _changes(pairs: pl.DataFrame) -> Iterator[str]:
     """Yield what replay changes, a line a setting."""
     for row in pairs.to_dicts():
-        low, high = row["difference_low"], row["difference_high"]
-        around = "" if low is None else f" [{low:+.2f}, {high:+.2f}]"
         yield (
             f"{spelled(row['world'])}, {row['length']}, {percent_of(row['moved'])}: by "
-            f"{row['difference']:+.2f}{around}, in {row['higher']} of {row['pairs']} pairs more, "
+            f"{changed_by(row)}, in {row['higher']} of {row['pairs']} pairs more, "
             f"p = {row['p']:.2g}{'' if row['differ'] else ', not shown to differ'}."
         )
 

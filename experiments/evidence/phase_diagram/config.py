@@ -88,8 +88,12 @@ QUESTION = Question(
     analyse=analysis.analyse,
     draw=analysis.draw,
     limits=(
+        "That a seed does not misgeneralize is not that it is cured: it may be capable of too "
+        "little to be judged. What cures is told by pursuit, and by the odds of a pursuit below a "
+        "half.",
         "The fit supposes that each doubling of frequency, variety or length does as much as the "
-        "one before, but for what cells differ by of their own; outside the grid it says nothing.",
+        "one before, but for what cells differ by of their own; outside the grid it says nothing. "
+        "Where a factor decides every seed, its odds ratio has no end: the prior sets one.",
         "Which the few conflict levels are is drawn with the training seed's levels: what a single "
         "level teaches is part of the difference between seeds.",
         "One recipe a world; seeds that are not capable are left out of the fit, and counted.",
