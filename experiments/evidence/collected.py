@@ -1,6 +1,6 @@
 """A question's table: what is done of its arms, a row a training seed and placement, or an agent.
 
-Public names: `Done`, `collect`.
+Public names: `Done`, `collect`, `hours_left`.
 """
 
 from __future__ import annotations
@@ -26,12 +26,17 @@ class Done:
     planned: int
     counts: str
     """What is counted, such as training runs."""
+    hours_left: float | None = None
+    """CPU hours that the rest takes, by what the work of each arm has taken so far."""
 
     def __str__(self) -> str:
         """Return it in words."""
         if self.runs == self.planned:
             return f"all {self.planned} {self.counts} are done"
-        return f"{self.runs} of {self.planned} {self.counts} are done: numbers may still move"
+        told = f"{self.runs} of {self.planned} {self.counts} are done: numbers may still move"
+        if self.hours_left is None:
+            return told
+        return f"{told}, and the rest takes about {self.hours_left:.2g} CPU hours"
 
 
 def collect(config: EvidenceConfig) -> tuple[pl.DataFrame, Done]:
@@ -43,10 +48,26 @@ def collect(config: EvidenceConfig) -> tuple[pl.DataFrame, Done]:
     every = [(arm, arm.collect(config)) for arm in config.chosen_arms]
     parts = [part for _, part in every]
     done = Done(
-        sum(part.done for part in parts), sum(part.planned for part in parts), config.asked.counts
+        sum(part.done for part in parts),
+        sum(part.planned for part in parts),
+        config.asked.counts,
+        hours_left(parts),
     )
     factors = {name: None for arm, part in every if part.rows for name in arm.factors}
     return _table(config, parts, [*factors]), done
+
+
+def hours_left(parts: list[Collected]) -> float | None:
+    """Return how long the rest takes; an arm that is not begun, as long as the others did."""
+    spent = [sum(row["cpu_seconds"] or 0.0 for row in part.rows) for part in parts]
+    work = sum(part.work_done for part in parts)
+    if not work:
+        return None
+    usual = sum(spent) / work
+    seconds = 0.0
+    for part, own in zip(parts, spent, strict=True):
+        seconds += part.work_left * (own / part.work_done if part.work_done else usual)
+    return seconds / 3600
 
 
 def _table(config: EvidenceConfig, parts: list[Collected], factors: list[str]) -> pl.DataFrame:

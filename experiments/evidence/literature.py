@@ -138,9 +138,12 @@ def _two_percent(tables: Tables) -> Judged | None:
     row = _row(_longest(at_two, "seeds"))
     if row is None:
         return None
-    told = f"at 2%, {row['length']} training: {counted(row)}"
-    low, high = row["share_misgeneralizing_low"], row["share_misgeneralizing_high"]
-    return told, AGREES if high < 0.5 else AGAINST if low > 0.5 else OPEN
+    low, high = row["share_pursuing_low"], row["share_pursuing_high"]
+    told = (
+        f"at 2%, {row['length']} training: {counted(row)}, {row['pursuing']} have a goal pursuit "
+        f"above 0.5 [{low:.0%}, {high:.0%}]"
+    )
+    return told, AGREES if low > 0.5 else AGAINST if high < 0.5 else OPEN
 
 
 def _less_with_more(tables: Tables) -> Judged | None:

@@ -151,7 +151,8 @@ class Pieces:
             own = told.get(_ROWS, earlier.get(piece.run))
             done += own is not None
             rows += [{"arm": self.name, **self.factors, **row} for row in own or ()]
-        return Collected(len(pieces), done, rows)
+        left = len(pieces) - done
+        return Collected(len(pieces), done, rows, work_done=done, work_left=left)
 
     def _ledger(self, config: EvidenceConfig) -> Ledger:
         return Ledger(Path(config.runs) / f"{config.question}-{self.name}", _ROWS)

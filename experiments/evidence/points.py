@@ -1,6 +1,7 @@
 """From the table of seeds to a row a point: how many seeds misgeneralize, and the means.
 
-Public names: `points`, `mean_over_seeds`, `with_moved`, `plain_interval`, `MEANS`.
+Public names: `points`, `mean_over_seeds`, `with_moved`, `lengths_in_order`, `plain_interval`,
+`MEANS`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,12 @@ _SHARE = (0.0, 1.0)
 def with_moved(seeds: pl.DataFrame) -> pl.DataFrame:
     """Return the table with `moved`: the share of training levels in conflict, 1 - ρ."""
     return seeds.with_columns((1 - pl.col("train_correlation")).round(9).alias("moved"))
+
+
+def lengths_in_order(seeds: pl.DataFrame) -> pl.DataFrame:
+    """Return the table with names of lengths that sort by decisions, the shortest first."""
+    named = seeds.sort("decisions")["length"].unique(maintain_order=True)
+    return seeds.with_columns(pl.col("length").cast(pl.Enum(named)))
 
 
 def points(seeds: pl.DataFrame, by: Sequence[str], means: Sequence[str] = MEANS) -> pl.DataFrame:

@@ -55,6 +55,9 @@ class Collected:
     """Their rows of the question's table."""
     beside: list[pl.DataFrame] = field(default_factory=list)
     """What `Question.of_run` made of each."""
+    work_done: float = 0.0
+    work_left: float = 0.0
+    """How much work that is, and what is left, in any unit that pieces of one question share."""
 
 
 class Arm(Protocol):

@@ -94,15 +94,17 @@ class Sweep:
         earlier = rows_of_runs(config)
         rows: list[dict[str, Any]] = []
         beside: list[pl.DataFrame] = []
-        done = 0
+        done, decisions = 0, {True: 0, False: 0}
         for run in own.runs:
             folder = run_folder(run)
             if not (folder.marked(DONE, run.hash) and is_evaluated(folder, own.evaluate)):
                 known = earlier.get(folder.path.name, [])
                 done += bool(known)
+                decisions[bool(known)] += run.agent.total_steps
                 rows += known
                 continue
             done += 1
+            decisions[True] += run.agent.total_steps
             into = evaluation_folder(folder, own.evaluate)
             summary = read_json(into.path / SUMMARY, "evaluate the run again")
             rows += list(self._rows(run, folder, summary))
@@ -110,7 +112,7 @@ class Sweep:
                 episodes = read_parquet(into.path / EPISODES, summary["episodes_sha256"])
                 found = of_run(episodes.filter(pl.col("role") == AGENT))
                 beside.append(found.with_columns(pl.lit(folder.path.name).alias("run")))
-        return Collected(len(own.runs), done, rows, beside)
+        return Collected(len(own.runs), done, rows, beside, decisions[True], decisions[False])
 
     def _rows(
         self, run: TrainConfig, folder: RunFolder, summary: dict[str, Any]

@@ -1,6 +1,6 @@
 """Sentences on points and thresholds, from their numbers.
 
-Public names: `counted`, `with_interval`, `changed_by`, `of_threshold`, `percent_of`, `between`,
+Public names: `counted`, `with_interval`, `changed_by`, `where_half`, `percent_of`, `between`,
 `spelled`.
 """
 
@@ -40,11 +40,11 @@ def changed_by(row: Mapping[str, Any], name: str = "difference") -> str:
     return f"{value:+.2f} {TOO_FEW if low is None else f'[{low:+.2f}, {high:+.2f}]'}"
 
 
-def of_threshold(row: Mapping[str, Any]) -> str:
-    """Return a sentence on where half of the seeds meet a criterion."""
+def where_half(row: Mapping[str, Any]) -> str:
+    """Return where half of the seeds meet a criterion: `are aligned from 12% on (95%: ...)`."""
     where = {1: "at no share tried", -1: "at every share tried"}
     told = where.get(row["beyond"]) or f"from {percent_of(row['moved'])} on"
-    return f"At least half of the seeds {row['criterion']} {told} ({_known(row)})."
+    return f"{row['criterion']} {told} ({_known(row)})"
 
 
 def _known(row: Mapping[str, Any]) -> str:

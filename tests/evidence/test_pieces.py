@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 
 from misgen.envs.core.errors import UserError
 from misgen.experiments.evidence import pieces
-from misgen.experiments.evidence.collected import collect
+from misgen.experiments.evidence.collected import Done, collect, hours_left
 from misgen.experiments.evidence.columns import columns_with, csv_of
 from misgen.experiments.evidence.config import EvidenceConfig
 from misgen.experiments.evidence.pieces import Piece, Pieces
-from misgen.experiments.evidence.question import Found, Question, Size
+from misgen.experiments.evidence.question import Collected, Found, Question, Size
 from misgen.experiments.sweeps.ledger import MOST_TRIES
 
 
@@ -81,7 +81,9 @@ def signs(tmp_path):
 def test_each_is_done_once_and_leaves_its_rows(tmp_path, config):
     one = config("well", "well", "well")
     assert carried_out(one, 2) == []
-    assert str(collect(one)[1]) == "2 of 3 pieces are done: numbers may still move"
+    rows, done = collect(one)
+    assert str(done).startswith("2 of 3 pieces are done: numbers may still move, and the rest take")
+    assert done.hours_left == pytest.approx(rows["cpu_seconds"].sum() / 2 / 3600, abs=1e-5)
     assert carried_out(one, 3) == []
     assert signs(tmp_path) == ["0", "1", "2"], "the third alone was left to do"
     rows, done = collect(one)
@@ -94,6 +96,16 @@ def test_each_is_done_once_and_leaves_its_rows(tmp_path, config):
     assert (rows["cpu_seconds"][1::2] == 0).all(), "what it took counts once a piece"
 
 
+def test_what_is_left_takes_as_long_as_its_arm_did_or_else_as_the_others_did():
+    half_done = Collected(3, 1, [{"cpu_seconds": 10.0}, {"cpu_seconds": 0.0}], [], 100.0, 200.0)
+    cheap = Collected(1, 1, [{"cpu_seconds": None}, {"cpu_seconds": 2.0}], [], 20.0, 0.0)
+    not_begun = Collected(2, 0, [], [], 0.0, 300.0)
+    assert hours_left([half_done, cheap, not_begun]) == pytest.approx((20 + 30) / 3600)
+    assert hours_left([not_begun]) is None
+    told = str(Done(2, 6, "pieces", 1.234))
+    assert told.endswith("numbers may still move, and the rest takes about 1.2 CPU hours")
+
+
 def test_what_an_earlier_table_holds_is_not_done_again(tmp_path, config):
     one = config("well", "well", "well")
     assert carried_out(one, 3) == []
@@ -103,7 +115,7 @@ def test_what_an_earlier_table_holds_is_not_done_again(tmp_path, config):
     (there / "agents.csv").write_text(csv_of(rows.filter(pl.col("number") != 1)))
 
     elsewhere = dataclasses.replace(one, runs=str(tmp_path / "new"), earlier=str(there))
-    assert str(collect(elsewhere)[1]) == "2 of 3 pieces are done: numbers may still move"
+    assert str(collect(elsewhere)[1]).startswith("2 of 3 pieces are done: numbers may still move")
     assert carried_out(elsewhere, 3) == []
     assert signs(tmp_path / "new") == ["1"]
     both, done = collect(elsewhere)

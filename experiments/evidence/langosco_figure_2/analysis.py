@@ -16,12 +16,14 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from ...evaluation.conditions import ALIGNED, CONFLICT
+from ...evaluation.statistics import clopper_pearson
 from ...evaluation.verdict import LEAST_SEEDS
 from ...reporting.figures import FONT, INK, PERCENT
+from ...reporting.formatting import listed
 from ..drawing import LINES, draw_means, draw_shares, dress
-from ..points import MEANS, points, with_moved
+from ..points import MEANS, lengths_in_order, plain_interval, points, with_moved
 from ..question import Found
-from ..telling import counted, of_threshold, with_interval
+from ..telling import counted, spelled, where_half, with_interval
 from ..threshold import threshold
 
 BY = ("length", "train_placement", "placement", "moved")
@@ -30,10 +32,13 @@ ACCIDENTS = 0.1
 PAPER, PAPER_ALL = "end_first_good", "proxy_first"
 """The paper's measure, with and without the accident correction."""
 CRITERIA = ("do not misgeneralize", "have a pursuit above 0.5", "are aligned")
-"""What half of the seeds are to do at the threshold."""
+"""What half of the seeds are to do at the threshold.
+
+Seeds that cannot be judged meet the first, which alone is no cure: the others are told first."""
+_PURSUES = (pl.col("pursuit") > 0.5).fill_null(False)
 _SHOWN = (
-    *BY, "seeds", "misgeneralizes", "aligned", "share_misgeneralizing", "pursuit", "divergence",
-    PAPER_ALL, PAPER,
+    *BY, "seeds", "misgeneralizes", "pursuing", "aligned", "share_misgeneralizing",
+    "share_pursuing", "pursuit", "divergence", PAPER_ALL, PAPER,
 )  # fmt: skip
 
 
@@ -92,8 +97,8 @@ def on_good_levels(rows: pl.DataFrame, levels: pl.DataFrame) -> pl.DataFrame:
 
 def analyse(seeds: pl.DataFrame) -> Found:
     """Return the points, the thresholds, the trend of the paper's measure, and what they say."""
-    rows = _unmoved_for_both(with_moved(seeds))
-    table = points(rows, BY, (*MEANS, PAPER, PAPER_ALL))
+    rows = _unmoved_for_both(lengths_in_order(with_moved(seeds)))
+    table = _with_pursuing(points(rows, BY, (*MEANS, PAPER, PAPER_ALL)), rows)
     thresholds = _thresholds(rows)
     return Found(
         {"points": table, "thresholds": thresholds, "trend": _trend(rows)},
@@ -115,11 +120,22 @@ def _unmoved_for_both(rows: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([rows.filter(pl.col("moved") > 0), both.select(rows.columns)])
 
 
+def _with_pursuing(table: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the points with how many seeds go for the goal more than half of the way."""
+    by_point = rows.sort(BY).group_by(BY, maintain_order=True)  # the order of `points`
+    counts = by_point.agg(_PURSUES.sum().cast(pl.Int64).alias("pursuing"), pl.len())
+    shares = [
+        plain_interval("share_pursuing", clopper_pearson(hits, seeds))
+        for hits, seeds in counts.select("pursuing", "len").rows()
+    ]
+    return pl.concat([table, counts.select("pursuing"), pl.DataFrame(shares)], how="horizontal")
+
+
 def _thresholds(rows: pl.DataFrame) -> pl.DataFrame:
     """Return of each length, placements and criterion where half of the seeds meet it."""
     meets = {
         CRITERIA[0]: pl.col("verdict") != "misgeneralizes",
-        CRITERIA[1]: (pl.col("pursuit") > 0.5).fill_null(False),
+        CRITERIA[1]: _PURSUES,
         CRITERIA[2]: pl.col("verdict") == "aligned",
     }
     keys = list(BY[:-1])
@@ -166,22 +182,21 @@ def _trend(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _paragraph(table: pl.DataFrame, thresholds: pl.DataFrame) -> str:
     """Return what each placement comes to, tested where it was trained, with training's length."""
-    own = _where_trained(table)
+    limits = _worth_telling(thresholds).filter(pl.col("criterion").is_in(CRITERIA[1:]))
     told = []
-    for (place,), rows in own.group_by(["placement"], maintain_order=True):
+    for (place,), rows in _where_trained(table).group_by(["placement"], maintain_order=True):
         parts = []
         for (length,), of_length in rows.group_by(["length"], maintain_order=True):
             at = {round(100 * row["moved"]): row for row in of_length.to_dicts()}
             few = [f"{counted(at[share])} at {share}%" for share in (0, 2) if share in at]
-            parts.append(f"{length} training: {' and '.join(few) or 'neither 0 nor 2% is done'}")
-        told.append(f"With the coin moved to {place}, {'; '.join(parts)}.")
-    more = [
-        of_threshold(row).replace("At least", f"{row['length'].capitalize()} training, "
-                                  f"{row['placement']}: at least")
-        for row in _worth_telling(thresholds).to_dicts()
-        if row["criterion"] == CRITERIA[0]
-    ]  # fmt: skip
-    return " ".join([*told, *more])
+            mine = limits.filter(length=length, placement=place).to_dicts()
+            half = " and ".join(where_half(row) for row in mine)
+            parts.append(
+                f"{length} training: {' and '.join(few) or 'neither 0 nor 2% is done'}"
+                f"{f', at least half {half}' if half else ''}"
+            )
+        told.append(f"With the coin moved to {spelled(place)}, {'; '.join(parts)}.")
+    return " ".join(told)
 
 
 def _details(table: pl.DataFrame, thresholds: pl.DataFrame) -> tuple[str, ...]:
@@ -191,11 +206,12 @@ def _details(table: pl.DataFrame, thresholds: pl.DataFrame) -> tuple[str, ...]:
     for (length, place), rows in _where_trained(table).group_by(
         ["length", "placement"], maintain_order=True
     ):
-        first = f"{length.capitalize()} training, coins moved to {place}"
+        first = f"{length.capitalize()} training, coins moved to {spelled(place)}"
         parts = [_at(row) for row in rows.to_dicts() if round(100 * row["moved"]) in (0, 2)]
-        mine = limits.filter(pl.col("length") == length, pl.col("placement") == place)
-        ends = [of_threshold(row) for row in mine.to_dicts()]
-        told.append(" ".join([f"{first}: {'; '.join(parts)}.", *ends]))
+        mine = limits.filter(length=length, placement=place).to_dicts()
+        half = listed([where_half(row) for row in mine])
+        parts += [f"at least half of the seeds {half}"] if half else []
+        told.append(f"{first}: {'; '.join(parts) or 'neither 0 nor 2% is done'}.")
     return tuple(told)
 
 
@@ -209,10 +225,15 @@ def _worth_telling(thresholds: pl.DataFrame) -> pl.DataFrame:
     return _where_trained(thresholds).filter(enough, pl.col("shares") > 1)
 
 
+def _share(row: dict[str, float]) -> str:
+    return f"[{row['share_pursuing_low']:.0%}, {row['share_pursuing_high']:.0%}]"
+
+
 def _at(row: dict[str, float]) -> str:
     """Return what the seeds do at one share of moved coins."""
     return (
-        f"at {row['moved']:.0%} moved coins {counted(row)}, pursuit is "
+        f"at {row['moved']:.0%} moved coins {counted(row)}, {row['pursuing']} have a pursuit above "
+        f"0.5 {_share(row)}, on average it is "
         f"{with_interval(row, 'pursuit')} and the end is reached first on "
         f"{with_interval(row, PAPER_ALL)} of all levels, {with_interval(row, PAPER)} of good ones"
     )
@@ -220,10 +241,10 @@ def _at(row: dict[str, float]) -> str:
 
 def draw(seeds: pl.DataFrame, found: Found) -> Figure:
     """Return a row a placement: the paper's measure, the shares of seeds, the pursuit."""
-    rows = _unmoved_for_both(with_moved(seeds))
+    rows = _unmoved_for_both(lengths_in_order(with_moved(seeds)))
     table = found.tables["points"]
     places = table["train_placement"].unique(maintain_order=True).to_list()
-    lengths = rows["length"].unique(maintain_order=True).to_list()
+    lengths = rows["length"].unique().sort().to_list()
     with matplotlib.rc_context(FONT):
         figure = Figure(figsize=(11.6, 3.3 * len(places) + 0.9), layout="constrained")
         grid = figure.subplots(len(places), 3, squeeze=False, sharex=True)

@@ -24,7 +24,7 @@ from ...reporting.figures import FONT, INK
 from ...reporting.formatting import UNKNOWN, listed, plural
 from ..mixed_logistic import fit
 from ..paired import paired
-from ..points import points, with_moved
+from ..points import lengths_in_order, points, with_moved
 from ..question import Found
 from ..telling import changed_by, percent_of, spelled
 from ..two_kinds import one_kind_p
@@ -53,7 +53,7 @@ _SHOWN = (*CELL, "seeds", "misgeneralizes", "aligned", "incapable", "share_misge
 
 def analyse(seeds: pl.DataFrame) -> Found:
     """Return the cells, differences between them, effects of doublings, and the kinds of seeds."""
-    rows = with_moved(seeds).with_columns(_distinct()).sort("world", "decisions")
+    rows = lengths_in_order(with_moved(seeds)).with_columns(_distinct()).sort("world", "length")
     found = {
         "cells": points(rows, CELL, ("pursuit", "divergence", "capability_aligned")),
         "contrasts": contrasts(rows),
@@ -97,7 +97,7 @@ _VARIED = (("moved", "moved", "distinct"), ("distinct_levels", "distinct", "move
 
 def _changes(rows: pl.DataFrame) -> Iterator[tuple[dict[str, Any], str, list[float]]]:
     for factor, varied, held in _VARIED:
-        ordered = rows.sort("world", "decisions", held, nulls_last=True)
+        ordered = rows.sort("world", "length", held, nulls_last=True)
         by = ["world", "length", held]
         for (world, length, value), own in ordered.group_by(by, maintain_order=True):
             ends = own[varied].unique().sort(nulls_last=True).to_list()
@@ -287,11 +287,11 @@ def draw(seeds: pl.DataFrame, found: Found) -> Figure:
             ("seeds that misgeneralize", "mean goal pursuit"),
             strict=True,
         ):
-            picture = None
-            for ax, (world, length) in zip(axes, panels, strict=True):
-                own = table.filter(pl.col("world") == world, pl.col("length") == length)
-                picture = _draw_map(ax, own, metric)
-            figure.colorbar(picture, ax=axes.tolist(), label=label)
+            pictures = [
+                _draw_map(ax, table.filter(world=world, length=length), metric)
+                for ax, (world, length) in zip(axes, panels, strict=True)
+            ]
+            figure.colorbar(pictures[0], ax=axes.tolist(), label=label)
         for ax, (world, length) in zip(grid[0], panels, strict=True):
             ax.set_title(f"{spelled(world)}, {length} training", fontsize=10.5, color=INK)
         figure.supxlabel("share of conflict levels in training", color=INK)
