@@ -109,7 +109,7 @@ def _changes(rows: pl.DataFrame) -> Iterator[tuple[dict[str, Any], str, list[flo
             if len(ends) > 1 and len(both):
                 named = [_named(varied, end) for end in (ends[0], ends[-1])]
                 values = (world, length, FACTORS[factor], _named(held, value), *named)
-                keys = dict(zip(_COMPARED, values, strict=True))
+                keys: dict[str, Any] = dict(zip(_COMPARED, values, strict=True))
                 yield keys, "pursuit", (both["pursuit_most"] - both["pursuit"]).to_list()
 
 
