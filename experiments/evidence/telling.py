@@ -68,7 +68,7 @@ def between(values: pl.Series, form: str = "{:.0%}") -> str:
 
 def spelled(name: object) -> str:
     """Return the name of a world, protocol or column as people write it."""
-    return str(name).replace("_", " ")
+    return str(name).replace("_", " ").replace("coinrun", "CoinRun")
 
 
 def percent_of(value: float) -> str:

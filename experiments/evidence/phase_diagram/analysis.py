@@ -242,7 +242,7 @@ def _odds_told(table: pl.DataFrame) -> Iterator[str]:
         parts = [f"{row['factor']} {_odds(row)}{_whether(row)}" for row in rows]
         where = "all lengths" if length == ANY_LENGTH else f"{length} training"
         yield (
-            f"{spelled(world).capitalize()}, {where}, odds that a seed {outcome}, by how much a "
+            f"In {spelled(world)}, {where}, odds that a seed {outcome}, by how much a "
             f"doubling multiplies them, the others held: {listed(parts)}; "
             f"{plural(rows[0]['seeds'], 'seed')}, {rows[0]['left_out']} left out as not capable."
         )
