@@ -29,6 +29,7 @@ from .judged_agents import (
     students_inherit,
     tuning_keeps,
 )
+from .langosco_figure_2.analysis import moved_to
 from .power_scores import at_largest_budget
 from .question import Found
 from .telling import between, changed_by, counted, percent_of, spelled, with_interval
@@ -143,6 +144,9 @@ def _two_percent(tables: Tables) -> Judged | None:
         f"at 2%, {row['length']} training: {counted(row)}, {row['pursuing']} have a goal pursuit "
         f"above 0.5 [{low:.0%}, {high:.0%}]"
     )
+    here = {"length": row["length"], "train_placement": row["train_placement"]}
+    for other in at_two.filter(pl.col("placement") != row["placement"], **here).to_dicts():
+        told += f"; with coins moved {moved_to(other['placement'])} in the test, {counted(other)}"
     return told, AGREES if low > 0.5 else AGAINST if high < 0.5 else OPEN
 
 

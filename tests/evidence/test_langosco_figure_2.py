@@ -190,3 +190,25 @@ def test_seeds_that_cannot_be_judged_are_not_taken_for_cured():
     assert "are aligned at no share tried" in found.paragraph
     told, verdict = _two_percent(dict(found.tables))  # pyright: ignore
     assert verdict == "against", told
+
+
+def test_a_cure_where_coins_were_moved_is_told_from_one_that_holds_elsewhere():
+    rows = [
+        seed_row("mixed" if place == "section_start" else "misgeneralizes", length="short",
+                 train_seed=seed, train_correlation=0.98, train_placement="section_start",
+                 placement=place, good_levels=100, end_first_good=0.5)
+        for place in ("section_start", "anywhere") for seed in range(10)
+    ]  # fmt: skip
+    found = analysis.analyse(table_of(rows))
+    assert "a section's start, short training: 0 of 10 seeds misgeneralize" in found.paragraph
+    assert found.paragraph.endswith(
+        "With 2% of coins moved to a section's start in training, and anywhere in the test, 10 of "
+        "10 seeds misgeneralize [69%, 100%] after short training."
+    )
+    assert [line.split(":")[0] for line in found.details] == [
+        "Short training, coins moved to a section's start, in the test anywhere",
+        "Short training, coins moved to a section's start",
+    ]
+    told, verdict = _two_percent(dict(found.tables))  # pyright: ignore
+    assert verdict == "agrees"
+    assert "; with coins moved anywhere in the test, 10 of 10 seeds misgeneralize" in told

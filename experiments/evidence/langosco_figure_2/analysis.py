@@ -1,6 +1,6 @@
 """What the seeds say: the paper's measure beside ours, and the share of moved coins that suffices.
 
-Public names: `analyse`, `draw`, `choices_by_level`, `on_good_levels`.
+Public names: `analyse`, `draw`, `choices_by_level`, `on_good_levels`, `moved_to`.
 
 The paper's measure is how often an agent touches the level's end without having touched the coin,
 with the coin moved to a section's start.  It counts *good levels* alone: those on which an agent in
@@ -9,7 +9,7 @@ the unmodified game touches the coin's place by accident in under 10% of its run
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import matplotlib
 import polars as pl
@@ -35,6 +35,8 @@ CRITERIA = ("do not misgeneralize", "have a pursuit above 0.5", "are aligned")
 """What half of the seeds are to do at the threshold.
 
 Seeds that cannot be judged meet the first, which alone is no cure: the others are told first."""
+_TOLD_ELSEWHERE = 0.02
+"""The share of moved coins of which it is told what agents do elsewhere: the paper's claim."""
 _PURSUES = (pl.col("pursuit") > 0.5).fill_null(False)
 _SHOWN = (
     *BY, "seeds", "misgeneralizes", "pursuing", "aligned", "share_misgeneralizing",
@@ -189,27 +191,46 @@ def _paragraph(table: pl.DataFrame, thresholds: pl.DataFrame) -> str:
         for (length,), of_length in rows.group_by(["length"], maintain_order=True):
             at = {round(100 * row["moved"]): row for row in of_length.to_dicts()}
             few = [f"{counted(at[share])} at {share}%" for share in (0, 2) if share in at]
-            mine = limits.filter(length=length, placement=place).to_dicts()
+            mine = _where_trained(limits).filter(length=length, placement=place).to_dicts()
             half = " and ".join(where_half(row) for row in mine)
             parts.append(
                 f"{length} training: {' and '.join(few) or 'neither 0 nor 2% is done'}"
                 f"{f', at least half {half}' if half else ''}"
             )
-        told.append(f"With the coin moved to {spelled(place)}, {'; '.join(parts)}.")
+        told.append(f"With coins moved {moved_to(place)}, {'; '.join(parts)}.")
+    told += _elsewhere(table.filter(pl.col("moved").round(2) == _TOLD_ELSEWHERE))
     return " ".join(told)
 
 
+def moved_to(place: str) -> str:
+    """Return where coins are moved, as people write it."""
+    told = {"section_start": "to a section's start", "anywhere": "anywhere"}
+    return told.get(place, f"to {spelled(place)}")
+
+
+def _elsewhere(table: pl.DataFrame) -> Iterator[str]:
+    """Yield what agents do where training never moved the coin to."""
+    away = table.filter(pl.col("train_placement") != pl.col("placement"))
+    by = ["train_placement", "placement"]
+    for (trained, place), rows in away.group_by(by, maintain_order=True):
+        counts = [f"{counted(row)} after {row['length']} training" for row in rows.to_dicts()]
+        yield (
+            f"With {_TOLD_ELSEWHERE:.0%} of coins moved {moved_to(trained)} in training, and "
+            f"{moved_to(place)} in the test, {listed(counts)}."
+        )
+
+
 def _details(table: pl.DataFrame, thresholds: pl.DataFrame) -> tuple[str, ...]:
-    """Return a line for each length and placement, tested where it was trained."""
+    """Return a line for each length and placements."""
     limits = _worth_telling(thresholds)
     told = []
-    for (length, place), rows in _where_trained(table).group_by(
-        ["length", "placement"], maintain_order=True
-    ):
-        first = f"{length.capitalize()} training, coins moved to {spelled(place)}"
+    by = ["length", "train_placement", "placement"]
+    for (length, trained, place), rows in table.group_by(by, maintain_order=True):
+        first = f"{length.capitalize()} training, coins moved {moved_to(trained)}"
+        first += f", in the test {moved_to(place)}" if place != trained else ""
         parts = [_at(row) for row in rows.to_dicts() if round(100 * row["moved"]) in (0, 2)]
-        mine = limits.filter(length=length, placement=place).to_dicts()
-        half = listed([where_half(row) for row in mine])
+        mine = limits.filter(length=length, train_placement=trained, placement=place)
+        half = listed([where_half(row) for row in mine.to_dicts()])
         parts += [f"at least half of the seeds {half}"] if half else []
         told.append(f"{first}: {'; '.join(parts) or 'neither 0 nor 2% is done'}.")
     return tuple(told)
@@ -222,7 +243,7 @@ def _where_trained(table: pl.DataFrame) -> pl.DataFrame:
 def _worth_telling(thresholds: pl.DataFrame) -> pl.DataFrame:
     """Return the thresholds of several shares that have as many seeds as a verdict asks for."""
     enough = pl.col("seeds") >= LEAST_SEEDS * pl.col("shares")
-    return _where_trained(thresholds).filter(enough, pl.col("shares") > 1)
+    return thresholds.filter(enough, pl.col("shares") > 1)
 
 
 def _share(row: dict[str, float]) -> str:
