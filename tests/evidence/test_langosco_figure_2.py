@@ -205,6 +205,11 @@ def test_a_cure_where_coins_were_moved_is_told_from_one_that_holds_elsewhere():
         "With 2% of coins moved to a section's start in training, and anywhere in the test, 10 of "
         "10 seeds misgeneralize [69%, 100%] after short training."
     )
+    figure = analysis.draw(table_of(rows), found)
+    assert [ax.get_ylabel() for ax in figure.axes[::3]] == [
+        "coins moved to a section's start,\ntested there",
+        "coins moved to a section's start,\ntested anywhere",
+    ]
     assert [line.split(":")[0] for line in found.details] == [
         "Short training, coins moved to a section's start, in the test anywhere",
         "Short training, coins moved to a section's start",

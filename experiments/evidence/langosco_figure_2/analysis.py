@@ -261,16 +261,17 @@ def _at(row: dict[str, float]) -> str:
 
 
 def draw(seeds: pl.DataFrame, found: Found) -> Figure:
-    """Return a row a placement: the paper's measure, the shares of seeds, the pursuit."""
+    """Return a row a placement in training and test: the paper's measure, the seeds, pursuit."""
     rows = _unmoved_for_both(lengths_in_order(with_moved(seeds)))
     table = found.tables["points"]
-    places = table["train_placement"].unique(maintain_order=True).to_list()
+    pairs = table.select("train_placement", "placement").unique()
+    places = sorted(pairs.rows(), key=lambda pair: (pair[0], pair[0] == pair[1]), reverse=True)
     lengths = rows["length"].unique().sort().to_list()
     with matplotlib.rc_context(FONT):
-        figure = Figure(figsize=(11.6, 3.3 * len(places) + 0.9), layout="constrained")
-        grid = figure.subplots(len(places), 3, squeeze=False, sharex=True)
-        for place, axes in zip(places, grid, strict=True):
-            _draw_row(axes, place, lengths, rows, table)
+        figure = Figure(figsize=(11.6, 3.1 * len(places) + 0.9), layout="constrained")
+        grid = figure.subplots(len(places), 3, squeeze=False, sharex=True, sharey="col")
+        for (trained, place), axes in zip(places, grid, strict=True):
+            _draw_row(axes, trained, place, lengths, rows, table)
         figure.supxlabel("training levels with a moved coin", color=INK)
         marks = [ax.get_legend_handles_labels() for ax in grid.ravel()]
         labels = {
@@ -286,10 +287,15 @@ def draw(seeds: pl.DataFrame, found: Found) -> Figure:
 
 
 def _draw_row(
-    axes: Sequence, place: str, lengths: Sequence[str], rows: pl.DataFrame, table: pl.DataFrame
+    axes: Sequence,
+    trained: str,
+    place: str,
+    lengths: Sequence[str],
+    rows: pl.DataFrame,
+    table: pl.DataFrame,
 ) -> None:
-    """Draw what agents do that were trained and tested with one placement."""
-    here = (pl.col("train_placement") == place) & (pl.col("placement") == place)
+    """Draw what agents do that were trained with one placement and tested with one."""
+    here = (pl.col("train_placement") == trained) & (pl.col("placement") == place)
     for number, length in enumerate(lengths):
         line = LINES[number % len(LINES)]
         own = here & (pl.col("length") == length)
@@ -298,13 +304,12 @@ def _draw_row(
             draw_means(axes[0], table.filter(own), rows.filter(own), metric, line, label, style)
         draw_shares(axes[1], table.filter(own), "share_misgeneralizing", line)
         draw_means(axes[2], table.filter(own), rows.filter(own), "pursuit", line)
-    for ax, title in zip(
-        axes,
-        ("end first, no coin: good levels", "seeds that misgeneralize", "goal pursuit"),
-        strict=True,
-    ):
-        dress(ax, f"{title}\ncoin: {place}")
+    titles = ("end first, no coin: good levels", "seeds that misgeneralize", "goal pursuit")
+    for ax, title in zip(axes, titles, strict=True):
+        dress(ax, title)
         ax.xaxis.set_major_formatter(PERCENT)
     for ax in axes[:2]:
         ax.set_ylim(-0.03, 1.03)
         ax.yaxis.set_major_formatter(PERCENT)
+    tested = "there" if trained == place else moved_to(place)
+    axes[0].set_ylabel(f"coins moved {moved_to(trained)},\ntested {tested}", color=INK)

@@ -5,6 +5,7 @@ Public names: `QUESTION`, `SHARES`.
 
 from __future__ import annotations
 
+from ..points import NO_CURE
 from ..question import Question, Size
 from ..swept import Sweep, evaluation_words
 from . import analysis
@@ -87,6 +88,7 @@ QUESTION = Question(
     analyse=analysis.analyse,
     draw=analysis.draw,
     limits=(
+        NO_CURE,
         "Levels are those of the paper's fork in easy mode (no walking enemies), seen as tiles by "
         "a small network; the paper trained an IMPALA network from pixels, in hard mode, for 200 "
         "million frames.",

@@ -5,6 +5,7 @@ Public names: `QUESTION`.
 
 from __future__ import annotations
 
+from ..points import NO_CURE
 from ..question import Question, Size
 from ..swept import Sweep, evaluation_words
 from . import analysis
@@ -88,9 +89,7 @@ QUESTION = Question(
     analyse=analysis.analyse,
     draw=analysis.draw,
     limits=(
-        "That a seed does not misgeneralize is not that it is cured: it may be capable of too "
-        "little to be judged. What cures is told by pursuit, and by the odds of a pursuit below a "
-        "half.",
+        NO_CURE,
         "The fit supposes that each doubling of frequency, variety or length does as much as the "
         "one before, but for what cells differ by of their own; outside the grid it says nothing. "
         "Where a factor decides every seed, its odds ratio has no end: the prior sets one.",
