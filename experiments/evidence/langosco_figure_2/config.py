@@ -78,7 +78,9 @@ QUESTION = Question(
     asks=(
         "In CoinRun the coin stands at the level's end. On what share of training levels must it "
         "stand elsewhere for agents to learn to go for the coin, and not for the end? (Langosco et "
-        "al. 2022, figure 2, one training run a share; here several, each a row.)"
+        "al. 2022, figure 2, one training run a share; here several, each a row.) Trainings are "
+        f"short, of {_SHORT:,} decisions, medium, of {_MEDIUM:,}, or long, of the paper's 200 "
+        "million frames, three to a decision."
     ),
     sizes={
         "smoke": Size(2, ((_SMOKE,),)),

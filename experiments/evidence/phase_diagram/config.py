@@ -72,7 +72,9 @@ QUESTION = Question(
     asks=(
         "How does the probability that a training seed misgeneralizes depend on the correlation, "
         "on the length of training, and on how many different conflict levels there are, apart "
-        "from how frequent they are? And are seeds of two kinds?"
+        "from how frequent they are? And are seeds of two kinds? Trainings on a dish are short, of "
+        f"{_BOARDS['short']:,} decisions, medium, of {_BOARDS['medium']:,}, or long, of "
+        f"{_BOARDS_LONG['long']:,}; medium ones in CoinRun are of {_COINRUN['medium']:,}."
     ),
     sizes={
         "smoke": Size(2, (_SMOKE,)),
