@@ -27,6 +27,7 @@ from misgen.experiments.training.config import TrainConfig
 from misgen.experiments.training.run_folder import DONE, STATUS, RunFolder, read_json
 from misgen.experiments.training.settings import compose, typed
 from misgen.experiments.training.train import run_folder, train
+from tests.signals import as_in_a_terminal
 
 from ..memory import run_out_of_memory
 
@@ -118,8 +119,9 @@ def test_a_sweep_is_done_and_not_done_again(tmp_path, alone):
 def started(runs: Path, *more: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "misgen.experiments.commands.sweep", *words(runs, *more)]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True, preexec_fn=None if os.name == "nt" else as_in_a_terminal,
+    )  # fmt: skip
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs named pipes")

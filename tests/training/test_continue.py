@@ -21,6 +21,7 @@ from misgen.experiments.training.config import TrainConfig
 from misgen.experiments.training.run_folder import DONE, LEARNING, STATE, RunFolder
 from misgen.experiments.training.settings import compose, typed
 from misgen.experiments.training.train import run_folder, train
+from tests.signals import as_in_a_terminal
 
 ROLLOUT = 8 * 16
 ROLLOUTS = 6
@@ -108,7 +109,7 @@ def test_a_run_that_is_told_to_stop_saves_first(number, tmp_path):
         [sys.executable, "-m", "misgen.experiments.commands.train",
          *settings(tmp_path / "told", rollouts=long)],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=as_in_a_terminal,
     )  # fmt: skip
     folder = run_folder(config(tmp_path / "told", rollouts=long))
     deadline = time.monotonic() + 200
