@@ -241,9 +241,9 @@ def _where_trained(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _worth_telling(thresholds: pl.DataFrame) -> pl.DataFrame:
-    """Return the thresholds of several shares that have as many seeds as a verdict asks for."""
+    """Return the thresholds among three shares or more with as many seeds as a verdict asks for."""
     enough = pl.col("seeds") >= LEAST_SEEDS * pl.col("shares")
-    return thresholds.filter(enough, pl.col("shares") > 1)
+    return thresholds.filter(enough, pl.col("shares") > 2)
 
 
 def _share(row: dict[str, float]) -> str:
