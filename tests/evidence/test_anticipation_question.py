@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+import pytest
 
 from misgen.experiments.evidence.anticipation import analysis
 from misgen.experiments.evidence.anticipation.analysis import CUES, RANDOM_METRICS, TOLD
+from misgen.experiments.evidence.literature import _worse_than_random
 from tests.evidence.trials import table_of, trial
 
 SHARES = [(c, round(1 - c, 2)) for c in (1.0, 0.75, 0.5, 0.25, 0.0)]
@@ -86,6 +88,14 @@ def test_worse_than_random_is_one_joint_test_of_whole_intervals():
     assert (row["agents"], row["seem_to_work"], row["worse"]) == (3, 2, 1)
     assert row["who"] == "both"
     assert "Of 3 capable trained agents, 2 reach the goal" in found.paragraph
+
+
+@pytest.mark.parametrize(("worse", "verdict"), [(2, "open"), (6, "agrees")])
+def test_a_few_of_many_agents_are_worse_than_random_by_chance(worse, verdict):
+    rows = [stored(f"agent {n}", 0.3, -0.2 if n < worse else 0.2) for n in range(40)]
+    columns = {name: pl.Float64 for name in rows[0] if name.startswith(RANDOM_METRICS)}
+    tables = analysis.analyse(table_of(rows, **columns)).tables
+    assert _worse_than_random(dict(tables))[1] == verdict  # pyright: ignore
 
 
 def test_the_figure_is_drawn():

@@ -11,7 +11,7 @@ import pytest
 from misgen.experiments.evidence.follow_the_leader import analysis as leader
 from misgen.experiments.evidence.keys_and_chests import analysis as keys
 from misgen.experiments.evidence.langosco_figure_4 import analysis as region
-from misgen.experiments.evidence.literature import _repeats, _variety
+from misgen.experiments.evidence.literature import _repeats, _two_kinds, _variety
 from misgen.experiments.evidence.maze_2 import analysis as maze
 from misgen.experiments.evidence.phase_diagram import analysis as phase
 from tests.evidence.synthetic import seed_row, table_of
@@ -131,11 +131,29 @@ def test_all_levels_there_are_count_as_the_most():
 
 def test_seeds_of_two_kinds_are_seen_and_seeds_of_one_are_not():
     both = grid(lambda moved, distinct: 0.5, seeds=20)
-    assert (phase.analyse(both).tables["kinds"]["one_kind_p"] < 0.05).any()
+    tables = phase.analyse(both).tables
+    assert (tables["kinds"]["one_kind_p_holm"] < 0.05).any()
+    assert _two_kinds(dict(tables))[1] == "agrees"  # pyright: ignore
     rng = np.random.default_rng(0)
     spread = both.with_columns(pursuit=pl.Series(rng.normal(0.5, 0.08, len(both))))
     kinds = phase.analyse(spread).tables["kinds"]
     assert (kinds["one_kind_p"] < 0.05).sum() <= 2
+
+
+def test_among_many_cells_one_that_looks_like_two_kinds_is_chance():
+    """Seeds of every kind alike, in 40 cells: some have both ends, and some of these a small p."""
+    rng = np.random.default_rng(5)
+    rows = [
+        seed_row("mixed", world="w", length=f"length {length}", train_correlation=0.9,
+                 decisions=length, distinct_conflicts=1, distinct_levels=1, train_seed=seed,
+                 pursuit=rng.uniform())
+        for length in range(40) for seed in range(20)
+    ]  # fmt: skip
+    kinds = phase.kinds(phase.with_moved(table_of(rows)).with_columns(distinct=1))
+    mixed = kinds.filter(pl.col("low") > 0, pl.col("high") > 0)
+    assert (mixed["one_kind_p"] < 0.05).any(), "by chance, among so many"
+    told, verdict = _two_kinds({"kinds": kinds})  # pyright: ignore
+    assert verdict == "open", told
 
 
 def test_incapable_seeds_are_left_out_of_the_fit_and_counted():

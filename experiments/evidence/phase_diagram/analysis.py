@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
-from ...evaluation.statistics import labelled_generator
+from ...evaluation.statistics import holm, labelled_generator
 from ...evaluation.verdict import AIMLESS, INCAPABLE, MISGENERALIZES
 from ...reporting.figures import FONT, INK
 from ...reporting.formatting import UNKNOWN, listed, plural
@@ -184,10 +184,11 @@ def kinds(rows: pl.DataFrame) -> pl.DataFrame:
     """Return of each cell whether its seeds' pursuit has one mode (Silverman's test).
 
     Returns:
-        `CELL`, `seeds`; `one_kind_p`, null for few seeds; `low`, `between` and `high`: how many
-        have a pursuit below 0.3, between, and above 0.7.
+        `CELL`, `seeds`; `one_kind_p`, null for few seeds, and `one_kind_p_holm`, for all cells at
+        once; `low`, `between` and `high`: how many have a pursuit below 0.3, between, and above
+        0.7.
     """
-    out = []
+    out: list[dict[str, Any]] = []
     for values, own in rows.sort(CELL).group_by(CELL, maintain_order=True):
         pursuit = own["pursuit"].drop_nulls().to_numpy()
         keys = dict(zip(CELL, values, strict=True))
@@ -195,10 +196,14 @@ def kinds(rows: pl.DataFrame) -> pl.DataFrame:
         low, high = int((pursuit < 0.3).sum()), int((pursuit > 0.7).sum())
         out.append(
             keys
-            | {"seeds": len(pursuit), "one_kind_p": None if math.isnan(p) else round(p, 3)}
+            | {"seeds": len(pursuit), "one_kind_p": p, "one_kind_p_holm": p}
             | {"low": low, "between": len(pursuit) - low - high, "high": high}
         )
-    return pl.DataFrame(out, infer_schema_length=None)
+    table = pl.DataFrame(out, infer_schema_length=None)
+    at_once = pl.Series("one_kind_p_holm", holm(table["one_kind_p"].to_numpy()))
+    return table.with_columns(at_once).with_columns(
+        pl.col("one_kind_p", "one_kind_p_holm").fill_nan(None).round(5)
+    )
 
 
 def _frequency_told(changes: pl.DataFrame, rows: pl.DataFrame) -> str:
@@ -259,11 +264,12 @@ def _odds(row: dict[str, float]) -> str:
 
 def _kinds_told(table: pl.DataFrame, seeds: int) -> str:
     tested = table.filter(pl.col("one_kind_p").is_not_null())
-    apart = tested.filter(pl.col("one_kind_p") < _TOLD)
+    apart = int((tested["one_kind_p"] < _TOLD).sum())
+    at_once = int((tested["one_kind_p_holm"] < _TOLD).sum())
     return (
-        f"One mode of pursuit is rejected at 5% in {len(apart)} of {plural(len(tested), 'cell')} "
-        f"(by chance: {_TOLD * len(tested):.1f}), and {int(table['between'].sum())} of "
-        f"{plural(seeds, 'seed')} lie between 0.3 and 0.7."
+        f"One mode of pursuit is rejected at 5% in {apart} of {plural(len(tested), 'cell')} "
+        f"(by chance: {_TOLD * len(tested):.1f}), in {at_once} if all are judged at once, and "
+        f"{int(table['between'].sum())} of {plural(seeds, 'seed')} lie between 0.3 and 0.7."
     )
 
 
