@@ -219,30 +219,28 @@ def _astray(tables: Tables) -> Judged | None:
 
 def _variety(tables: Tables) -> Judged | None:
     """Judge whether more different conflict levels raise pursuit, where they are most frequent."""
-    own = _changes(tables, "different")
-    if own is None:
+    worlds = _changes(tables, "different")
+    if not worlds:
         return None
-    row = own.to_dicts()[-1]
-    told = (
+    rows = [own[-1] for own in worlds]
+    told = "; ".join(
         f"with {row['held']} of levels in conflict, going from {row['least']} to {row['most']} "
         f"different ones changes pursuit by {changed_by(row)}, {_trained(row)}"
+        for row in rows
     )
-    shown = row["differ"] and row["pairs"] >= LEAST_SEEDS
-    return told, (AGREES if row["difference"] > 0 else AGAINST) if shown else OPEN
+    shown = [row for row in rows if row["differ"]]
+    if any(row["difference"] < 0 for row in shown):
+        return told, AGAINST
+    return told, AGREES if len(shown) == len(rows) else OPEN
 
 
 def _repeats(tables: Tables) -> Judged | None:
     """Judge whether more of the same conflict levels, for whatever number of them, do nothing."""
-    own = _changes(tables, "frequency")
-    own = None if own is None else own.filter(pl.col("held") != "all")
-    if own is None or not len(own):
+    worlds = [[row for row in own if row["held"] != "all"] for own in _changes(tables, "frequency")]
+    rows = [row for own in worlds for row in own]
+    if not rows:
         return None
-    rows = own.to_dicts()
-    changes = listed([f"{changed_by(row)} with {row['held']}" for row in rows])
-    told = (
-        f"from {rows[0]['least']} to {rows[0]['most']} of levels in conflict, the same ones more "
-        f"often, pursuit changes by {changes} different, {_trained(rows[0])}"
-    )
+    told = "; ".join(map(_repeated, filter(None, worlds)))
     known = [row for row in rows if row["difference_low"] is not None]
     if any(row["differ"] and row["difference_low"] > NOTHING for row in known):
         return told, AGAINST
@@ -250,13 +248,24 @@ def _repeats(tables: Tables) -> Judged | None:
     return told, AGREES if len(known) == len(rows) and all(none) else OPEN
 
 
-def _changes(tables: Tables, factor: str) -> pl.DataFrame | None:
-    """Return by how much pursuit changes with a factor, in one world after its longest training."""
-    own = tables["contrasts"].filter(pl.col("factor").str.contains(factor))
-    if not len(own):
-        return None
-    own = own.filter(world=own["world"][0])
-    return own.filter(length=_last_length(own))
+def _repeated(rows: list[dict[str, Any]]) -> str:
+    """Return what more of the same does in one world, by how many different ones there are."""
+    changes = listed([f"{changed_by(row)} with {row['held']}" for row in rows])
+    return (
+        f"from {rows[0]['least']} to {rows[0]['most']} of levels in conflict, the same ones more "
+        f"often, pursuit changes by {changes} different, {_trained(rows[0])}"
+    )
+
+
+def _changes(tables: Tables, factor: str) -> list[list[dict[str, Any]]]:
+    """Return of each world by how much pursuit changes with a factor, in its longest training.
+
+    What fewer seeds show than a verdict asks for is left out.
+    """
+    enough = pl.col("pairs") >= LEAST_SEEDS
+    own = tables["contrasts"].filter(pl.col("factor").str.contains(factor), enough)
+    worlds = own.partition_by("world", maintain_order=True)
+    return [rows.filter(length=_last_length(rows)).to_dicts() for rows in worlds]
 
 
 def _trained(row: dict[str, Any]) -> str:

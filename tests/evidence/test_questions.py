@@ -81,6 +81,14 @@ def test_frequency_that_counts_where_there_is_variety_is_seen_as_such():
     told, verdict = _repeats(dict(alone.tables))  # pyright: ignore
     assert verdict == "agrees", told
     assert _variety(dict(alone.tables)) is None
+    elsewhere = table_of(rows).with_columns(world=pl.lit("v"), pursuit=0.1)
+    worlds = pl.concat([elsewhere, table_of(rows)])
+    for judge, verdict in ((_repeats, "against"), (_variety, "open")):
+        told, found = judge(dict(phase.analyse(worlds).tables))  # pyright: ignore
+        assert (found, told.count("12 seeds")) == (verdict, 2), told
+    few = worlds.filter((pl.col("world") == "w") | (pl.col("train_seed") < 3))
+    told, found = _variety(dict(phase.analyse(few).tables))  # pyright: ignore
+    assert (found, told.count("seeds")) == ("agrees", 1), "three seeds do not count"
 
 
 def test_seeds_that_cannot_be_judged_are_not_taken_for_cured():
