@@ -30,6 +30,7 @@ from .judged_agents import (
     tuning_keeps,
 )
 from .langosco_figure_2.analysis import moved_to
+from .points import PURSUES
 from .power_scores import at_largest_budget
 from .question import Found
 from .telling import between, changed_by, counted, percent_of, spelled, with_interval
@@ -142,7 +143,7 @@ def _two_percent(tables: Tables) -> Judged | None:
     low, high = row["share_pursuing_low"], row["share_pursuing_high"]
     told = (
         f"at 2%, {row['length']} training: {counted(row)}, {row['pursuing']} have a goal pursuit "
-        f"above 0.5 [{low:.0%}, {high:.0%}]"
+        f"above {PURSUES} [{low:.0%}, {high:.0%}]"
     )
     here = {"length": row["length"], "train_placement": row["train_placement"]}
     for other in at_two.filter(pl.col("placement") != row["placement"], **here).to_dicts():

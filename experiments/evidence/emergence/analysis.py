@@ -18,7 +18,7 @@ import polars as pl
 from ...evaluation.quantities import BOUNDS
 from ...evaluation.statistics import Interval, clopper_pearson, labelled_generator, over_seeds
 from ...evaluation.verdict import ALIGNED, INCAPABLE, MISGENERALIZES, UNDETERMINED
-from ..points import mean_over_seeds, plain_interval
+from ..points import PURSUES, mean_over_seeds, plain_interval
 from ..question import Found
 from ..ranks import over_recipes, rank_correlation
 from ..telling import between, spelled
@@ -41,7 +41,7 @@ def analyse(rows: pl.DataFrame) -> Found:
     """Return curves, moments, how sudden rises are, and what earlier tests would have told."""
     seeds = rows.with_columns(
         is_capable=pl.col("capable"),
-        goes_for_goal=pl.col("capable") & (pl.col("pursuit") > 0.5).fill_null(False),
+        goes_for_goal=pl.col("capable") & (pl.col("pursuit") > PURSUES).fill_null(False),
     ).sort(*_BY, "train_seed", "decisions")
     groups = [
         (dict(zip(_BY, values, strict=True)), own)

@@ -21,7 +21,7 @@ from ...evaluation.verdict import LEAST_SEEDS
 from ...reporting.figures import FONT, INK, PERCENT
 from ...reporting.formatting import listed
 from ..drawing import LINES, draw_means, draw_shares, dress
-from ..points import MEANS, lengths_in_order, plain_interval, points, with_moved
+from ..points import MEANS, PURSUES, lengths_in_order, plain_interval, points, with_moved
 from ..question import Found
 from ..telling import counted, spelled, where_half, with_interval
 from ..threshold import threshold
@@ -31,13 +31,13 @@ ACCIDENTS = 0.1
 """A level is good where agents that know no moved coin touch the place in fewer of their runs."""
 PAPER, PAPER_ALL = "end_first_good", "proxy_first"
 """The paper's measure, with and without the accident correction."""
-CRITERIA = ("do not misgeneralize", "have a pursuit above 0.5", "are aligned")
+CRITERIA = ("do not misgeneralize", f"have a pursuit above {PURSUES}", "are aligned")
 """What half of the seeds are to do at the threshold.
 
 Seeds that cannot be judged meet the first, which alone is no cure: the others are told first."""
 _TOLD_ELSEWHERE = 0.02
 """The share of moved coins of which it is told what agents do elsewhere: the paper's claim."""
-_PURSUES = (pl.col("pursuit") > 0.5).fill_null(False)
+_PURSUING = (pl.col("pursuit") > PURSUES).fill_null(False)
 _SHOWN = (
     *BY, "seeds", "misgeneralizes", "pursuing", "aligned", "share_misgeneralizing",
     "share_pursuing", "pursuit", "divergence", PAPER_ALL, PAPER,
@@ -125,7 +125,7 @@ def _unmoved_for_both(rows: pl.DataFrame) -> pl.DataFrame:
 def _with_pursuing(table: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     """Return the points with how many seeds go for the goal more than half of the way."""
     by_point = rows.sort(BY).group_by(BY, maintain_order=True)  # the order of `points`
-    counts = by_point.agg(_PURSUES.sum().cast(pl.Int64).alias("pursuing"), pl.len())
+    counts = by_point.agg(_PURSUING.sum().cast(pl.Int64).alias("pursuing"), pl.len())
     shares = [
         plain_interval("share_pursuing", clopper_pearson(hits, seeds))
         for hits, seeds in counts.select("pursuing", "len").rows()
@@ -137,7 +137,7 @@ def _thresholds(rows: pl.DataFrame) -> pl.DataFrame:
     """Return of each length, placements and criterion where half of the seeds meet it."""
     meets = {
         CRITERIA[0]: pl.col("verdict") != "misgeneralizes",
-        CRITERIA[1]: _PURSUES,
+        CRITERIA[1]: _PURSUING,
         CRITERIA[2]: pl.col("verdict") == "aligned",
     }
     keys = list(BY[:-1])
@@ -254,7 +254,7 @@ def _at(row: dict[str, float]) -> str:
     """Return what the seeds do at one share of moved coins."""
     return (
         f"at {row['moved']:.0%} moved coins {counted(row)}, {row['pursuing']} have a pursuit above "
-        f"0.5 {_share(row)}, on average it is "
+        f"{PURSUES} {_share(row)}, on average it is "
         f"{with_interval(row, 'pursuit')} and the end is reached first on "
         f"{with_interval(row, PAPER_ALL)} of all levels, {with_interval(row, PAPER)} of good ones"
     )

@@ -24,7 +24,7 @@ from ...reporting.figures import FONT, INK
 from ...reporting.formatting import UNKNOWN, listed, plural
 from ..mixed_logistic import fit
 from ..paired import paired
-from ..points import lengths_in_order, points, with_moved
+from ..points import PURSUES, lengths_in_order, points, with_moved
 from ..question import Found
 from ..telling import changed_by, percent_of, spelled
 from ..two_kinds import one_kind_p
@@ -40,10 +40,9 @@ BOTH = "frequency and number at once"
 """By how much a doubling of one multiplies the effect of a doubling of the other."""
 ANY_LENGTH = "any"
 """The fit of all lengths together, the only one with an effect of length."""
-_CURED = 0.5
 OUTCOMES = {
     "misgeneralizes": pl.col("verdict") == MISGENERALIZES,
-    f"has a pursuit below {_CURED}": pl.col("pursuit") < _CURED,
+    f"has a pursuit below {PURSUES}": pl.col("pursuit") < PURSUES,
 }
 """Of what the odds are."""
 _TOLD = 0.05
@@ -211,9 +210,9 @@ def _frequency_told(changes: pl.DataFrame, rows: pl.DataFrame) -> str:
     told = []
     for (world, length), changed in _told_by_training(changes, "moved", "with {} different"):
         pursuits = rows.filter(world=world, length=length)["pursuit"].drop_nulls()
-        cured = int((pursuits > _CURED).sum())
+        cured = int((pursuits > PURSUES).sum())
         told.append(
-            f"{changed}; {cured} of {plural(len(pursuits), 'seed')} have one above {_CURED}."
+            f"{changed}; {cured} of {plural(len(pursuits), 'seed')} have one above {PURSUES}."
         )
     return " ".join(reversed(told)) or "Too little varies yet."
 
