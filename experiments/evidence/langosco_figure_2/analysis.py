@@ -20,7 +20,7 @@ from ...evaluation.statistics import clopper_pearson
 from ...evaluation.verdict import LEAST_SEEDS
 from ...reporting.figures import FONT, INK, PERCENT
 from ...reporting.formatting import listed
-from ..drawing import LINES, draw_means, draw_shares, dress
+from ..drawing import LINES, beside, draw_means, draw_shares, dress
 from ..points import MEANS, PURSUES, lengths_in_order, plain_interval, points, with_moved
 from ..question import Found
 from ..telling import counted, spelled, where_half, with_interval
@@ -299,11 +299,14 @@ def _draw_row(
     for number, length in enumerate(lengths):
         line = LINES[number % len(LINES)]
         own = here & (pl.col("length") == length)
+        shown, dots = (
+            beside(one.filter(own), table, "moved", number, len(lengths)) for one in (table, rows)
+        )
         for metric, style in ((PAPER, "-"), (PAPER_ALL, ":")):
             label = f"{length} training" if metric == PAPER else f"{length}, all levels"
-            draw_means(axes[0], table.filter(own), rows.filter(own), metric, line, label, style)
-        draw_shares(axes[1], table.filter(own), "share_misgeneralizing", line)
-        draw_means(axes[2], table.filter(own), rows.filter(own), "pursuit", line)
+            draw_means(axes[0], shown, dots, metric, line, label, style)
+        draw_shares(axes[1], shown, "share_misgeneralizing", line)
+        draw_means(axes[2], shown, dots, "pursuit", line)
     titles = ("end first, no coin: good levels", "seeds that misgeneralize", "goal pursuit")
     for ax, title in zip(axes, titles, strict=True):
         dress(ax, title)
