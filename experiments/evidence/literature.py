@@ -135,9 +135,12 @@ def _last_length(rows: pl.DataFrame) -> str:
 
 
 def _two_percent(tables: Tables) -> Judged | None:
-    """Judge "2% suffices" where the paper moved the coin, after the longest training."""
-    at_two = tables["points"].filter(pl.col("moved") == 0.02)
-    row = _row(_longest(at_two, "seeds"))
+    """Judge "2% suffices" where the paper moved the coin; tell of other places too.
+
+    Each after its longest training of enough seeds.
+    """
+    at_two = tables["points"].filter(pl.col("moved") == 0.02, pl.col("seeds") >= LEAST_SEEDS)
+    row = _row(_longest(at_two))
     if row is None:
         return None
     low, high = row["share_pursuing_low"], row["share_pursuing_high"]
@@ -145,10 +148,20 @@ def _two_percent(tables: Tables) -> Judged | None:
         f"at 2%, {row['length']} training: {counted(row)}, {row['pursuing']} have a goal pursuit "
         f"above {PURSUES} [{low:.0%}, {high:.0%}]"
     )
-    here = {"length": row["length"], "train_placement": row["train_placement"]}
-    for other in at_two.filter(pl.col("placement") != row["placement"], **here).to_dicts():
-        told += f"; with coins moved {moved_to(other['placement'])} in the test, {counted(other)}"
+    places = "train_placement", "placement"
+    for own in at_two.partition_by(places, maintain_order=True):
+        (other,) = own.filter(length=_last_length(own)).to_dicts()
+        if any(other[name] != row[name] for name in places):
+            told += f"; {_moved(other)}, {other['length']} training: {counted(other)}"
     return told, AGREES if low > 0.5 else AGAINST if high < 0.5 else OPEN
+
+
+def _moved(row: dict[str, Any]) -> str:
+    """Return where a point's coins were moved."""
+    trained, tested = (moved_to(row[name]) for name in ("train_placement", "placement"))
+    if trained == tested:
+        return f"with coins moved {trained} in training and test"
+    return f"with coins moved {trained} in training, and {tested} in the test"
 
 
 def _less_with_more(tables: Tables) -> Judged | None:

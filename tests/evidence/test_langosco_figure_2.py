@@ -216,4 +216,38 @@ def test_a_cure_where_coins_were_moved_is_told_from_one_that_holds_elsewhere():
     ]
     told, verdict = _two_percent(dict(found.tables))  # pyright: ignore
     assert verdict == "agrees"
-    assert "; with coins moved anywhere in the test, 10 of 10 seeds misgeneralize" in told
+    assert told.endswith(
+        "; with coins moved to a section's start in training, and anywhere in the test, short "
+        "training: 10 of 10 seeds misgeneralize [69%, 100%]"
+    )
+
+
+def test_where_coins_are_moved_anywhere_is_told_beside_the_paper_s_place():
+    """Of each place the longest training that has enough seeds."""
+    rows = [
+        seed_row("mixed" if place == "section_start" else "misgeneralizes", length=length,
+                 train_seed=seed, train_correlation=0.98, train_placement=place, placement=place,
+                 good_levels=100, end_first_good=0.5)
+        for place, length, seeds in (("section_start", "medium", 10), ("anywhere", "short", 6),
+                                     ("anywhere", "medium", 2))
+        for seed in range(seeds)
+    ]  # fmt: skip
+    told, verdict = _two_percent(dict(analysis.analyse(table_of(rows)).tables))  # pyright: ignore
+    assert verdict == "agrees"
+    assert told.startswith("at 2%, medium training: 0 of 10 seeds misgeneralize")
+    assert "; with coins moved anywhere in training and test, short training: 6 of 6" in told
+
+
+def test_a_share_with_a_single_seed_makes_no_threshold_and_no_trend():
+    rows = [
+        seed_row("misgeneralizes" if moved in (0.0, 0.1) else "aligned", length="short",
+                 train_seed=seed, train_correlation=1 - moved, train_placement="section_start",
+                 placement="section_start", good_levels=100, end_first_good=0.6 - moved)
+        for moved, seeds in ((0.0, 10), (0.02, 10), (0.04, 10), (0.1, 1)) for seed in range(seeds)
+    ]  # fmt: skip
+    found = analysis.analyse(table_of(rows))
+    row = threshold_of(found, analysis.CRITERIA[0])
+    assert (row["moved"], row["shares"], row["seeds"]) == (pytest.approx(0.01), 3, 30)
+    (trend,) = found.tables["trend"].to_dicts()
+    assert (trend["from"], trend["to"]) == (0.0, 0.04)
+    assert 0.1 in found.tables["points"]["moved"].to_list(), "shown all the same"

@@ -142,7 +142,8 @@ def _thresholds(rows: pl.DataFrame) -> pl.DataFrame:
     }
     keys = list(BY[:-1])
     found = []
-    for values, own in rows.sort(BY).group_by(keys, maintain_order=True):
+    for values, every in rows.sort(BY).group_by(keys, maintain_order=True):
+        own = _with_enough(every)
         for criterion, meet in meets.items():
             counted_by = own.group_by("moved", maintain_order=True).agg(
                 meet.sum().alias("hits"), pl.len().alias("seeds")
@@ -158,6 +159,12 @@ def _thresholds(rows: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(found, infer_schema_length=None)
 
 
+def _with_enough(own: pl.DataFrame) -> pl.DataFrame:
+    """Return the shares with as many seeds as a verdict asks for; all shares, where none has."""
+    enough = own.filter(pl.len().over("moved") >= LEAST_SEEDS)
+    return enough if len(enough) else own
+
+
 def _trend(rows: pl.DataFrame) -> pl.DataFrame:
     """Return whether seeds differ by the paper's measure, from the smallest share to the largest.
 
@@ -168,7 +175,8 @@ def _trend(rows: pl.DataFrame) -> pl.DataFrame:
     keys = list(BY[:-1])
     found = []
     known = rows.filter(pl.col(PAPER).is_not_null())
-    for values, own in known.sort(BY).group_by(keys, maintain_order=True):
+    for values, every in known.sort(BY).group_by(keys, maintain_order=True):
+        own = _with_enough(every)
         ends = [own["moved"].min(), own["moved"].max()]
         first, last = (own.filter(pl.col("moved") == end)[PAPER].to_numpy() for end in ends)
         if ends[0] != ends[1]:
