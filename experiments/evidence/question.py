@@ -165,7 +165,8 @@ class Question:
     """What the figure's marks are."""
     how_sure: str = (
         "A share of seeds has the interval of Clopper and Pearson, a mean over seeds one that "
-        "holds for any distribution of seeds."
+        "holds for any distribution of seeds; a single seed's is over levels alone, and says "
+        "nothing of other seeds."
     )
     """What the intervals are."""
     of_run: Callable[[pl.DataFrame], pl.DataFrame] | None = None
