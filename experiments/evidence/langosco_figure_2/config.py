@@ -95,7 +95,8 @@ QUESTION = Question(
         "a small network; the paper trained an IMPALA network from pixels, in hard mode, for 200 "
         "million frames.",
         "Good levels are chosen by other agents of this study, trained with no moved coin for as "
-        "long; the paper used one agent.",
+        "long; the paper used one agent. The fewer they are, the more levels pass by luck, which "
+        "lowers the measure; after long training one agent chooses.",
         "One recipe for all lengths: its learning rate falls to nothing over each length, so a "
         "short training is no prefix of a longer one.",
     ),
