@@ -29,7 +29,7 @@ from .judged_agents import (
     students_inherit,
     tuning_keeps,
 )
-from .langosco_figure_2.analysis import moved_to
+from .langosco_figure_2.analysis import where_moved
 from .points import PURSUES
 from .power_scores import at_largest_budget
 from .question import Found
@@ -152,16 +152,9 @@ def _two_percent(tables: Tables) -> Judged | None:
     for own in at_two.partition_by(places, maintain_order=True):
         (other,) = own.filter(length=_last_length(own)).to_dicts()
         if any(other[name] != row[name] for name in places):
-            told += f"; {_moved(other)}, {other['length']} training: {counted(other)}"
-    return told, AGREES if low > 0.5 else AGAINST if high < 0.5 else OPEN
-
-
-def _moved(row: dict[str, Any]) -> str:
-    """Return where a point's coins were moved."""
-    trained, tested = (moved_to(row[name]) for name in ("train_placement", "placement"))
-    if trained == tested:
-        return f"with coins moved {trained} in training and test"
-    return f"with coins moved {trained} in training, and {tested} in the test"
+            where = where_moved(*(other[name] for name in places))
+            told += f"; with coins {where}, {other['length']} training: {counted(other)}"
+    return told, _mostly(row, "share_pursuing")
 
 
 def _less_with_more(tables: Tables) -> Judged | None:

@@ -2,7 +2,8 @@
 
 An arm is a sweep (`swept.Sweep`), or other pieces of work (`pieces.Pieces`).
 
-Public names: `Question`, `Size`, `Arm`, `Collected`, `Found`, `QUESTIONS`, `question_of`.
+Public names: `Question`, `Size`, `Arm`, `Collected`, `Found`, `QUESTIONS`, `OVER_SEEDS`,
+`question_of`.
 """
 
 from __future__ import annotations
@@ -41,6 +42,12 @@ QUESTIONS = {
     "inheritance": "what goal does an heir of another's agent have?",
 }
 """The folders here, and in a line what each asks."""
+OVER_SEEDS = (
+    "A share of seeds has the interval of Clopper and Pearson, a mean over seeds one that "
+    "holds for any distribution of seeds; a single seed's is over levels alone, and says "
+    "nothing of other seeds."
+)
+"""What the intervals are where training seeds are the unit."""
 _INTERNAL = ".config:QUESTION"
 
 
@@ -163,11 +170,7 @@ class Question:
         "Dots are training seeds, larger marks their means or shares, bars 95% intervals."
     )
     """What the figure's marks are."""
-    how_sure: str = (
-        "A share of seeds has the interval of Clopper and Pearson, a mean over seeds one that "
-        "holds for any distribution of seeds; a single seed's is over levels alone, and says "
-        "nothing of other seeds."
-    )
+    how_sure: str = OVER_SEEDS
     """What the intervals are."""
     of_run: Callable[[pl.DataFrame], pl.DataFrame] | None = None
     """What else the analysis needs of one run of a sweep, from its agent's episodes; with

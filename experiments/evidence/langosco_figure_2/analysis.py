@@ -1,6 +1,6 @@
 """What the seeds say: the paper's measure beside ours, and the share of moved coins that suffices.
 
-Public names: `analyse`, `draw`, `choices_by_level`, `on_good_levels`, `moved_to`.
+Public names: `analyse`, `draw`, `choices_by_level`, `on_good_levels`, `where_moved`.
 
 The paper's measure is how often an agent touches the level's end without having touched the coin,
 with the coin moved to a section's start.  It counts *good levels* alone: those on which an agent in
@@ -205,12 +205,19 @@ def _paragraph(table: pl.DataFrame, thresholds: pl.DataFrame) -> str:
                 f"{length} training: {' and '.join(few) or 'neither 0 nor 2% is done'}"
                 f"{f', at least half {half}' if half else ''}"
             )
-        told.append(f"With coins moved {moved_to(place)}, {'; '.join(parts)}.")
+        told.append(f"With coins moved {_moved_to(place)}, {'; '.join(parts)}.")
     told += _elsewhere(table.filter(pl.col("moved").round(2) == _TOLD_ELSEWHERE))
     return " ".join(told)
 
 
-def moved_to(place: str) -> str:
+def where_moved(trained: str, place: str) -> str:
+    """Return where coins were moved in training and in the test, as people write it."""
+    if trained == place:
+        return f"moved {_moved_to(trained)} in training and test"
+    return f"moved {_moved_to(trained)} in training, and {_moved_to(place)} in the test"
+
+
+def _moved_to(place: str) -> str:
     """Return where coins are moved, as people write it."""
     told = {"section_start": "to a section's start", "anywhere": "anywhere"}
     return told.get(place, f"to {spelled(place)}")
@@ -223,8 +230,7 @@ def _elsewhere(table: pl.DataFrame) -> Iterator[str]:
     for (trained, place), rows in away.group_by(by, maintain_order=True):
         counts = [f"{counted(row)} after {row['length']} training" for row in rows.to_dicts()]
         yield (
-            f"With {_TOLD_ELSEWHERE:.0%} of coins moved {moved_to(trained)} in training, and "
-            f"{moved_to(place)} in the test, {listed(counts)}."
+            f"With {_TOLD_ELSEWHERE:.0%} of coins {where_moved(trained, place)}, {listed(counts)}."
         )
 
 
@@ -234,8 +240,8 @@ def _details(table: pl.DataFrame, thresholds: pl.DataFrame) -> tuple[str, ...]:
     told = []
     by = ["length", "train_placement", "placement"]
     for (length, trained, place), rows in table.group_by(by, maintain_order=True):
-        first = f"{length.capitalize()} training, coins moved {moved_to(trained)}"
-        first += f", in the test {moved_to(place)}" if place != trained else ""
+        first = f"{length.capitalize()} training, coins moved {_moved_to(trained)}"
+        first += f", in the test {_moved_to(place)}" if place != trained else ""
         parts = [_at(row) for row in rows.to_dicts() if round(100 * row["moved"]) in (0, 2)]
         mine = limits.filter(length=length, train_placement=trained, placement=place)
         half = listed([where_half(row) for row in mine.to_dicts()])
@@ -322,5 +328,5 @@ def _draw_row(
     for ax in axes[:2]:
         ax.set_ylim(-0.03, 1.03)
         ax.yaxis.set_major_formatter(PERCENT)
-    tested = "there" if trained == place else moved_to(place)
-    axes[0].set_ylabel(f"coins moved {moved_to(trained)},\ntested {tested}", color=INK)
+    tested = "there" if trained == place else _moved_to(place)
+    axes[0].set_ylabel(f"coins moved {_moved_to(trained)},\ntested {tested}", color=INK)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import polars as pl
 
 from ..columns import COLUMNS
-from ..question import Question, Size
+from ..question import OVER_SEEDS, Question, Size
 from ..swept import Sweep, evaluation_words
 from . import analysis
 
@@ -92,9 +92,8 @@ QUESTION = Question(
         "world and way of drawing levels."
     ),
     how_sure=(
-        "A share of seeds has the interval of Clopper and Pearson, a mean over seeds one that "
-        "holds for any distribution of seeds. Differences are paired: seeds with the same levels "
-        "and first weights, drawn evenly and by regret; they have the paired t-interval and a sign "
-        "test, corrected after Holm for the number of differences."
+        f"{OVER_SEEDS} Differences are paired: seeds with the same levels and first weights, "
+        "drawn evenly and by regret; they have the paired t-interval and a sign test, corrected "
+        "after Holm for the number of differences."
     ),
 )
