@@ -145,7 +145,7 @@ def _two_percent(tables: Tables) -> Judged | None:
         return None
     low, high = row["share_pursuing_low"], row["share_pursuing_high"]
     told = (
-        f"at 2%, {row['length']} training: {counted(row)}, {row['pursuing']} have a goal pursuit "
+        f"at 2%, after {row['length']} training: {counted(row)}, {row['pursuing']} have a pursuit "
         f"above {PURSUES} [{low:.0%}, {high:.0%}]"
     )
     places = "train_placement", "placement"
@@ -153,7 +153,8 @@ def _two_percent(tables: Tables) -> Judged | None:
         (other,) = own.filter(length=_last_length(own)).to_dicts()
         if any(other[name] != row[name] for name in places):
             where = where_moved(*(other[name] for name in places))
-            told += f"; with coins {where}, {other['length']} training: {counted(other)}"
+            after = "" if other["length"] == row["length"] else f", {other['length']} training"
+            told += f"; with coins {where}{after}: {counted(other)}"
     return told, _mostly(row, "share_pursuing")
 
 

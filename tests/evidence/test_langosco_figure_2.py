@@ -217,8 +217,8 @@ def test_a_cure_where_coins_were_moved_is_told_from_one_that_holds_elsewhere():
     told, verdict = _two_percent(dict(found.tables))  # pyright: ignore
     assert verdict == "agrees"
     assert told.endswith(
-        "; with coins moved to a section's start in training, and anywhere in the test, short "
-        "training: 10 of 10 seeds misgeneralize [69%, 100%]"
+        "; with coins moved to a section's start in training, and anywhere in the test: "
+        "10 of 10 seeds misgeneralize [69%, 100%]"
     )
 
 
@@ -234,7 +234,7 @@ def test_where_coins_are_moved_anywhere_is_told_beside_the_paper_s_place():
     ]  # fmt: skip
     told, verdict = _two_percent(dict(analysis.analyse(table_of(rows)).tables))  # pyright: ignore
     assert verdict == "agrees"
-    assert told.startswith("at 2%, medium training: 0 of 10 seeds misgeneralize")
+    assert told.startswith("at 2%, after medium training: 0 of 10 seeds misgeneralize")
     assert "; with coins moved anywhere in training and test, short training: 6 of 6" in told
 
 

@@ -14,7 +14,8 @@ _DISTINCT = (1, 8, 64, 0)
 """Different conflict levels in training; 0: as many as its levels have."""
 _BOARDS = {"short": 175_000, "medium": 700_000}
 _BOARDS_LONG = {"long": 2_800_000}
-_COINRUN = {"medium": 750_000}
+_COINRUN = {"short": 750_000}
+"""As in the figure of shares (`langosco_figure_2`)."""
 _CORRELATIONS = (0.99, 0.95, 0.9, 0.7, 0.5)
 _COINRUN_CORRELATIONS = (0.98, 0.9, 0.5)
 _TESTS = "levels.test=2000000:2000500"
@@ -74,7 +75,7 @@ QUESTION = Question(
         "on the length of training, and on how many different conflict levels there are, apart "
         "from how frequent they are? And are seeds of two kinds? Trainings on a dish are short, of "
         f"{_BOARDS['short']:,} decisions, medium, of {_BOARDS['medium']:,}, or long, of "
-        f"{_BOARDS_LONG['long']:,}; medium ones in CoinRun are of {_COINRUN['medium']:,}."
+        f"{_BOARDS_LONG['long']:,}; short ones in CoinRun are of {_COINRUN['short']:,}."
     ),
     sizes={
         "smoke": Size(2, (_SMOKE,)),
