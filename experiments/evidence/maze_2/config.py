@@ -62,6 +62,7 @@ QUESTION = Question(
     limits=(
         "Shape and colour come in windows of their own, and not as the pixels of one picture: how "
         "easy each is to see is a choice of the observation, not a fact of mazes.",
-        "Mazes have at most 9 x 9 cells.",
+        "Mazes have at most 9 x 9 cells, so that within 8 cells all of a maze is seen: these rows "
+        "are those of shapes seen everywhere once more, and no second sample.",
     ),
 )
