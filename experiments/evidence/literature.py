@@ -29,8 +29,7 @@ from .judged_agents import (
     students_inherit,
     tuning_keeps,
 )
-from .langosco_figure_2.analysis import where_moved
-from .points import PURSUES
+from .langosco_figure_2.analysis import of_seeds, where_moved
 from .power_scores import at_largest_budget
 from .question import Found
 from .telling import between, changed_by, counted, percent_of, spelled, with_interval
@@ -143,18 +142,14 @@ def _two_percent(tables: Tables) -> Judged | None:
     row = _row(_longest(at_two))
     if row is None:
         return None
-    low, high = row["share_pursuing_low"], row["share_pursuing_high"]
-    told = (
-        f"at 2%, after {row['length']} training: {counted(row)}, {row['pursuing']} have a pursuit "
-        f"above {PURSUES} [{low:.0%}, {high:.0%}]"
-    )
+    told = f"at 2%, after {row['length']} training: {of_seeds(row)}"
     places = "train_placement", "placement"
     for own in at_two.partition_by(places, maintain_order=True):
         (other,) = own.filter(length=_last_length(own)).to_dicts()
         if any(other[name] != row[name] for name in places):
             where = where_moved(*(other[name] for name in places))
             after = "" if other["length"] == row["length"] else f", {other['length']} training"
-            told += f"; with coins {where}{after}: {counted(other)}"
+            told += f"; with coins {where}{after}: {of_seeds(other)}"
     return told, _mostly(row, "share_pursuing")
 
 

@@ -202,8 +202,9 @@ def test_a_cure_where_coins_were_moved_is_told_from_one_that_holds_elsewhere():
     found = analysis.analyse(table_of(rows))
     assert "a section's start, short training: 0 of 10 seeds misgeneralize" in found.paragraph
     assert found.paragraph.endswith(
-        "With 2% of coins moved to a section's start in training, and anywhere in the test, 10 of "
-        "10 seeds misgeneralize [69%, 100%] after short training."
+        "With 2% of coins moved to a section's start in training, and anywhere in the test, after "
+        "short training 10 of 10 seeds misgeneralize [69%, 100%], 0 have a pursuit above 0.5 "
+        "[0%, 31%]."
     )
     figure = analysis.draw(table_of(rows), found)
     assert [ax.get_ylabel() for ax in figure.axes[::3]] == [
@@ -218,7 +219,7 @@ def test_a_cure_where_coins_were_moved_is_told_from_one_that_holds_elsewhere():
     assert verdict == "agrees"
     assert told.endswith(
         "; with coins moved to a section's start in training, and anywhere in the test: "
-        "10 of 10 seeds misgeneralize [69%, 100%]"
+        "10 of 10 seeds misgeneralize [69%, 100%], 0 have a pursuit above 0.5 [0%, 31%]"
     )
 
 

@@ -1,6 +1,6 @@
 """What the seeds say: the paper's measure beside ours, and the share of moved coins that suffices.
 
-Public names: `analyse`, `draw`, `choices_by_level`, `on_good_levels`, `where_moved`.
+Public names: `analyse`, `draw`, `choices_by_level`, `on_good_levels`, `of_seeds`, `where_moved`.
 
 The paper's measure is how often an agent touches the level's end without having touched the coin,
 with the coin moved to a section's start.  It counts *good levels* alone: those on which an agent in
@@ -9,7 +9,8 @@ the unmodified game touches the coin's place by accident in under 10% of its run
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import polars as pl
@@ -210,6 +211,16 @@ def _paragraph(table: pl.DataFrame, thresholds: pl.DataFrame) -> str:
     return " ".join(told)
 
 
+def of_seeds(row: Mapping[str, Any]) -> str:
+    """Return how many seeds of a point misgeneralize, and how many go for the goal.
+
+    Some may do neither: that none misgeneralizes is no cure.
+    """
+    low, high = row["share_pursuing_low"], row["share_pursuing_high"]
+    pursuing = f"{row['pursuing']} have a pursuit above {PURSUES} [{low:.0%}, {high:.0%}]"
+    return f"{counted(row)}, {pursuing}"
+
+
 def where_moved(trained: str, place: str) -> str:
     """Return where coins were moved in training and in the test, as people write it."""
     if trained == place:
@@ -228,10 +239,9 @@ def _elsewhere(table: pl.DataFrame) -> Iterator[str]:
     away = table.filter(pl.col("train_placement") != pl.col("placement"))
     by = ["train_placement", "placement"]
     for (trained, place), rows in away.group_by(by, maintain_order=True):
-        counts = [f"{counted(row)} after {row['length']} training" for row in rows.to_dicts()]
-        yield (
-            f"With {_TOLD_ELSEWHERE:.0%} of coins {where_moved(trained, place)}, {listed(counts)}."
-        )
+        counts = [f"after {row['length']} training {of_seeds(row)}" for row in rows.to_dicts()]
+        where = where_moved(trained, place)
+        yield f"With {_TOLD_ELSEWHERE:.0%} of coins {where}, {'; '.join(counts)}."
 
 
 def _details(table: pl.DataFrame, thresholds: pl.DataFrame) -> tuple[str, ...]:
@@ -260,15 +270,10 @@ def _worth_telling(thresholds: pl.DataFrame) -> pl.DataFrame:
     return thresholds.filter(enough, pl.col("shares") > 2)
 
 
-def _share(row: dict[str, float]) -> str:
-    return f"[{row['share_pursuing_low']:.0%}, {row['share_pursuing_high']:.0%}]"
-
-
 def _at(row: dict[str, float]) -> str:
     """Return what the seeds do at one share of moved coins."""
     return (
-        f"at {row['moved']:.0%} moved coins {counted(row)}, {row['pursuing']} have a pursuit above "
-        f"{PURSUES} {_share(row)}, on average it is "
+        f"at {row['moved']:.0%} moved coins {of_seeds(row)}, on average it is "
         f"{with_interval(row, 'pursuit')} and the end is reached first on "
         f"{with_interval(row, PAPER_ALL)} of all levels, {with_interval(row, PAPER)} of good ones"
     )
